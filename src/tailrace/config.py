@@ -1,0 +1,148 @@
+"""What there is to set: the settings of a run and of a stream, each documented, with its unit in its name."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from tailrace.model import Method
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class ColumnSettings(BaseModel):
+    """Overrides for one column, under `columns:` by its field name (dotted where objects are flattened)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str | None = Field(None, description="Kind to use instead of the schema's, as in `DECIMAL(38,9)`.")
+    sql_type: str | None = Field(None, description="The destination's own type, used as it stands in CREATE TABLE.")
+    name: str | None = Field(None, description="The column's name in the table.")
+    select: bool = Field(True, description="False leaves the field out of the table.")
+
+
+class StreamSettings(BaseModel):
+    """What can be set for all streams, and again for some of them under `streams:`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    select: bool = Field(True, description="False skips the stream; its records are counted as filtered.")
+    method: Method | None = Field(
+        None,
+        description="How rows are loaded: append, upsert, insert_ignore or replace. "
+        "Default: upsert for a stream with keys, append without.",
+    )
+    key_properties: tuple[str, ...] | None = Field(
+        None,
+        validation_alias=AliasChoices("key_properties", "unique_constraints"),
+        description="Fields that identify a row, instead of the SCHEMA message's.",
+    )
+    table: str = Field(
+        "{stream}",
+        description="Template of the table's name; knows {stream}, and {schema} and {table} "
+        "of streams that are named schema-table.",
+    )
+    # `schema` is the setting's name everywhere; pydantic's BaseModel has a method of that name.
+    schema_name: str | None = Field(
+        None,
+        validation_alias=AliasChoices("schema", "schema_name", "default_target_schema"),
+        serialization_alias="schema",
+        description="Template of the schema (namespace) that tables stand in; the destination's default otherwise.",
+    )
+    naming: Literal["snake", "preserve"] = Field(
+        "snake", description="snake: lower case, other characters become _. preserve: names as the tap sends them."
+    )
+    metadata: Literal["none", "singer", "mage"] = Field(
+        "none",
+        description="Metadata columns: singer adds _sdc_extracted_at and its siblings, mage _mage_created_at "
+        "and _mage_updated_at.",
+    )
+    validation: Literal["types", "full", "off"] = Field(
+        "types",
+        description="types: what columns need (type, null, required, format). full: every keyword of the schema. "
+        "off: only what can't be represented is refused.",
+    )
+    unknown_fields: Literal["drop", "fail", "evolve"] = Field(
+        "drop", description="Fields that the schema doesn't name: dropped and counted, refused, or made columns."
+    )
+    nested: Literal["json", "flatten"] = Field(
+        "json", description="Objects: one JSON column, or their fields as columns named parent__child."
+    )
+    max_level: Positive = Field(10, description="How many levels of objects `nested: flatten` takes apart.")
+    numbers: Literal["float", "decimal"] = Field(
+        "float", description="What `number` becomes: FLOAT, or DECIMAL(38,9) where the schema says nothing finer."
+    )
+    contract: Literal["evolve", "freeze", "discard_columns"] = Field(
+        "evolve", description="A table that differs: changed to fit, left with an error, or left with columns dropped."
+    )
+    hard_delete: bool = Field(
+        False, description="Delete rows of replaced versions and rows marked _sdc_deleted_at, instead of keeping them."
+    )
+    columns: dict[str, ColumnSettings] = Field(
+        default_factory=dict, description="Overrides by field: kind, sql_type, name, select."
+    )
+    constants: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Columns with the same value in every row, by name."
+    )
+
+
+class ParallelSettings(BaseModel):
+    """Where batches are staged: the joblib backend and, for a cluster, its address."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: Literal["threading", "loky", "dask", "ray"] = Field("threading", description="joblib's backend.")
+    address: str | None = Field(None, description="Address of the Dask or Ray cluster.")
+
+
+class Settings(StreamSettings):
+    """Everything that can be set for a run, but the destination's own settings."""
+
+    pipeline: str | None = Field(
+        None, description="Name under which checkpoints are remembered; without it a run starts afresh."
+    )
+    streams: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Overrides by stream name or glob; a later match overrides an earlier one."
+    )
+    on_invalid: Literal["fail", "quarantine"] = Field(
+        "fail", description="A record that breaks its schema: end the run, or set the record aside and go on."
+    )
+    quarantine: Path | None = Field(
+        None, description="The JSON Lines file of refused records. Default: PIPELINE.quarantine.jsonl."
+    )
+    max_invalid: float | None = Field(
+        None, ge=0, description="Quarantined records that end the run: a count, or below 1 a share of those read."
+    )
+    batch_rows: Positive = Field(250_000, description="Rows at which a batch is sealed.")
+    batch_bytes: Positive = Field(
+        32 * 2**20,
+        validation_alias=AliasChoices("batch_bytes", "maximum_batch_size_bytes"),
+        description="Bytes of columns at which a batch is sealed.",
+    )
+    batch_age_s: float = Field(60.0, gt=0, description="Seconds after which a batch is sealed.")
+    checkpoint_rows: Positive = Field(1_000_000, description="Rows after which the next STATE is a checkpoint.")
+    checkpoint_bytes: Positive = Field(
+        256 * 2**20, description="Input bytes after which the next STATE is a checkpoint."
+    )
+    checkpoint_age_s: float = Field(300.0, gt=0, description="Seconds after which the next STATE is a checkpoint.")
+    commit_without_state: bool = Field(
+        False, description="Also commit at the limits when the tap sends no STATE: then rows may come twice."
+    )
+    max_memory_bytes: Positive = Field(
+        256 * 2**20, description="Bytes of records held in memory before the reader waits."
+    )
+    max_parallelism: Positive = Field(8, description="Batches staged at once.")
+    parallel: ParallelSettings = Field(default_factory=ParallelSettings, description="Where batches are staged.")
+    retry_s: float = Field(120.0, ge=0, description="Seconds for which a transient failure is retried.")
+    max_line_bytes: Positive = Field(2**30, description="The longest line that is read.")
+
+    def for_stream(self, name: str) -> StreamSettings:
+        """The settings of the stream of that name: these, overridden by each match under `streams` in order."""
+        merged = {field: getattr(self, field) for field in StreamSettings.model_fields}
+        for pattern, overrides in self.streams.items():
+            if fnmatch.fnmatchcase(name, pattern):
+                merged |= StreamSettings.model_validate(overrides).model_dump(exclude_unset=True)
+        return StreamSettings.model_validate(merged)

@@ -1,0 +1,62 @@
+"""The contract of a destination: the whole of what the runtime asks of a place that tables live in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, Traits
+
+
+class Destination(Protocol):
+    """A place that tables live in. Picklable before use; connections are opened lazily, per worker."""
+
+    @property
+    def traits(self) -> Traits:
+        """What the destination is like; known without a connection."""
+
+    def recover(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last committed checkpoint, None if there is none.
+
+        Called before anything is staged. Removes what an unfinished checkpoint of the pipeline left behind, and
+        takes the pipeline over: the commit of a run that recovered it earlier fails with FencedError from now on.
+        The checkpoint's `publish`, `activate` and `replace` are empty.
+        """
+
+    def prepare(self, stream: Stream) -> None:
+        """Make the table exist and fit the stream. Repeatable; called before the stream's first batch is staged.
+
+        Raises SchemaError where the table can't be made to fit; then it is as it was.
+        """
+
+    def stage(self, batch: Batch) -> Receipt:
+        """Take the batch's rows in, invisible to readers until commit. Thread-safe; batches come in any order.
+
+        Batches of checkpoint n + 1 are staged only after checkpoint n is committed.
+        Raises RowsRefusedError when values of the batch are refused; then none of its rows are staged.
+        What no commit publishes, recover() removes.
+        """
+
+    def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
+        """Publish the receipts, apply the activations and store the state; the counts by stream name.
+
+        On return all of it is durable and visible together. On FencedError and any other error nothing of it has
+        happened, save for CommitUnknownError: then recover() says whether it has.
+        """
+
+    def is_transient(self, error: Exception) -> bool:
+        """Whether the call that raised this error may succeed when repeated as it is."""
+
+    def close(self) -> None:
+        """Let go of connections; what is staged and not committed is discarded. Repeatable."""
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A destination that can say what it would do, for `tailrace check` and `tailrace plan`."""
+
+    def check(self) -> Sequence[str]:
+        """One sentence for each thing found when connecting: where it is, what may be created there."""
+
+    def plan(self, stream: Stream) -> Sequence[str]:
+        """The statements that prepare() would run for the stream now, none of them run."""

@@ -1,0 +1,342 @@
+"""The nouns of tailrace: kinds, columns, streams, runs of records, batches, receipts and checkpoints. All frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import pyarrow as pa
+
+from tailrace.errors import Violation
+
+LINE = "_tailrace_line"
+"""The column that every batch carries last: int64, the row's line in the input, counted from 1."""
+
+
+class Kind(StrEnum):
+    """The closed set of what a column can hold; every destination spells each of them."""
+
+    BOOL = "BOOL"
+    INT = "INT"
+    FLOAT = "FLOAT"
+    DECIMAL = "DECIMAL"
+    TEXT = "TEXT"
+    JSON = "JSON"
+    BINARY = "BINARY"
+    DATE = "DATE"
+    TIME = "TIME"
+    TIMESTAMP = "TIMESTAMP"
+    TIMESTAMPTZ = "TIMESTAMPTZ"
+    UUID = "UUID"
+
+
+ARROW: dict[Kind, pa.DataType] = {
+    Kind.BOOL: pa.bool_(),
+    Kind.INT: pa.int64(),
+    Kind.FLOAT: pa.float64(),
+    Kind.TEXT: pa.string(),
+    Kind.JSON: pa.string(),
+    Kind.BINARY: pa.binary(),
+    Kind.DATE: pa.date32(),
+    Kind.TIME: pa.time64("us"),
+    Kind.TIMESTAMP: pa.timestamp("us"),
+    Kind.TIMESTAMPTZ: pa.timestamp("us", tz="UTC"),
+    Kind.UUID: pa.string(),
+}
+"""The Arrow type of each kind; DECIMAL(p,s) is decimal128(p, s)."""
+
+
+class Method(StrEnum):
+    """How a stream's rows come into its table."""
+
+    APPEND = "append"
+    UPSERT = "upsert"
+    INSERT_IGNORE = "insert_ignore"
+    REPLACE = "replace"
+
+
+class Fill(StrEnum):
+    """What a metadata column is filled with; a column of the record has none."""
+
+    EXTRACTED_AT = "extracted_at"
+    RECEIVED_AT = "received_at"
+    BATCHED_AT = "batched_at"
+    DELETED_AT = "deleted_at"
+    SEQUENCE = "sequence"
+    TABLE_VERSION = "table_version"
+    SYNC_STARTED_AT = "sync_started_at"
+    CREATED_AT = "created_at"
+    UPDATED_AT = "updated_at"
+    CONSTANT = "constant"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a stream's table.
+
+    `path` is where its value stands in the record (one name, or several where objects are flattened); empty for
+    metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits and matter to DECIMAL alone.
+    `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
+    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind.
+    `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    kind: Kind
+    precision: int = 0
+    scale: int = 0
+    nullable: bool = True
+    required: bool = False
+    encoding: str | None = None
+    sql_type: str | None = None
+    fill: Fill | None = None
+    keep: bool = False
+    constant: str | None = None
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The Arrow type that a batch holds this column in."""
+        if self.kind is Kind.DECIMAL:
+            return pa.decimal128(self.precision, self.scale)
+        return ARROW[self.kind]
+
+    @property
+    def spelling(self) -> str:
+        """The kind as text, with the digits of a decimal: `INT`, `DECIMAL(38,9)`."""
+        return f"DECIMAL({self.precision},{self.scale})" if self.kind is Kind.DECIMAL else self.kind.value
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table in the destination, and the schema (namespace) it stands in; None is the destination's default."""
+
+    name: str
+    schema: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream as one SCHEMA message and the settings make it: the plan by which its records become rows.
+
+    `key` holds column names (not field names). `contract` is evolve, freeze or discard_columns. `validation` is
+    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON text.
+    `revision` counts the stream's schemas in this run, from 1; rows of different revisions never share a batch.
+    """
+
+    name: str
+    table: TableName
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    method: Method = Method.APPEND
+    hard_delete: bool = False
+    contract: str = "evolve"
+    validation: str = "types"
+    unknown_fields: str = "drop"
+    json_schema: bytes = b"{}"
+    revision: int = 1
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, if there is one."""
+        return next((c for c in self.columns if c.name == name), None)
+
+    def filled_with(self, fill: Fill) -> Column | None:
+        """The metadata column with that filling, if there is one."""
+        return next((c for c in self.columns if c.fill is fill), None)
+
+    @property
+    def versioned(self) -> bool:
+        """Whether rows carry the table version that ACTIVATE_VERSION messages speak of."""
+        return self.filled_with(Fill.TABLE_VERSION) is not None
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The schema of the stream's batches: its columns in order, then the line."""
+        fields = [pa.field(c.name, c.arrow) for c in self.columns]
+        return pa.schema([*fields, pa.field(LINE, pa.int64(), nullable=False)])
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRun:
+    """RECORD lines of one stream as raw bytes, in input order, each ended by a line feed (and holding no other).
+
+    `spans` says which input lines they are: (first line, count) pairs in order, whose counts add up to the lines in `data`.
+    `prefix`, where not empty, is what every line begins with: an object's start with the type and the stream and
+    nothing else, up to and with the colon after `"record"`.
+    """
+
+    stream: str
+    data: bytes
+    spans: tuple[tuple[int, int], ...]
+    prefix: bytes = b""
+
+    @property
+    def count(self) -> int:
+        """The number of records."""
+        return sum(count for _, count in self.spans)
+
+    @property
+    def first_line(self) -> int:
+        return self.spans[0][0]
+
+    @property
+    def last_line(self) -> int:
+        first, count = self.spans[-1]
+        return first + count - 1
+
+    def lines(self) -> Iterator[int]:
+        """The input line of each record, in order."""
+        for first, count in self.spans:
+            yield from range(first, first + count)
+
+    def until(self, last_line: int) -> tuple[RecordRun | None, RecordRun | None]:
+        """The records up to that input line, and those after it."""
+        before = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
+        if before in (0, self.count):
+            return (self, None) if before else (None, self)
+        at = -1
+        for _ in range(before):
+            at = self.data.index(b"\n", at + 1)
+        left = [(first, min(count, last_line - first + 1)) for first, count in self.spans if first <= last_line]
+        right = [
+            (max(first, last_line + 1), first + count - max(first, last_line + 1))
+            for first, count in self.spans
+            if first + count - 1 > last_line
+        ]
+        return (
+            RecordRun(self.stream, self.data[: at + 1], tuple(left), self.prefix),
+            RecordRun(self.stream, self.data[at + 1 :], tuple(right), self.prefix),
+        )
+
+    @classmethod
+    def join(cls, runs: Iterable[RecordRun]) -> RecordRun:
+        """One run of all the records of several runs of one stream, given in input order (at least one)."""
+        runs = tuple(runs)
+        if len(runs) == 1:
+            return runs[0]
+        prefixes = {run.prefix for run in runs}
+        return cls(
+            stream=runs[0].stream,
+            data=b"".join(run.data for run in runs),
+            spans=tuple(span for run in runs for span in run.spans),
+            prefix=prefixes.pop() if len(prefixes) == 1 else b"",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that can't be loaded: where it stood, its line as sent (without the line feed), and every reason."""
+
+    stream: str
+    line: int
+    raw: bytes
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sealed rows of one stream, on their way to be staged for the checkpoint of that number.
+
+    `rows` has the stream's Arrow schema (columns, then LINE in rising order) and at least one row.
+    """
+
+    stream: Stream
+    rows: pa.Table
+    checkpoint: int
+
+    @property
+    def first_line(self) -> int:
+        return int(self.rows[LINE][0].as_py())
+
+    @property
+    def last_line(self) -> int:
+        return int(self.rows[LINE][-1].as_py())
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a destination gives for a staged batch; `token` is the destination's own name for where the rows wait."""
+
+    stream: Stream
+    checkpoint: int
+    rows: int
+    first_line: int
+    last_line: int
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An ACTIVATE_VERSION message: rows of the stream's table with an older version go, after the records before `line`."""
+
+    stream: Stream
+    version: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All records before one STATE message, in every stream, with that state.
+
+    `number` counts a pipeline's checkpoints from 1, without gaps. `state` is the STATE's value as JSON text, None when the
+    tap has sent none. `publish` is in the order of the input lines. `replace` are the streams whose tables are swapped
+    for what this run has staged (only in a final checkpoint). `at` is the time of the commit in UTC.
+    `final` is true for the last checkpoint of a run that read its input to the end.
+    """
+
+    pipeline: str
+    number: int
+    state: bytes | None
+    at: datetime
+    publish: tuple[Receipt, ...] = ()
+    activate: tuple[Activation, ...] = ()
+    replace: tuple[Stream, ...] = ()
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a commit did to one stream's table, in rows.
+
+    inserted + updated + removals + deduplicated + ignored = the rows staged. `removals` are records that ask for their row's
+    deletion (under hard_delete), whether the table had that row or not; `deduplicated` were superseded by a later line with
+    the same key in the same checkpoint; `ignored` met a row that insert_ignore keeps. `deleted` counts the table's rows
+    that went away or were marked as deleted, by removals, activations and replacements of the table.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    deduplicated: int = 0
+    ignored: int = 0
+    removals: int = 0
+
+    def __add__(self, other: Published) -> Published:
+        return Published(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.deleted + other.deleted,
+            self.deduplicated + other.deduplicated,
+            self.ignored + other.ignored,
+            self.removals + other.removals,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a destination is like, as data.
+
+    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
+    `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
+    """
+
+    name: str
+    guarantee: str
+    max_name_length: int = 255
+    methods: frozenset[Method] = field(default_factory=lambda: frozenset(Method))
+    case_sensitive: bool = False
