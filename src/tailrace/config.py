@@ -135,7 +135,9 @@ class Settings(StreamSettings):
         256 * 2**20, description="Bytes of records held in memory before the reader waits."
     )
     max_parallelism: Positive = Field(8, description="Batches staged at once.")
-    parallel: ParallelSettings = Field(default_factory=ParallelSettings, description="Where batches are staged.")
+    parallel: ParallelSettings = Field(
+        default_factory=lambda: ParallelSettings(), description="Where batches are staged."
+    )
     retry_s: float = Field(120.0, ge=0, description="Seconds for which a transient failure is retried.")
     max_line_bytes: Positive = Field(2**30, description="The longest line that is read.")
 

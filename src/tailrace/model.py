@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -77,7 +77,7 @@ class Column:
     """One column of a stream's table.
 
     `path` is where its value stands in the record (one name, or several where objects are flattened); empty for
-    metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits and matter to DECIMAL alone.
+    metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits, of DECIMAL alone.
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
     (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind.
     `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
@@ -125,7 +125,7 @@ class Stream:
     """A stream as one SCHEMA message and the settings make it: the plan by which its records become rows.
 
     `key` holds column names (not field names). `contract` is evolve, freeze or discard_columns. `validation` is
-    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON text.
+    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON.
     `revision` counts the stream's schemas in this run, from 1; rows of different revisions never share a batch.
     """
 
@@ -150,6 +150,11 @@ class Stream:
         return next((c for c in self.columns if c.fill is fill), None)
 
     @property
+    def deletion(self) -> Column | None:
+        """The column that says when a row was deleted: the metadata column, or the record's own `_sdc_deleted_at`."""
+        return next((c for c in self.columns if c.fill is Fill.DELETED_AT or c.path == ("_sdc_deleted_at",)), None)
+
+    @property
     def versioned(self) -> bool:
         """Whether rows carry the table version that ACTIVATE_VERSION messages speak of."""
         return self.filled_with(Fill.TABLE_VERSION) is not None
@@ -165,7 +170,7 @@ class Stream:
 class RecordRun:
     """RECORD lines of one stream as raw bytes, in input order, each ended by a line feed (and holding no other).
 
-    `spans` says which input lines they are: (first line, count) pairs in order, whose counts add up to the lines in `data`.
+    `spans` says which input lines they are: (first line, count) pairs in order; the counts add up to the lines in `data`.
     `prefix`, where not empty, is what every line begins with: an object's start with the type and the stream and
     nothing else, up to and with the colon after `"record"`.
     """
@@ -182,10 +187,12 @@ class RecordRun:
 
     @property
     def first_line(self) -> int:
+        """The input line of the first record."""
         return self.spans[0][0]
 
     @property
     def last_line(self) -> int:
+        """The input line of the last record."""
         first, count = self.spans[-1]
         return first + count - 1
 
@@ -239,6 +246,49 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """What metadata columns know of time: when the run started, and what gives the time now (both UTC)."""
+
+    started_at: datetime
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Inexact:
+    """Values of a column that float64 doesn't hold to 17 digits: how many, and the input line of the first."""
+
+    count: int
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Why a stream has to grow before a run can be decoded.
+
+    `fields` maps fields to add (under `unknown_fields: evolve`) to the JSON Schema that their first value suggests;
+    `versioned` means that records carry a version and the stream has no column for it.
+    """
+
+    fields: Mapping[str, Mapping[str, object]]
+    versioned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A run as columns: rows in line order with the stream's Arrow schema, and what became of all else.
+
+    rows + refused = the run's records. `unknown` counts dropped fields by name, `inexact` is by column name.
+    With `growth` set nothing is decoded: rows and refused are empty until the stream has grown.
+    """
+
+    rows: pa.Table
+    refused: tuple[Refused, ...] = ()
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    inexact: Mapping[str, Inexact] = field(default_factory=dict)
+    growth: Growth | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Sealed rows of one stream, on their way to be staged for the checkpoint of that number.
 
@@ -251,10 +301,12 @@ class Batch:
 
     @property
     def first_line(self) -> int:
+        """The input line of the first row."""
         return int(self.rows[LINE][0].as_py())
 
     @property
     def last_line(self) -> int:
+        """The input line of the last row."""
         return int(self.rows[LINE][-1].as_py())
 
 
@@ -272,7 +324,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """An ACTIVATE_VERSION message: rows of the stream's table with an older version go, after the records before `line`."""
+    """An ACTIVATE_VERSION message: the table's rows of an older version go, once the records before `line` are in."""
 
     stream: Stream
     version: int
@@ -283,9 +335,9 @@ class Activation:
 class Checkpoint:
     """All records before one STATE message, in every stream, with that state.
 
-    `number` counts a pipeline's checkpoints from 1, without gaps. `state` is the STATE's value as JSON text, None when the
-    tap has sent none. `publish` is in the order of the input lines. `replace` are the streams whose tables are swapped
-    for what this run has staged (only in a final checkpoint). `at` is the time of the commit in UTC.
+    `number` counts a pipeline's checkpoints from 1, without gaps. `state` is the STATE's value as JSON, None when
+    the tap has sent none. `publish` is in the order of the input lines. `replace` are the streams whose tables are
+    swapped for what this run has staged (only in a final checkpoint). `at` is the time of the commit in UTC.
     `final` is true for the last checkpoint of a run that read its input to the end.
     """
 
@@ -303,10 +355,10 @@ class Checkpoint:
 class Published:
     """What a commit did to one stream's table, in rows.
 
-    inserted + updated + removals + deduplicated + ignored = the rows staged. `removals` are records that ask for their row's
-    deletion (under hard_delete), whether the table had that row or not; `deduplicated` were superseded by a later line with
-    the same key in the same checkpoint; `ignored` met a row that insert_ignore keeps. `deleted` counts the table's rows
-    that went away or were marked as deleted, by removals, activations and replacements of the table.
+    inserted + updated + removals + deduplicated + ignored = the rows staged. `removals` are records that ask for their
+    row's deletion (under hard_delete), whether the table had that row or not; `deduplicated` were superseded by a later
+    line with the same key in the same checkpoint; `ignored` met a row that insert_ignore keeps. `deleted` counts the
+    table's rows that went away or were marked as deleted, by removals, activations and replacements of the table.
     """
 
     inserted: int = 0
