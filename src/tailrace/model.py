@@ -170,7 +170,7 @@ class Stream:
 class RecordRun:
     """RECORD lines of one stream as raw bytes, in input order, each ended by a line feed (and holding no other).
 
-    `spans` says which input lines they are: (first line, count) pairs in order; the counts add up to the lines in `data`.
+    `spans` says which input lines they are: (first line, count) pairs in order; the counts add up to those of `data`.
     `prefix`, where not empty, is what every line begins with: an object's start with the type and the stream and
     nothing else, up to and with the colon after `"record"`.
     """
