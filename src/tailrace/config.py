@@ -6,7 +6,7 @@ import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from tailrace.model import Method
 
@@ -89,15 +89,6 @@ class StreamSettings(BaseModel):
     )
 
 
-class ParallelSettings(BaseModel):
-    """Where batches are staged: the joblib backend and, for a cluster, its address."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    backend: Literal["threading", "loky", "dask", "ray"] = Field("threading", description="joblib's backend.")
-    address: str | None = Field(None, description="Address of the Dask or Ray cluster.")
-
-
 class Settings(StreamSettings):
     """Everything that can be set for a run, but the destination's own settings."""
 
@@ -135,11 +126,15 @@ class Settings(StreamSettings):
         256 * 2**20, description="Bytes of records held in memory before the reader waits."
     )
     max_parallelism: Positive = Field(8, description="Batches staged at once.")
-    parallel: ParallelSettings = Field(
-        default_factory=lambda: ParallelSettings(), description="Where batches are staged."
-    )
     retry_s: float = Field(120.0, ge=0, description="Seconds for which a transient failure is retried.")
     max_line_bytes: Positive = Field(2**30, description="The longest line that is read.")
+
+    @field_validator("streams")
+    @classmethod
+    def _overrides_are_known(cls, streams: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for overrides in streams.values():
+            StreamSettings.model_validate(overrides)
+        return streams
 
     def for_stream(self, name: str) -> StreamSettings:
         """The settings of the stream of that name: these, overridden by each match under `streams` in order."""

@@ -1,0 +1,73 @@
+"""The Python API: load a file, a stream of bytes, Singer messages or rows into a destination."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tailrace.config import Settings
+from tailrace.configfile import split
+from tailrace.destination import Destination
+from tailrace.destinations import open_destination, scheme_of, settings_model
+from tailrace.errors import ConfigError
+from tailrace.rows import feed_rows
+from tailrace.runtime.feed import feed_chunks, feed_lines
+from tailrace.runtime.report import Report
+from tailrace.runtime.target import Target
+from tailrace.singer.reader import Reader
+from tailrace.singer.source import ChunkPump, open_source
+from tailrace.singer.writer import message_line
+
+
+def load(
+    source: str | Path | BinaryIO | Iterable[Any],
+    to: str | Destination,
+    *,
+    stream: str | None = None,
+    key: Sequence[str] = (),
+    tell: Callable[[bytes], None] | None = None,
+    **settings: Any,
+) -> Report:
+    """Load a source into a destination; the report of what became of every record.
+
+    `source` is a path (.gz and .zst too), a binary stream, an iterable of Singer messages (mappings, or lines as str or
+    bytes), or, with `stream` given, rows: an iterable of mappings, or anything that speaks the Arrow C stream
+    interface, as Arrow tables and readers, pandas and polars frames do. `key` names the fields that identify a row. `to` is a URL
+    or name, with the destination's settings among `settings`, or a destination, which is closed at the end. `tell` is called with
+    every state that has become true, as JSON, from another thread.
+
+    Raises the errors of `tailrace.errors`; what the last STATE before an error covers is committed then.
+    """
+    destination, run_settings = _opened(to, settings)
+    target = Target(destination, run_settings, tell=tell or (lambda _state: None))
+    try:
+        target.begin()
+        if stream is not None:
+            return feed_rows(target, stream, source, key, run_settings)
+        reader = Reader(max_line_bytes=run_settings.max_line_bytes)
+        if isinstance(source, str | Path) or hasattr(source, "read"):
+            with open_source(source) as opened:
+                return _pumped(target, reader, opened)
+        return feed_lines(target, reader, map(message_line, source))
+    finally:
+        target.close()
+
+
+def _opened(to: str | Destination, settings: dict[str, Any]) -> tuple[Destination, Settings]:
+    if isinstance(to, str):
+        run_settings, own = split(settings, settings_model(scheme_of(to)))
+        return open_destination(to, own), run_settings
+    run_settings, own = split(settings, Settings)
+    if own:
+        raise ConfigError("is a setting of a destination that is already made", key=next(iter(own)))
+    return to, run_settings
+
+
+def _pumped(target: Target, reader: Reader, opened: BinaryIO) -> Report:
+    pump = ChunkPump(opened)
+    try:
+        return feed_chunks(target, reader, pump, stopping=threading.Event())
+    finally:
+        pump.close()

@@ -1,0 +1,41 @@
+"""The command line: `tailrace` and its verbs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from tailrace import __version__
+from tailrace.cli import inspecting, loading
+from tailrace.cli.failing import exit_code_of
+
+app = typer.Typer(
+    help="Load Singer streams into databases, warehouses and lakes: fast, in flat memory, exactly once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (loading.load, loading.run, loading.replay):
+    app.command()(verb)
+for verb in (inspecting.check, inspecting.plan, inspecting.destinations, inspecting.about, inspecting.init):
+    app.command()(verb)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 typer's callback
+    if wanted:
+        typer.echo(f"tailrace {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003, ARG001 typer's option
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; errors are told on stderr and become exit codes."""
+    sys.exit(exit_code_of(lambda: app(standalone_mode=False)))

@@ -1,0 +1,97 @@
+"""What `tailrace about` and `tailrace init` say: the settings of a run and of each destination, from their models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from tailrace import __version__
+from tailrace.config import Settings
+from tailrace.decode import IMPLEMENTATION
+from tailrace.destinations import NAMES, settings_model, traits_of
+
+
+def about_facts(name: str | None = None) -> dict[str, Any]:
+    """Name, version, decoder, the settings' JSON Schema and each destination's (or that one's), as JSON values."""
+    return {
+        "name": "tailrace",
+        "version": __version__,
+        "decoder": IMPLEMENTATION,
+        "settings": Settings.model_json_schema(),
+        "destinations": {
+            each: {
+                "guarantee": traits_of(each).guarantee,
+                "methods": sorted(method.value for method in traits_of(each).methods),
+                "settings": settings_model(each).model_json_schema(),
+            }
+            for each in ([name] if name else NAMES)
+        },
+    }
+
+
+def about_markdown(facts: dict[str, Any]) -> str:
+    """The facts as a Markdown page."""
+    lines = [f"# tailrace {facts['version']}", "", f"Decoder: {facts['decoder']}", "", "## Settings", ""]
+    lines += _settings_table(facts["settings"])
+    for name, destination in facts["destinations"].items():
+        lines += ["", f"## {name}", "", f"{destination['guarantee']} Methods: {', '.join(destination['methods'])}.", ""]
+        lines += _settings_table(destination["settings"])
+    return "\n".join(lines)
+
+
+def config_template(name: str) -> str:
+    """A YAML config for the destination: what must be set, and everything else as comments with its default."""
+    model = settings_model(name)
+    lines = [
+        f"# tailrace: loading into {name}. Use it as: tap | tailrace load --config THIS-FILE",
+        f"to: {name}",
+        "",
+        f"# --- the destination's own settings: {name} ---",
+        *_template_lines(model),
+        "",
+        "# --- the run ---",
+        *_template_lines(Settings),
+    ]
+    return "\n".join(lines)
+
+
+def _settings_table(schema: dict[str, Any]) -> list[str]:
+    rows = ["| setting | type | default | what it does |", "|---|---|---|---|"]
+    for name, field in schema.get("properties", {}).items():
+        default = "" if field.get("default") is None else f"`{field['default']}`"
+        rows.append(f"| `{name}` | {_type_text(field)} | {default} | {field.get('description', '')} |")
+    return rows
+
+
+def _type_text(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(str(value) for value in field["enum"])
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_type_text(option) for option in field["anyOf"]))
+    if "$ref" in field:
+        return str(field["$ref"]).rsplit("/", 1)[-1]
+    return str(field.get("format") or field.get("type", "any"))
+
+
+def _template_lines(model: type[BaseModel]) -> list[str]:
+    lines: list[str] = []
+    for name, field in model.model_fields.items():
+        key = field.serialization_alias or name
+        lines.append(f"# {field.description}")
+        if field.is_required():
+            lines.append(f"{key}: ")
+        else:
+            default = field.get_default(call_default_factory=True, validated_data={})
+            value = yaml.safe_dump(_plain(default), default_flow_style=True).splitlines()[0]
+            lines.append(f"# {key}: {value}")
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict | bool | int | float) or value is None:
+        return value
+    return str(value)

@@ -1,0 +1,154 @@
+"""The verbs that load: `load`, `run` and `replay`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console
+
+from tailrace import log
+from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
+from tailrace.errors import ConfigError, TapError
+from tailrace.runtime.feed import feed_chunks, feed_lines
+from tailrace.runtime.progress import live_view, report_table
+from tailrace.runtime.quarantine import quarantined_messages
+from tailrace.runtime.report import Report
+from tailrace.runtime.target import Target
+from tailrace.singer.reader import Reader
+from tailrace.singer.source import ChunkPump, open_source
+from tailrace.singer.state import StateWriter
+from tailrace.singer.tap import Tap
+
+Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
+
+
+def load(
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="A file (.gz, .zst too); - is stdin.")] = "-",
+    to: To = None,
+    config: Config = None,
+    sets: Set = None,
+    pipeline: Pipeline = None,
+    report: ReportFile = None,
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "text",
+) -> int:
+    """Load a Singer stream from stdin or a file."""
+    log.configure(log_level, log_format)
+    made = setup(to, config, sets, pipeline=pipeline)
+
+    def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
+        with open_source(source) as stream, _pumping(stream) as pump:
+            return feed_chunks(target, reader, pump, stopping=stopping)
+
+    return loaded(made, feed, report)
+
+
+def run(
+    tap: Annotated[str, typer.Option("--tap", help="The tap's command, as in 'tap-x --config x.json'.")],
+    to: To = None,
+    config: Config = None,
+    sets: Set = None,
+    pipeline: Pipeline = None,
+    report: ReportFile = None,
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "text",
+) -> int:
+    """Start a tap from the state that the destination remembers, and load what it sends."""
+    log.configure(log_level, log_format)
+    made = setup(to, config, sets, pipeline=pipeline)
+    if made.settings.pipeline is None:
+        raise ConfigError(
+            "the destination remembers the tap's state under a name", key="--pipeline", hint="give it one"
+        )
+
+    def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
+        with Tap(tap, state) as running, _pumping(running.stdout) as pump:
+            result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
+            if not stopping.is_set() and running.exit_code() != 0:
+                raise TapError(tap, running.exit_code())
+            return result
+
+    return loaded(made, feed, report)
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A quarantine file.")],
+    to: To = None,
+    config: Config = None,
+    sets: Set = None,
+    report: ReportFile = None,
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "text",
+) -> int:
+    """Load the records of a quarantine file again, once they or the settings are mended."""
+    log.configure(log_level, log_format)
+    if not file.is_file():
+        raise ConfigError(f"there is no file {file}", key="FILE")
+    made = setup(to, config, sets)
+    if made.settings.on_invalid == "quarantine" and made.settings.quarantine in (None, file):
+        aside = file.with_name(f"{file.stem}.again{file.suffix}")
+        made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
+
+    def feed(target: Target, reader: Reader, _stopping: threading.Event, _state: bytes | None) -> Report:
+        return feed_lines(target, reader, quarantined_messages(file))
+
+    return loaded(made, feed, report)
+
+
+def loaded(made: Setup, feed: Feed, report_file: Path | None) -> int:
+    """The exit code of a run: connect, recover, feed, and tell how it went on stderr."""
+    console = Console(stderr=True)
+    stopping = threading.Event()
+    target = Target(made.open(), made.settings, tell=StateWriter(sys.stdout.buffer).tell)
+    reader = Reader(max_line_bytes=made.settings.max_line_bytes)
+    try:
+        with _signals(stopping) as received:
+            last = target.begin()
+            with live_view(target, console) if console.is_terminal else nullcontext():
+                feed(target, reader, stopping, last.state if last else None)
+    finally:
+        target.close()
+        _conclude(target.report(), console, report_file)
+    return 128 + received[0] if received else 0
+
+
+def _conclude(report: Report, console: Console, report_file: Path | None) -> None:
+    if report.streams:
+        console.print(report_table(report))
+    if report_file is not None:
+        report.write(report_file)
+
+
+@contextmanager
+def _pumping(stream: BinaryIO) -> Iterator[ChunkPump]:
+    pump = ChunkPump(stream)
+    try:
+        yield pump
+    finally:
+        pump.close()
+
+
+@contextmanager
+def _signals(stopping: threading.Event) -> Iterator[list[int]]:
+    """Let the first SIGTERM or SIGINT ask the run to stop, and a second one end it; gives the signals received."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        stopping.set()
+        signal.signal(number, previous[number])
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield received
+    finally:
+        for number, action in previous.items():
+            signal.signal(number, action)

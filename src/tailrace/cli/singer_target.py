@@ -1,0 +1,50 @@
+"""`target-tailrace`: the same loading as a Singer target, with a target's own options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from tailrace import __version__
+from tailrace.cli.about import about_facts, about_markdown
+from tailrace.cli.failing import exit_code_of
+from tailrace.cli.loading import load
+
+CAPABILITIES = ["about", "activate-version", "hard-delete", "schema-flattening", "target-schema"]
+
+
+def target(
+    config: Annotated[
+        list[str] | None, typer.Option("--config", help="A settings file, or ENV for the environment alone.")
+    ] = None,
+    source: Annotated[str, typer.Option("--input", help="A file to read instead of stdin.")] = "-",
+    about: Annotated[bool, typer.Option("--about", help="Describe the target and its settings.")] = False,  # noqa: FBT002 typer's option
+    form: Annotated[Literal["json", "markdown"], typer.Option("--format", help="json or markdown.")] = "markdown",
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,  # noqa: FBT002 typer's option
+) -> int:
+    """Load a Singer stream as its settings say; `to` names the destination."""
+    if version:
+        typer.echo(f"target-tailrace {__version__}")
+        return 0
+    if about:
+        typer.echo(_about(form))
+        return 0
+    return load(source, config=[Path(path) for path in config or () if path != "ENV"])
+
+
+def _about(form: str) -> str:
+    facts: dict[str, Any] = about_facts()
+    if form == "markdown":
+        return about_markdown(facts)
+    return json.dumps({**facts, "name": "target-tailrace", "capabilities": CAPABILITIES}, indent=2)
+
+
+def main() -> None:
+    """Run `target-tailrace`; errors are told on stderr and become exit codes."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(target)
+    sys.exit(exit_code_of(lambda: app(standalone_mode=False)))

@@ -1,0 +1,79 @@
+"""What is done with refused records: the run fails, or they are set aside in the quarantine, up to a limit."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from tailrace.config import Settings
+from tailrace.errors import RecordError
+from tailrace.log import get_logger
+from tailrace.model import Refused, Stream
+from tailrace.runtime.quarantine import Quarantine
+from tailrace.runtime.report import Tally
+from tailrace.singer.messages import SchemaMessage
+
+_log = get_logger("quarantine")
+
+
+class Invalid:
+    """Takes refused records and does as `on_invalid` says. Thread-safe."""
+
+    def __init__(self, settings: Settings, tally: Tally, pipeline: str, run: str) -> None:
+        self._settings = settings
+        self._tally = tally
+        self._lock = threading.Lock()
+        self._count = 0
+        self._last: RecordError | None = None
+        self._quarantine: Quarantine | None = None
+        if settings.on_invalid == "quarantine":
+            self.path = settings.quarantine or Path(f"{settings.pipeline or 'tailrace'}.quarantine.jsonl")
+            self._quarantine = Quarantine(self.path, pipeline, run)
+
+    @property
+    def count(self) -> int:
+        """Records set aside in this run."""
+        return self._count
+
+    def recover(self, committed: int) -> None:
+        """Drop what earlier runs set aside beyond that checkpoint."""
+        if self._quarantine is not None:
+            self._quarantine.recover(committed)
+
+    def refuse(self, stream: Stream, message: SchemaMessage, refused: Refused) -> None:
+        """Set the record aside; raises RecordError when that isn't wanted, or the limit is passed."""
+        error = RecordError(refused.stream, refused.line, refused.violations)
+        if self._quarantine is None:
+            raise error
+        with self._lock:
+            self._quarantine.add(stream, message, refused)
+            self._tally.add(stream.name, quarantined=1)
+            self._count += 1
+            self._last = error
+        limit = self._settings.max_invalid
+        if limit is not None and limit >= 1 and self._count > limit:
+            raise self._past_limit(error)
+
+    def cover(self, number: int, until_line: int) -> None:
+        """Make what is set aside up to that line durable, for that checkpoint; raises when its share is too high."""
+        limit = self._settings.max_invalid
+        read = sum(stream.read for stream in self._tally.streams().values())
+        if self._last is not None and limit is not None and limit < 1 and self._count > limit * read:
+            raise self._past_limit(self._last)
+        if self._quarantine is not None:
+            self._quarantine.cover(number, until_line)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._quarantine is not None:
+            self._quarantine.close()
+            if self._count:
+                _log.warning(
+                    "records were set aside; mend them and load them again with `tailrace replay`",
+                    records=self._count,
+                    file=str(self.path),
+                )
+
+    def _past_limit(self, error: RecordError) -> RecordError:
+        error.add_note(f"{self._count} records are invalid, which is past max_invalid: {self._settings.max_invalid}")
+        return error

@@ -1,0 +1,73 @@
+"""The progress view: a live table of the streams on a terminal, and the table of the end report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tailrace.runtime.report import Report, StreamReport
+from tailrace.runtime.target import Target
+
+REFRESHES_PER_S = 4
+
+
+@contextmanager
+def live_view(target: Target, console: Console) -> Iterator[None]:
+    """Show the target's progress on the console while the block runs."""
+    view = _View(target)
+    with Live(console=console, get_renderable=view.render, refresh_per_second=REFRESHES_PER_S, transient=True):
+        yield
+
+
+class _View:
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._started_s = time.monotonic()
+
+    def render(self) -> Group:
+        """The view of this moment."""
+        elapsed_s = max(time.monotonic() - self._started_s, 0.001)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("stream")
+        for heading in ("records", "records/s", "bytes", "loaded"):
+            table.add_column(heading, justify="right")
+        for name, stream in self._target.tally.streams().items():
+            rate = f"{stream.read / elapsed_s:,.0f}"
+            table.add_row(Text(name), f"{stream.read:,}", rate, in_units(stream.bytes), f"{stream.loaded:,}")
+        tally, held = self._target.tally, self._target.budget.held
+        last = f"checkpoint {tally.checkpoint}" if tally.checkpoints else "no checkpoint yet"
+        return Group(table, Text(f"{elapsed_s:,.0f} s · {in_units(held)} buffered · {last}", style="dim"))
+
+
+def report_table(report: Report) -> Table:
+    """The end report as a table that adds up: read = loaded + deduplicated + filtered + quarantined (+ uncommitted)."""
+    counts = ["read", "loaded", "updated", "deleted", "deduplicated", "filtered", "quarantined"]
+    if report.total.uncommitted:
+        counts.append("uncommitted")
+    table = Table(box=None, pad_edge=False, show_footer=len(report.streams) > 1)
+    table.add_column("stream", footer="total")
+    for count in counts:
+        table.add_column(count, justify="right", footer=_figure(report.total, count))
+    for name, stream in report.streams.items():
+        table.add_row(Text(name), *(_figure(stream, count) for count in counts))
+    return table
+
+
+def in_units(size: int) -> str:
+    """Bytes as people read them: `12.3 MiB`."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:  # noqa: PLR2004 bytes to the next unit
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+def _figure(stream: StreamReport, count: str) -> str:
+    return f"{getattr(stream, count):,}"

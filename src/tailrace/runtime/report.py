@@ -1,0 +1,138 @@
+"""The report: what became of every record, per stream, in counts that add up."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from tailrace.model import Inexact, Published
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """One stream's counts, in records, save for `deleted` and `bytes`.
+
+    read = loaded + deduplicated + filtered + quarantined + uncommitted. `updated` are those of `loaded` that changed
+    a row that was there. `deleted` counts table rows that went away or were marked. `uncommitted` is zero when the run ended
+    well. `unknown_fields` and `inexact` are by field and column.
+    """
+
+    read: int = 0
+    loaded: int = 0
+    updated: int = 0
+    deleted: int = 0
+    deduplicated: int = 0
+    filtered: int = 0
+    quarantined: int = 0
+    bytes: int = 0
+    unknown_fields: Mapping[str, int] = field(default_factory=dict)
+    inexact: Mapping[str, Inexact] = field(default_factory=dict)
+
+    @property
+    def uncommitted(self) -> int:
+        """Records read that no checkpoint covers."""
+        return self.read - self.loaded - self.deduplicated - self.filtered - self.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did. `state` is the last state told, as JSON; `checkpoint` the pipeline's last checkpoint number."""
+
+    pipeline: str | None
+    streams: Mapping[str, StreamReport]
+    checkpoints: int
+    checkpoint: int
+    state: str | None
+    started_at: datetime
+    finished_at: datetime
+
+    @property
+    def total(self) -> StreamReport:
+        """The sum of all streams."""
+        counts = ("read", "loaded", "updated", "deleted", "deduplicated", "filtered", "quarantined", "bytes")
+        return StreamReport(**{name: sum(getattr(s, name) for s in self.streams.values()) for name in counts})
+
+    def as_dict(self) -> dict[str, object]:
+        """The report as JSON values; times in ISO 8601, the state as the JSON value that it is."""
+        streams = {name: asdict(s) | {"uncommitted": s.uncommitted} for name, s in self.streams.items()}
+        total = asdict(self.total) | {"uncommitted": self.total.uncommitted}
+        del total["unknown_fields"], total["inexact"]
+        return {
+            "pipeline": self.pipeline,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat(),
+            "seconds": (self.finished_at - self.started_at).total_seconds(),
+            "checkpoints": self.checkpoints,
+            "checkpoint": self.checkpoint,
+            "state": None if self.state is None else json.loads(self.state),
+            "streams": streams,
+            "total": total,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the report as a JSON file."""
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+class Tally:
+    """The counts of a run while it goes on. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, Counter[str]] = {}
+        self._unknown: dict[str, Counter[str]] = {}
+        self._inexact: dict[str, dict[str, Inexact]] = {}
+        self.checkpoints = 0
+        self.checkpoint = 0
+        self.state: bytes | None = None
+
+    def add(self, stream: str, **counts: int) -> None:
+        """Add to a stream's counts, by the names that StreamReport has."""
+        with self._lock:
+            self._counts.setdefault(stream, Counter()).update(counts)
+
+    def add_unknown(self, stream: str, fields: Mapping[str, int]) -> Iterable[str]:
+        """Count values of fields that the schema doesn't name; gives the fields that are new."""
+        with self._lock:
+            known = self._unknown.setdefault(stream, Counter())
+            first = [name for name in fields if name not in known]
+            known.update(fields)
+            return first
+
+    def add_inexact(self, stream: str, columns: Mapping[str, Inexact]) -> Iterable[str]:
+        """Count values that a float doesn't hold; gives the columns that have them for the first time."""
+        with self._lock:
+            known = self._inexact.setdefault(stream, {})
+            first = [name for name in columns if name not in known]
+            for name, more in columns.items():
+                had = known.get(name)
+                known[name] = Inexact(had.count + more.count, had.first_line) if had else more
+            return first
+
+    def add_published(self, published: Mapping[str, Published]) -> None:
+        """Count what a commit did."""
+        for stream, rows in published.items():
+            self.add(
+                stream,
+                loaded=rows.inserted + rows.updated + rows.removals,
+                updated=rows.updated,
+                deleted=rows.deleted,
+                deduplicated=rows.deduplicated + rows.ignored,
+            )
+
+    def streams(self) -> dict[str, StreamReport]:
+        """The counts as they stand, by stream in the order of their first message."""
+        with self._lock:
+            return {
+                name: StreamReport(
+                    **counts,
+                    unknown_fields=dict(self._unknown.get(name, {})),
+                    inexact=dict(self._inexact.get(name, {})),
+                )
+                for name, counts in self._counts.items()
+            }

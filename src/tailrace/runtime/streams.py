@@ -1,0 +1,97 @@
+"""The streams of a run: what each SCHEMA message and the settings make of a stream, and how it grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from tailrace.config import Settings, StreamSettings
+from tailrace.model import Growth, Stream, Traits
+from tailrace.schema.stream import planned_stream
+from tailrace.singer.messages import SchemaMessage
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    message: SchemaMessage
+    settings: StreamSettings
+    stream: Stream
+    versioned: bool = False
+    grown: dict[str, Any] = field(default_factory=dict)
+
+
+class Streams:
+    """Every stream that a SCHEMA message has named, with its present plan."""
+
+    def __init__(self, settings: Settings, traits: Traits) -> None:
+        self._settings = settings
+        self._traits = traits
+        self._known: dict[str, _Known] = {}
+        self._selected: dict[str, bool] = {}
+
+    def accept(self, message: SchemaMessage) -> Stream | None:
+        """The stream's new plan, or None when the message changes nothing or the stream isn't selected."""
+        known = self._known.get(message.stream)
+        if known is not None and replace(message, line=known.message.line) == known.message:
+            return None
+        settings = known.settings if known else self._settings.for_stream(message.stream)
+        if not settings.select:
+            return None
+        versioned, grown = (known.versioned, known.grown) if known else (False, {})
+        return self._plan(message, settings, known, versioned, grown)
+
+    def grow(self, name: str, growth: Growth) -> Stream:
+        """The plan of a stream that has grown by fields or a version column."""
+        known = self._known[name]
+        fields = known.grown | dict(growth.fields)
+        stream = self._plan(known.message, known.settings, known, known.versioned or growth.versioned, fields)
+        return stream or known.stream
+
+    def message(self, name: str) -> SchemaMessage:
+        """The stream's last SCHEMA message."""
+        return self._known[name].message
+
+    def is_selected(self, name: str) -> bool:
+        """Whether the settings want the stream."""
+        if name not in self._selected:
+            self._selected[name] = self._settings.for_stream(name).select
+        return self._selected[name]
+
+    def replaced(self) -> tuple[Stream, ...]:
+        """The streams whose tables this run replaces."""
+        return tuple(k.stream for k in self._known.values() if k.stream.method == "replace")
+
+    def _plan(
+        self,
+        message: SchemaMessage,
+        settings: StreamSettings,
+        known: _Known | None,
+        versioned: bool,  # noqa: FBT001 a field of the plan
+        grown: dict[str, Any],
+    ) -> Stream | None:
+        stream = planned_stream(
+            message.stream,
+            _with_properties(message.json_schema, grown),
+            message.key_properties,
+            settings,
+            self._traits,
+            revision=known.stream.revision + 1 if known else 1,
+            versioned=versioned,
+            unique_constraints=message.unique_constraints,
+            unique_conflict_method=message.unique_conflict_method,
+        )
+        is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
+        if known is not None and is_same:
+            stream = known.stream
+        self._known[message.stream] = _Known(message, settings, stream, versioned, grown)
+        return None if is_same else stream
+
+
+def _with_properties(json_schema: bytes, grown: dict[str, Any]) -> bytes:
+    if not grown:
+        return json_schema
+    schema = msgspec.json.decode(json_schema)
+    schema["properties"] = grown | schema.get("properties", {})
+    return msgspec.json.encode(schema)

@@ -1,0 +1,88 @@
+"""Who may import whom, as a table; what is imported at all when tailrace is; and where drivers are."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+BOTTOM = {"errors", "log", "config", "model", "configfile"}
+ALLOWED = {
+    "errors": set(),
+    "log": set(),
+    "model": {"errors"},
+    "config": {"model", "errors"},
+    "configfile": {"config", "errors"},
+    "destination": {"model", "errors"},
+    "singer": BOTTOM,
+    "schema": BOTTOM,
+    "decode": BOTTOM | {"schema"},
+    "sql": BOTTOM | {"destination", "schema"},
+    "destinations": BOTTOM | {"destination", "schema", "sql"},
+    "runtime": BOTTOM | {"singer", "schema", "decode", "destination"},
+    "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
+    "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime"},
+    "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime"},
+}
+"""Part of the package -> the parts that it may import (itself always)."""
+
+DRIVERS = {"duckdb", "sqlite3"}
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(SOURCE).with_suffix("").parts[0]
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if m != SOURCE / "__init__.py"], ids=lambda p: str(p.relative_to(SOURCE)))
+def test_a_module_imports_only_what_the_table_allows(path):
+    part = part_of(path)
+    parts = {name.split(".")[1] for name in imported(path) if name.startswith("tailrace.")} - {"__version__"}
+    assert parts - {part} <= ALLOWED[part]
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "destinations").glob("*.py")), ids=lambda p: p.stem)
+def test_a_destination_imports_no_other_destination(path):
+    others = {p.stem for p in (SOURCE / "destinations").glob("*.py")} - {path.stem, "__init__"}
+    assert not {f"tailrace.destinations.{other}" for other in others} & imported(path)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_drivers_are_imported_by_their_destination_alone(path):
+    drivers = {name.split(".")[0] for name in imported(path)} & DRIVERS
+    assert not drivers or path.parent == SOURCE / "destinations"
+
+
+def test_importing_tailrace_loads_no_driver_and_hardly_anything_else():
+    script = "import sys, json; before = set(sys.modules); import tailrace; print(json.dumps(sorted(set(sys.modules) - before)))"
+    loaded = json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout)
+    assert not {name.split(".")[0] for name in loaded} & (DRIVERS | {"pyarrow", "pydantic", "sqlglot", "joblib", "typer", "rich"})
+    assert [name for name in loaded if name.startswith("tailrace")] == ["tailrace"]
+
+
+def test_every_public_name_of_the_package_can_be_imported():
+    import tailrace  # noqa: PLC0415 the test is about importing it
+
+    for name in tailrace.__all__:
+        assert getattr(tailrace, name) is not None
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error():
+    import tailrace  # noqa: PLC0415 the test is about importing it
+
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        _ = tailrace.lod
