@@ -146,17 +146,17 @@ def _put(values: Values, path: list[str], value: Any) -> None:
     values[path[-1]] = value
 
 
-def _unknown(key: str, known: set[str]) -> ConfigError:
-    nearest = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
+def _unknown(name: str, known: set[str], key: str | None = None) -> ConfigError:
+    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]}?" if nearest else "`tailrace about` lists the settings"
-    return ConfigError("there is no such setting", key=key, hint=hint)
+    return ConfigError("there is no such setting", key=key or name, hint=hint)
 
 
 def _wrong(error: ValidationError) -> ConfigError:
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(step) for step in first["loc"])
     if first["type"] == "extra_forbidden":
-        return _unknown(key, names_of(Settings))
+        return _unknown(str(first["loc"][-1]), names_of(Settings), key)
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ValidationError):
         return _wrong(cause)
