@@ -1,0 +1,69 @@
+"""The nouns: how runs of records are joined and parted, and what streams say of themselves."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.model import Column, Fill, Kind, Published, RecordRun, Stream, TableName
+
+
+@st.composite
+def runs(draw):
+    line, made = draw(st.integers(1, 9)), []
+    for _ in range(draw(st.integers(1, 5))):
+        spans = []
+        for _ in range(draw(st.integers(1, 3))):
+            count = draw(st.integers(1, 4))
+            spans.append((line, count))
+            line += count + draw(st.integers(0, 3))
+        data = b"".join(b"%d\n" % at for first, count in spans for at in range(first, first + count))
+        made.append(RecordRun("s", data, tuple(spans), draw(st.sampled_from([b"", b"x"]))))
+    return made
+
+
+@given(runs())
+def test_a_joined_run_holds_every_record_with_its_line(made):
+    joined = RecordRun.join(made)
+    assert list(joined.lines()) == [int(text) for text in joined.data.split()]
+    assert joined.count == sum(run.count for run in made)
+    assert (joined.first_line, joined.last_line) == (made[0].first_line, made[-1].last_line)
+
+
+@given(runs())
+def test_a_joined_run_keeps_a_prefix_that_all_share_and_no_other(made):
+    prefixes = {run.prefix for run in made}
+    assert RecordRun.join(made).prefix == (prefixes.pop() if len(prefixes) == 1 else b"")
+
+
+@given(runs(), st.integers(0, 120))
+def test_a_run_is_parted_at_any_line(made, line):
+    joined = RecordRun.join(made)
+    before, after = joined.until(line)
+    lines = [list(part.lines()) if part else [] for part in (before, after)]
+    assert lines == [[at for at in joined.lines() if at <= line], [at for at in joined.lines() if at > line]]
+    assert b"".join(part.data for part in (before, after) if part) == joined.data
+
+
+def test_a_decimal_column_spells_its_digits():
+    column = Column("price", ("price",), Kind.DECIMAL, precision=10, scale=2)
+    assert (column.spelling, str(column.arrow)) == ("DECIMAL(10,2)", "decimal128(10, 2)")
+
+
+def test_a_stream_knows_its_columns_by_name_and_by_filling():
+    ident = Column("id", ("id",), Kind.INT)
+    version = Column("_sdc_table_version", (), Kind.INT, fill=Fill.TABLE_VERSION)
+    stream = Stream("s", TableName("s"), (ident, version))
+    assert (stream.column("id"), stream.column("x"), stream.versioned) == (ident, None, True)
+    assert stream.filled_with(Fill.TABLE_VERSION) is version
+
+
+def test_a_records_own_deletion_field_is_the_deletion_column():
+    own = Column("_sdc_deleted_at", ("_sdc_deleted_at",), Kind.TIMESTAMPTZ)
+    assert Stream("s", TableName("s"), (own,)).deletion is own
+
+
+def test_a_table_is_written_with_its_schema():
+    assert [str(TableName("t")), str(TableName("t", "s"))] == ["t", "s.t"]
+
+
+def test_counts_of_commits_add_up():
+    assert Published(1, 2, 3, 4, 5, 6) + Published(1, 1, 1, 1, 1, 1) == Published(2, 3, 4, 5, 6, 7)
