@@ -12,7 +12,7 @@ from tailrace.errors import ConfigError, TailraceError
 from tailrace.model import Column
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
-from tailrace.schema.arrow import columns_of_arrow, conformed
+from tailrace.schema.arrow import columns_of_arrow
 
 ROWS_AT_ONCE = 50_000
 
@@ -25,11 +25,11 @@ def feed_rows(target: Target, stream: str, source: Any, key: Sequence[str]) -> R
     columns: tuple[Column, ...] | None = None
     try:
         for table in _tables(source, stream):
-            found = columns_of_arrow(table.schema)
+            found = columns_of_arrow(table.schema, stream)
             if found != columns:
                 columns = found
                 target.open_stream(stream, columns, tuple(key))
-            target.accept_rows(stream, conformed(table, columns))
+            target.accept_rows(stream, table)
     except TailraceError:
         target.stop()
         raise
@@ -39,7 +39,9 @@ def feed_rows(target: Target, stream: str, source: Any, key: Sequence[str]) -> R
 def _tables(source: Any, stream: str) -> Iterator[pa.Table]:
     """The source's rows, some at a time."""
     if hasattr(source, "__arrow_c_stream__"):
-        for batch in pa.RecordBatchReader.from_stream(source):
+        reader = pa.RecordBatchReader.from_stream(source)
+        yield reader.schema.empty_table()
+        for batch in reader:
             for start in range(0, batch.num_rows, ROWS_AT_ONCE):
                 yield pa.Table.from_batches([batch.slice(start, ROWS_AT_ONCE)])
         return

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from tailrace.config import Settings, StreamSettings
-from tailrace.model import Growth, Stream, Traits
-from tailrace.schema.stream import planned_stream
+from tailrace.model import Column, Growth, Stream, Traits
+from tailrace.schema.stream import planned_stream, stream_of_columns
 from tailrace.singer.messages import SchemaMessage
 
 
@@ -41,6 +41,16 @@ class Streams:
             return None
         versioned, grown = (known.versioned, known.grown) if known else (False, {})
         return self._plan(message, settings, known, versioned, grown)
+
+    def accept_columns(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Stream:
+        """The plan of a stream whose columns are known without a JSON Schema."""
+        known = self._known.get(name)
+        settings = self._settings.for_stream(name)
+        stream = stream_of_columns(name, columns, key, settings, self._traits)
+        stream = replace(stream, revision=known.stream.revision + 1 if known else 1)
+        message = SchemaMessage(0, name, b"{}", key, (), None, None)
+        self._known[name] = _Known(message, settings, stream)
+        return stream
 
     def grow(self, name: str, growth: Growth) -> Stream:
         """The plan of a stream that has grown by fields or a version column."""
@@ -74,7 +84,7 @@ class Streams:
         stream = planned_stream(
             message.stream,
             _with_properties(message.json_schema, grown),
-            message.key_properties,
+            message.key_properties or (),
             settings,
             self._traits,
             revision=known.stream.revision + 1 if known else 1,

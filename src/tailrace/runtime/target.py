@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tailrace.config import Settings
 from tailrace.decode import decoder
+from tailrace.decode.metadata import with_metadata
 from tailrace.decode.records import record_line
 from tailrace.destination import Destination
 from tailrace.errors import RecordsWithoutSchemaError, Violation
@@ -23,6 +24,7 @@ from tailrace.model import (
     Batch,
     Checkpoint,
     Clock,
+    Column,
     Decoded,
     Growth,
     Method,
@@ -39,6 +41,7 @@ from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import Sink
 from tailrace.runtime.streams import Streams
+from tailrace.schema.arrow import conformed
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
 
 _log = get_logger("target")
@@ -127,9 +130,15 @@ class Target:
                 _log.log(_LEVELS.get(message.level.upper(), logging.INFO), message.message, of="tap")
         self.keep_time()
 
-    def accept_rows(self, stream: str, rows: pa.Table) -> None:
-        """Take rows of a stream whose SCHEMA was accepted, in its Arrow schema, with lines higher than all before."""
-        sink = self._sinks[stream]
+    def open_stream(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> None:
+        """Take rows of a stream from here on that has these columns, named by their fields, and this key."""
+        self.tally.add(name)
+        self._open_sink(self._streams.accept_columns(name, columns, key))
+
+    def accept_rows(self, name: str, table: pa.Table) -> None:
+        """Take rows of an opened stream, in columns named by its fields; they count as lines of the input."""
+        sink = self._sinks[name]
+        rows = with_metadata(conformed(table, sink.stream.columns, name), sink.stream, self._line + 1, self._clock)
         with self._budgeted(sink):
             sink.add_rows(rows, self._monotonic_s())
         self._line += rows.num_rows

@@ -1,0 +1,335 @@
+"""What a table lacks to take a stream's rows, and which of its columns takes each of the stream's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from tailrace.errors import SchemaError
+from tailrace.model import ARROW, Column, Fill, Kind, Method, Stream, Traits
+from tailrace.schema.kinds import INT_DIGITS, MAX_DIGITS
+from tailrace.schema.names import fitted
+
+FITS: dict[Kind, frozenset[Kind]] = {
+    Kind.BOOL: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.INT: frozenset({Kind.FLOAT, Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
+    Kind.FLOAT: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
+    Kind.DECIMAL: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.TEXT: frozenset({Kind.JSON}),
+    Kind.JSON: frozenset({Kind.TEXT}),
+    Kind.BINARY: frozenset(),
+    Kind.DATE: frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
+    Kind.TIME: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.TIMESTAMP: frozenset({Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
+    Kind.TIMESTAMPTZ: frozenset({Kind.TIMESTAMP, Kind.TEXT, Kind.JSON}),
+    Kind.UUID: frozenset({Kind.TEXT, Kind.JSON}),
+}
+"""A stream's kind -> the other kinds of table columns that take its values as they are, value by value."""
+
+WIDENINGS: dict[Kind, frozenset[Kind]] = {
+    Kind.BOOL: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.INT: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
+    Kind.FLOAT: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.DECIMAL: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
+    Kind.TEXT: frozenset(),
+    Kind.JSON: frozenset(),
+    Kind.BINARY: frozenset(),
+    Kind.DATE: frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
+    Kind.TIME: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.TIMESTAMP: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.TIMESTAMPTZ: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.UUID: frozenset({Kind.TEXT, Kind.JSON}),
+}
+"""A table column's kind -> what it can become without loss of any value that it may hold."""
+
+_KEYED = frozenset({Method.UPSERT, Method.INSERT_IGNORE})
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column that a destination's table has.
+
+    `kind` is None for a type that tailrace doesn't know. A DECIMAL of `precision` 0 has no limit. `sql_type` is the
+    destination's own spelling. `has_default` says that rows may leave the column out though it isn't nullable.
+    """
+
+    name: str
+    kind: Kind | None
+    precision: int = 0
+    scale: int = 0
+    nullable: bool = True
+    sql_type: str = ""
+    has_default: bool = False
+
+    @property
+    def spelling(self) -> str:
+        """The kind as text, with the digits of a decimal; the destination's own type where the kind isn't known."""
+        if self.kind is Kind.DECIMAL and self.precision:
+            return f"DECIMAL({self.precision},{self.scale})"
+        return self.kind.value if self.kind else self.sql_type or "a type that tailrace doesn't know"
+
+    @property
+    def arrow(self) -> pa.DataType | None:
+        """The Arrow type of its values; None where the kind isn't known or its digits are beyond Arrow's decimals."""
+        if self.kind is Kind.DECIMAL:
+            is_held = 0 < self.precision <= MAX_DIGITS
+            return pa.decimal128(self.precision, self.scale) if is_held else None
+        return ARROW[self.kind] if self.kind else None
+
+
+@dataclass(frozen=True, slots=True)
+class Widening:
+    """A column of the table that gets a wider type in place."""
+
+    have: TableColumn
+    want: TableColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What makes a table fit a stream, and where the stream's columns go then.
+
+    `add` are new columns under their names in the table. `relax` are columns of the table that must lose NOT NULL.
+    `targets` maps each loaded column of the stream to the table's, as it is after the changes; `dropped` are the
+    stream's columns that are left out under `contract: discard_columns`.
+    """
+
+    add: tuple[Column, ...] = ()
+    widen: tuple[Widening, ...] = ()
+    relax: tuple[str, ...] = ()
+    targets: Mapping[str, TableColumn] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the table has to be altered."""
+        return bool(self.add or self.widen or self.relax)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where one column of the stream goes."""
+
+    target: TableColumn
+    have: TableColumn | None = None
+    add: Column | None = None
+    widening: Widening | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The table's columns as the stream sees them, and what may be done to it."""
+
+    have: Mapping[str, TableColumn]
+    stream: Stream
+    traits: Traits
+    alterable: Collection[tuple[Kind, Kind]]
+
+    def folded(self, name: str) -> str:
+        return name if self.traits.case_sensitive else name.lower()
+
+    def column(self, name: str) -> TableColumn | None:
+        return self.have.get(self.folded(name))
+
+    def place(self, column: Column) -> _Place:
+        """The column of that name, widened if need be; else one beside it; else a new one."""
+        there = self.column(column.name)
+        if there is None:
+            return _added(column, column.name, None)
+        placed = self._in(column, there)
+        if placed is not None:
+            return placed
+        if column.name in _needed(self.stream):
+            raise self._refusal(column, there, "can't be altered in place, and rows are told apart by it")
+        name = fitted(f"{column.name}__{column.kind.lower()}", self.traits.max_name_length)
+        beside = self.column(name)
+        if beside is None:
+            return _added(column, name, there)
+        placed = self._in(column, beside)
+        if placed is None:
+            raise self._refusal(column, beside, "can't be altered in place")
+        return placed
+
+    def _in(self, column: Column, there: TableColumn) -> _Place | None:
+        if _is_held(column, there):
+            return _Place(there, there)
+        wider = _widened(column, there)
+        if wider is None or (there.kind, wider.kind) not in self.alterable:
+            return None
+        return _Place(wider, there, widening=Widening(there, wider))
+
+    def _refusal(self, column: Column, there: TableColumn, reason: str) -> SchemaError:
+        return SchemaError(
+            f"the table {self.stream.table} has {there.name!r} as {there.spelling}, the stream wants "
+            f"{column.spelling}, and the column {reason}; alter it to {column.spelling} yourself, "
+            f"or set another kind under `columns:`",
+            stream=self.stream.name,
+            column=column.name,
+            have=there.spelling,
+            want=column.spelling,
+        )
+
+
+def changes(
+    have: Sequence[TableColumn],
+    stream: Stream,
+    traits: Traits,
+    alterable: Collection[tuple[Kind, Kind]],
+    key: Sequence[str] | None = None,
+) -> Fit:
+    """What the table with the columns `have` needs to take the stream's rows.
+
+    `alterable` are the (from, to) kinds that the destination alters in place, losing nothing; (DECIMAL, DECIMAL) is
+    more digits. `key` is the table's key, None when it isn't known. Raises SchemaError where the table can't be made
+    to fit, or mustn't be by the stream's contract.
+    """
+    named = {(c.name if traits.case_sensitive else c.name.lower()): c for c in have}
+    table = _Table(named, stream, traits, alterable)
+    _refuse_new_key(table, key)
+    places: dict[str, _Place] = {}
+    dropped: list[str] = []
+    for column in stream.columns:
+        place = table.place(column)
+        is_change = place.add is not None or place.widening is not None
+        if is_change and stream.contract != "evolve":
+            _refuse_change(column, place, stream)
+            dropped.append(column.name)
+        else:
+            places[column.name] = place
+    _refuse_shared(table, places)
+    relax = _relaxed(table, places, key or ())
+    return Fit(
+        add=tuple(place.add for place in places.values() if place.add),
+        widen=tuple(place.widening for place in places.values() if place.widening),
+        relax=relax,
+        targets={
+            name: replace(place.target, nullable=True) if place.target.name in relax else place.target
+            for name, place in places.items()
+        },
+        dropped=tuple(dropped),
+    )
+
+
+def _needed(stream: Stream) -> frozenset[str]:
+    """The columns that loading itself stands on, which can be neither moved nor left out."""
+    told = (stream.filled_with(Fill.TABLE_VERSION), stream.deletion)
+    return frozenset({*stream.key, *(column.name for column in told if column)})
+
+
+def _added(column: Column, name: str, have: TableColumn | None) -> _Place:
+    target = TableColumn(name, column.kind, column.precision, column.scale, sql_type=column.sql_type or "")
+    return _Place(target, have, add=replace(column, name=name, nullable=True, required=False))
+
+
+def _is_held(column: Column, there: TableColumn) -> bool:
+    """Whether the table's column takes the values as it is; a type that was chosen by hand always does."""
+    if there.kind is None or column.sql_type is not None or there.kind in FITS[column.kind]:
+        return True
+    if column.kind is Kind.DECIMAL and there.kind is Kind.DECIMAL and there.precision:
+        return column.scale <= there.scale and column.precision - column.scale <= there.precision - there.scale
+    return column.kind is there.kind
+
+
+def _widened(column: Column, there: TableColumn) -> TableColumn | None:
+    """The type that holds what the table's column holds and the stream's values too; None when there is none."""
+    if there.kind is None or column.kind not in WIDENINGS[there.kind]:
+        return None
+    precision = scale = 0
+    if column.kind is Kind.DECIMAL:
+        before = INT_DIGITS if there.kind is Kind.INT else there.precision - there.scale
+        scale = max(column.scale, there.scale)
+        precision = max(column.precision - column.scale, before) + scale
+        if precision > MAX_DIGITS:
+            return None
+    return replace(there, kind=column.kind, precision=precision, scale=scale, sql_type="")
+
+
+def _refuse_new_key(table: _Table, key: Sequence[str] | None) -> None:
+    stream = table.stream
+    if stream.method not in _KEYED or not table.have:
+        return
+    wanted = {table.folded(name) for name in stream.key}
+    if (key is None and wanted <= table.have.keys()) or (key is not None and wanted == set(map(table.folded, key))):
+        return
+    have = ", ".join(key) if key else "none" if key is not None else "no such column"
+    dropping = f"DROP CONSTRAINT {_quoted('<name of its primary key>')}, " if key else ""
+    statement = f"ALTER TABLE {_table(stream)} {dropping}ADD PRIMARY KEY ({', '.join(map(_quoted, stream.key))})"
+    raise SchemaError(
+        f"the table {stream.table} has the key ({have}), the stream has ({', '.join(stream.key)}); tailrace doesn't "
+        f"change keys. Run `{statement}` when its rows are unique under the new key, or set `key_properties` "
+        "to the table's",
+        stream=stream.name,
+        have=have,
+        want=", ".join(stream.key),
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _table(stream: Stream) -> str:
+    schema = f"{_quoted(stream.table.schema)}." if stream.table.schema else ""
+    return schema + _quoted(stream.table.name)
+
+
+def _refuse_change(column: Column, place: _Place, stream: Stream) -> None:
+    """Raise where the contract is freeze, or the column can't be left out."""
+    is_needed = column.name in _needed(stream)
+    if stream.contract == "discard_columns" and not is_needed:
+        return
+    have = place.have.spelling if place.have else "no such column"
+    reason = ", and rows are told apart by this column" if stream.contract == "discard_columns" else ""
+    raise SchemaError(
+        f"the table {stream.table} has {have}, the stream wants {column.spelling}, and `contract: {stream.contract}` "
+        f"leaves the table as it is{reason}; alter the table yourself, set `contract: evolve`, or leave the field "
+        f"out with `select: false` under `columns:`",
+        stream=stream.name,
+        column=column.name,
+        have=have,
+        want=column.spelling,
+    )
+
+
+def _refuse_shared(table: _Table, places: Mapping[str, _Place]) -> None:
+    taken: dict[str, str] = {}
+    for name, place in places.items():
+        target = table.folded(place.target.name)
+        if target in taken:
+            raise SchemaError(
+                f"the columns {taken[target]!r} and {name!r} would both go into {place.target.name!r} of the table "
+                f"{table.stream.table}; give one another name under `columns:`",
+                stream=table.stream.name,
+                column=name,
+            )
+        taken[target] = name
+
+
+def _relaxed(table: _Table, places: Mapping[str, _Place], key: Sequence[str]) -> tuple[str, ...]:
+    """The table's columns that must take null: where the stream may have none, or has no such column any more."""
+    stream = table.stream
+    kept = {table.folded(name) for name in (*stream.key, *key)}
+    taken = {table.folded(place.target.name): name for name, place in places.items()}
+    relaxed = []
+    for folded, there in table.have.items():
+        if there.nullable or folded in kept:
+            continue
+        column = stream.column(taken[folded]) if folded in taken else None
+        if column is None and there.has_default:
+            continue
+        if column is None or column.nullable or not column.required:
+            if stream.contract == "evolve":
+                relaxed.append(there.name)
+            elif column is None:
+                raise SchemaError(
+                    f"the table {stream.table} has the column {there.name!r}, which is NOT NULL and which the stream "
+                    f"doesn't have, and `contract: {stream.contract}` leaves the table as it is; let it be null, or "
+                    "give it a default",
+                    stream=stream.name,
+                    column=there.name,
+                    have=f"{there.spelling} NOT NULL",
+                    want="no such column",
+                )
+    return tuple(relaxed)

@@ -1,0 +1,137 @@
+"""Names in the destination: spelled, short enough, and never two fields under one."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from tailrace.config import StreamSettings
+from tailrace.errors import ConfigError, SchemaError
+from tailrace.model import LINE, TableName, Traits
+
+_HASH_DIGITS = 8
+
+
+def snake(name: str) -> str:
+    """The name in lower case, each run of other than letters, digits and `_` as one `_`, no digit first.
+
+    Letters of every script stay; a name without any is `_`.
+    """
+    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+    spelled = re.sub(" +", "_", "".join(character if _is_word(character) else " " for character in plain))
+    return f"_{spelled}" if not spelled or spelled[0].isdigit() else spelled
+
+
+def _is_word(character: str) -> bool:
+    return character == "_" or character.isalnum() or unicodedata.category(character).startswith("M")
+
+
+def fitted(name: str, max_bytes: int) -> str:
+    """The name, when longer than that in UTF-8 cut between characters and ended by a hash of the whole."""
+    encoded = name.encode()
+    if len(encoded) <= max_bytes:
+        return name
+    ending = "_" + hashlib.blake2b(encoded, digest_size=_HASH_DIGITS // 2).hexdigest()
+    kept = encoded[: max(0, max_bytes - len(ending))].decode(errors="ignore")
+    return (kept + ending)[:max_bytes]
+
+
+def destination_names(
+    sources: Sequence[str],
+    naming: str,
+    traits: Traits,
+    stream: str,
+    given: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The destination's name of each source name; `given` are those that the operator has chosen.
+
+    Raises SchemaError when two meet, naming both, and for names that can't be used as they are.
+    """
+    chosen = given or {}
+    names: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    for source in sources:
+        name = chosen.get(source) or fitted(_spelled(source, naming, stream), traits.max_name_length)
+        folded = name if traits.case_sensitive else name.lower()
+        if folded in taken:
+            raise SchemaError(
+                f"the fields {taken[folded]!r} and {source!r} would both be the column {name!r}; give one of them "
+                "another `name` under `columns:`, or leave it out with `select: false` there",
+                stream=stream,
+                column=name,
+            )
+        if folded == LINE:
+            raise SchemaError(
+                f"the field {source!r} would be the column {LINE!r}, which tailrace keeps for itself; "
+                "give it another `name` under `columns:`",
+                stream=stream,
+                column=name,
+            )
+        taken[folded] = source
+        names[source] = name
+    return names
+
+
+def _spelled(source: str, naming: str, stream: str) -> str:
+    if naming == "snake":
+        return snake(source)
+    if has_control_characters(source):
+        raise SchemaError(
+            f"the field {source!r} has a control character in its name, which no column can have; "
+            "use `naming: snake`, or give it a name under `columns:`",
+            stream=stream,
+            column=source,
+        )
+    return source or "_"
+
+
+def has_control_characters(name: str) -> bool:
+    """Whether the name has characters that an identifier can't have: controls, and halves of surrogate pairs."""
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+
+
+def given_name(name: str, key: str, traits: Traits) -> str:
+    """A name that the operator has chosen under the setting `key`, as it stands; ConfigError if it can't be used."""
+    if not name or has_control_characters(name):
+        raise ConfigError(f"{name!r} can't be a name", key=key, hint="use letters, digits and _")
+    if len(name.encode()) > traits.max_name_length:
+        raise ConfigError(
+            f"{name!r} is longer than the {traits.max_name_length} bytes that a name of {traits.name} may have", key=key
+        )
+    return name
+
+
+def table_name(stream_name: str, settings: StreamSettings, traits: Traits) -> TableName:
+    """The stream's table by the templates `table` and `schema`; what stands beside placeholders is kept as written.
+
+    `{schema}` and `{table}` are the parts of `schema-table` before and after the first hyphen; without one the
+    schema is empty, and a template that comes out empty means the destination's default schema.
+    """
+    before, hyphen, after = stream_name.partition("-")
+    parts = {
+        "stream": stream_name,
+        "schema": before if hyphen else "",
+        "table": after if hyphen else stream_name,
+    }
+    if settings.naming == "snake":
+        parts = {word: snake(part) if part else "" for word, part in parts.items()}
+    elif has_control_characters(stream_name):
+        raise SchemaError("its name has a control character; use `naming: snake` or `table:`", stream=stream_name)
+    name = _filled(settings.table, parts, "table") or "_"
+    schema = _filled(settings.schema_name, parts, "schema") if settings.schema_name else None
+    return TableName(fitted(name, traits.max_name_length), fitted(schema, traits.max_name_length) if schema else None)
+
+
+def _filled(template: str, parts: Mapping[str, str], key: str) -> str:
+    known = ", ".join(f"{{{word}}}" for word in parts)
+    try:
+        pieces = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise ConfigError(f"{template!r} isn't a template", key=key, hint=f"placeholders are {known}") from error
+    for _, word, form, conversion in pieces:
+        if word is not None and (word not in parts or form or conversion):
+            raise ConfigError(f"{template!r} has an unknown placeholder {{{word}}}", key=key, hint=f"it knows {known}")
+    return "".join(text + (parts[word] if word else "") for text, word, _, _ in pieces)

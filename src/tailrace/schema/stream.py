@@ -1,0 +1,238 @@
+"""A SCHEMA message and the settings as a Stream: columns named, key found, method chosen, metadata columns added."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import msgspec
+
+from tailrace.config import StreamSettings
+from tailrace.errors import ConfigError, SchemaError
+from tailrace.model import Column, Fill, Kind, Method, Stream, Traits
+from tailrace.schema.jsonschema import columns_of
+from tailrace.schema.kinds import MAX_DIGITS
+from tailrace.schema.names import destination_names, given_name, table_name
+
+_VERSION = Column("_sdc_table_version", (), Kind.INT, fill=Fill.TABLE_VERSION)
+_DELETED_AT = Column("_sdc_deleted_at", (), Kind.TIMESTAMPTZ, fill=Fill.DELETED_AT)
+
+METADATA: dict[str, tuple[Column, ...]] = {
+    "none": (),
+    "singer": (
+        Column("_sdc_extracted_at", (), Kind.TIMESTAMPTZ, fill=Fill.EXTRACTED_AT),
+        Column("_sdc_received_at", (), Kind.TIMESTAMPTZ, fill=Fill.RECEIVED_AT),
+        Column("_sdc_batched_at", (), Kind.TIMESTAMPTZ, fill=Fill.BATCHED_AT),
+        _DELETED_AT,
+        Column("_sdc_sequence", (), Kind.INT, fill=Fill.SEQUENCE),
+        _VERSION,
+        Column("_sdc_sync_started_at", (), Kind.INT, fill=Fill.SYNC_STARTED_AT),
+    ),
+    "mage": (
+        Column("_mage_created_at", (), Kind.TIMESTAMPTZ, fill=Fill.CREATED_AT, keep=True),
+        Column("_mage_updated_at", (), Kind.TIMESTAMPTZ, fill=Fill.UPDATED_AT),
+    ),
+}
+"""The columns that each value of the setting `metadata` adds, in order."""
+
+_CONFLICT_METHODS = {"UPDATE": Method.UPSERT, "IGNORE": Method.INSERT_IGNORE}
+_KEYED = frozenset({Method.UPSERT, Method.INSERT_IGNORE})
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def planned_stream(
+    name: str,
+    json_schema: bytes,
+    key_properties: Sequence[str],
+    settings: StreamSettings,
+    traits: Traits,
+    *,
+    revision: int,
+    versioned: bool,
+    unique_constraints: Sequence[str] | None = None,
+    unique_conflict_method: str | None = None,
+) -> Stream:
+    """The stream that a SCHEMA message and the settings make for a destination with those traits.
+
+    `versioned` adds the columns that ACTIVATE_VERSION needs. Raises SchemaError where the schema or its key can't be
+    a table, ConfigError where the settings ask for what can't be.
+    """
+    stream = stream_of_columns(
+        name,
+        columns_of(_object(json_schema, name), settings, name),
+        unique_constraints or key_properties,
+        settings,
+        traits,
+        versioned=versioned,
+        unique_conflict_method=unique_conflict_method,
+    )
+    return replace(stream, json_schema=json_schema, revision=revision)
+
+
+def stream_of_columns(
+    name: str,
+    columns: Sequence[Column],
+    key_properties: Sequence[str],
+    settings: StreamSettings,
+    traits: Traits,
+    *,
+    versioned: bool = False,
+    unique_conflict_method: str | None = None,
+) -> Stream:
+    """The stream of columns that are still named by their fields; `key_properties` are fields too."""
+    if not columns and settings.unknown_fields != "evolve":
+        raise SchemaError(
+            "there are no columns: its schema has no properties, or the settings leave all of them out "
+            "(`unknown_fields: evolve` makes columns of the fields that come, `select: false` skips the stream)",
+            stream=name,
+        )
+    fields = key_properties if settings.key_properties is None else settings.key_properties
+    named = [*_named(columns, settings, traits, name), *_constants(settings, traits)]
+    complete = _with_metadata(named, settings, traits, versioned)
+    key = _key(complete, fields, name)
+    return Stream(
+        name=name,
+        table=table_name(name, settings, traits),
+        columns=tuple(replace(c, nullable=False, required=True) if c.name in key else c for c in complete),
+        key=key,
+        method=_method(key, settings, traits, name, unique_conflict_method),
+        hard_delete=settings.hard_delete,
+        contract=settings.contract,
+        validation=settings.validation,
+        unknown_fields=settings.unknown_fields,
+    )
+
+
+def _object(json_schema: bytes, stream: str) -> dict[str, object]:
+    try:
+        # Numbers stay exact, so that a bound or a `multipleOf` is what the tap wrote.
+        schema = _DECODER.decode(json_schema)
+    except msgspec.DecodeError as error:
+        raise SchemaError(f"its schema isn't JSON: {error}", stream=stream) from error
+    if schema is True:
+        return {}
+    if not isinstance(schema, dict):
+        raise SchemaError("its schema must be a JSON object; the tap sends something else", stream=stream)
+    return schema
+
+
+def _field(column: Column) -> str:
+    """The column's field as an operator writes it."""
+    return ".".join(column.path)
+
+
+def _named(columns: Sequence[Column], settings: StreamSettings, traits: Traits, stream: str) -> list[Column]:
+    """The columns under their names in the destination."""
+    for source, count in Counter(c.name for c in columns).items():
+        if count > 1:
+            fields = " and ".join(repr(_field(c)) for c in columns if c.name == source)
+            raise SchemaError(
+                f"the fields {fields} would both be the column {source!r}; leave one out with `select: false` "
+                "under `columns:`",
+                stream=stream,
+                column=source,
+            )
+    given: dict[str, str] = {}
+    for column in columns:
+        override = settings.columns.get(_field(column))
+        if override is not None and override.name is not None:
+            given[column.name] = given_name(override.name, f"columns.{_field(column)}.name", traits)
+    sources = [c.name for c in columns]
+    names = destination_names(sources, settings.naming, traits, stream, given=given)
+    return [replace(column, name=names[column.name]) for column in columns]
+
+
+def _constants(settings: StreamSettings, traits: Traits) -> list[Column]:
+    return [
+        _constant(given_name(name, f"constants.{name}", traits), value) for name, value in settings.constants.items()
+    ]
+
+
+def _constant(name: str, value: str | float | bool) -> Column:  # noqa: FBT001 the value of a setting
+    column = Column(name, (), Kind.TEXT, fill=Fill.CONSTANT, constant=str(value))
+    if isinstance(value, bool):
+        return replace(column, kind=Kind.BOOL, constant=str(value).lower())
+    if isinstance(value, int):
+        fits = -(2**63) <= value < 2**63
+        return replace(column, kind=Kind.INT) if fits else replace(column, kind=Kind.DECIMAL, precision=MAX_DIGITS)
+    return replace(column, kind=Kind.FLOAT) if isinstance(value, float) else column
+
+
+def _with_metadata(
+    columns: Sequence[Column],
+    settings: StreamSettings,
+    traits: Traits,
+    versioned: bool,  # noqa: FBT001 a field of the plan
+) -> list[Column]:
+    """The columns and the metadata columns; of two with one name the record's own stays, save for the version's."""
+    metadata = list(METADATA[settings.metadata])
+    if versioned:
+        needed = (_VERSION,) if settings.hard_delete else (_VERSION, _DELETED_AT)
+        metadata += [column for column in needed if column not in metadata]
+    if _VERSION in metadata:
+        columns = [c for c in columns if _folded(c.name, traits) != _VERSION.name or c.fill is Fill.CONSTANT]
+    own = {_folded(c.name, traits) for c in columns if c.fill is None}
+    taken = own | {c.name for c in metadata}
+    for constant in (c for c in columns if c.fill is Fill.CONSTANT):
+        if _folded(constant.name, traits) in taken:
+            raise ConfigError(
+                "the table has a column of that name already",
+                key=f"constants.{constant.name}",
+                hint="give the constant another name, or leave the field out with `select: false` under `columns:`",
+            )
+        taken.add(_folded(constant.name, traits))
+    return [*columns, *(c for c in metadata if c.name not in own)]
+
+
+def _folded(name: str, traits: Traits) -> str:
+    return name if traits.case_sensitive else name.lower()
+
+
+def _key(columns: Sequence[Column], fields: Sequence[str], stream: str) -> tuple[str, ...]:
+    """The names of the columns that hold the key's fields, in the key's order."""
+    by_field = {c.name: c for c in columns} | {_field(c): c for c in columns if c.path}
+    found: dict[str, None] = {}
+    for field in fields:
+        if field not in by_field:
+            near = difflib.get_close_matches(field, by_field, 1)
+            meant = f"the nearest is {near[0]!r}" if near else f"there are {', '.join(map(repr, by_field)) or 'none'}"
+            raise SchemaError(
+                f"the key field {field!r} isn't among the columns; {meant} "
+                "(the tap must describe its key in the schema, or set `key_properties` to fields that it has)",
+                stream=stream,
+                column=field,
+            )
+        found[by_field[field].name] = None
+    return tuple(found)
+
+
+def _method(
+    key: Sequence[str], settings: StreamSettings, traits: Traits, stream: str, unique_conflict_method: str | None
+) -> Method:
+    asked = settings.method
+    if asked is None and unique_conflict_method and key:
+        asked = _CONFLICT_METHODS.get(unique_conflict_method.upper())
+        if asked is None:
+            raise ConfigError(
+                f"stream {stream!r}: {unique_conflict_method!r} isn't a way to meet a conflict",
+                key="unique_conflict_method",
+                hint="use UPDATE or IGNORE",
+            )
+    if asked is None:
+        # Nobody has asked: a destination that can't upsert appends.
+        asked = Method.UPSERT if key and Method.UPSERT in traits.methods else Method.APPEND
+    if asked not in traits.methods:
+        has = ", ".join(sorted(traits.methods))
+        raise ConfigError(
+            f"stream {stream!r}: {traits.name} can't load with {asked}", key="method", hint=f"it has {has}"
+        )
+    if asked in _KEYED and not key:
+        raise ConfigError(
+            f"stream {stream!r}: {asked} needs a key, and the stream has none",
+            key="method",
+            hint="set `key_properties`, or `method: append`",
+        )
+    return asked

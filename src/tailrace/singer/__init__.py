@@ -1,0 +1,1 @@
+"""The Singer wire: bytes to messages, and messages to bytes."""

@@ -1,0 +1,230 @@
+"""One line as a message: the envelope around schemas, states and records, and every way in which it can be wrong."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from tailrace.errors import MessageError
+from tailrace.model import RecordRun
+from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
+
+_SPACE = rb"[ \t\r]*+"
+_STREAM = rb'("(?:[^"\\\n]++|\\.)*+")'
+
+
+def _spaced(*tokens: bytes) -> bytes:
+    return b"".join(_SPACE + token for token in tokens)
+
+
+_START = _spaced(
+    rb"\{",
+    rb"(?:" + _spaced(b'"type"', b":", b'"RECORD"', b",", b'"stream"', b":", _STREAM),
+    rb"|" + _spaced(b'"stream"', b":", _STREAM, b",", b'"type"', b":", b'"RECORD"') + rb")",
+)
+_RECORD_START = re.compile(_START)
+RECORD_PREFIX = re.compile(_START + _spaced(b",", b'"record"', b":"))
+"""The start of a RECORD line that names type and stream first, up to the colon before its record."""
+
+
+class _Head(msgspec.Struct):
+    """What tells RECORD lines from others."""
+
+    type: str = ""
+    stream: str = ""
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_INTEGER = re.compile(rb"-?[0-9]{1,19}")
+_EXCERPT_BYTES = 80
+
+
+def stream_of(start: re.Match[bytes], line: int) -> str:
+    """The stream that a match of RECORD_PREFIX names."""
+    return _Envelope(line, "RECORD", {"stream": msgspec.Raw(start[1] or start[2])}).name("stream")
+
+
+def message_of(data: bytes, line: int) -> Message:
+    """The message that a line, ended by a line feed, holds.
+
+    A RECORD comes as a run of one line without a prefix; nothing but its type and stream is looked at.
+    Raises MessageError for all that isn't a message.
+    """
+    stream = _record_stream(data)
+    if stream:
+        return RecordRun(stream, data, ((line, 1),))
+    try:
+        fields = _FIELDS.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        start = _RECORD_START.match(data)
+        if start is None:
+            raise MessageError(_unreadable(data, error), line=line) from error
+        return RecordRun(stream_of(start, line), data, ((line, 1),))
+    envelope = _Envelope(line, _type_of(fields, line), fields)
+    if envelope.type == "RECORD":
+        raise envelope.wrong("stream", "a name")
+    if envelope.type not in _MESSAGES:
+        raise MessageError(_unknown(envelope.type), line=line)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise MessageError(_unreadable(data, error), line=line) from error
+    if envelope.type != "LOG":
+        _refuse_repeated_keys(text, envelope)
+    return _MESSAGES[envelope.type](envelope)
+
+
+def _record_stream(data: bytes) -> str | None:
+    """The stream of a well-formed RECORD; None where it is something else, or wrong in a way to be told elsewhere."""
+    try:
+        head = _HEAD.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return head.stream if head.type == "RECORD" else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """A message's own fields as JSON texts, read with errors that name the line, the message and the field."""
+
+    line: int
+    type: str
+    fields: dict[str, msgspec.Raw]
+
+    def raw(self, key: str) -> bytes | None:
+        """The field's JSON text; None where it is missing or null."""
+        value = self.fields.get(key)
+        return None if value is None or bytes(value) == b"null" else bytes(value)
+
+    def text(self, key: str) -> str:
+        """The field as a string."""
+        try:
+            return msgspec.json.decode(self.raw(key) or b"", type=str)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self.wrong(key, "a string") from error
+
+    def name(self, key: str) -> str:
+        """The field as a string that isn't empty."""
+        text = self.text(key)
+        if not text:
+            raise self.wrong(key, "a name")
+        return text
+
+    def names(self, key: str) -> tuple[str, ...] | None:
+        """The field as a list of strings; None where it is missing or null."""
+        raw = self.raw(key)
+        try:
+            return None if raw is None else msgspec.json.decode(raw, type=tuple[str, ...])
+        except msgspec.DecodeError as error:
+            raise self.wrong(key, "a list of strings or null") from error
+
+    def wrong(self, key: str, expected: str) -> MessageError:
+        """The error that this field isn't as it must be."""
+        value = self.fields.get(key)
+        got = f"is {_excerpt(bytes(value))}" if value is not None else "is missing"
+        return MessageError(f"the {self.type} message's {key!r} {got}; it must be {expected}", line=self.line)
+
+
+def _type_of(fields: dict[str, msgspec.Raw], line: int) -> str:
+    """The message's type; a line of two strings, level and message, counts as a LOG."""
+    if "type" in fields:
+        return _Envelope(line, "Singer", fields).name("type")
+    if all(bytes(fields.get(key, b"")).startswith(b'"') for key in ("level", "message")):
+        return "LOG"
+    raise MessageError(f"the message has no 'type'; it must be one of {', '.join(_KNOWN)}", line=line)
+
+
+def _schema(envelope: _Envelope) -> SchemaMessage:
+    json_schema = envelope.raw("schema")
+    if json_schema is None or not json_schema.startswith(b"{"):
+        raise envelope.wrong("schema", "an object")
+    conflict = None if envelope.raw("unique_conflict_method") is None else envelope.text("unique_conflict_method")
+    if conflict not in {None, "UPDATE", "IGNORE"}:
+        raise envelope.wrong("unique_conflict_method", "UPDATE or IGNORE")
+    return SchemaMessage(
+        line=envelope.line,
+        stream=envelope.name("stream"),
+        json_schema=json_schema,
+        key_properties=envelope.names("key_properties"),
+        bookmark_properties=envelope.names("bookmark_properties") or (),
+        unique_constraints=envelope.names("unique_constraints"),
+        unique_conflict_method=conflict,
+    )
+
+
+def _state(envelope: _Envelope) -> StateMessage:
+    if "value" not in envelope.fields:
+        raise envelope.wrong("value", "the state to go on from")
+    return StateMessage(envelope.line, bytes(envelope.fields["value"]))
+
+
+def _activate_version(envelope: _Envelope) -> ActivateVersionMessage:
+    raw = envelope.raw("version") or b""
+    version = int(raw) if _INTEGER.fullmatch(raw) else None
+    if version is None or not -(2**63) <= version < 2**63:
+        raise envelope.wrong("version", "an integer of 64 bits")
+    return ActivateVersionMessage(envelope.line, envelope.name("stream"), version)
+
+
+def _log(envelope: _Envelope) -> LogLine:
+    return LogLine(envelope.line, envelope.text("level"), envelope.text("message"))
+
+
+def _batch(envelope: _Envelope) -> Message:
+    raise MessageError(
+        "BATCH messages aren't supported yet; turn batches off in the tap's config (remove its `batch_config`), "
+        "so that it sends RECORD messages",
+        line=envelope.line,
+    )
+
+
+_MESSAGES: dict[str, Callable[[_Envelope], Message]] = {
+    "SCHEMA": _schema,
+    "STATE": _state,
+    "ACTIVATE_VERSION": _activate_version,
+    "LOG": _log,
+    "BATCH": _batch,
+}
+_KNOWN = ("RECORD", *_MESSAGES)
+
+
+def _refuse_repeated_keys(text: str, envelope: _Envelope) -> None:
+    try:
+        # Numbers stay text: they aren't looked at, and Python makes no integer of more than 4300 digits.
+        members = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
+    except RecursionError as error:
+        raise MessageError(_unreadable(text.encode(), error), line=envelope.line) from error
+    keys = [key for key, _ in members]
+    if len(keys) > len(envelope.fields):
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise MessageError(f"the {envelope.type} message has {repeated!r} more than once", line=envelope.line)
+
+
+def _unreadable(data: bytes, error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "the message is nested too deeply to be read"
+    if isinstance(error, UnicodeDecodeError):
+        return f"the message isn't UTF-8 text ({error.reason}); it begins {_excerpt(data)}"
+    if isinstance(error, msgspec.ValidationError):
+        return f"a message must be a JSON object, and this is {_excerpt(data)}"
+    return (
+        f"the line isn't JSON ({error}); it begins {_excerpt(data)} "
+        "(a tap may write nothing but messages to stdout; its log goes to stderr)"
+    )
+
+
+def _unknown(type_: str) -> str:
+    nearest = difflib.get_close_matches(type_.upper()[:_EXCERPT_BYTES], _KNOWN, n=1)
+    advice = f"did it mean {nearest[0]}?" if nearest else f"the types are {', '.join(_KNOWN)}"
+    return f"the message's type {type_[:_EXCERPT_BYTES]!r} isn't known; {advice}"
+
+
+def _excerpt(data: bytes) -> str:
+    text = data[:_EXCERPT_BYTES].decode(errors="backslashreplace").strip()
+    return f"{text}..." if len(data) > _EXCERPT_BYTES else text

@@ -1,0 +1,43 @@
+"""The states on stdout: one STATE line for each state that has become true."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO, TextIO, cast
+
+from tailrace.errors import ConfigError
+
+
+class StateWriter:
+    """Writes STATE lines to an output, which is left open. To be called from one thread at a time."""
+
+    def __init__(self, out: TextIO | BinaryIO) -> None:
+        self._out = out
+
+    def tell(self, value: bytes) -> None:
+        """Write the state with that JSON text, and flush it.
+
+        Raises ConfigError when it can't be written, as when the reader of a pipe has gone; what the state covers is
+        loaded all the same.
+        """
+        line = b'{"type":"STATE","value":' + value + b"}\n"
+        try:
+            self._write(line)
+            self._out.flush()
+        except OSError as error:
+            reason = "nobody reads it any more" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
+            raise ConfigError(
+                f"a STATE can't be written: {reason}",
+                key="stdout",
+                hint="what the state covers is loaded; keep stdout open until the run has ended",
+            ) from error
+
+    def _write(self, line: bytes) -> None:
+        if isinstance(self._out, io.TextIOBase):
+            self._out.write(line.decode())
+            return
+        out = cast(BinaryIO, self._out)
+        rest = memoryview(line)
+        while rest:
+            # An output without a buffer, as stdout is under `python -u`, may take but a part.
+            rest = rest[out.write(rest) :]

@@ -1,0 +1,137 @@
+"""Names of tables and columns."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.config import StreamSettings
+from tailrace.errors import ConfigError, SchemaError
+from tailrace.model import TableName, Traits
+from tailrace.schema.names import destination_names, fitted, given_name, snake, table_name
+
+TRAITS = Traits("db", "none", max_name_length=30)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Order ID", "order_id"),
+        ("orderID", "orderid"),
+        ("a--b..c", "a_b_c"),
+        ("a_ b__c", "a__b__c"),
+        ("total (€)", "total_"),
+        ("2nd", "_2nd"),
+        ("名前", "名前"),
+        ("一月", "一月"),
+        ("Größe", "größe"),
+        ("नाम", "नाम"),
+        ("e\u0301te\u0301", "été"),
+        ("", "_"),
+        ("$$", "_"),
+        ("a\x00b", "a_b"),
+        ("_sdc_deleted_at", "_sdc_deleted_at"),
+    ],
+)
+def test_snake_names(name, expected):
+    assert snake(name) == expected
+
+
+@given(TEXT)
+def test_a_snake_name_is_its_own(name):
+    assert snake(snake(name)) == snake(name) != ""
+
+
+def test_a_name_that_is_too_long_is_cut_on_a_character_and_given_a_hash():
+    assert fitted("a" * 30, 30) == "a" * 30
+    assert fitted("a" * 31, 30) == "aaaaaaaaaaaaaaaaaaaaa_eea04b3c"
+    assert fitted("é" * 20, 30).startswith("é" * 10 + "_")
+
+
+@given(TEXT, st.integers(12, 64))
+def test_fitted_names_are_within_the_limit_and_stay_so(name, limit):
+    once = fitted(name, limit)
+    assert len(once.encode()) <= limit
+    assert fitted(once, limit) == once
+
+
+@given(st.lists(TEXT, unique=True, max_size=8), st.sampled_from(["snake", "preserve"]), st.booleans())
+def test_names_are_within_the_limit_and_unique_or_the_meeting_is_refused(sources, naming, case_sensitive):
+    traits = Traits("db", "none", max_name_length=30, case_sensitive=case_sensitive)
+    try:
+        names = destination_names(sources, naming, traits, "orders")
+    except SchemaError as error:
+        assert "would both be the column" in str(error) or "control character" in str(error)  # noqa: PT017 either
+        return
+    assert list(names) == sources
+    assert all(0 < len(name.encode()) <= 30 for name in names.values())
+    folded = list(names.values()) if case_sensitive else [name.lower() for name in names.values()]
+    assert len(set(folded)) == len(sources)
+
+
+def test_two_fields_that_meet_are_both_named():
+    with pytest.raises(SchemaError, match="the fields 'Order ID' and 'order-id' would both be the column 'order_id'"):
+        destination_names(["Order ID", "order-id"], "snake", TRAITS, "orders")
+
+
+def test_names_that_differ_in_case_alone_meet_unless_the_destination_tells_them_apart():
+    with pytest.raises(SchemaError, match="'a' and 'A'"):
+        destination_names(["a", "A"], "preserve", TRAITS, "orders")
+    apart = Traits("db", "none", case_sensitive=True)
+    assert destination_names(["a", "A"], "preserve", apart, "orders") == {"a": "a", "A": "A"}
+
+
+def test_names_chosen_by_hand_are_taken_as_they_are_and_can_meet_too():
+    assert destination_names(["a"], "snake", TRAITS, "orders", {"a": "My A"}) == {"a": "My A"}
+    with pytest.raises(SchemaError, match="'a' and 'b'"):
+        destination_names(["a", "b"], "snake", TRAITS, "orders", {"b": "A"})
+
+
+def test_the_column_of_the_line_is_tailraces_own():
+    with pytest.raises(SchemaError, match="keeps for itself"):
+        destination_names(["_tailrace_line"], "snake", TRAITS, "orders")
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\x7f"])
+def test_control_characters_are_refused_where_names_are_preserved(name):
+    with pytest.raises(SchemaError, match="control character"):
+        destination_names([name], "preserve", TRAITS, "orders")
+
+
+@pytest.mark.parametrize(("name", "reason"), [("", "can't be a name"), ("a\0", "can't be"), ("a" * 31, "30 bytes")])
+def test_a_chosen_name_that_cannot_be_is_refused(name, reason):
+    with pytest.raises(ConfigError, match=reason):
+        given_name(name, "columns.a.name", TRAITS)
+
+
+@pytest.mark.parametrize(
+    ("stream", "settings", "expected"),
+    [
+        ("Users", {}, TableName("users")),
+        ("public-Users", {}, TableName("public_users")),
+        ("public-users", {"table": "{table}", "schema": "{schema}"}, TableName("users", "public")),
+        ("a-b-c", {"table": "{table}", "schema": "{schema}"}, TableName("b_c", "a")),
+        ("users", {"table": "{table}", "schema": "{schema}"}, TableName("users")),
+        ("users", {"table": "Raw_{stream}", "schema": "LANDING"}, TableName("Raw_users", "LANDING")),
+        ("Users", {"naming": "preserve"}, TableName("Users")),
+        ("", {}, TableName("_")),
+        ("x", {"table": "{{x}}"}, TableName("{x}")),
+    ],
+)
+def test_tables_are_named_by_templates(stream, settings, expected):
+    assert table_name(stream, StreamSettings(**settings), TRAITS) == expected
+
+
+def test_a_long_table_name_is_cut():
+    assert len(table_name("t" * 99, StreamSettings(), TRAITS).name) == 30
+
+
+@pytest.mark.parametrize("template", ["{strean}", "{stream!r}", "{stream:>9}", "{", "{}", "{stream.__class__}"])
+def test_a_template_with_anything_else_is_refused(template):
+    with pytest.raises(ConfigError, match=r"\{stream\}, \{schema\}, \{table\}"):
+        table_name("users", StreamSettings(table=template), TRAITS)
+
+
+def test_a_stream_name_with_a_control_character_is_refused_where_names_are_preserved():
+    with pytest.raises(SchemaError, match="control character"):
+        table_name("a\0", StreamSettings(naming="preserve"), TRAITS)
