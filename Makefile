@@ -2,12 +2,12 @@
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -W error
 
-.PHONY: demo test check setup lint types unit torture bench clean
+.PHONY: demo test check setup tap lint types unit torture bench clean
 
-demo: setup            ## load real data with a real tap into DuckDB, and show it
+demo: setup tap        ## load real data with a real tap into DuckDB, and show it
 	$(PYTHON) examples/demo.py
 
-test: setup lint types ## everything: lint, types, all tests on real databases, branch coverage
+test: setup tap lint types ## everything: lint, types, all tests on real databases, branch coverage
 	$(PYTHON) -m coverage erase
 	$(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term tests
 
@@ -15,6 +15,9 @@ check: setup lint types unit ## what to run while working: lint, types, unit tes
 
 setup:
 	scripts/setup
+
+tap: setup
+	scripts/setup-tap
 
 lint:
 	.venv/bin/ruff check .

@@ -48,7 +48,9 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", [m for m in MODULES if m != SOURCE / "__init__.py"], ids=lambda p: str(p.relative_to(SOURCE)))
+@pytest.mark.parametrize(
+    "path", [m for m in MODULES if m != SOURCE / "__init__.py"], ids=lambda p: str(p.relative_to(SOURCE))
+)
 def test_a_module_imports_only_what_the_table_allows(path):
     part = part_of(path)
     parts = {name.split(".")[1] for name in imported(path) if name.startswith("tailrace.")} - {"__version__"}
@@ -69,8 +71,12 @@ def test_drivers_are_imported_by_their_destination_alone(path):
 
 def test_importing_tailrace_loads_no_driver_and_hardly_anything_else():
     script = "import sys, json; before = set(sys.modules); import tailrace; print(json.dumps(sorted(set(sys.modules) - before)))"
-    loaded = json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout)
-    assert not {name.split(".")[0] for name in loaded} & (DRIVERS | {"pyarrow", "pydantic", "sqlglot", "joblib", "typer", "rich"})
+    loaded = json.loads(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout
+    )
+    assert not {name.split(".")[0] for name in loaded} & (
+        DRIVERS | {"pyarrow", "pydantic", "sqlglot", "joblib", "typer", "rich"}
+    )
     assert [name for name in loaded if name.startswith("tailrace")] == ["tailrace"]
 
 

@@ -74,7 +74,7 @@ def test_the_environment_sets_by_prefixed_names():
 
 
 def test_flags_set_by_dotted_names_and_may_hold_json():
-    values = flag_values(["streams.a.key_properties=[\"id\"]", "batch_rows=7", "table=x=y"])
+    values = flag_values(['streams.a.key_properties=["id"]', "batch_rows=7", "table=x=y"])
     assert values == {"streams": {"a": {"key_properties": ["id"]}}, "batch_rows": "7", "table": "x=y"}
 
 

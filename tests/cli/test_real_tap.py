@@ -1,0 +1,41 @@
+"""Real data through a real tap: what stands in DuckDB is what stands in the CSV files, value by value."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+import demo
+
+TABLES = {"airlines": 16, "airports": 1458, "flights": 336_776, "planes": 3322, "weather": 26_115}
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """The folder of CSV files, and the DuckDB file that they were loaded into through the tap."""
+    if not demo.TAP.exists():
+        pytest.skip("the tap isn't set up: run scripts/setup-tap")
+    work = tmp_path_factory.mktemp("flights")
+    demo.unpack(work / "csv")
+    database = work / "flights.duckdb"
+    load = [str(demo.TAILRACE), "load", "--to", f"duckdb:///{database}"]
+    with subprocess.Popen(demo.tap_command(work / "csv"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tap:
+        subprocess.run(load, stdin=tap.stdout, stdout=subprocess.DEVNULL, check=True)
+    assert tap.returncode == 0
+    return work / "csv", database
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_equals_its_csv_file_value_by_value(loaded, table):
+    folder, database = loaded
+    with (folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    columns = ", ".join(f'"{name}"' for name in header)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        found = connection.execute(f'SELECT {columns} FROM "{table}" ORDER BY _sdc_line_number').fetchall()
+    assert len(found) == TABLES[table]
+    assert found == [tuple(row) for row in rows]
