@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from tailrace.config import Settings, StreamSettings
+from tailrace.errors import SchemaError
 from tailrace.model import Column, Growth, Stream, Traits
+from tailrace.schema.jsonschema import chosen_columns
 from tailrace.schema.stream import planned_stream, stream_of_columns
 from tailrace.singer.messages import SchemaMessage
 
@@ -46,8 +48,9 @@ class Streams:
         """The plan of a stream whose columns are known without a JSON Schema."""
         known = self._known.get(name)
         settings = self._settings.for_stream(name)
-        stream = stream_of_columns(name, columns, key, settings, self._traits)
+        stream = stream_of_columns(name, chosen_columns(columns, settings), key, settings, self._traits)
         stream = replace(stream, revision=known.stream.revision + 1 if known else 1)
+        self._refuse_shared_table(stream)
         message = SchemaMessage(0, name, b"{}", key, (), None, None)
         self._known[name] = _Known(message, settings, stream)
         return stream
@@ -92,11 +95,24 @@ class Streams:
             unique_constraints=message.unique_constraints,
             unique_conflict_method=message.unique_conflict_method,
         )
+        self._refuse_shared_table(stream)
         is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
         if known is not None and is_same:
             stream = known.stream
         self._known[message.stream] = _Known(message, settings, stream, versioned, grown)
         return None if is_same else stream
+
+    def _refuse_shared_table(self, stream: Stream) -> None:
+        for other in (known.stream for known in self._known.values()):
+            if other.name != stream.name and self._folded(other) == self._folded(stream):
+                raise SchemaError(
+                    f"it and the stream {other.name!r} would both be the table {stream.table}; "
+                    "give one of them another `table:` under `streams:`",
+                    stream=stream.name,
+                )
+
+    def _folded(self, stream: Stream) -> str:
+        return str(stream.table) if self._traits.case_sensitive else str(stream.table).casefold()
 
 
 def _with_properties(json_schema: bytes, grown: dict[str, Any]) -> bytes:

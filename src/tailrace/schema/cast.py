@@ -95,21 +95,24 @@ def _shown(value: pa.Scalar) -> str:
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
-def _unchanged(values: pa.ChunkedArray, _: pa.DataType) -> pa.ChunkedArray:
-    return values
-
-
 def _plain(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
     return values.cast(to)
 
 
 def _int_to_decimal(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
-    return values.cast(pa.decimal128(INT_DIGITS, 0)).cast(to)
+    return _rescaled(values.cast(pa.decimal128(INT_DIGITS, 0)), to)
+
+
+def _rescaled(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
+    # Arrow multiplies past 128 bits without saying so, so that what comes out is compared with what went in.
+    decimals = values.cast(to)
+    return _if_same(decimals, decimals.cast(values.type), values)
 
 
 def _float_to_decimal(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
     # The shortest text that reads back as the same float is what the number was written as.
-    return values.cast(pa.string()).cast(to)
+    decimals = values.cast(pa.string()).cast(to)
+    return _if_same(decimals, decimals.cast(pa.string()).cast(values.type), values)
 
 
 def _decimal_to_float(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
@@ -153,7 +156,7 @@ CASTS: dict[tuple[Kind, Kind], Cast] = {
     (Kind.FLOAT, Kind.DECIMAL): _float_to_decimal,
     (Kind.DECIMAL, Kind.INT): _plain,
     (Kind.DECIMAL, Kind.FLOAT): _decimal_to_float,
-    (Kind.DECIMAL, Kind.DECIMAL): _plain,
+    (Kind.DECIMAL, Kind.DECIMAL): _rescaled,
     (Kind.DATE, Kind.TIMESTAMP): _date_to_timestamp,
     (Kind.DATE, Kind.TIMESTAMPTZ): _date_to_timestamp,
     (Kind.TIMESTAMP, Kind.DATE): _to_date,

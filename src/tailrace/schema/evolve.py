@@ -145,12 +145,10 @@ class _Table:
             raise self._refusal(column, there, "can't be altered in place, and rows are told apart by it")
         name = fitted(f"{column.name}__{column.kind.lower()}", self.traits.max_name_length)
         beside = self.column(name)
-        if beside is None:
-            return _added(column, name, there)
-        placed = self._in(column, beside)
-        if placed is None:
+        placed = self._in(column, beside) if beside else None
+        if placed is None and beside and self.stream.contract == "evolve":
             raise self._refusal(column, beside, "can't be altered in place")
-        return placed
+        return placed or _added(column, name, there)
 
     def _in(self, column: Column, there: TableColumn) -> _Place | None:
         if _is_held(column, there):

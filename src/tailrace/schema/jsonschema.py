@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -45,24 +45,25 @@ class _Bound:
 
 def columns_of(json_schema: Mapping[str, Any], settings: StreamSettings, stream: str) -> tuple[Column, ...]:
     """The columns of a stream's schema in its order, named by their fields (joined with `__` where flattened)."""
-    overrides = settings.columns
-    whole = {name for name, override in overrides.items() if override.kind or override.sql_type}
+    whole = {name for name, override in settings.columns.items() if override.kind or override.sql_type}
     max_level = settings.max_level if settings.nested == "flatten" else 0
-    return tuple(
-        overridden(_column(leaf, settings.numbers), overrides)
-        for leaf in flattened(json_schema, max_level, stream, whole)
-        if is_selected(leaf.path, overrides)
-    )
+    leaves = flattened(json_schema, max_level, stream, whole)
+    return chosen_columns((_column(leaf, settings.numbers) for leaf in leaves), settings)
 
 
-def is_selected(path: Sequence[str], overrides: Mapping[str, ColumnSettings]) -> bool:
-    """Whether no `columns:` setting leaves out the field at that path, or an object that it is in."""
+def chosen_columns(columns: Iterable[Column], settings: StreamSettings) -> tuple[Column, ...]:
+    """The columns without those that `columns:` leaves out, the others with the kind and sql_type that it gives."""
+    overrides = settings.columns
+    return tuple(_overridden(column, overrides) for column in columns if _is_selected(column.path, overrides))
+
+
+def _is_selected(path: Sequence[str], overrides: Mapping[str, ColumnSettings]) -> bool:
+    """Whether neither the field at that path nor an object that it is in is left out."""
     above = (".".join(path[: n + 1]) for n in range(len(path)))
     return all(overrides[name].select for name in above if name in overrides)
 
 
-def overridden(column: Column, overrides: Mapping[str, ColumnSettings]) -> Column:
-    """The column with the kind and sql_type that a `columns:` setting gives it."""
+def _overridden(column: Column, overrides: Mapping[str, ColumnSettings]) -> Column:
     field = ".".join(column.path)
     override = overrides.get(field)
     if override is None:

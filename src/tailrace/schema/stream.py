@@ -6,7 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 
@@ -82,7 +82,10 @@ def stream_of_columns(
     versioned: bool = False,
     unique_conflict_method: str | None = None,
 ) -> Stream:
-    """The stream of columns that are still named by their fields; `key_properties` are fields too."""
+    """The stream of columns that are still named by their fields; `key_properties` are fields too.
+
+    The columns are those that the settings have left over and given their kinds, as `chosen_columns` does.
+    """
     if not columns and settings.unknown_fields != "evolve":
         raise SchemaError(
             "there are no columns: its schema has no properties, or the settings leave all of them out "
@@ -110,7 +113,7 @@ def _object(json_schema: bytes, stream: str) -> dict[str, object]:
     try:
         # Numbers stay exact, so that a bound or a `multipleOf` is what the tap wrote.
         schema = _DECODER.decode(json_schema)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, InvalidOperation) as error:
         raise SchemaError(f"its schema isn't JSON: {error}", stream=stream) from error
     if schema is True:
         return {}
@@ -197,7 +200,7 @@ def _key(columns: Sequence[Column], fields: Sequence[str], stream: str) -> tuple
     found: dict[str, None] = {}
     for field in fields:
         if field not in by_field:
-            near = difflib.get_close_matches(field, by_field, 1)
+            near = difflib.get_close_matches(field, by_field, 1, cutoff=0.5)
             meant = f"the nearest is {near[0]!r}" if near else f"there are {', '.join(map(repr, by_field)) or 'none'}"
             raise SchemaError(
                 f"the key field {field!r} isn't among the columns; {meant} "

@@ -72,7 +72,7 @@ def _exact(value: Any, path: str) -> Any:
     if type(value) in _AS_IT_IS:
         return value
     if isinstance(value, float | Decimal):
-        if not isfinite(value):
+        if not (isfinite(value) if isinstance(value, float) else value.is_finite()):
             raise ValueError(f"{path} is {value}, which JSON has no number for; send None or leave it out")
         return float(value) if isinstance(value, float) else Decimal(value)
     if isinstance(value, Mapping):

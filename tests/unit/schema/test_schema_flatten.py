@@ -7,9 +7,7 @@ from tailrace.schema.jsonschema import columns_of
 
 def shown(schema, **settings):
     found = columns_of(schema, StreamSettings(nested="flatten", **settings), "orders")
-    return {
-        c.name: c.spelling + ("?" if c.nullable else "") + ("!" if c.required else "") for c in found
-    }
+    return {c.name: c.spelling + ("?" if c.nullable else "") + ("!" if c.required else "") for c in found}
 
 
 def of(properties, *required, **more):
@@ -56,6 +54,11 @@ def test_an_object_that_may_be_something_else_stays_whole():
 def test_objects_of_several_forms_have_the_fields_of_all():
     forms = [of({"x": {"type": "integer"}, "y": TEXT}, "x", "y"), of({"x": {"type": "number"}}, "x")]
     assert shown(of({"a": {"oneOf": forms}}, "a")) == {"a__x": "FLOAT!", "a__y": "TEXT"}
+
+
+def test_forms_that_agree_on_a_field_have_it_once():
+    forms = [of({"x": TEXT}, "x"), of({"x": TEXT, "y": TEXT})]
+    assert shown(of({"a": {"anyOf": forms}}, "a")) == {"a__x": "TEXT", "a__y": "TEXT"}
 
 
 def test_an_object_inside_itself_stays_whole():

@@ -66,13 +66,22 @@ def test_settings_are_carried_over():
     )
 
 
+def test_a_schema_that_allows_anything_evolves():
+    assert planned(True, settings=StreamSettings(unknown_fields="evolve")).columns == ()
+
+
 def test_numbers_of_the_schema_stay_exact():
-    schema = b'{"properties": {"a": {"type": "number", "multipleOf": 1e-5}, "b": {"type": "integer", "maximum": 1e400}}}'
+    schema = (
+        b'{"properties": {"a": {"type": "number", "multipleOf": 1e-5}, "b": {"type": "integer", "maximum": 1e400}}}'
+    )
     stream = planned_stream("s", schema, (), StreamSettings(), TRAITS, revision=1, versioned=False)
     assert [c.spelling for c in stream.columns] == ["DECIMAL(38,5)", "DECIMAL(38,0)"]
 
 
-@pytest.mark.parametrize(("schema", "reason"), [(b"{", "isn't JSON"), (b"[]", "must be a JSON object")])
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [(b"{", "isn't JSON"), (b'{"a": 1e99999999999999999999}', "isn't JSON"), (b"[]", "must be a JSON object")],
+)
 def test_a_schema_that_is_none_is_refused(schema, reason):
     with pytest.raises(SchemaError, match=reason):
         planned_stream("s", schema, (), StreamSettings(), TRAITS, revision=1, versioned=False)
@@ -111,7 +120,9 @@ def test_an_empty_key_in_the_settings_means_none():
 
 
 def test_a_key_that_is_no_column_is_refused_with_the_nearest():
-    with pytest.raises(SchemaError, match="the key field 'order_id' isn't among the columns; the nearest is 'Order ID'"):
+    with pytest.raises(
+        SchemaError, match="the key field 'order_id' isn't among the columns; the nearest is 'Order ID'"
+    ):
         planned({"properties": {"Order ID": {"type": "integer"}}}, ["order_id"], StreamSettings(naming="preserve"))
 
 
@@ -145,7 +156,7 @@ def test_a_conflict_method_without_any_key_appends():
 
 
 def test_an_unknown_conflict_method_is_refused():
-    with pytest.raises(ConfigError, match="unique_conflict_method: .* 'MERGE' .*UPDATE or IGNORE"):
+    with pytest.raises(ConfigError, match=r"unique_conflict_method: .* 'MERGE' .*UPDATE or IGNORE"):
         planned(key=["total"], unique_conflict_method="MERGE")
 
 

@@ -1,0 +1,36 @@
+"""Decoding: runs of RECORD lines to Arrow tables, by the fastest of several implementations of the same answers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Protocol
+
+from tailrace.decode.plan import Plan
+from tailrace.decode.reader import is_eligible
+from tailrace.decode.reference import Reference
+from tailrace.decode.vectorised import Vectorised
+from tailrace.model import Clock, Decoded, RecordRun, Stream
+
+_NATIVE = find_spec("tailrace_native") is not None
+
+IMPLEMENTATION = "native" if _NATIVE else "vectorised"
+"""What decodes in this installation: the package tailrace-native when it is there, else pyarrow."""
+
+
+class Decoder(Protocol):
+    """Decodes the runs of one stream. All implementations give the same answer for the same run."""
+
+    def decode(self, run: RecordRun) -> Decoded:
+        """The run as columns: rows in line order, and every other record refused with all its reasons.
+
+        Raises nothing that depends on the records.
+        """
+
+
+def decoder(stream: Stream, clock: Clock) -> Decoder:
+    """The decoder of a stream; SchemaError when `validation: full` can't follow the stream's schema."""
+    if _NATIVE:
+        native: Decoder = import_module("tailrace_native").Decoder(stream, clock)
+        return native
+    return Vectorised(stream, clock) if is_eligible(Plan(stream)) else Reference(stream, clock)

@@ -1,0 +1,149 @@
+"""Where each field of a stream's records goes: the columns they fill, and what the schema allows at their places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+import msgspec
+
+from tailrace.model import Column, Fill, Kind, Stream
+from tailrace.schema.flatten import Leaf, flattened
+from tailrace.schema.shapes import ANY
+
+_TYPES_OF_KIND: dict[Kind, frozenset[str]] = {
+    Kind.BOOL: frozenset({"boolean"}),
+    Kind.INT: frozenset({"integer"}),
+    Kind.FLOAT: frozenset({"number"}),
+    Kind.DECIMAL: frozenset({"number"}),
+    Kind.JSON: ANY,
+}
+_STRING = frozenset({"string"})
+_DELETED_AT = ("_sdc_deleted_at",)
+_SCHEMA = msgspec.json.Decoder(float_hook=Decimal)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A field that is taken whole: the column that it fills, if any, and the JSON types that the schema allows.
+
+    `slot` is the column's place among those that the record fills. A field without a column is one that the schema
+    names and the settings leave out.
+    """
+
+    path: tuple[str, ...]
+    types: frozenset[str]
+    column: Column | None = None
+    slot: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object that is taken apart: the record itself, or a flattened field of it."""
+
+    path: tuple[str, ...]
+    fields: dict[str, Value | Object]
+    is_nullable: bool = False
+    is_required: bool = True
+
+    def values(self) -> Iterator[Value]:
+        """The values in it, those of objects in it included, in the order of the columns."""
+        for field in self.fields.values():
+            if isinstance(field, Object):
+                yield from field.values()
+            else:
+                yield field
+
+    def objects(self) -> Iterator[Object]:
+        """The objects in it, at any depth."""
+        for field in self.fields.values():
+            if isinstance(field, Object):
+                yield field
+                yield from field.objects()
+
+
+class Plan:
+    """A stream's record as a tree of its fields."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self._paths = {c.path: c for c in stream.columns if c.path}
+        deletion = stream.filled_with(Fill.DELETED_AT)
+        if deletion is not None:
+            self._paths.setdefault(_DELETED_AT, deletion)
+        self.columns = tuple(self._paths.values())
+        self.record = self._planned()
+
+    @cached_property
+    def schema(self) -> Mapping[str, object]:
+        """The stream's JSON Schema, its numbers exact."""
+        schema = _SCHEMA.decode(self.stream.json_schema)
+        return schema if isinstance(schema, dict) else {}
+
+    @property
+    def is_draft4(self) -> bool:
+        """Whether the schema is one of Draft 4, where `1.0` isn't an integer."""
+        return "draft-04" in str(self.schema.get("$schema", ""))
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether nulls and absent fields are refused where the schema says so."""
+        return self.stream.validation != "off"
+
+    def _planned(self) -> Object:
+        depth = max((len(path) for path in self._paths), default=1)
+        whole = {".".join(path) for path in self._paths}
+        leaves: dict[tuple[str, ...], Leaf] = {}
+        for level in range(depth):
+            for leaf in flattened(self.schema, level, self.stream.name, whole):
+                leaves.setdefault(leaf.path, leaf)
+        root = Object((), {})
+        for slot, (path, column) in enumerate(self._paths.items()):
+            types = self._types(column, leaves.get(path))
+            self._parent(root, path, leaves).fields[path[-1]] = Value(path, types, column, slot)
+        for path, leaf in leaves.items():
+            self._add_left_out(root, path, leaf)
+        return root
+
+    def _types(self, column: Column, leaf: Leaf | None) -> frozenset[str]:
+        of_kind = _TYPES_OF_KIND.get(column.kind, _STRING)
+        if leaf is None:
+            return of_kind
+        allowed = frozenset[str]().union(*(a.types for a in leaf.alternatives))
+        return allowed if self.is_strict else allowed | of_kind
+
+    def _parent(self, root: Object, path: tuple[str, ...], leaves: Mapping[tuple[str, ...], Leaf]) -> Object:
+        """The object that the field at that path stands in, made where it isn't there yet."""
+        inside = root
+        for end in range(1, len(path)):
+            above = path[:end]
+            if above[-1] not in inside.fields:
+                below = [c for p, c in self._paths.items() if p[:end] == above]
+                leaf = leaves.get(above)
+                inside.fields[above[-1]] = Object(
+                    above,
+                    {},
+                    is_nullable=leaf.nullable if leaf else all(c.nullable for c in below),
+                    is_required=leaf.required if leaf else any(c.required for c in below),
+                )
+            found = inside.fields[above[-1]]
+            if not isinstance(found, Object):
+                raise TypeError(f"{found.path} is a column, and so is a field in it: {path}")
+            inside = found
+        return inside
+
+    def _add_left_out(self, root: Object, path: tuple[str, ...], leaf: Leaf) -> None:
+        """Note a field that the schema names and no column takes."""
+        inside = root
+        for end, name in enumerate(path, start=1):
+            found = inside.fields.get(name)
+            if found is None:
+                is_leaf = end == len(path)
+                types = frozenset[str]().union(*(a.types for a in leaf.alternatives)) if is_leaf else ANY
+                inside.fields[name] = Value(path[:end], types)
+                return
+            if isinstance(found, Value):
+                return
+            inside = found

@@ -1,0 +1,283 @@
+"""The readable truth of decoding: one record at a time, every value by its column's own function."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from tailrace.decode.lines import (
+    fields_of,
+    is_too_deep,
+    refuse_deep,
+    refuse_if_not_utf8,
+    refuse_unreadable,
+    repeated_names,
+)
+from tailrace.decode.metadata import Facts, filled
+from tailrace.decode.numbers import InexactFloat
+from tailrace.decode.plan import Object, Plan, Value
+from tailrace.decode.refusal import UnfitError, UnreadableError, json_path, shown
+from tailrace.decode.times import timestamp_us
+from tailrace.decode.validate import violations_finder
+from tailrace.decode.values import Convert, converter, json_type
+from tailrace.errors import Violation
+from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, RecordRun, Refused, Stream
+
+_TEXT = msgspec.json.Decoder(str)
+_NULL = b"null"
+_INT64_START, _INT64_END = -(2**63), 2**63
+
+
+@dataclass(slots=True)
+class _Row:
+    """One record on its way into columns, and all that is wrong with it."""
+
+    values: list[Any]
+    violations: list[Violation] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    grown: dict[str, bytes] = field(default_factory=dict)
+    version: int | None = None
+    extracted_at: int | None = None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a run has come to so far."""
+
+    lines: list[int] = field(default_factory=list)
+    rows: list[_Row] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+class Reference:
+    """Decodes the runs of one stream."""
+
+    def __init__(self, stream: Stream, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._plan = plan = Plan(stream)
+        self._converters: dict[tuple[str, ...], Convert] = {
+            value.path: converter(value, is_draft4=plan.is_draft4) for value in plan.record.values() if value.column
+        }
+        self._keys = {c.path for c in plan.columns if c.name in stream.key}
+        self._stream_name = msgspec.json.encode(stream.name)
+        self._has_extracted_at = stream.filled_with(Fill.EXTRACTED_AT) is not None
+        self._floats = [(at, c.name) for at, c in enumerate(plan.columns) if c.kind is Kind.FLOAT]
+        self._keyword_violations = violations_finder(plan) if stream.validation == "full" else None
+
+    def decode(self, run: RecordRun) -> Decoded:
+        """The run as columns."""
+        return self.decode_at(run, self._clock.now())
+
+    def decode_at(self, run: RecordRun, now: datetime) -> Decoded:
+        """The run as columns, with that time as now."""
+        found = _Found()
+        is_utf8 = _is_utf8(run.data)
+        for number, line in zip(run.lines(), run.data.split(b"\n"), strict=False):
+            try:
+                row = self._row(line, is_utf8=is_utf8)
+            except UnreadableError as error:
+                found.refused.append(Refused(run.stream, number, line, error.violations))
+                continue
+            if row.violations:
+                found.refused.append(Refused(run.stream, number, line, tuple(row.violations)))
+            else:
+                found.lines.append(number)
+                found.rows.append(row)
+        return self._growth(found) or self._decoded(found, now)
+
+    def _row(self, line: bytes, *, is_utf8: bool) -> _Row:
+        if not is_utf8:
+            refuse_if_not_utf8(line)
+        if is_too_deep(line):
+            refuse_deep(line)
+        row = _Row([None] * len(self._plan.columns))
+        try:
+            message = fields_of(line)
+            for name in repeated_names(line, message):
+                row.violations.append(
+                    Violation("duplicate_key", "$", "each key of the message once", f"{name!r} again")
+                )
+            self._read_message(message, row)
+            record = message.get("record", _NULL)
+            if not record.startswith(b"{"):
+                raise UnreadableError(Violation("type", "$", "a record (an object)", shown(record)))
+            fields = fields_of(record)
+        except (msgspec.DecodeError, RecursionError) as error:
+            refuse_unreadable(line, error)
+        self._read_object(self._plan.record, record, fields, row)
+        if self._keyword_violations:
+            known = {violation.path for violation in row.violations}
+            row.violations += (v for v in self._keyword_violations(record) if v.path not in known)
+        return row
+
+    def _read_message(self, message: dict[str, bytes], row: _Row) -> None:
+        """What the message says beside the record."""
+        for name, expected in (("type", b'"RECORD"'), ("stream", self._stream_name)):
+            sent = message.get(name, _NULL)
+            if sent != expected and not _is_same_text(sent, expected):
+                row.violations.append(Violation("type", f"$.{name}", expected.decode(), shown(sent)))
+        version = message.get("version", _NULL)
+        if version != _NULL:
+            row.version = self._version(version, row)
+        extracted_at = message.get("time_extracted", _NULL)
+        if extracted_at != _NULL and self._has_extracted_at:
+            row.extracted_at = _extracted_at(extracted_at, row)
+
+    def _version(self, raw: bytes, row: _Row) -> int | None:
+        try:
+            version = int(raw)
+        except ValueError:
+            row.violations.append(Violation("type", "$.version", "an integer", shown(raw)))
+            return None
+        if _INT64_START <= version < _INT64_END:
+            return version
+        row.violations.append(Violation("range", "$.version", "an integer of 64 bits", shown(raw)))
+        return None
+
+    def _read_object(self, plan: Object, raw: bytes, fields: dict[str, bytes], row: _Row) -> None:
+        for name in repeated_names(raw, fields):
+            row.violations.append(
+                Violation("duplicate_key", json_path((*plan.path, name)), "each field once", f"{name!r} again")
+            )
+        for name, planned in plan.fields.items():
+            sent = fields.pop(name, None)
+            if isinstance(planned, Object):
+                self._read_flattened(planned, sent, row)
+            elif planned.column is None:
+                continue
+            elif sent is None:
+                self._read_missing(planned, row)
+            elif sent == _NULL:
+                self._read_null(planned, row)
+            else:
+                try:
+                    row.values[planned.slot] = self._converters[planned.path](sent)
+                except UnfitError as unfit:
+                    row.violations.append(unfit.violation(planned.path, sent))
+        if fields:
+            self._note_unknown(plan, fields, row)
+
+    def _read_flattened(self, plan: Object, sent: bytes | None, row: _Row) -> None:
+        """An object's fields; without the object, its keys are missing and all else in it is null."""
+        path = json_path(plan.path)
+        if sent is not None and sent.startswith(b"{"):
+            self._read_object(plan, sent, fields_of(sent), row)
+            return
+        if sent is not None and sent != _NULL:
+            row.violations.append(Violation("type", path, "an object", shown(sent)))
+            return
+        if self._plan.is_strict and sent is None and plan.is_required:
+            row.violations.append(Violation("missing", path, "an object", "nothing"))
+        elif self._plan.is_strict and sent is not None and not plan.is_nullable:
+            row.violations.append(Violation("null", path, "an object", "null"))
+        row.violations += (
+            Violation("key", json_path(value.path), "a value, for it is of the key", "nothing")
+            for value in plan.values()
+            if value.path in self._keys
+        )
+
+    def _read_missing(self, value: Value, row: _Row) -> None:
+        column = value.column
+        if value.path in self._keys:
+            row.violations.append(Violation("key", json_path(value.path), "a value, for it is of the key", "nothing"))
+        elif column is not None and column.required and self._plan.is_strict:
+            row.violations.append(Violation("missing", json_path(value.path), "a required field", "nothing"))
+
+    def _read_null(self, value: Value, row: _Row) -> None:
+        column = value.column
+        if value.path in self._keys:
+            row.violations.append(Violation("key", json_path(value.path), "a value, for it is of the key", "null"))
+        elif column is not None and not column.nullable and self._plan.is_strict:
+            row.violations.append(Violation("null", json_path(value.path), "a value", "null"))
+
+    def _note_unknown(self, plan: Object, fields: dict[str, bytes], row: _Row) -> None:
+        policy = self._stream.unknown_fields
+        for name, sent in fields.items():
+            path = (*plan.path, name)
+            if policy == "fail":
+                row.violations.append(Violation("unknown_field", json_path(path), "a field of the schema", shown(sent)))
+            elif policy == "evolve" and not plan.path and sent != _NULL:
+                row.grown[name] = sent
+            else:
+                row.unknown.append(".".join(path))
+
+    def _growth(self, found: _Found) -> Decoded | None:
+        fields: dict[str, bytes] = {}
+        for row in found.rows:
+            for name, sent in row.grown.items():
+                fields.setdefault(name, sent)
+        versioned = not self._stream.versioned and any(row.version is not None for row in found.rows)
+        if not fields and not versioned:
+            return None
+        growth = Growth({name: _suggested(sent) for name, sent in fields.items()}, versioned)
+        return Decoded(self._stream.arrow.empty_table(), growth=growth)
+
+    def _decoded(self, found: _Found, now: datetime) -> Decoded:
+        lines = pa.array(found.lines, pa.int64())
+        facts = Facts(
+            now,
+            lines,
+            versions=pa.array([row.version for row in found.rows], pa.int64()),
+            extracted_at=pa.array([row.extracted_at for row in found.rows], pa.timestamp("us", tz="UTC")),
+        )
+        by_column = zip(*(row.values for row in found.rows), strict=True)
+        values = list(by_column) if found.rows else [()] * len(self._plan.columns)
+        arrays = filled(self._stream, self._clock, facts) | {
+            column.name: pa.array(of_column, column.arrow)
+            for column, of_column in zip(self._plan.columns, values, strict=True)
+        }
+        return Decoded(
+            rows=pa.table([*(arrays[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow),
+            refused=tuple(found.refused),
+            unknown=dict(Counter(name for row in found.rows for name in row.unknown)),
+            inexact=self._inexact(found),
+        )
+
+    def _inexact(self, found: _Found) -> dict[str, Inexact]:
+        inexact: dict[str, Inexact] = {}
+        for at, name in self._floats:
+            lines = [n for n, row in zip(found.lines, found.rows, strict=True) if type(row.values[at]) is InexactFloat]
+            if lines:
+                inexact[name] = Inexact(len(lines), lines[0])
+        return inexact
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_same_text(sent: bytes, expected: bytes) -> bool:
+    return sent.startswith(b'"') and _TEXT.decode(sent) == _TEXT.decode(expected)
+
+
+def _extracted_at(raw: bytes, row: _Row) -> int | None:
+    try:
+        # What isn't a string isn't written as a time either.
+        return timestamp_us(_TEXT.decode(raw) if raw.startswith(b'"') else "")
+    except UnfitError as unfit:
+        row.violations.append(Violation("format", "$.time_extracted", unfit.expected, shown(raw)))
+        return None
+
+
+_WHOLE = {"type": ["null", "number"], "multipleOf": 1}
+"""Integers beyond 64 bits, as a schema that makes them decimals."""
+
+
+def _suggested(raw: bytes) -> dict[str, object]:
+    """The JSON Schema that a field's first value suggests."""
+    found = json_type(raw)
+    if found == "integer" and not _INT64_START <= int(raw[:40]) < _INT64_END:
+        return dict(_WHOLE)
+    return {"type": ["null", found]}

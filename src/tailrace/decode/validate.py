@@ -1,0 +1,124 @@
+"""`validation: full`: every keyword of a stream's JSON Schema, numbers compared exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+
+from tailrace.decode.numbers import digits_of
+from tailrace.decode.plan import Plan
+from tailrace.decode.refusal import UnfitError, json_path, shown
+from tailrace.decode.times import date_days, time_us, timestamp_us
+from tailrace.decode.values import uuid_text
+from tailrace.errors import SchemaError, Violation
+
+FindViolations = Callable[[bytes], list[Violation]]
+"""A record's JSON -> the keywords of the schema that it breaks."""
+
+_MAX_POWER = 10**6
+"""A power of ten past any that a schema speaks of."""
+
+
+def _exact(text: str) -> Decimal:
+    is_negative, digits, power = digits_of(text.encode(), "a number")
+    power = max(-_MAX_POWER, min(power, _MAX_POWER))
+    return Decimal((int(is_negative), tuple(byte - 48 for byte in digits), power))
+
+
+_RECORD = msgspec.json.Decoder(float_hook=_exact)
+_VALIDATORS = {
+    "draft-03": jsonschema_rs.Draft4Validator,
+    "draft-04": jsonschema_rs.Draft4Validator,
+    "draft-06": jsonschema_rs.Draft6Validator,
+    "2019-09": jsonschema_rs.Draft201909Validator,
+    "2020-12": jsonschema_rs.Draft202012Validator,
+}
+_ONE_SCHEMA = frozenset(
+    {"additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"}
+    | {"unevaluatedItems", "unevaluatedProperties"}
+)
+_LISTS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
+_MAPS = frozenset({"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"})
+
+
+def violations_finder(plan: Plan) -> FindViolations:
+    """What finds the keywords that a record breaks; SchemaError when the schema itself isn't valid.
+
+    The draft is the one that `$schema` names, else Draft 7 that also takes Draft 4's boolean `exclusiveMinimum` and
+    `exclusiveMaximum`. References outside the schema aren't followed.
+    """
+    draft = str(plan.schema.get("$schema", ""))
+    validator_of = next((found for name, found in _VALIDATORS.items() if name in draft), None)
+    schema = dict(plan.schema) if validator_of else with_numeric_bounds(plan.schema)
+    try:
+        validator = (validator_of or jsonschema_rs.Draft7Validator)(
+            schema, formats=dict(_FORMATS), validate_formats=True, offline=True
+        )
+    except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+        raise SchemaError(
+            f"its JSON Schema isn't valid, so that `validation: full` can't follow it: {_first_line(error)}",
+            stream=plan.stream.name,
+        ) from error
+
+    def violations(raw: bytes) -> list[Violation]:
+        try:
+            record = _RECORD.decode(raw)
+        except msgspec.ValidationError:
+            return [Violation("range", "$", "integers that can be compared", shown(raw))]
+        return [
+            Violation("keyword", json_path(e.instance_path), f"{e.kind.name} as the schema says", _cut(e.message))
+            for e in validator.iter_errors(record)
+        ]
+
+    return violations
+
+
+def with_numeric_bounds(schema: Any) -> Any:
+    """The schema with Draft 4's boolean `exclusiveMinimum` and `exclusiveMaximum` written as later drafts do."""
+    if not isinstance(schema, Mapping):
+        return schema
+    rewritten: dict[str, Any] = {}
+    for word, value in schema.items():
+        if word in _MAPS and isinstance(value, Mapping):
+            rewritten[word] = {name: with_numeric_bounds(inner) for name, inner in value.items()}
+        elif word in _LISTS and isinstance(value, list):
+            rewritten[word] = [with_numeric_bounds(inner) for inner in value]
+        else:
+            rewritten[word] = with_numeric_bounds(value) if word in _ONE_SCHEMA else value
+    for word in ("minimum", "maximum"):
+        exclusive = f"exclusive{word.capitalize()}"
+        if isinstance(rewritten.get(exclusive), bool) and rewritten.pop(exclusive) and word in rewritten:
+            rewritten[exclusive] = rewritten.pop(word)
+    return rewritten
+
+
+def _is_readable(read: Callable[[str], object]) -> Callable[[str], bool]:
+    def is_readable(text: str) -> bool:
+        try:
+            read(text)
+        except UnfitError:
+            return False
+        return True
+
+    return is_readable
+
+
+_FORMATS = {
+    "date-time": _is_readable(timestamp_us),
+    "date": _is_readable(date_days),
+    "time": _is_readable(time_us),
+    "uuid": _is_readable(uuid_text),
+}
+"""The formats that columns are made of are checked by what reads the columns."""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _cut(text: str) -> str:
+    return shown(text.encode())

@@ -1,0 +1,149 @@
+"""The checkpoint table: one row for each pipeline, changed by compare-and-swap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlglot import exp
+
+from tailrace.errors import FencedError
+from tailrace.model import Checkpoint, Kind, TableName
+from tailrace.schema.evolve import TableColumn
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.session import Session
+from tailrace.sql.statements import create_table
+
+TABLE = "_tailrace_checkpoints"
+"""The name of the table, in the destination's default schema."""
+
+_UNNAMED = "~"
+"""What the names of runs begin with that have no pipeline: they are forgotten once they end well."""
+
+_COLUMNS = (
+    TableColumn("pipeline", Kind.TEXT, nullable=False),
+    TableColumn("number", Kind.INT, nullable=False),
+    TableColumn("fence", Kind.TEXT, nullable=False),
+    TableColumn("state", Kind.TEXT),
+    TableColumn("committed_at", Kind.TIMESTAMPTZ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the table says of a pipeline; `at` is None before its first commit."""
+
+    number: int
+    fence: str
+    state: bytes | None
+    at: datetime | None
+
+
+class Checkpoints:
+    """One database's checkpoint table: the statements, and what is done with them in a session."""
+
+    def __init__(self, dialect: Dialect, schema: str | None) -> None:
+        self.table = TableName(TABLE, schema)
+        self._dialect = dialect
+        self._source = exp.table_(TABLE, db=schema, quoted=True)
+
+    def row(self, session: Session, pipeline: str) -> Row | None:
+        """The pipeline's row."""
+        rows = session.query(self.read, (pipeline,))
+        if not rows:
+            return None
+        number, fence, state, at = rows[0]
+        return Row(
+            number=int(str(number)),
+            fence=str(fence),
+            state=None if state is None else str(state).encode(),
+            at=None if at is None else datetime.fromisoformat(str(at)),
+        )
+
+    def take_over(self, session: Session, pipeline: str, fence: str) -> Row | None:
+        """The pipeline's row as it was; from here on it has that fence."""
+        row = self.row(session, pipeline)
+        if row is None:
+            session.execute(self.insert, (pipeline, 0, fence))
+        else:
+            session.execute(self.take, (fence, pipeline))
+        return row
+
+    def store(self, session: Session, checkpoint: Checkpoint, fence: str) -> None:
+        """Make the checkpoint the pipeline's last; raises FencedError unless the fence and the one before are there."""
+        expected = (checkpoint.pipeline, checkpoint.number - 1, fence)
+        if _is_forgotten(checkpoint):
+            changed = session.execute(self.forget, expected)
+        else:
+            state = None if checkpoint.state is None else checkpoint.state.decode()
+            at = checkpoint.at.astimezone(UTC)
+            changed = session.execute(self.advance, (checkpoint.number, state, at, *expected))
+        if changed != 1:
+            raise FencedError(checkpoint.pipeline)
+
+    def has_landed(self, row: Row | None, checkpoint: Checkpoint) -> bool:
+        """Whether the pipeline's row says that the checkpoint was committed."""
+        if row is None:
+            return _is_forgotten(checkpoint)
+        return row.number == checkpoint.number and row.at == checkpoint.at
+
+    @property
+    def create(self) -> str:
+        """CREATE TABLE, unless it exists."""
+        return create_table(self._dialect, self.table, _COLUMNS, ("pipeline",), exists=True)
+
+    @property
+    def read(self) -> str:
+        """Number, fence, state and time (as text) of the pipeline ?."""
+        at = exp.cast(_column("committed_at"), "TEXT").as_("committed_at", quoted=True)
+        row = exp.select(_column("number"), _column("fence"), _column("state"), at).from_(self._source)
+        return self._sql(row.where(_is_given("pipeline")))
+
+    @property
+    def insert(self) -> str:
+        """INSERT of a pipeline's row: pipeline ?, number ?, fence ?."""
+        names = [column.name for column in _COLUMNS[:3]]
+        into = exp.Schema(this=self._source.copy(), expressions=[exp.to_identifier(n, quoted=True) for n in names])
+        row = exp.Tuple(expressions=[exp.Placeholder() for _ in names])
+        return self._sql(exp.Insert(this=into, expression=exp.Values(expressions=[row])))
+
+    @property
+    def take(self) -> str:
+        """UPDATE that gives the fence ? to the pipeline ?."""
+        return self._sql(
+            exp.Update(
+                this=self._source.copy(),
+                expressions=[_is_given("fence")],
+                where=exp.Where(this=_is_given("pipeline")),
+            )
+        )
+
+    @property
+    def advance(self) -> str:
+        """UPDATE to number ?, state ?, time ?, where pipeline is ?, number is ? and fence is ?."""
+        changes = [_is_given(name) for name in ("number", "state", "committed_at")]
+        return self._sql(exp.Update(this=self._source.copy(), expressions=changes, where=_expected()))
+
+    @property
+    def forget(self) -> str:
+        """DELETE where pipeline is ?, number is ? and fence is ?."""
+        return self._sql(exp.Delete(this=self._source.copy(), where=_expected()))
+
+    def _sql(self, expression: exp.Expression) -> str:
+        return expression.sql(dialect=self._dialect.sqlglot)
+
+
+def _is_forgotten(checkpoint: Checkpoint) -> bool:
+    return checkpoint.final and checkpoint.pipeline.startswith(_UNNAMED)
+
+
+def _column(name: str) -> exp.Column:
+    return exp.column(name, quoted=True)
+
+
+def _is_given(name: str) -> exp.EQ:
+    return exp.EQ(this=_column(name), expression=exp.Placeholder())
+
+
+def _expected() -> exp.Where:
+    return exp.Where(this=exp.and_(*(_is_given(name) for name in ("pipeline", "number", "fence"))))

@@ -1,0 +1,338 @@
+"""A destination on an embedded SQL database: one session under a lock, rows and checkpoint in one open transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
+from tailrace.log import get_logger
+from tailrace.model import Activation, Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.schema.cast import cast_rows
+from tailrace.sql import publish, statements
+from tailrace.sql.checkpoints import Checkpoints, Row
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.publish import LAST_LINE, Staging
+from tailrace.sql.session import Database, Session
+from tailrace.sql.tables import Place, Tables
+
+_log = get_logger("sql")
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """What waits in the open transaction: rows in all, rows already in their tables by stream, and staging tables."""
+
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    rows: int = 0
+    direct: dict[str, int] = field(default_factory=dict)
+    stagings: dict[Stream, Staging] = field(default_factory=dict)
+
+
+def _pass(_: str) -> None:
+    """What is called at each step when nobody listens."""
+
+
+class SqlDestination:
+    """A Destination, and Inspectable, on a database of that dialect. `schema` is where tables stand by default.
+
+    Everything since the last commit waits in one transaction; an error that ends the transaction loses what was
+    staged, and the next commit says so. `on_step` is called in passing with the names of a checkpoint's steps: stage,
+    merge, checkpoint, before_commit, after_commit.
+    """
+
+    def __init__(self, database: Database, dialect: Dialect, traits: Traits, schema: str | None = None) -> None:
+        self.traits = traits
+        self.on_step: Callable[[str], None] = _pass
+        self._database = database
+        self._dialect = dialect
+        self._schema = schema
+        self._tables = Tables(dialect, traits, schema)
+        self._checkpoints = Checkpoints(dialect, schema)
+        self._lock = threading.RLock()
+        self._session: Session | None = None
+        self._transaction: _Transaction | None = None
+        self._lost: BaseException | None = None
+        self._places: dict[Stream, Place] = {}
+        self._pipeline = ""
+        self._fence = ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return SqlDestination, (self._database, self._dialect, self.traits, self._schema)
+
+    def recover(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last committed checkpoint; see Destination."""
+        with self._lock:
+            self._roll_back(None)
+            self._pipeline, fence = "", secrets.token_hex(8)
+            with self._in_one_piece():
+                row = self._taken_over(pipeline, fence)
+            self._pipeline, self._fence = pipeline, fence
+            return Checkpoint(pipeline, row.number, row.state, row.at) if row and row.at else None
+
+    def prepare(self, stream: Stream) -> None:
+        """Make the table exist and fit the stream; see Destination."""
+        with self._lock, self._in_one_piece():
+            if stream.method is Method.REPLACE:
+                self._replacing(stream)
+            else:
+                self._place(stream)
+
+    def stage(self, batch: Batch) -> Receipt:
+        """Take the batch's rows into the open transaction; see Destination."""
+        with self._lock, self._in_one_piece():
+            stream, place = batch.stream, self._place(batch.stream)
+            rows, refused = cast_rows(batch.rows, stream, place.targets)
+            if refused:
+                raise RowsRefusedError(
+                    f"stream {stream.name!r}: the table {place.table} doesn't take {len(refused)} rows unchanged",
+                    refused,
+                )
+            transaction = self._begun()
+            if publish.is_merged(stream) or stream.versioned:
+                staging = self._staging(stream, place)
+                self._open().load(staging.table, rows.column_names, rows)
+            else:
+                self._open().load(place.table, place.columns, rows)
+                transaction.direct[stream.name] = transaction.direct.get(stream.name, 0) + rows.num_rows
+            transaction.rows += rows.num_rows
+            self.on_step("stage")
+            return Receipt(
+                stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, transaction.token
+            )
+
+    def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
+        """Publish the receipts, apply the activations and store the state, in one transaction; see Destination."""
+        with self._lock:
+            self._require_staged(checkpoint)
+            with self._in_one_piece():
+                published = self._publish(checkpoint, self._begun())
+                self.on_step("checkpoint")
+                self._checkpoints.store(self._open(), checkpoint, self._fence)
+                self.on_step("before_commit")
+            try:
+                self._run("COMMIT")
+            except DestinationError as error:
+                self._settle(checkpoint, error)
+            self._transaction = None
+            self.on_step("after_commit")
+            return published
+
+    def is_transient(self, error: Exception) -> bool:
+        """Whether the call that raised this error may succeed when repeated; see Destination."""
+        return error.__cause__ is not None and self._database.is_transient(error.__cause__)
+
+    def close(self) -> None:
+        """Undo what isn't committed and let go of the session; repeatable."""
+        with self._lock:
+            self._disconnect()
+
+    def check(self) -> Sequence[str]:
+        """One sentence for each thing found when connecting; see Inspectable."""
+        return self._database.check()
+
+    def plan(self, stream: Stream) -> Sequence[str]:
+        """The statements that prepare() would run now, and the swap of a replaced table, none of them run."""
+        with self._lock:
+            table = self._tables.named(stream)
+            found = self._tables.found(self._open(), table) if self._database.exists() else None
+            if stream.method is not Method.REPLACE:
+                return self._tables.statements(found, stream, table)
+            beside = self._beside(table)
+            return [
+                *self._tables.statements(None, stream, beside),
+                statements.drop_table(self._dialect, table),
+                statements.rename_table(self._dialect, beside, table.name),
+            ]
+
+    def _open(self) -> Session:
+        if self._session is None:
+            self._session = self._database.open()
+        return self._session
+
+    def _disconnect(self) -> None:
+        session, self._session = self._session, None
+        self._transaction = None
+        self._places.clear()
+        if session is not None:
+            with suppress(DestinationError):
+                session.close()
+
+    def _run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        _log.debug("statement", sql=sql)
+        return self._open().execute(sql, parameters)
+
+    def _begun(self) -> _Transaction:
+        """The open transaction, which is begun when there is none."""
+        if self._transaction is None:
+            self._run(self._dialect.begin)
+            self._transaction = _Transaction()
+        return self._transaction
+
+    @contextmanager
+    def _in_one_piece(self) -> Iterator[None]:
+        """Undo the transaction on any error but those that leave it as it was."""
+        try:
+            yield
+        except (RowsRefusedError, SchemaError):
+            raise
+        except BaseException as error:
+            self._roll_back(error)
+            if isinstance(error, DestinationError) and self._is_fenced():
+                raise FencedError(self._pipeline) from error
+            raise
+
+    def _roll_back(self, error: BaseException | None) -> None:
+        """Undo the transaction and forget what waited in it; `error` is why."""
+        self._lost = error
+        self._places.clear()
+        if self._transaction is not None:
+            self._transaction = None
+            try:
+                self._run("ROLLBACK")
+            except DestinationError:
+                self._disconnect()  # what a session has open is undone when it is closed
+
+    def _is_fenced(self) -> bool:
+        """Whether another run is known to have taken the pipeline over."""
+        if self._pipeline:
+            with suppress(DestinationError):
+                row = self._checkpoints.row(self._open(), self._pipeline)
+                return row is not None and row.fence != self._fence
+        return False
+
+    def _taken_over(self, pipeline: str, fence: str) -> Row | None:
+        """The pipeline's row as it was; from here on the pipeline is ours, without the tables others left of it."""
+        self._begun()
+        if self._schema and self._dialect.has_schemas:
+            self._run(statements.create_schema(self._dialect, self._schema))
+        self._run(self._checkpoints.create)
+        for schema, name in self._open().query(self._dialect.tables, (_prefix(pipeline),)):
+            table = TableName(str(name), str(schema) if schema else None)
+            self._run(statements.drop_table(self._dialect, table))
+        row = self._checkpoints.take_over(self._open(), pipeline, fence)
+        self._run("COMMIT")
+        self._transaction = None
+        return row
+
+    def _place(self, stream: Stream) -> Place:
+        """Where the stream's rows go; its table is made, or altered, when need be."""
+        if stream in self._places:
+            return self._places[stream]
+        table, loaded = self._tables.named(stream), stream
+        if stream.method is Method.REPLACE:
+            table, loaded = self._beside(table), self._replacing(stream)
+        found = self._tables.found(self._open(), table)
+        changed = self._tables.statements(found, loaded, table)
+        if changed:
+            self._begun()
+            for sql in changed:
+                self._run(sql)
+            self._places = {other: place for other, place in self._places.items() if place.table != table}
+            found = self._tables.found(self._open(), table)
+        if found is None:
+            raise DestinationError(f"the table {table} was made and isn't there; another program may have dropped it")
+        place = self._places[stream] = self._tables.place(found, loaded, table)
+        return place
+
+    def _replacing(self, stream: Stream) -> Stream:
+        """The stream as its new table takes it: what the contract leaves out of the present table isn't in it."""
+        found = None
+        if stream.contract != "evolve":
+            found = self._tables.found(self._open(), self._tables.named(stream))
+        if found is None:
+            return stream
+        loaded = self._tables.loaded(found, stream)
+        return replace(stream, columns=tuple(c for c in stream.columns if c.name in loaded), contract="evolve")
+
+    def _beside(self, table: TableName) -> TableName:
+        """The table that is built to replace that one."""
+        return TableName(_prefix(self._pipeline) + _digest(str(table)), table.schema)
+
+    def _staging(self, stream: Stream, place: Place) -> Staging:
+        stagings = self._begun().stagings
+        if stream not in stagings:
+            table = TableName(f"_tailrace_stage_{len(stagings) + 1}")
+            self._run(self._tables.staging(place, table))
+            stagings[stream] = Staging(stream, table, place)
+        return stagings[stream]
+
+    def _require_staged(self, checkpoint: Checkpoint) -> None:
+        """Raise unless the open transaction holds the rows that the checkpoint publishes, and no others."""
+        token, rows = (self._transaction.token, self._transaction.rows) if self._transaction else ("", 0)
+        is_ours = all(receipt.token == token for receipt in checkpoint.publish)
+        if not is_ours or sum(receipt.rows for receipt in checkpoint.publish) != rows:
+            raise DestinationError(
+                f"checkpoint {checkpoint.number} can't be committed: what waits in the database isn't what it "
+                "publishes, since the transaction was undone, or other processes have staged; run again"
+            ) from self._lost
+
+    def _publish(self, checkpoint: Checkpoint, transaction: _Transaction) -> dict[str, Published]:
+        published = {name: Published(inserted=rows) for name, rows in transaction.direct.items()}
+        streams = [*transaction.stagings, *(activation.stream for activation in checkpoint.activate)]
+        for name in dict.fromkeys(stream.name for stream in streams):
+            stagings = [staging for staging in transaction.stagings.values() if staging.stream.name == name]
+            activations = [activation for activation in checkpoint.activate if activation.stream.name == name]
+            merged = self._merged(stagings, activations, checkpoint.at)
+            published[name] = published.get(name, Published()) + merged
+        self.on_step("merge")
+        for stream in checkpoint.replace:
+            published[stream.name] = published.get(stream.name, Published()) + self._swapped(stream)
+        return published
+
+    def _merged(self, stagings: list[Staging], activations: list[Activation], at: datetime) -> Published:
+        """Merge what is staged of a stream, with its activations in between, in the order of lines."""
+        session, dialect = self._open(), self._dialect
+        stagings.sort(key=lambda staging: staging.stream.revision)
+        done, first = Published(), 0
+        for activation in [*sorted(activations, key=lambda a: a.line), None]:
+            end = activation.line if activation else LAST_LINE
+            for staging in stagings:
+                done += publish.merge(session, dialect, staging, first, end)
+            if activation:
+                done += publish.activate(session, dialect, self._place(activation.stream), activation, at)
+            first = end
+        for staging in stagings:
+            self._run(statements.drop_table(dialect, staging.table))
+        return done
+
+    def _swapped(self, stream: Stream) -> Published:
+        """Put the table that was built beside in the place of the stream's."""
+        beside, table = self._place(stream).table, self._tables.named(stream)
+        exists = self._tables.found(self._open(), table) is not None
+        swapped = publish.swap(self._open(), self._dialect, beside, table, exists=exists)
+        self._places = {other: place for other, place in self._places.items() if place.table != beside}
+        return swapped
+
+    def _settle(self, checkpoint: Checkpoint, error: DestinationError) -> None:
+        """Find out whether a COMMIT that failed has landed; raises unless it has."""
+        self._lost = error
+        self._disconnect()
+        try:
+            row = self._checkpoints.row(self._open(), checkpoint.pipeline)
+        except DestinationError:
+            raise CommitUnknownError(
+                f"the connection was lost while checkpoint {checkpoint.number} was committed, and the pipeline's "
+                "checkpoint can't be read back; run again, which finds out and goes on from there"
+            ) from error
+        if self._checkpoints.has_landed(row, checkpoint):
+            return
+        if row and row.fence != self._fence:
+            raise FencedError(checkpoint.pipeline) from error
+        raise DestinationError(
+            f"checkpoint {checkpoint.number} wasn't committed, and nothing of it is visible: {error}; run again"
+        ) from error
+
+
+def _prefix(pipeline: str) -> str:
+    """What the names of tables begin with that a pipeline builds beside others."""
+    return f"_tailrace_new_{_digest(pipeline)}_"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

@@ -1,0 +1,72 @@
+"""What tells one SQL database from another, as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tailrace.model import Column, Kind
+from tailrace.schema.evolve import TableColumn
+
+_SQL_TYPE = re.compile(r"\s*([^(]*?)\s*(?:\((.*)\))?\s*([^()]*?)\s*", re.DOTALL)
+
+
+class Merge(StrEnum):
+    """How the rows that match are updated and the missing ones inserted: MERGE INTO, or UPDATE FROM and INSERT."""
+
+    MERGE = "merge"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One SQL database, as data.
+
+    `sqlglot` is sqlglot's name for it. `types` spells each kind; DECIMAL is a template with {precision} and {scale}.
+    `kinds` says what the types are that tables may have, by their names in capitals and without digits. `alterable`
+    are the (from, to) kinds that ALTER TYPE changes in place, losing nothing; `relaxes` says whether NOT NULL can be
+    dropped. `row_id` is the pseudo-column that names a row, where merging goes by that instead of the key.
+    `keeps_key_in_comment`: the key is noted as the table's comment instead of being a PRIMARY KEY.
+    `has_schemas` says whether tables stand in schemas that can be created.
+
+    `columns` is the query of a table's columns by two parameters, schema (or null) and name; its rows are name, type,
+    whether nullable, whether there is a default, and the place in the table's key or null. `tables` is the query of the
+    tables whose name begins with the parameter; its rows are schema (or null) and name. `begin` opens a transaction
+    that may write.
+    """
+
+    sqlglot: str
+    types: Mapping[Kind, str]
+    kinds: Mapping[str, Kind]
+    alterable: frozenset[tuple[Kind, Kind]]
+    relaxes: bool
+    merge: Merge
+    row_id: str | None
+    keeps_key_in_comment: bool
+    has_schemas: bool
+    columns: str
+    tables: str
+    begin: str = "BEGIN"
+
+    def spelled(self, column: Column | TableColumn) -> str:
+        """The type that a column has in CREATE TABLE: its own override, or the spelling of its kind."""
+        if column.sql_type:
+            return column.sql_type
+        if column.kind is None:
+            raise ValueError(f"column {column.name!r} has neither a kind nor a type")
+        return self.types[column.kind].format(precision=column.precision, scale=column.scale)
+
+    def kind_of(self, sql_type: str) -> tuple[Kind | None, int, int]:
+        """Kind, precision and scale of a type as the database spells it; the kind is None for an unknown type."""
+        match = _SQL_TYPE.fullmatch(sql_type)
+        if match is None:
+            return None, 0, 0
+        name, digits, rest = match.groups()
+        kind = self.kinds.get(f"{name} {rest}".strip().upper())
+        if kind is not Kind.DECIMAL:
+            return kind, 0, 0
+        numbers = [int(number) for number in (digits or "").split(",") if number.strip().isdecimal()]
+        precision, scale = (*numbers, 0, 0)[:2]
+        return kind, precision, scale

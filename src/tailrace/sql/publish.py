@@ -1,0 +1,142 @@
+"""What a commit does to one table: staged rows merged in the order of their lines, activations, the swap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
+from tailrace.sql import statements
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.session import Session
+from tailrace.sql.tables import Place
+
+LAST_LINE = 2**63 - 1
+"""Beyond every line."""
+
+_WINNERS = TableName("_tailrace_winners")
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """The temporary table in which rows of one revision of a stream wait, and where they go."""
+
+    stream: Stream
+    table: TableName
+    place: Place
+
+
+def is_merged(stream: Stream) -> bool:
+    """Whether rows of the stream are told apart by their key."""
+    return bool(stream.key) and stream.method is not Method.APPEND
+
+
+def merge(session: Session, dialect: Dialect, staging: Staging, first: int, end: int) -> Published:
+    """Bring the rows from line `first` to before line `end` into their table."""
+    stream, place = staging.stream, staging.place
+    staged = _number(session, statements.count_segment(dialect, staging.table), (first, end))
+    if not staged:
+        return Published()
+    if not is_merged(stream):
+        sql = statements.insert_segment(dialect, place.table, place.columns, staging.table)
+        return Published(inserted=session.execute(sql, (first, end)))
+    if stream.method is Method.INSERT_IGNORE:
+        return _insert_ignored(session, dialect, staging, (first, end), staged)
+    return _upserted(session, dialect, staging, (first, end), staged)
+
+
+def activate(session: Session, dialect: Dialect, place: Place, activation: Activation, at: datetime) -> Published:
+    """Delete the rows of older versions, or mark them as deleted."""
+    stream = activation.stream
+    version = place.name(stream.filled_with(Fill.TABLE_VERSION))
+    deletion = place.name(stream.deletion)
+    if version is None:
+        return Published()
+    if stream.hard_delete:
+        sql = statements.delete_older(dialect, place.table, version)
+        return Published(deleted=session.execute(sql, (activation.version,)))
+    if deletion is None or stream.deletion is None:
+        return Published()
+    sql = statements.mark_older(dialect, place.table, version, deletion)
+    moment = _moment(at, place.targets[stream.deletion.name].kind)
+    return Published(deleted=session.execute(sql, (moment, activation.version)))
+
+
+def swap(session: Session, dialect: Dialect, beside: TableName, table: TableName, *, exists: bool) -> Published:
+    """Put the table that was built beside in the place of the table."""
+    deleted = _number(session, statements.count_rows(dialect, table)) if exists else 0
+    session.execute(statements.drop_table(dialect, table))
+    session.execute(statements.rename_table(dialect, beside, table.name))
+    return Published(deleted=deleted)
+
+
+def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tuple[int, int], staged: int) -> Published:
+    """Last line wins; a last line that is marked as deleted deletes its row, under hard_delete."""
+    stream, place = staging.stream, staging.place
+    key, table = place.key(stream), place.table
+    removal = _removal(staging)
+    session.execute(
+        statements.create_winners(dialect, _WINNERS, staging.table, table, columns=place.columns, key=key), segment
+    )
+    winners, matched, removals = _numbers(session, statements.count_winners(dialect, _WINNERS, removal))
+    deleted = 0
+    if removal and removals:
+        sql = statements.delete_marked(dialect, table, _WINNERS, key, removal, in_segment=False)
+        deleted = session.execute(sql)
+        session.execute(statements.delete_set(dialect, _WINNERS, removal))
+        _, matched, _ = _numbers(session, statements.count_winners(dialect, _WINNERS))
+    keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
+    for sql in statements.merge_winners(dialect, _WINNERS, table, columns=place.columns, key=key, keep=keep):
+        session.execute(sql)
+    session.execute(statements.drop_table(dialect, _WINNERS))
+    return Published(
+        inserted=winners - removals - matched,
+        updated=matched,
+        deleted=deleted,
+        deduplicated=staged - winners,
+        removals=removals,
+    )
+
+
+def _insert_ignored(
+    session: Session, dialect: Dialect, staging: Staging, segment: tuple[int, int], staged: int
+) -> Published:
+    """First line wins, and the table's rows before all; what comes before a deletion of its key is deleted too."""
+    stream, place = staging.stream, staging.place
+    key, table = place.key(stream), place.table
+    removal = _removal(staging)
+    removals = deleted = 0
+    if removal:
+        removals = _number(session, statements.count_segment(dialect, staging.table, removal), segment)
+    if removal and removals:
+        sql = statements.delete_marked(dialect, table, staging.table, key, removal, in_segment=True)
+        deleted = session.execute(sql, segment)
+    sql = statements.insert_first(
+        dialect, table, staging.table, columns=place.columns, key=key, deletion=removal if removals else None
+    )
+    inserted = session.execute(sql, segment * 2 if removals else segment)
+    return Published(inserted=inserted, deleted=deleted, ignored=staged - inserted - removals, removals=removals)
+
+
+def _removal(staging: Staging) -> str | None:
+    """The table's column by which records ask for their row's deletion."""
+    stream = staging.stream
+    return staging.place.name(stream.deletion) if stream.hard_delete else None
+
+
+def _moment(at: datetime, kind: Kind | None) -> object:
+    """A time as a column of that kind takes it."""
+    if kind is Kind.TIMESTAMPTZ:
+        return at.astimezone(UTC)
+    if kind is Kind.TIMESTAMP:
+        return at.astimezone(UTC).replace(tzinfo=None)
+    return at.astimezone(UTC).isoformat()
+
+
+def _number(session: Session, sql: str, parameters: Sequence[object] = ()) -> int:
+    return _numbers(session, sql, parameters)[0]
+
+
+def _numbers(session: Session, sql: str, parameters: Sequence[object] = ()) -> tuple[int, ...]:
+    return tuple(int(str(number)) for number in session.query(sql, parameters)[0])

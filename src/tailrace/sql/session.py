@@ -1,0 +1,46 @@
+"""What the kit asks of a database's driver: a session of four verbs, and where sessions come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from tailrace.model import TableName
+
+
+class Session(Protocol):
+    """A connection to the database. Used by one thread at a time; raises DestinationError from the driver's error."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement, BEGIN and COMMIT among them; the number of rows it has changed, where that is known."""
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query."""
+
+    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """The bulk verb: insert these columns of the rows, which carry LINE whether it is loaded or not.
+
+        All of the rows or none. Raises RowsRefusedError when the database refuses values; then the open transaction
+        goes on as if the call hadn't been.
+        """
+
+    def close(self) -> None:
+        """Let go of the connection; an open transaction is undone. Repeatable."""
+
+
+class Database(Protocol):
+    """Where sessions come from. Picklable."""
+
+    def open(self) -> Session:
+        """A new session; raises DestinationError when there is none to be had."""
+
+    def exists(self) -> bool:
+        """Whether there is a database already; false where opening would make one."""
+
+    def check(self) -> Sequence[str]:
+        """A sentence for each thing found when connecting: where it is, what may be created there."""
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether what failed with this error of the driver may succeed later."""

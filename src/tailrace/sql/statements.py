@@ -1,0 +1,319 @@
+"""SQL text, built with sqlglot: identifiers are always quoted, and values are always parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sqlglot import exp
+
+from tailrace.model import LINE, TableName
+from tailrace.schema.evolve import TableColumn
+from tailrace.sql.dialect import Dialect, Merge
+
+MATCH = "_tailrace_match"
+"""In a table of winners: what names the row of the table that has the same key; null where there is none."""
+
+
+def create_schema(dialect: Dialect, schema: str) -> str:
+    """CREATE SCHEMA, unless it exists."""
+    return _sql(dialect, exp.Create(this=exp.Table(db=_name(schema)), kind="SCHEMA", exists=True))
+
+
+def create_table(
+    dialect: Dialect, table: TableName, columns: Iterable[TableColumn], key: Sequence[str] = (), **kind: bool
+) -> str:
+    """CREATE TABLE; `temporary` and `exists` (IF NOT EXISTS) are its kinds."""
+    parts: list[exp.Expression] = [_definition(dialect, column) for column in columns]
+    if key:
+        parts.append(exp.PrimaryKey(expressions=[_name(name) for name in key]))
+    properties = exp.Properties(expressions=[exp.TemporaryProperty()]) if kind.get("temporary") else None
+    schema = exp.Schema(this=_table(table), expressions=parts)
+    create = exp.Create(this=schema, kind="TABLE", exists=kind.get("exists", False), properties=properties)
+    return _sql(dialect, create)
+
+
+def comment_key(dialect: Dialect, table: TableName, key: Sequence[str]) -> str:
+    """COMMENT ON TABLE that notes the key, as `key: ["a", "b"]`."""
+    text = exp.Literal.string(f"key: {json.dumps(list(key), ensure_ascii=False)}")
+    return _sql(dialect, exp.Comment(this=_table(table), kind="TABLE", expression=text))
+
+
+def add_column(dialect: Dialect, table: TableName, column: TableColumn) -> str:
+    """ALTER TABLE that adds a column."""
+    return _alter(dialect, table, _definition(dialect, column))
+
+
+def alter_type(dialect: Dialect, table: TableName, column: TableColumn) -> str:
+    """ALTER TABLE that gives a column another type."""
+    return _alter(dialect, table, exp.AlterColumn(this=_name(column.name), dtype=exp.Var(this=dialect.spelled(column))))
+
+
+def drop_not_null(dialect: Dialect, table: TableName, column: str) -> str:
+    """ALTER TABLE that lets a column be null."""
+    return _alter(dialect, table, exp.AlterColumn(this=_name(column), drop=True, allow_null=True))
+
+
+def rename_table(dialect: Dialect, table: TableName, name: str) -> str:
+    """ALTER TABLE that gives the table another name, in the same schema."""
+    return _alter(dialect, table, exp.AlterRename(this=exp.Table(this=_name(name))))
+
+
+def drop_table(dialect: Dialect, table: TableName) -> str:
+    """DROP TABLE, if it exists."""
+    return _sql(dialect, exp.Drop(tables=[_table(table)], kind="TABLE", exists=True))
+
+
+def count_rows(dialect: Dialect, table: TableName) -> str:
+    """The number of the table's rows."""
+    return _sql(dialect, exp.select(exp.Count(this=exp.Star())).from_(_table(table)))
+
+
+def insert_values(dialect: Dialect, table: TableName, columns: Sequence[str]) -> str:
+    """INSERT of one row, a parameter for each column."""
+    row = exp.Tuple(expressions=[exp.Placeholder() for _ in columns])
+    return _sql(dialect, _insert(table, columns, exp.Values(expressions=[row])))
+
+
+def insert_from(dialect: Dialect, table: TableName, columns: Sequence[str], source: TableName) -> str:
+    """INSERT of all rows of a source that has these columns."""
+    rows = exp.select(*(_column(name) for name in columns)).from_(_table(source))
+    return _sql(dialect, _insert(table, columns, rows))
+
+
+def insert_segment(dialect: Dialect, table: TableName, columns: Sequence[str], staging: TableName) -> str:
+    """INSERT of the staged rows from line ? to before line ?, in their order."""
+    rows = exp.select(*(_column(name) for name in columns)).from_(_table(staging)).where(_segment())
+    return _sql(dialect, _insert(table, columns, rows.order_by(_column(LINE))))
+
+
+def count_segment(dialect: Dialect, staging: TableName, deletion: str | None = None) -> str:
+    """The number of staged rows from line ? to before line ?; with `deletion`, of those that have that column set."""
+    rows = exp.select(exp.Count(this=exp.Star())).from_(_table(staging)).where(_segment())
+    return _sql(dialect, rows.where(_is_set(deletion)) if deletion else rows)
+
+
+def create_winners(
+    dialect: Dialect,
+    winners: TableName,
+    staging: TableName,
+    table: TableName,
+    *,
+    columns: Sequence[str],
+    key: Sequence[str],
+) -> str:
+    """A temporary table of each key's last row from line ? to before line ?, with the MATCH in the table.
+
+    Where rows are named by a row id they stand in its order, since updates in random order take DuckDB 100 times as
+    long.
+    """
+    match = dialect.row_id or key[0]
+    rows = (
+        exp.select(*(_column(name, "s") for name in (*columns, LINE)), _column(match, "t").as_(MATCH, quoted=True))
+        .from_(_table(staging, "s"))
+        .join(_lines_by_key(staging, key, exp.Max), on=_lines_equal(), join_type="inner")
+        .join(_table(table, "t"), on=_keys_equal(key, "t", "s"), join_type="left")
+    )
+    if dialect.row_id:
+        rows = rows.order_by(_column(MATCH))
+    properties = exp.Properties(expressions=[exp.TemporaryProperty()])
+    return _sql(dialect, exp.Create(this=_table(winners), kind="TABLE", expression=rows, properties=properties))
+
+
+def count_winners(dialect: Dialect, winners: TableName, deletion: str | None = None) -> str:
+    """Three numbers of the winners: all, those that match, and those that have the deletion column set."""
+    counts = [_distinct(_column(LINE)), _distinct(exp.case().when(_is_set(MATCH), _column(LINE)))]
+    counts.append(_distinct(exp.case().when(_is_set(deletion), _column(LINE))) if deletion else exp.Literal.number(0))
+    return _sql(dialect, exp.select(*counts).from_(_table(winners)))
+
+
+def delete_marked(
+    dialect: Dialect, table: TableName, source: TableName, key: Sequence[str], deletion: str, *, in_segment: bool
+) -> str:
+    """DELETE of the table's rows whose key a row of the source has, with the deletion column set.
+
+    `in_segment`: only rows of the source from line ? to before line ?.
+    """
+    rows = exp.select("1").from_(_table(source, "s")).where(_keys_equal(key, "t", "s"), _is_set(deletion, "s"))
+    if in_segment:
+        rows = rows.where(_segment("s"))
+    return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
+
+
+def delete_set(dialect: Dialect, table: TableName, column: str) -> str:
+    """DELETE of the rows that have the column set."""
+    return _sql(dialect, exp.Delete(this=_table(table), where=exp.Where(this=_is_set(column))))
+
+
+def merge_winners(
+    dialect: Dialect,
+    winners: TableName,
+    table: TableName,
+    *,
+    columns: Sequence[str],
+    key: Sequence[str],
+    keep: Sequence[str] = (),
+) -> list[str]:
+    """The statements that update the rows that match and insert the others.
+
+    What an update leaves are the key, the `keep` columns, and those that the stream doesn't have.
+    """
+    updated = [name for name in columns if name not in key and name not in keep]
+    missing = exp.select(*(_column(name) for name in columns)).from_(_table(winners)).where(_is_null(MATCH))
+    insert = _insert(table, columns, missing)
+    if not updated:
+        return [_sql(dialect, insert)]
+    on = (
+        _column(dialect.row_id, "t").eq(_column(MATCH, "w")) if dialect.row_id else _keys_equal(key, "t", "w")
+    )  # a row id finds the row without looking for its key again
+    if dialect.merge is Merge.MERGE:
+        return [_sql(dialect, _merge(winners, table, columns, updated, on))]
+    update = exp.Update(
+        this=_table(table, "t"),
+        expressions=[exp.EQ(this=_column(name), expression=_column(name, "w")) for name in updated],
+        from_=exp.From(this=_table(winners, "w")),
+        where=exp.Where(this=on),
+    )
+    return [_sql(dialect, update), _sql(dialect, insert)]
+
+
+def insert_first(
+    dialect: Dialect,
+    table: TableName,
+    staging: TableName,
+    *,
+    columns: Sequence[str],
+    key: Sequence[str],
+    deletion: str | None = None,
+) -> str:
+    """INSERT of each key's first row from line ? to before line ?, where the table has no row with that key.
+
+    With `deletion` the rows that have that column set, and those that come before such a row of the same key, are left
+    out; the two lines are then given a second time.
+    """
+    first = _lines_by_key(staging, key, exp.Min, deletion)
+    present = exp.select("1").from_(_table(table, "t")).where(_keys_equal(key, "t", "s"))
+    rows = (
+        exp.select(*(_column(name, "s") for name in columns))
+        .from_(_table(staging, "s"))
+        .join(first, on=_lines_equal(), join_type="inner")
+        .where(exp.Not(this=exp.Exists(this=present)))
+    )
+    return _sql(dialect, _insert(table, columns, rows))
+
+
+def delete_older(dialect: Dialect, table: TableName, version: str) -> str:
+    """DELETE of the rows whose version is below ?."""
+    return _sql(dialect, exp.Delete(this=_table(table), where=exp.Where(this=_below(version))))
+
+
+def mark_older(dialect: Dialect, table: TableName, version: str, deletion: str) -> str:
+    """UPDATE that sets the deletion column to ? where it is null and the version is below ?."""
+    update = exp.Update(
+        this=_table(table),
+        expressions=[exp.EQ(this=_column(deletion), expression=exp.Placeholder())],
+        where=exp.Where(this=exp.and_(_below(version), _is_null(deletion))),
+    )
+    return _sql(dialect, update)
+
+
+def _sql(dialect: Dialect, expression: exp.Expression) -> str:
+    return expression.sql(dialect=dialect.sqlglot)
+
+
+def _name(name: str) -> exp.Identifier:
+    return exp.to_identifier(name, quoted=True)
+
+
+def _column(name: str, table: str | None = None) -> exp.Column:
+    return exp.Column(this=_name(name), table=_name(table) if table else None)
+
+
+def _table(table: TableName, alias: str | None = None) -> exp.Table:
+    return exp.Table(
+        this=_name(table.name),
+        db=_name(table.schema) if table.schema else None,
+        alias=exp.TableAlias(this=_name(alias)) if alias else None,
+    )
+
+
+def _definition(dialect: Dialect, column: TableColumn) -> exp.ColumnDef:
+    not_null = [] if column.nullable else [exp.ColumnConstraint(kind=exp.NotNullColumnConstraint())]
+    return exp.ColumnDef(this=_name(column.name), kind=exp.Var(this=dialect.spelled(column)), constraints=not_null)
+
+
+def _alter(dialect: Dialect, table: TableName, action: exp.Expression) -> str:
+    return _sql(dialect, exp.Alter(this=_table(table), kind="TABLE", actions=[action]))
+
+
+def _insert(table: TableName, columns: Sequence[str], rows: exp.Expression) -> exp.Insert:
+    into = exp.Schema(this=_table(table), expressions=[_name(name) for name in columns])
+    return exp.Insert(this=into, expression=rows)
+
+
+def _segment(table: str | None = None) -> exp.Condition:
+    line = _column(LINE, table)
+    return exp.and_(
+        exp.GTE(this=line, expression=exp.Placeholder()), exp.LT(this=line.copy(), expression=exp.Placeholder())
+    )
+
+
+def _is_null(column: str, table: str | None = None) -> exp.Expression:
+    return exp.Is(this=_column(column, table), expression=exp.Null())
+
+
+def _is_set(column: str, table: str | None = None) -> exp.Expression:
+    return exp.Not(this=_is_null(column, table))
+
+
+def _below(version: str) -> exp.Expression:
+    return exp.LT(this=_column(version), expression=exp.Placeholder())
+
+
+def _keys_equal(key: Sequence[str], left: str, right: str) -> exp.Condition:
+    return exp.and_(*(_column(name, left).eq(_column(name, right)) for name in key))
+
+
+def _lines_equal() -> exp.Expression:
+    return _column(LINE, "s").eq(_column(LINE, "k"))
+
+
+def _lines_by_key(
+    staging: TableName, key: Sequence[str], pick: type[exp.AggFunc], deletion: str | None = None
+) -> exp.Subquery:
+    """One line of the segment for each key, as `k`."""
+    lines = (
+        exp.select(pick(this=_column(LINE, "f")).as_(LINE, quoted=True))
+        .from_(_table(staging, "f"))
+        .where(_segment("f"))
+        .group_by(*(_column(name, "f") for name in key))
+    )
+    if deletion:
+        later = (
+            exp.select("1")
+            .from_(_table(staging, "d"))
+            .where(_segment("d"), _keys_equal(key, "d", "f"), _is_set(deletion, "d"))
+            .where(exp.GTE(this=_column(LINE, "d"), expression=_column(LINE, "f")))
+        )
+        lines = lines.where(exp.Not(this=exp.Exists(this=later)))
+    return lines.subquery(_name("k"))
+
+
+def _distinct(value: exp.Expression) -> exp.Expression:
+    return exp.Count(this=exp.Distinct(expressions=[value]))
+
+
+def _merge(
+    winners: TableName, table: TableName, columns: Sequence[str], updated: Sequence[str], on: exp.Condition
+) -> exp.Merge:
+    update = exp.Update(expressions=[exp.EQ(this=_column(name), expression=_column(name, "w")) for name in updated])
+    insert = exp.Insert(
+        this=exp.Tuple(expressions=[_column(name) for name in columns]),
+        expression=exp.Tuple(expressions=[_column(name, "w") for name in columns]),
+    )
+    return exp.Merge(
+        this=_table(table, "t"),
+        using=_table(winners, "w"),
+        on=on,
+        whens=exp.Whens(expressions=[exp.When(matched=True, then=update), exp.When(matched=False, then=insert)]),
+    )

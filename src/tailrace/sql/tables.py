@@ -1,0 +1,136 @@
+"""A stream's table: what it has, what it needs, and which of its columns takes each of the stream's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tailrace.errors import SchemaError
+from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
+from tailrace.schema.evolve import Fit, TableColumn, changes
+from tailrace.sql import statements
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A table that exists: its columns, and its key where that is known."""
+
+    columns: tuple[TableColumn, ...]
+    key: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stream's rows go: the table, and its column for each of the stream's that is loaded."""
+
+    table: TableName
+    targets: Mapping[str, TableColumn]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the table's columns that are loaded."""
+        return [target.name for target in self.targets.values()]
+
+    def key(self, stream: Stream) -> list[str]:
+        """The table's columns that the stream's key stands in."""
+        return [self.targets[name].name for name in stream.key]
+
+    def name(self, column: Column | None) -> str | None:
+        """The table's column for one of the stream's; None when it isn't loaded."""
+        target = self.targets.get(column.name) if column else None
+        return target.name if target else None
+
+
+class Tables:
+    """Reads the tables of one database and says what makes them fit. `schema` is the default one."""
+
+    def __init__(self, dialect: Dialect, traits: Traits, schema: str | None) -> None:
+        self._dialect = dialect
+        self._traits = traits
+        self._schema = schema
+
+    def named(self, stream: Stream) -> TableName:
+        """The stream's table, in the schema that it stands in."""
+        table = stream.table
+        if table.schema and not self._dialect.has_schemas:
+            raise SchemaError(
+                f"{self._traits.name} has no schemas, and the table is {table}; leave `schema` unset, or put it into "
+                "the table's name with `table:`",
+                stream=stream.name,
+            )
+        return TableName(table.name, table.schema or self._schema)
+
+    def found(self, session: Session, table: TableName) -> Found | None:
+        """What the database has under that name, None if nothing."""
+        rows = session.query(self._dialect.columns, (table.schema, table.name))
+        if not rows:
+            return None
+        columns = []
+        key = {}
+        for name, sql_type, nullable, has_default, place in rows:
+            kind, precision, scale = self._dialect.kind_of(str(sql_type))
+            columns.append(
+                TableColumn(str(name), kind, precision, scale, bool(nullable), str(sql_type), bool(has_default))
+            )
+            if place:
+                key[place] = str(name)
+        return Found(tuple(columns), tuple(key[place] for place in sorted(key, key=str)) or None)
+
+    def statements(self, found: Found | None, stream: Stream, table: TableName) -> list[str]:
+        """What makes the table fit the stream. Raises SchemaError where nothing does."""
+        dialect = self._dialect
+        if found is None:
+            return self._creation(stream, table)
+        fit = self._fit(found, stream)
+        changed = [statements.add_column(dialect, table, _table_column(column)) for column in fit.add]
+        changed += [statements.alter_type(dialect, table, widening.want) for widening in fit.widen]
+        if dialect.relaxes:
+            changed += [statements.drop_not_null(dialect, table, name) for name in fit.relax]
+        return changed
+
+    def place(self, found: Found, stream: Stream, table: TableName) -> Place:
+        """Where the stream's rows go in a table that fits."""
+        have = {column.name: column for column in found.columns}
+        targets = self._fit(found, stream).targets
+        return Place(table, {name: have.get(target.name, target) for name, target in targets.items()})
+
+    def loaded(self, found: Found, stream: Stream) -> frozenset[str]:
+        """The stream's columns that its contract lets into the table."""
+        return frozenset(self._fit(found, stream).targets)
+
+    def staging(self, place: Place, table: TableName) -> str:
+        """CREATE TABLE of a temporary table that takes a stream's rows, and refuses the types that its table would."""
+        key = (LINE,) if not self._dialect.keeps_key_in_comment else ()
+        columns = [*place.targets.values(), TableColumn(LINE, Kind.INT, nullable=False)]
+        return statements.create_table(self._dialect, table, columns, key, temporary=True)
+
+    def _fit(self, found: Found, stream: Stream) -> Fit:
+        fit = changes(found.columns, stream, self._traits, self._dialect.alterable, found.key)
+        taken = {target.name for target in fit.targets.values()}
+        missing = [name for name in fit.relax if name not in taken]
+        if missing and not self._dialect.relaxes:
+            raise SchemaError(
+                f"the table {stream.table} has the column {missing[0]!r}, which is NOT NULL, has no default, and isn't "
+                f"in the stream; {self._traits.name} can't alter that, so make the table anew without it",
+                stream=stream.name,
+                column=missing[0],
+            )
+        return fit
+
+    def _creation(self, stream: Stream, table: TableName) -> list[str]:
+        dialect = self._dialect
+        key = stream.key if stream.method is not Method.APPEND else ()
+        columns = [_table_column(column, nullable=column.name not in key) for column in stream.columns]
+        created = [statements.create_schema(dialect, table.schema)] if dialect.has_schemas and table.schema else []
+        if dialect.keeps_key_in_comment:
+            created.append(statements.create_table(dialect, table, columns))
+            return [*created, statements.comment_key(dialect, table, key)] if key else created
+        return [*created, statements.create_table(dialect, table, columns, key)]
+
+
+def _table_column(column: Column, *, nullable: bool = True) -> TableColumn:
+    return TableColumn(
+        column.name, column.kind, column.precision, column.scale, nullable=nullable, sql_type=column.sql_type or ""
+    )

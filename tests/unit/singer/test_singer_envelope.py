@@ -1,0 +1,222 @@
+"""Messages besides records: what a line may say, and how each way of being wrong is told."""
+
+import pytest
+
+from tailrace.errors import MessageError
+from tailrace.singer.messages import ActivateVersionMessage, LogLine, SchemaMessage, StateMessage
+from tailrace.singer.reader import Reader
+
+DEEP = b"[" * 10_000 + b"]" * 10_000
+SCHEMA = b'{"type": "SCHEMA", "stream": "a", "schema": {"properties": {"n": 1.50}}, "key_properties": ["id"]}'
+
+
+def read(line):
+    (message,) = Reader(max_line_bytes=2**20).feed(line + b"\n")
+    return message
+
+
+def error_of(line):
+    reader = Reader(max_line_bytes=2**20)
+    assert len(list(reader.feed(SCHEMA + b"\n\n"))) == 1
+    with pytest.raises(MessageError) as raised:
+        list(reader.feed(line + b"\n"))
+    assert raised.value.line == 3
+    return str(raised.value).removeprefix("line 3: ")
+
+
+def test_a_schema_keeps_its_json_text_as_sent():
+    assert read(SCHEMA) == SchemaMessage(1, "a", b'{"properties": {"n": 1.50}}', ("id",), (), None, None)
+
+
+@pytest.mark.parametrize("keys", [b"", b', "key_properties": null'])
+def test_a_schema_may_come_without_keys(keys):
+    assert read(b'{"type": "SCHEMA", "stream": "a", "schema": {}' + keys + b"}").key_properties is None
+
+
+def test_an_empty_list_of_keys_is_not_the_same_as_none():
+    assert read(b'{"type": "SCHEMA", "stream": "a", "schema": {}, "key_properties": []}').key_properties == ()
+
+
+def test_a_schema_may_say_more_about_its_stream():
+    line = (
+        b'{"extra": [1], "schema": {}, "unique_conflict_method": "IGNORE", "unique_constraints": ["x", "y"],'
+        b' "bookmark_properties": ["at"], "key_properties": ["id", "day"], "stream": "a", "type": "SCHEMA"}'
+    )
+    assert read(line) == SchemaMessage(1, "a", b"{}", ("id", "day"), ("at",), ("x", "y"), "IGNORE")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b'{"type": "SCHEMA", "schema": {}}', "the SCHEMA message's 'stream' is missing; it must be a string"),
+        (
+            b'{"type": "SCHEMA", "stream": "", "schema": {}}',
+            """the SCHEMA message's 'stream' is ""; it must be a name""",
+        ),
+        (b'{"type": "SCHEMA", "stream": 5, "schema": {}}', "the SCHEMA message's 'stream' is 5; it must be a string"),
+        (b'{"type": "SCHEMA", "stream": "a"}', "the SCHEMA message's 'schema' is missing; it must be an object"),
+        (
+            b'{"type": "SCHEMA", "stream": "a", "schema": true}',
+            "the SCHEMA message's 'schema' is true; it must be an object",
+        ),
+        (
+            b'{"type": "SCHEMA", "stream": "a", "schema": {}, "key_properties": "id"}',
+            """the SCHEMA message's 'key_properties' is "id"; it must be a list of strings or null""",
+        ),
+        (
+            b'{"type": "SCHEMA", "stream": "a", "schema": {}, "key_properties": [["id"]]}',
+            """the SCHEMA message's 'key_properties' is [["id"]]; it must be a list of strings or null""",
+        ),
+        (
+            b'{"type": "SCHEMA", "stream": "a", "schema": {}, "unique_conflict_method": "REPLACE"}',
+            """the SCHEMA message's 'unique_conflict_method' is "REPLACE"; it must be UPDATE or IGNORE""",
+        ),
+    ],
+)
+def test_a_schema_that_is_not_as_it_must_be_is_an_error_that_says_how(line, text):
+    assert error_of(line) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"b": 1, "a": 1.0, "b": 2}',
+        b"null",
+        b'"x"',
+        b"9" * 400,
+        b"1e999",
+        b"[" * 50 + b"]" * 50,
+        '{"語": "\\u00e9"}'.encode(),
+    ],
+)
+def test_a_state_keeps_its_json_text_as_sent(value):
+    assert read(b'{"type": "STATE", "value":  ' + value + b' , "more": 1}') == StateMessage(1, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [(b"-9223372036854775808", -(2**63)), (b"0", 0), (b"9223372036854775807", 2**63 - 1)]
+)
+def test_a_version_is_any_integer_of_64_bits(text, version):
+    assert read(b'{"type": "ACTIVATE_VERSION", "stream": "a", "version": ' + text + b"}") == ActivateVersionMessage(
+        1, "a", version
+    )
+
+
+@pytest.mark.parametrize("text", [b"9223372036854775808", b"1.0", b'"1"', b"null", b"true", b"1" * 400])
+def test_a_version_that_is_no_integer_of_64_bits_is_an_error(text):
+    assert "'version' is" in error_of(b'{"type": "ACTIVATE_VERSION", "stream": "a", "version": ' + text + b"}")
+
+
+def test_a_log_line_may_come_with_its_type_or_without():
+    assert read(b'{"type": "LOG", "level": "WARNING", "message": "slow"}') == LogLine(1, "WARNING", "slow")
+    assert read(b'{"message": "slow", "level": "info", "logger": "x"}') == LogLine(1, "info", "slow")
+
+
+def test_batches_are_refused_with_what_to_do():
+    assert "turn batches off in the tap's config" in error_of(b'{"type": "BATCH", "stream": "a", "manifest": []}')
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b'{"type": "RECORDS"}', "the message's type 'RECORDS' isn't known; did it mean RECORD?"),
+        (b'{"type": "state", "value": 1}', "the message's type 'state' isn't known; did it mean STATE?"),
+        (
+            b'{"type": "xyz"}',
+            "the message's type 'xyz' isn't known; the types are RECORD, SCHEMA, STATE, ACTIVATE_VERSION, LOG, BATCH",
+        ),
+    ],
+)
+def test_an_unknown_type_is_named_with_the_nearest_known(line, text):
+    assert error_of(line) == text
+
+
+@pytest.mark.parametrize("line", [b"{}", b'{"stream": "a", "record": {}}', b'{"level": 20, "message": "x"}'])
+def test_a_message_without_a_type_is_an_error(line):
+    assert error_of(line).startswith("the message has no 'type'; it must be one of RECORD, SCHEMA")
+
+
+@pytest.mark.parametrize("line", [b'{"type": null}', b'{"type": 5}', b'{"type": ["RECORD"], "stream": "a"}'])
+def test_a_type_that_is_no_string_is_an_error(line):
+    assert "'type' is" in error_of(line)
+
+
+@pytest.mark.parametrize("line", [b"[]", b"12", b'"RECORD"', b"null", b"[" + SCHEMA + b"]"])
+def test_a_line_that_is_no_object_is_an_error(line):
+    assert error_of(line).startswith("a message must be a JSON object, and this is ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"Traceback (most recent call last):", SCHEMA[:-1], SCHEMA + b"}", SCHEMA + SCHEMA, b'{"type": NaN}', b"\x1f\x8b"],
+)
+def test_a_line_that_is_not_json_is_an_error_that_shows_its_beginning(line):
+    error = error_of(line)
+    assert error.startswith("the line isn't JSON (")
+    assert f"it begins {line[:60].decode(errors='backslashreplace').strip()}" in error
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type": "STATE", "value": "\xff"}',
+        b'{"type": "STATE", "value": 1, "\xff": 1}',
+        b'{"type": "SCHEMA", "stream": "a", "schema": {"title": "\xed\xa0\x80"}}',
+        b'{"type": "LOG", "level": "INFO", "message": "x", "more": "\xff"}',
+    ],
+)
+def test_a_message_that_is_not_utf_8_is_an_error(line):
+    assert error_of(line).startswith("the message isn't UTF-8 text (")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type": "STATE", "value": "\\ud800"}',
+        b'{"type": "STATE", "value": {"\\udc00": 1}}',
+        b'{"type": "SCHEMA", "stream": "\\ud800x", "schema": {}}',
+        b'{"type": "STATE\\ud800", "value": 1}',
+    ],
+)
+def test_half_a_surrogate_pair_is_an_error(line):
+    assert error_of(line).startswith("the line isn't JSON (")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type": "STATE", "value": ' + DEEP + b"}",
+        b'{"type": "SCHEMA", "stream": "a", "schema": {"x": ' + DEEP + b"}}",
+        b'{"record": ' + DEEP + b', "type": "RECORD", "stream": "a"}',
+        b'{"type": ' + DEEP + b"}",
+    ],
+)
+def test_a_message_that_is_nested_ten_thousand_deep_is_an_error(line):
+    assert error_of(line) == "the message is nested too deeply to be read"
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (b'{"type": "STATE", "value": 1, "value": 2}', "value"),
+        (b'{"type": "STATE", "value": 1, "type": "STATE"}', "type"),
+        (b'{"type": "RECORD", "type": "STATE", "value": 1}', "type"),
+        (b'{"type": "SCHEMA", "stream": "a", "schema": {}, "x": 1, "\\u0078": 1}', "x"),
+        (b'{"type": "ACTIVATE_VERSION", "stream": "a", "version": 1, "stream": "b"}', "stream"),
+    ],
+)
+def test_a_message_that_has_a_key_twice_is_an_error(line, key):
+    assert f"has {key!r} more than once" in error_of(line)
+
+
+@pytest.mark.parametrize("stream", [b"null", b"5", b'""', b'["a"]'])
+def test_a_record_whose_stream_is_no_name_is_an_error(stream):
+    assert "the RECORD message's 'stream' is" in error_of(
+        b'{"type": "RECORD", "record": {}, "stream": ' + stream + b"}"
+    )
+
+
+def test_a_record_without_a_stream_is_an_error():
+    assert (
+        error_of(b'{"type": "RECORD", "record": {}}') == "the RECORD message's 'stream' is missing; it must be a name"
+    )

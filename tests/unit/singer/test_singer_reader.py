@@ -1,0 +1,246 @@
+"""The reader: how lines become messages and runs, whatever the chunks, the white space and the order of keys."""
+
+import pytest
+
+from tailrace.errors import MessageError
+from tailrace.model import RecordRun
+from tailrace.singer.messages import ActivateVersionMessage, LogLine, StateMessage
+from tailrace.singer.reader import Reader
+
+ONE = b'{"type": "RECORD", "stream": "a", "record": {"id": 1}}\n'
+TWO = b'{"type": "RECORD", "stream": "a", "record": {"id": 2}}\n'
+OTHER = b'{"type": "RECORD", "stream": "b", "record": {"id": 3}}\n'
+STATE = b'{"type": "STATE", "value": {"a": 1}}\n'
+PREFIX = b'{"type": "RECORD", "stream": "a", "record":'
+
+
+def read(*chunks, **limits):
+    reader = Reader(**({"max_line_bytes": 2**20} | limits))
+    messages = [message for chunk in chunks for message in reader.feed(chunk)]
+    return messages + list(reader.finish())
+
+
+def read_until_error(*chunks, **limits):
+    reader = Reader(**({"max_line_bytes": 2**20} | limits))
+    messages = []
+    with pytest.raises(MessageError) as raised:
+        for chunk in chunks:
+            messages.extend(reader.feed(chunk))
+        messages.extend(reader.finish())
+    return messages, raised.value
+
+
+def run(stream, data, *spans, prefix=None):
+    prefix = b'{"type": "RECORD", "stream": "%b", "record":' % stream.encode() if prefix is None else prefix
+    return RecordRun(stream, data, spans, prefix)
+
+
+def test_consecutive_records_of_one_stream_are_one_run():
+    assert read(ONE + TWO) == [run("a", ONE + TWO, (1, 2))]
+
+
+def test_records_of_two_streams_are_runs_in_their_order():
+    assert read(ONE + OTHER + TWO) == [run("a", ONE, (1, 1)), run("b", OTHER, (2, 1)), run("a", TWO, (3, 1))]
+
+
+def test_a_message_between_records_parts_their_run():
+    assert read(ONE + STATE + TWO) == [
+        run("a", ONE, (1, 1)),
+        StateMessage(2, b'{"a": 1}'),
+        run("a", TWO, (3, 1)),
+    ]
+
+
+def test_whole_lines_are_handed_on_at_the_end_of_every_chunk():
+    reader = Reader(max_line_bytes=100)
+    assert list(reader.feed(ONE + TWO[:10])) == [run("a", ONE, (1, 1))]
+    assert list(reader.feed(TWO[10:])) == [run("a", TWO, (2, 1))]
+
+
+def test_a_line_that_comes_byte_by_byte_is_whole_in_the_end():
+    assert read(*(bytes([byte]) for byte in ONE)) == [run("a", ONE, (1, 1))]
+
+
+def test_a_last_line_without_a_line_feed_is_read_and_gets_one():
+    assert read(ONE + TWO[:-1]) == [run("a", ONE, (1, 1)), run("a", TWO, (2, 1))]
+
+
+def test_an_input_that_ends_in_the_middle_of_a_line_is_said_to_be_cut_off():
+    messages, error = read_until_error(ONE + TWO[:-3])
+    assert messages == [run("a", ONE, (1, 1))]
+    assert error.line == 2
+    assert "cut off" in str(error)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\t", b"\xef\xbb\xbf"])
+def test_an_input_of_white_space_has_no_messages(data):
+    assert read(data) == []
+
+
+def test_blank_lines_are_skipped_and_counted():
+    assert read(ONE + b"\n \t\r\n" + TWO) == [run("a", ONE + TWO, (1, 1), (4, 1))]
+
+
+def test_white_space_that_json_does_not_know_is_no_blank_line():
+    assert read_until_error(ONE + b"\x0b\x0c\n")[1].line == 2
+
+
+def test_windows_line_ends_become_line_feeds():
+    assert read((ONE + TWO).replace(b"\n", b"\r\n")) == [run("a", ONE + TWO, (1, 2))]
+
+
+def test_a_windows_line_end_may_be_split_between_chunks():
+    assert read(ONE[:-1] + b"\r", b"\n" + TWO) == [run("a", ONE + TWO, (1, 2))]
+
+
+def test_a_byte_order_mark_at_the_start_is_dropped_even_in_pieces():
+    assert read(b"\xef", b"\xbb\xbf" + ONE[:5], ONE[5:]) == [run("a", ONE, (1, 1))]
+
+
+def test_a_byte_order_mark_elsewhere_is_an_error():
+    assert read_until_error(ONE + b"\xef\xbb\xbf" + TWO)[1].line == 2
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        b'{"type":"RECORD","stream":"a","record":',
+        b'{"stream": "a", "type": "RECORD", "record":',
+        b' {\t"type" : "RECORD" ,"stream":"a", "record"\t:',
+        b'{"type":"RECORD","stream":"\\u0061","record":',
+    ],
+)
+def test_a_prefix_is_whatever_the_tap_writes_before_its_records(prefix):
+    lines = prefix + b'{"id": 1}}\n' + prefix + b' {"id": 2}, "version": 3}\n'
+    assert read(lines) == [run("a", lines, (1, 2), prefix=prefix)]
+
+
+def test_different_prefixes_of_one_stream_are_one_run_without_a_prefix():
+    compact = b'{"type":"RECORD","stream":"a","record":{"id":1}}\n'
+    assert read(ONE + TWO + compact) == [run("a", ONE + TWO + compact, (1, 3), prefix=b"")]
+
+
+def test_a_stream_name_with_quotes_in_it_is_told_right():
+    line = b'{"type":"RECORD","stream":"a\\",\\"record\\":","record":{}}\n'
+    assert read(line + line) == [run('a","record":', line * 2, (1, 2), prefix=line[:-4])]
+
+
+def test_streams_whose_names_begin_alike_are_told_apart():
+    lines = [b'{"type":"RECORD","stream":"%b","record":{}}\n' % name for name in (b"a", b"ab", b"a")]
+    assert [(m.stream, m.first_line) for m in read(b"".join(lines))] == [("a", 1), ("ab", 2), ("a", 3)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"record": {"stream": "x", "type": "STATE"}, "stream": "a", "type": "RECORD"}\n',
+        b'{"type": "RECORD", "version": 1, "stream": "a", "record": {"id": 1}}\n',
+        b'{"type": "RECORD", "stream": "a", "version": 1, "record": {"id": 1}}\n',
+        b'{"t\\u0079pe": "RECORD", "stream": "a", "record": {"id": 1}}\n',
+    ],
+)
+def test_records_with_their_keys_in_another_order_are_runs_without_a_prefix(line):
+    assert read(line + line) == [run("a", line * 2, (1, 2), prefix=b"")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        PREFIX + b'{"id": }}\n',
+        PREFIX + b'{"id": "\xff"}}\n',
+        PREFIX + b"[" * 10_000 + b"]" * 10_000 + b"}\n",
+        PREFIX + b'{"id": "\\ud800"}}\n',
+        PREFIX + b'{"id": ' + b"1" * 400 + b"}}\n",
+        PREFIX + b'{}, "type": "STATE", "stream": "b"}\n',
+    ],
+    ids=["not_json", "not_utf8", "deep", "surrogate", "long_integer", "repeated_keys"],
+)
+def test_a_broken_record_is_handed_on_for_the_decoder_to_refuse(line):
+    assert read(line) == [run("a", line, (1, 1))]
+    assert read(ONE + line + TWO) == [run("a", ONE + line + TWO, (1, 3))]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type": "RECORD", "stream": "a", "version": }\n',
+        b'{"type": "RECORD", "stream": "a"}\n',
+        b'{"type": "RECORD", "stream": "a" "record": {}}\n',
+        b'{"type": "RECORD", "stream": "a", "version": 1, "record": ' + b"[" * 10_000 + b"\n",
+    ],
+)
+def test_a_broken_record_without_a_prefix_is_handed_on_when_its_stream_can_be_told(line):
+    assert read(line) == [run("a", line, (1, 1), prefix=b"")]
+
+
+def test_a_broken_record_whose_stream_can_not_be_told_is_an_error():
+    _, error = read_until_error(b'{"record": {"id": }, "type": "RECORD", "stream": "a"}\n')
+    assert error.line == 1
+
+
+@pytest.mark.parametrize("name", [b"", b"\\ud800", b"\xff", b"\\q", b"\t"])
+@pytest.mark.parametrize("rest", [b'"record": {}}\n', b'"version": 1, "record": {}}\n'])
+def test_a_stream_without_a_proper_name_is_an_error(name, rest):
+    messages, error = read_until_error(ONE + b'{"type": "RECORD", "stream": "' + name + b'", ' + rest)
+    assert messages == [run("a", ONE, (1, 1))]
+    assert error.line == 2
+
+
+def test_an_error_comes_behind_the_messages_before_its_line():
+    messages, error = read_until_error(ONE + STATE + TWO + b"oops\n" + ONE)
+    assert messages == [run("a", ONE, (1, 1)), StateMessage(2, b'{"a": 1}'), run("a", TWO, (3, 1))]
+    assert error.line == 4
+
+
+def test_a_line_of_the_greatest_length_is_read_and_a_longer_one_is_an_error():
+    assert read(ONE, max_line_bytes=len(ONE) - 1) == [run("a", ONE, (1, 1))]
+    messages, error = read_until_error(STATE + STATE + ONE + STATE, max_line_bytes=len(ONE) - 2)
+    assert messages == [StateMessage(1, b'{"a": 1}'), StateMessage(2, b'{"a": 1}')]
+    assert str(error) == "line 3: the line is longer than 53 bytes; raise max_line_bytes if it is meant to be"
+
+
+def test_a_line_that_gets_too_long_is_an_error_before_it_ends():
+    reader = Reader(max_line_bytes=100)
+    assert list(reader.feed(STATE + b"x" * 60)) == [StateMessage(1, b'{"a": 1}')]
+    with pytest.raises(MessageError, match="line 2: the line is longer than 100 bytes"):
+        list(reader.feed(b"x" * 60))
+
+
+def test_a_large_chunk_comes_as_runs_of_limited_size():
+    runs = read(ONE * 10, max_run_bytes=3 * len(ONE))
+    assert [(r.spans, len(r.data)) for r in runs] == [
+        (((first, count),), count * len(ONE)) for first, count in ((1, 3), (4, 3), (7, 3), (10, 1))
+    ]
+
+
+def test_bytes_and_lines_are_counted():
+    reader = Reader(max_line_bytes=100)
+    list(reader.feed(ONE + b"\n" + STATE + TWO[:5]))
+    assert (reader.bytes_read, reader.line) == (len(ONE) + 1 + len(STATE) + 5, 3)
+    list(reader.feed(TWO[5:]))
+    assert (reader.bytes_read, reader.line) == (len(ONE) + 1 + len(STATE) + len(TWO), 4)
+
+
+def test_a_thousand_streams_line_by_line_are_each_told_right():
+    names = [f"stream {number % 1000}" for number in range(3000)]
+    lines = [b'{"type":"RECORD","stream":"%b","record":{}}\n' % name.encode() for name in names]
+    runs = read(b"".join(lines))
+    assert [(r.stream, r.data, r.spans) for r in runs] == [
+        (name, line, ((number, 1),)) for number, (name, line) in enumerate(zip(names, lines, strict=True), start=1)
+    ]
+
+
+def test_more_prefixes_than_are_remembered_are_read_all_the_same():
+    lines = [b'{"type":"RECORD","stream":"s%d","record":{}}\n' % number for number in range(10_050)]
+    assert [r.stream for r in read(b"".join(lines))] == [f"s{number}" for number in range(10_050)]
+
+
+def test_other_messages_are_read_among_records():
+    version = b'{"type": "ACTIVATE_VERSION", "stream": "a", "version": 7}\n'
+    log = b'{"level": "INFO", "message": "half way"}\n'
+    assert read(ONE + version + log + TWO) == [
+        run("a", ONE, (1, 1)),
+        ActivateVersionMessage(2, "a", 7),
+        LogLine(3, "INFO", "half way"),
+        run("a", TWO, (4, 1)),
+    ]

@@ -1,0 +1,145 @@
+"""Laws of the reader: the messages are the same however the bytes are cut, and no line is lost."""
+
+import json
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tailrace.model import RecordRun
+from tailrace.singer.messages import ActivateVersionMessage, LogLine, StateMessage
+from tailrace.singer.reader import Reader
+
+TEXTS = st.text('ab"\\\n\r\t:{}é語\0\u2028', max_size=5) | st.sampled_from(
+    ['"record":', '\\"', "\n", "\r\n", "a\\", '{"type": "STATE"']
+)
+VALUES = TEXTS | st.integers() | st.sampled_from([None, True, [], [{"record": {}}], {"type": "STATE", "stream": "b"}])
+SPACES = st.sampled_from([b"", b"", b"", b" ", b"\t", b"\r "])
+STREAMS = st.sampled_from(["a", "b", 'a"b', "record", "größe", "RECORD"])
+LINE_ENDS = st.sampled_from([b"\n", b"\n", b"\r\n"])
+
+
+@st.composite
+def spaced_objects(draw, members):
+    """The JSON text of an object with its members in any order and white space between all tokens."""
+    ordered = draw(st.sampled_from([members, draw(st.permutations(members))]))
+    spaces = draw(st.lists(SPACES, min_size=3, max_size=3))
+    ascii_only = draw(st.booleans())
+    texts = [
+        spaces[0].join((json.dumps(key).encode(), b":", json.dumps(value, ensure_ascii=ascii_only).encode()))
+        for key, value in ordered
+    ]
+    return spaces[1] + b"{" + (b"," + spaces[2]).join(texts) + b"}" + spaces[0]
+
+
+@st.composite
+def records(draw):
+    stream = draw(STREAMS)
+    members = [("type", "RECORD"), ("stream", stream), ("record", draw(st.dictionaries(TEXTS, VALUES, max_size=3)))]
+    if draw(st.booleans()):
+        members.append(("time_extracted", "2024-01-01T00:00:00Z"))
+    return stream, draw(spaced_objects(members))
+
+
+@st.composite
+def others(draw):
+    members, expected = draw(
+        st.sampled_from(
+            [
+                ([("type", "STATE"), ("value", "x")], StateMessage(0, b'"x"')),
+                ([("type", "ACTIVATE_VERSION"), ("stream", "a"), ("version", -5)], ActivateVersionMessage(0, "a", -5)),
+                ([("level", "INFO"), ("message", "RECORD")], LogLine(0, "INFO", "RECORD")),
+            ]
+        )
+    )
+    return expected, draw(spaced_objects(members))
+
+
+BLANK = st.sampled_from([b"", b" ", b"\t\r "]).map(lambda line: (None, line))
+LINES = st.lists(st.tuples(records() | records() | others() | BLANK, LINE_ENDS), max_size=12)
+
+
+def pieces(data, cuts):
+    bounds = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+
+
+def facts(messages):
+    """What messages say, line by line, which no cutting of the input may change."""
+    found = []
+    for message in messages:
+        if isinstance(message, RecordRun):
+            lines = message.data.split(b"\n")
+            assert lines.pop() == b""
+            assert len(lines) == message.count
+            assert all(line.startswith(message.prefix) for line in lines)
+            found += zip(message.lines(), [message.stream] * len(lines), lines, strict=True)
+        else:
+            found.append(message)
+    return found
+
+
+def expected_facts(lines):
+    found = []
+    for number, ((meaning, text), _) in enumerate(lines, start=1):
+        if isinstance(meaning, str):
+            found.append((number, meaning, text))
+        elif meaning is not None:
+            fields = {name: getattr(meaning, name) for name in meaning.__slots__}
+            found.append(type(meaning)(**(fields | {"line": number})))
+    return found
+
+
+def are_apart(messages):
+    """Whether no two runs that follow each other are of one stream."""
+    streams = [message.stream if isinstance(message, RecordRun) else None for message in messages]
+    return all(one is None or one != next_one for one, next_one in zip(streams, streams[1:], strict=False))
+
+
+@given(
+    lines=LINES,
+    cuts=st.lists(st.integers(min_value=0), max_size=6),
+    has_mark=st.booleans(),
+    is_ended=st.booleans(),
+    max_run_bytes=st.sampled_from([1, 7, 64, 2**20]),
+)
+@example(
+    lines=[(("a", b'{"type":"RECORD","stream":"a","record":{}}'), b"\r\n")] * 2,
+    cuts=[43],
+    has_mark=True,
+    is_ended=False,
+    max_run_bytes=2**20,
+)
+def test_every_line_is_in_one_message_with_its_number_however_the_input_is_cut(
+    lines, cuts, has_mark, is_ended, max_run_bytes
+):
+    data = b"".join(text + end for (_, text), end in lines)
+    if not is_ended:
+        data = data.removesuffix(b"\n").removesuffix(b"\r")
+    if has_mark:
+        data = b"\xef\xbb\xbf" + data
+    reader = Reader(max_line_bytes=2**20, max_run_bytes=max_run_bytes)
+    messages = []
+    for piece in pieces(data, cuts):
+        of_piece = list(reader.feed(piece))
+        assert max_run_bytes < len(data) or are_apart(of_piece)
+        messages += of_piece
+    messages += reader.finish()
+    assert facts(messages) == expected_facts(lines)
+    assert reader.bytes_read == len(data)
+
+
+@given(lines=LINES, cuts=st.lists(st.integers(min_value=0), max_size=6), max_line_bytes=st.integers(20, 120))
+def test_the_first_line_that_is_too_long_is_the_one_that_is_named(lines, cuts, max_line_bytes):
+    data = b"".join(text + end for (_, text), end in lines)
+    lengths = [len(text + end) - 1 for (_, text), end in lines]
+    too_long = next((number for number, length in enumerate(lengths, start=1) if length > max_line_bytes), None)
+    reader = Reader(max_line_bytes=max_line_bytes)
+    messages = []
+    line = None
+    try:
+        for piece in pieces(data, cuts):
+            messages.extend(reader.feed(piece))
+    except Exception as error:  # noqa: BLE001 any other error than the expected one fails below
+        line = error.line
+    assert line == too_long
+    assert facts(messages) == expected_facts(lines[: None if too_long is None else too_long - 1])

@@ -1,0 +1,72 @@
+"""States on an output: one flushed line each, or an error that says so."""
+
+import errno
+import io
+import os
+
+import pytest
+
+from tailrace.errors import ConfigError
+from tailrace.singer.messages import StateMessage
+from tailrace.singer.reader import Reader
+from tailrace.singer.state import StateWriter
+
+VALUE = '{"bookmarks": {"größe": 1.50}}'.encode()
+LINE = b'{"type":"STATE","value":' + VALUE + b"}\n"
+
+
+def test_a_state_is_one_line_with_its_value_as_it_was_sent():
+    out = io.BytesIO()
+    StateWriter(out).tell(VALUE)
+    assert out.getvalue() == LINE
+    assert list(Reader(max_line_bytes=100).feed(LINE)) == [StateMessage(1, VALUE)]
+
+
+def test_a_state_may_go_to_a_text_output():
+    out = io.StringIO()
+    StateWriter(out).tell(VALUE)
+    assert out.getvalue() == LINE.decode()
+
+
+def test_a_state_is_flushed(tmp_path):
+    with (tmp_path / "out").open("wb") as out:
+        StateWriter(out).tell(VALUE)
+        assert (tmp_path / "out").read_bytes() == LINE
+
+
+class Narrow(io.RawIOBase):
+    """An output without a buffer that takes seven bytes at once."""
+
+    def __init__(self):
+        self.taken = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.taken += bytes(data[:7])
+        return min(7, len(data))
+
+
+def test_an_output_that_takes_but_a_part_gets_the_rest():
+    out = Narrow()
+    StateWriter(out).tell(VALUE)
+    assert out.taken == LINE
+
+
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_an_output_whose_reader_has_gone_is_an_error_that_says_so(buffering):
+    read, write = os.pipe()
+    os.close(read)
+    out = open(write, "wb", buffering=buffering)
+    with pytest.raises(ConfigError, match="a STATE can't be written: nobody reads it any more") as raised:
+        StateWriter(out).tell(VALUE)
+    assert isinstance(raised.value.__cause__, BrokenPipeError)
+    with pytest.raises(BrokenPipeError) if buffering else open(os.devnull):
+        out.close()
+
+
+def test_an_output_that_is_full_is_an_error_that_says_so():
+    with open("/dev/full", "wb", buffering=0) as out, pytest.raises(ConfigError, match="No space left") as raised:
+        StateWriter(out).tell(VALUE)
+    assert raised.value.__cause__.errno == errno.ENOSPC
