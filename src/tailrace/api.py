@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from tailrace.config import Settings
 from tailrace.configfile import split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError
-from tailrace.rows import feed_rows
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
+from tailrace.runtime.rows import feed_rows
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, open_source
@@ -34,9 +34,9 @@ def load(
 
     `source` is a path (.gz and .zst too), a binary stream, an iterable of Singer messages (mappings, or lines as str or
     bytes), or, with `stream` given, rows: an iterable of mappings, or anything that speaks the Arrow C stream
-    interface, as Arrow tables and readers, pandas and polars frames do. `key` names the fields that identify a row. `to` is a URL
-    or name, with the destination's settings among `settings`, or a destination, which is closed at the end. `tell` is called with
-    every state that has become true, as JSON, from another thread.
+    interface, as Arrow tables and readers, pandas and polars frames do. `key` names the fields that identify a row.
+    `to` is a URL or name, with the destination's settings among `settings`, or a destination, which is closed at the
+    end. `tell` is called with every state that has become true, as JSON, from another thread.
 
     Raises the errors of `tailrace.errors`; what the last STATE before an error covers is committed then.
     """
@@ -45,10 +45,10 @@ def load(
     try:
         target.begin()
         if stream is not None:
-            return feed_rows(target, stream, source, key, run_settings)
+            return feed_rows(target, stream, source, key)
         reader = Reader(max_line_bytes=run_settings.max_line_bytes)
         if isinstance(source, str | Path) or hasattr(source, "read"):
-            with open_source(source) as opened:
+            with open_source(cast(str | Path | BinaryIO, source)) as opened:
                 return _pumped(target, reader, opened)
         return feed_lines(target, reader, map(message_line, source))
     finally:

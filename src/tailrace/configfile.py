@@ -1,4 +1,4 @@
-"""Where settings come from: a file, the environment, flags, each stronger than the one before, and all checked by name."""
+"""Where settings come from: files, the environment, flags, each stronger than the one before, all checked by name."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def merged(*sources: Mapping[str, Any]) -> Values:
 
 
 def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Settings, Values]:
-    """The run's settings, checked, and the destination's, by name; unknown names are refused with the nearest known one."""
+    """The run's settings, checked, and the destination's by name; an unknown one is refused with the nearest known."""
     run, own = names_of(Settings), names_of(destination)
     for key in values:
         if key not in run | own:

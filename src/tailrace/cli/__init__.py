@@ -17,10 +17,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (loading.load, loading.run, loading.replay):
-    app.command()(verb)
-for verb in (inspecting.check, inspecting.plan, inspecting.destinations, inspecting.about, inspecting.init):
-    app.command()(verb)
+app.command()(loading.load)
+app.command()(loading.run)
+app.command()(loading.replay)
+app.command()(inspecting.check)
+app.command()(inspecting.plan)
+app.command()(inspecting.destinations)
+app.command()(inspecting.about)
+app.command()(inspecting.init)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 typer's callback
@@ -31,7 +35,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 typer's callback
 
 @app.callback()
 def _common(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003, ARG001 typer's option
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003 typer's option
 ) -> None:
     pass
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, BinaryIO
+from typing import IO, Annotated, BinaryIO, cast
 
 import typer
 from rich.console import Console
@@ -128,8 +128,8 @@ def _conclude(report: Report, console: Console, report_file: Path | None) -> Non
 
 
 @contextmanager
-def _pumping(stream: BinaryIO) -> Iterator[ChunkPump]:
-    pump = ChunkPump(stream)
+def _pumping(stream: BinaryIO | IO[bytes]) -> Iterator[ChunkPump]:
+    pump = ChunkPump(cast(BinaryIO, stream))
     try:
         yield pump
     finally:
@@ -144,7 +144,7 @@ def _signals(stopping: threading.Event) -> Iterator[list[int]]:
     def stop(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         stopping.set()
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

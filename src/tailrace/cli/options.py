@@ -15,16 +15,12 @@ from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError
 
-To = Annotated[
-    str | None, typer.Option("--to", help="The destination: a URL such as duckdb:///my.duckdb, or a name.")
-]
+To = Annotated[str | None, typer.Option("--to", help="The destination: a URL such as duckdb:///my.duckdb, or a name.")]
 Config = Annotated[
     list[Path] | None, typer.Option("--config", help="A JSON, YAML or TOML file of settings; may be repeated.")
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")]
-Pipeline = Annotated[
-    str | None, typer.Option("--pipeline", help="The name under which checkpoints are remembered.")
-]
+Pipeline = Annotated[str | None, typer.Option("--pipeline", help="The name under which checkpoints are remembered.")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="Write the end report to this JSON file.")]
 LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
 LogFormat = Annotated[Literal["text", "json"], typer.Option("--log-format", help="text or json.")]

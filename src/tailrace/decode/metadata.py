@@ -28,8 +28,8 @@ class Facts:
 def filled(stream: Stream, clock: Clock, facts: Facts) -> dict[str, pa.Array]:
     """The metadata columns of the rows by name.
 
-    A sequence number is the run's start in milliseconds, times a million, plus the line: later lines and later runs have
-    higher ones.
+    A sequence number is the run's start in milliseconds, times a million, plus the line: later lines and later runs
+    have higher ones.
     `_sdc_deleted_at` is empty here; what a record says of its deletion comes with its fields.
     """
     return {column.name: _filled(column, clock, facts) for column in stream.columns if column.fill is not None}

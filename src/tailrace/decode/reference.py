@@ -38,20 +38,38 @@ class _Row:
     """One record on its way into columns, and all that is wrong with it."""
 
     values: list[Any]
-    violations: list[Violation] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    grown: dict[str, bytes] = field(default_factory=dict)
+    violations: list[Violation]
+    unknown: list[str] | None = None
+    grown: dict[str, bytes] | None = None
     version: int | None = None
     extracted_at: int | None = None
 
 
+_Step = tuple[str, Convert | None, int, Value | Object]
+
+
 @dataclass(slots=True)
 class _Found:
-    """What a run has come to so far."""
+    """What a run has come to so far: rows in the order of their lines, and what is to be told."""
 
     lines: list[int] = field(default_factory=list)
-    rows: list[_Row] = field(default_factory=list)
+    rows: list[list[Any]] = field(default_factory=list)
+    versions: list[int | None] = field(default_factory=list)
+    extracted_at: list[int | None] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
+    grown: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, line: int, row: _Row) -> None:
+        """Take in a record that has nothing wrong with it."""
+        self.lines.append(line)
+        self.rows.append(row.values)
+        self.versions.append(row.version)
+        self.extracted_at.append(row.extracted_at)
+        if row.unknown:
+            self.unknown.update(row.unknown)
+        for name, sent in (row.grown or {}).items():
+            self.grown.setdefault(name, sent)
 
 
 class Reference:
@@ -61,14 +79,22 @@ class Reference:
         self._stream = stream
         self._clock = clock
         self._plan = plan = Plan(stream)
-        self._converters: dict[tuple[str, ...], Convert] = {
-            value.path: converter(value, is_draft4=plan.is_draft4) for value in plan.record.values() if value.column
-        }
+        self._steps = {inside.path: self._steps_of(inside) for inside in (plan.record, *plan.record.objects())}
         self._keys = {c.path for c in plan.columns if c.name in stream.key}
         self._stream_name = msgspec.json.encode(stream.name)
         self._has_extracted_at = stream.filled_with(Fill.EXTRACTED_AT) is not None
         self._floats = [(at, c.name) for at, c in enumerate(plan.columns) if c.kind is Kind.FLOAT]
         self._keyword_violations = violations_finder(plan) if stream.validation == "full" else None
+
+    def _steps_of(self, plan: Object) -> list[_Step]:
+        """An object's fields in the order in which they are read; without a function, those that fill no column."""
+        is_draft4 = self._plan.is_draft4
+        return [
+            (name, converter(field, is_draft4=is_draft4), field.slot, field)
+            if isinstance(field, Value) and field.column
+            else (name, None, -1, field)
+            for name, field in plan.fields.items()
+        ]
 
     def decode(self, run: RecordRun) -> Decoded:
         """The run as columns."""
@@ -87,8 +113,7 @@ class Reference:
             if row.violations:
                 found.refused.append(Refused(run.stream, number, line, tuple(row.violations)))
             else:
-                found.lines.append(number)
-                found.rows.append(row)
+                found.add(number, row)
         return self._growth(found) or self._decoded(found, now)
 
     def _row(self, line: bytes, *, is_utf8: bool) -> _Row:
@@ -96,7 +121,7 @@ class Reference:
             refuse_if_not_utf8(line)
         if is_too_deep(line):
             refuse_deep(line)
-        row = _Row([None] * len(self._plan.columns))
+        row = _Row([None] * len(self._plan.columns), [])
         try:
             message = fields_of(line)
             for name in repeated_names(line, message):
@@ -145,19 +170,19 @@ class Reference:
             row.violations.append(
                 Violation("duplicate_key", json_path((*plan.path, name)), "each field once", f"{name!r} again")
             )
-        for name, planned in plan.fields.items():
+        values = row.values
+        for name, convert, slot, planned in self._steps[plan.path]:
             sent = fields.pop(name, None)
-            if isinstance(planned, Object):
-                self._read_flattened(planned, sent, row)
-            elif planned.column is None:
-                continue
+            if convert is None:
+                if isinstance(planned, Object):
+                    self._read_flattened(planned, sent, row)
             elif sent is None:
                 self._read_missing(planned, row)
             elif sent == _NULL:
                 self._read_null(planned, row)
             else:
                 try:
-                    row.values[planned.slot] = self._converters[planned.path](sent)
+                    values[slot] = convert(sent)
                 except UnfitError as unfit:
                     row.violations.append(unfit.violation(planned.path, sent))
         if fields:
@@ -182,15 +207,15 @@ class Reference:
             if value.path in self._keys
         )
 
-    def _read_missing(self, value: Value, row: _Row) -> None:
-        column = value.column
+    def _read_missing(self, value: Value | Object, row: _Row) -> None:
+        column = value.column if isinstance(value, Value) else None
         if value.path in self._keys:
             row.violations.append(Violation("key", json_path(value.path), "a value, for it is of the key", "nothing"))
         elif column is not None and column.required and self._plan.is_strict:
             row.violations.append(Violation("missing", json_path(value.path), "a required field", "nothing"))
 
-    def _read_null(self, value: Value, row: _Row) -> None:
-        column = value.column
+    def _read_null(self, value: Value | Object, row: _Row) -> None:
+        column = value.column if isinstance(value, Value) else None
         if value.path in self._keys:
             row.violations.append(Violation("key", json_path(value.path), "a value, for it is of the key", "null"))
         elif column is not None and not column.nullable and self._plan.is_strict:
@@ -198,6 +223,8 @@ class Reference:
 
     def _note_unknown(self, plan: Object, fields: dict[str, bytes], row: _Row) -> None:
         policy = self._stream.unknown_fields
+        row.unknown = row.unknown or []
+        row.grown = row.grown or {}
         for name, sent in fields.items():
             path = (*plan.path, name)
             if policy == "fail":
@@ -208,14 +235,10 @@ class Reference:
                 row.unknown.append(".".join(path))
 
     def _growth(self, found: _Found) -> Decoded | None:
-        fields: dict[str, bytes] = {}
-        for row in found.rows:
-            for name, sent in row.grown.items():
-                fields.setdefault(name, sent)
-        versioned = not self._stream.versioned and any(row.version is not None for row in found.rows)
-        if not fields and not versioned:
+        versioned = not self._stream.versioned and any(version is not None for version in found.versions)
+        if not found.grown and not versioned:
             return None
-        growth = Growth({name: _suggested(sent) for name, sent in fields.items()}, versioned)
+        growth = Growth({name: _suggested(sent) for name, sent in found.grown.items()}, versioned)
         return Decoded(self._stream.arrow.empty_table(), growth=growth)
 
     def _decoded(self, found: _Found, now: datetime) -> Decoded:
@@ -223,11 +246,10 @@ class Reference:
         facts = Facts(
             now,
             lines,
-            versions=pa.array([row.version for row in found.rows], pa.int64()),
-            extracted_at=pa.array([row.extracted_at for row in found.rows], pa.timestamp("us", tz="UTC")),
+            versions=pa.array(found.versions, pa.int64()),
+            extracted_at=pa.array(found.extracted_at, pa.timestamp("us", tz="UTC")),
         )
-        by_column = zip(*(row.values for row in found.rows), strict=True)
-        values = list(by_column) if found.rows else [()] * len(self._plan.columns)
+        values = list(zip(*found.rows, strict=True)) if found.rows else [()] * len(self._plan.columns)
         arrays = filled(self._stream, self._clock, facts) | {
             column.name: pa.array(of_column, column.arrow)
             for column, of_column in zip(self._plan.columns, values, strict=True)
@@ -235,14 +257,14 @@ class Reference:
         return Decoded(
             rows=pa.table([*(arrays[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow),
             refused=tuple(found.refused),
-            unknown=dict(Counter(name for row in found.rows for name in row.unknown)),
+            unknown=dict(found.unknown),
             inexact=self._inexact(found),
         )
 
     def _inexact(self, found: _Found) -> dict[str, Inexact]:
         inexact: dict[str, Inexact] = {}
         for at, name in self._floats:
-            lines = [n for n, row in zip(found.lines, found.rows, strict=True) if type(row.values[at]) is InexactFloat]
+            lines = [n for n, row in zip(found.lines, found.rows, strict=True) if type(row[at]) is InexactFloat]
             if lines:
                 inexact[name] = Inexact(len(lines), lines[0])
         return inexact

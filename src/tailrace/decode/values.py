@@ -155,20 +155,23 @@ def is_whole(raw: bytes) -> bool:
 
 def _number(column: Column, *, is_draft4: bool) -> Convert:
     if column.kind is Kind.INT:
-        return partial(_integer, is_written_plainly=is_draft4)
+        return _integer(is_written_plainly=is_draft4)
     if column.kind is Kind.FLOAT:
         return _float
     return partial(decimal_of, precision=column.precision, scale=column.scale)
 
 
-def _integer(raw: bytes, *, is_written_plainly: bool) -> int:
-    try:
-        value = int(raw)
-    except ValueError:
-        return int64_of(raw, is_written_plainly=is_written_plainly)
-    if _INT64_START <= value < _INT64_END:
-        return value
-    raise UnfitError("range", "an integer of 64 bits")
+def _integer(*, is_written_plainly: bool) -> Convert:
+    def read(raw: bytes) -> int:
+        try:
+            value = int(raw)
+        except ValueError:
+            return int64_of(raw, is_written_plainly=is_written_plainly)
+        if _INT64_START <= value < _INT64_END:
+            return value
+        raise UnfitError("range", "an integer of 64 bits")
+
+    return read
 
 
 def _float(raw: bytes) -> float:

@@ -25,8 +25,8 @@ def feed_chunks(
 ) -> Report:
     """The report of a run over everything that the pump gives.
 
-    When `stopping` is set, or `is_whole` says after the input's end that it was cut off, the run ends at the last STATE. So it does
-    when the input can't be read on; then the error is raised.
+    When `stopping` is set, or `is_whole` says after the input's end that it was cut off, the run ends at the last
+    STATE. So it does when the input can't be read on; then the error is raised.
     """
     try:
         while not stopping.is_set():

@@ -92,5 +92,3 @@ class Sink:
     def _note_empty(self) -> None:
         if self.is_empty:
             self.opened_at = None
-
-

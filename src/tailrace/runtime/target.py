@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tailrace.config import Settings
 from tailrace.decode import decoder
-from tailrace.decode.metadata import with_metadata
+from tailrace.decode.columns import rows_of
 from tailrace.decode.records import record_line
 from tailrace.destination import Destination
 from tailrace.errors import RecordsWithoutSchemaError, Violation
@@ -41,7 +41,6 @@ from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import Sink
 from tailrace.runtime.streams import Streams
-from tailrace.schema.arrow import conformed
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
 
 _log = get_logger("target")
@@ -60,9 +59,9 @@ class Target:
     """One run of messages into a destination.
 
     `begin` recovers the pipeline, `accept` takes messages in order, `keep_time` is called when none come; `end`
-    finishes the run, `stop` ends it early and commits what has a STATE. `close` lets go of everything; what isn't committed
-    by then is discarded. `tell` is called with each state, as JSON, once it is true, from another thread. Everything else is
-    to be called from one thread.
+    finishes the run, `stop` ends it early and commits what has a STATE. `close` lets go of everything; what isn't
+    committed by then is discarded. `tell` is called with each state, as JSON, once it is true, from another thread.
+    Everything else is to be called from one thread.
     """
 
     def __init__(
@@ -138,7 +137,7 @@ class Target:
     def accept_rows(self, name: str, table: pa.Table) -> None:
         """Take rows of an opened stream, in columns named by its fields; they count as lines of the input."""
         sink = self._sinks[name]
-        rows = with_metadata(conformed(table, sink.stream.columns, name), sink.stream, self._line + 1, self._clock)
+        rows = rows_of(table, sink.stream, self._line + 1, self._clock)
         with self._budgeted(sink):
             sink.add_rows(rows, self._monotonic_s())
         self._line += rows.num_rows
