@@ -1,8 +1,8 @@
 """The quarantine: a JSON Lines file of refused records, durable before the checkpoint that skips them is committed.
 
 The file holds three kinds of entries, told apart by their first key: `schema` (a stream's SCHEMA message, before
-its first refused record of a run), `record` (a refused record as sent, with its reasons), and `checkpoint` (all entries of
-that run up to that line are covered by that checkpoint once it is committed).
+its first refused record of a run), `record` (a refused record as sent, with its reasons), and `checkpoint` (all of
+that run's entries up to that line are covered by that checkpoint once it is committed).
 """
 
 from __future__ import annotations

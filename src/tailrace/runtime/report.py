@@ -18,7 +18,7 @@ class StreamReport:
     """One stream's counts, in records, save for `deleted` and `bytes`.
 
     read = loaded + deduplicated + filtered + quarantined + uncommitted. `updated` are those of `loaded` that changed
-    a row that was there. `deleted` counts table rows that went away or were marked. `uncommitted` is zero when the run ended
+    a row that was there. `deleted` counts table rows that went away or were marked. `uncommitted` is 0 when a run ended
     well. `unknown_fields` and `inexact` are by field and column.
     """
 
