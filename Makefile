@@ -33,6 +33,7 @@ torture: setup         ## 200 kills a destination; writes tests/laws/TORTURE.md
 	$(PYTHON) tests/laws/torture.py
 
 bench: setup           ## side by side with others; writes bench/RESULTS.md
+	bench/rivals/setup
 	$(PYTHON) bench/run.py
 
 clean:

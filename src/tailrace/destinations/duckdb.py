@@ -21,15 +21,15 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
-from sqlglot import exp, parse_one
 
 from tailrace.destination import Destination
 from tailrace.errors import DestinationError, RowsRefusedError
-from tailrace.model import LINE, Kind, TableName, Traits
+from tailrace.model import Kind, TableName, Traits
 from tailrace.schema.evolve import WIDENINGS
 from tailrace.sql import statements
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.refusals import Check, Refusals
 from tailrace.sql.url import file_settings
 
 from_url = file_settings
@@ -100,16 +100,23 @@ DIALECT = Dialect(
 
 _ROWS = TableName("_tailrace_rows")
 
-_TABLE = """
-    WHERE database_name = coalesce($database, current_database()) AND lower(schema_name) = lower($schema)
-        AND lower(table_name) = lower($name)
+_REFUSALS = Refusals(DIALECT, _ROWS)
+
+_CONSTRAINTS = """
+    WITH t AS (
+        SELECT database_oid, table_oid FROM duckdb_tables()
+        WHERE database_name = coalesce(?, current_database()) AND lower(schema_name) = lower(?)
+            AND lower(table_name) = lower(?)
+    )
+    SELECT 'column', [column_name], data_type, is_nullable OR column_default IS NOT NULL
+    FROM duckdb_columns() JOIN t USING (database_oid, table_oid)
+    UNION ALL
+    SELECT constraint_type, constraint_column_names, expression, NULL
+    FROM duckdb_constraints() JOIN t USING (database_oid, table_oid)
+    UNION ALL
+    SELECT 'INDEX', expressions::VARCHAR[], NULL, NULL
+    FROM duckdb_indexes() JOIN t USING (database_oid, table_oid) WHERE is_unique AND NOT is_primary
 """
-_TYPES = f"SELECT column_name, data_type, is_nullable OR column_default IS NOT NULL FROM duckdb_columns() {_TABLE}"
-_CHECKS = f"SELECT expression FROM duckdb_constraints() {_TABLE} AND constraint_type = 'CHECK'"
-_UNIQUES = f"""
-    SELECT constraint_column_names FROM duckdb_constraints() {_TABLE} AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')
-"""
-_INDEXES = f"SELECT expressions::VARCHAR[] FROM duckdb_indexes() {_TABLE} AND is_unique AND NOT is_primary"
 
 
 class Settings(BaseModel):
@@ -219,20 +226,19 @@ class _DuckDBSession:
         with _told():
             return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
 
-    def query(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         with _told():
-            given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
-            return self._connection.execute(sql, given).fetchall()
+            return self._connection.execute(sql, list(parameters)).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
-        """Insert the rows, once none of them is found that the table would refuse: an error would end the transaction."""
+        """Insert the rows, unless the table would refuse some: then an error would end the transaction."""
         with _told():
             self._connection.register(_ROWS.name, rows)
         try:
             checks = self._checks(table, columns)
-            refused = self.query(_refused_rows([condition for condition, _ in checks])) if checks else []
+            refused = self.query(_REFUSALS.query(checks)) if checks else []
             if refused:
-                reasons = {int(str(line)): checks[int(str(check))][1] for line, check in refused}
+                reasons = {int(str(line)): checks[int(str(place))].reason for line, place in refused}
                 raise RowsRefusedError(f"the table {table} refuses {len(reasons)} rows", reasons)
             self.execute(statements.insert_from(DIALECT, table, columns, _ROWS))
         finally:
@@ -243,28 +249,25 @@ class _DuckDBSession:
         with _told():
             self._connection.close()
 
-    def _checks(self, table: TableName, columns: Sequence[str]) -> list[tuple[exp.Condition, str]]:
-        """What is true of a row that the table refuses, and the reason."""
-        names = {"database": None if table.schema else "temp", "schema": table.schema or "main", "name": table.name}
-        checks: list[tuple[exp.Condition, str]] = []
-        known = {*columns, LINE}
-        for name, data_type, is_optional in self.query(_TYPES, names):
-            if name in columns:
-                checks += _type_checks(str(name), str(data_type), is_optional=bool(is_optional))
-            elif not is_optional:
-                checks.append(
-                    (exp.true(), f"column {name!r} of the table can't be null, and the stream doesn't have it")
-                )
-        for (text,) in self.query(_CHECKS, names):
-            checks.append((_is_broken(_parsed(str(text), "r")), f"CHECK {text} fails"))
-        for (keys,) in self.query(_UNIQUES, names):
-            checks.append(
-                (_is_taken(table, [_quoted(name) for name in _texts(keys)]), f"a row with this {keys} exists")
-            )
-        for (keys,) in self.query(_INDEXES, names):
-            checks.append((_is_taken(table, _texts(keys)), f"a row with this {keys} exists"))
-        # What a check says of columns that take their default can't be known here.
-        return [(c, reason) for c, reason in checks if {column.name for column in c.find_all(exp.Column)} <= known]
+    def _checks(self, table: TableName, columns: Sequence[str]) -> list[Check]:
+        """What the table's types and constraints say of rows; foreign keys are left to the INSERT."""
+        checks: list[Check | None] = []
+        names = (None if table.schema else "temp", table.schema or "main", table.name)
+        for what, about, text, is_optional in self.query(_CONSTRAINTS, names):
+            keys = [str(name) for name in about] if isinstance(about, list) else []
+            match what:
+                case "column" if keys[0] in columns:
+                    checks.append(_REFUSALS.value(keys[0], str(text)))
+                    checks.append(None if is_optional else _REFUSALS.null(keys[0]))
+                case "column" if not is_optional:
+                    checks.append(_REFUSALS.missing(keys[0]))
+                case "CHECK":
+                    checks.append(_REFUSALS.broken(str(text)))
+                case "PRIMARY KEY" | "UNIQUE":
+                    checks.append(_REFUSALS.taken(table, [_REFUSALS.quoted(key) for key in keys]))
+                case "INDEX":
+                    checks.append(_REFUSALS.taken(table, keys))
+        return [check for check in checks if check is not None and check.is_known_of(columns)]
 
 
 @contextmanager
@@ -278,67 +281,3 @@ def _told() -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-def _texts(values: object) -> list[str]:
-    return [str(value) for value in values] if isinstance(values, list) else []
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql("duckdb")
-
-
-def _parsed(text: str, table: str) -> exp.Expression:
-    """An expression of the catalog, its columns those of that table."""
-    expression = parse_one(text, dialect="duckdb")
-    for column in expression.find_all(exp.Column):
-        column.this.set("quoted", True)
-        column.set("table", exp.to_identifier(table))
-    return expression
-
-
-def _refused_rows(checks: Sequence[exp.Condition]) -> str:
-    """The lines of the rows that one of the checks is true of, and the first such check."""
-    case = exp.case()
-    for place, check in enumerate(checks):
-        case = case.when(check, exp.Literal.number(place))
-    found = exp.select(_value(LINE), case.as_("failed")).from_(exp.to_table(_ROWS.name, alias="r"))
-    rows = exp.select(exp.column(LINE), "failed").from_(found.subquery("checked")).where("failed IS NOT NULL")
-    return rows.sql("duckdb")
-
-
-def _value(name: str) -> exp.Column:
-    return exp.column(name, table="r", quoted=True)
-
-
-def _type_checks(name: str, data_type: str, *, is_optional: bool) -> list[tuple[exp.Condition, str]]:
-    """What makes a value unfit for its column: null where that can't be, or a cast that fails or changes it."""
-    checks: list[tuple[exp.Condition, str]] = []
-    if not is_optional:
-        checks.append((_value(name).is_(exp.null()), f"column {name!r} can't be null"))
-    kind, precision, scale = DIALECT.kind_of(data_type)
-    ours = DIALECT.types[kind].format(precision=precision, scale=scale) if kind else None
-    if data_type == ours and kind not in {Kind.JSON, Kind.UUID}:
-        return checks
-    cast = exp.TryCast(this=_value(name), to=exp.Var(this=data_type))
-    changed: exp.Condition = exp.and_(_value(name).is_(exp.null()).not_(), cast.is_(exp.null()))
-    if kind is Kind.TIMESTAMP:
-        changed = exp.NullSafeNEQ(this=exp.cast(cast, "TIMESTAMP"), expression=_value(name))
-    return [*checks, (changed, f"column {name!r}: the value isn't a {data_type}")]
-
-
-def _is_broken(check: exp.Expression) -> exp.Condition:
-    return exp.Is(this=exp.Anonymous(this="TRY", expressions=[check]), expression=exp.false())
-
-
-def _is_taken(table: TableName, keys: Sequence[str]) -> exp.Condition:
-    """Whether the table has a row with these keys, or an earlier row of the batch has them."""
-    new = [_parsed(key, "r") for key in keys]
-    same = [exp.EQ(this=_parsed(key, "t"), expression=key_of_row) for key, key_of_row in zip(keys, new, strict=True)]
-    there = exp.select("1").from_(exp.table_(table.name, db=table.schema, quoted=True, alias="t")).where(*same)
-    earlier = exp.Window(
-        this=exp.RowNumber(), partition_by=[key.copy() for key in new], order=exp.Order(expressions=[_value(LINE)])
-    )
-    is_known = [exp.Not(this=exp.Is(this=key.copy(), expression=exp.Null())) for key in new]
-    repeats = exp.and_(exp.GT(this=earlier, expression=exp.Literal.number(1)), *is_known)
-    return exp.or_(exp.Exists(this=there), repeats)

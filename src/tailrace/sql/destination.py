@@ -11,17 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
-from tailrace.log import get_logger
 from tailrace.model import Activation, Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.schema.cast import cast_rows
 from tailrace.sql import publish, statements
 from tailrace.sql.checkpoints import Checkpoints, Row
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.publish import LAST_LINE, Staging
-from tailrace.sql.session import Database, Session
+from tailrace.sql.session import Database, LoggedSession, Session
 from tailrace.sql.tables import Place, Tables
-
-_log = get_logger("sql")
 
 
 @dataclass(slots=True)
@@ -152,7 +149,7 @@ class SqlDestination:
 
     def _open(self) -> Session:
         if self._session is None:
-            self._session = self._database.open()
+            self._session = LoggedSession(self._database.open())
         return self._session
 
     def _disconnect(self) -> None:
@@ -164,7 +161,6 @@ class SqlDestination:
                 session.close()
 
     def _run(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        _log.debug("statement", sql=sql)
         return self._open().execute(sql, parameters)
 
     def _begun(self) -> _Transaction:

@@ -7,7 +7,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from tailrace.log import get_logger
 from tailrace.model import TableName
+
+_log = get_logger("sql")
 
 
 class Session(Protocol):
@@ -44,3 +47,29 @@ class Database(Protocol):
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether what failed with this error of the driver may succeed later."""
+
+
+class LoggedSession:
+    """A session whose statements go to the log at debug level; values never do."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; see Session."""
+        changed = self._session.execute(sql, parameters)
+        _log.debug("statement", sql=sql, rows=changed)
+        return changed
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query; see Session."""
+        return self._session.query(sql, parameters)
+
+    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """The bulk verb; see Session."""
+        self._session.load(table, columns, rows)
+        _log.debug("load", table=str(table), rows=rows.num_rows)
+
+    def close(self) -> None:
+        """Let go of the connection; see Session."""
+        self._session.close()

@@ -123,7 +123,9 @@ class Tables:
         dialect = self._dialect
         key = stream.key if stream.method is not Method.APPEND else ()
         columns = [_table_column(column, nullable=column.name not in key) for column in stream.columns]
-        created = [statements.create_schema(dialect, table.schema)] if dialect.has_schemas and table.schema else []
+        created = []
+        if table.schema and table.schema != self._schema:
+            created.append(statements.create_schema(dialect, table.schema))
         if dialect.keeps_key_in_comment:
             created.append(statements.create_table(dialect, table, columns))
             return [*created, statements.comment_key(dialect, table, key)] if key else created

@@ -1,0 +1,45 @@
+"""One measured run of a command: seconds, CPU seconds and peak memory, as the kernel counts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a command took. `peak_mib` is the largest resident set of its process."""
+
+    seconds: float
+    cpu_s: float
+    peak_mib: float
+    exit_code: int
+    said: str
+
+
+def measured(command: list[str], stdin: Path | None, folder: Path, timeout_s: float = 1800) -> Measured:
+    """Run a command to its end in a folder, with a file as its input."""
+    said = folder / "stderr.txt"
+    with (stdin or Path(os.devnull)).open("rb") as source, said.open("wb") as errors:
+        started_s = time.monotonic()
+        process = subprocess.Popen(command, stdin=source, stdout=subprocess.DEVNULL, stderr=errors, cwd=folder)
+        deadline_s = started_s + timeout_s
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            if time.monotonic() > deadline_s:
+                process.kill()
+            time.sleep(0.005)
+        seconds = time.monotonic() - started_s
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Measured(
+        seconds=seconds,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        peak_mib=usage.ru_maxrss / 1024,
+        exit_code=process.returncode,
+        said=said.read_text(errors="replace")[-2000:],
+    )

@@ -1,0 +1,38 @@
+"""Load a Singer file's records with DuckDB's own JSON reader: `read_json.py INPUT DATABASE STREAM [KEY]`."""
+
+import json
+import sys
+
+import duckdb
+
+TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
+
+
+def column_type(schema):
+    """The DuckDB type of a property."""
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    kind = next(kind for kind in kinds if kind != "null")
+    return "TIMESTAMPTZ" if schema.get("format") == "date-time" else TYPES.get(kind, "JSON")
+
+
+def main() -> None:
+    """Create the table from the file in one statement; with a key, of the last record of each."""
+    source, database, stream, *key = sys.argv[1:]
+    with open(source, encoding="utf-8") as file:  # noqa: PTH123 a script without tailrace
+        properties = json.loads(file.readline())["schema"]["properties"]
+    record = ", ".join(f'"{name}" {column_type(schema)}' for name, schema in properties.items())
+    last = f"QUALIFY row_number() OVER (PARTITION BY record.{key[0]} ORDER BY at DESC) = 1" if key else ""
+    with duckdb.connect(database) as connection:
+        connection.execute(
+            f"CREATE TABLE {stream} AS SELECT record.* FROM (SELECT *, row_number() OVER () AS at FROM read_json($1, "
+            f"format = 'newline_delimited', columns = {{type: 'VARCHAR', record: 'STRUCT({record})'}})) "
+            f"WHERE type = 'RECORD' {last}"
+            if key
+            else f"CREATE TABLE {stream} AS SELECT record.* FROM read_json($1, format = 'newline_delimited', "
+            f"columns = {{type: 'VARCHAR', record: 'STRUCT({record})'}}) WHERE type = 'RECORD'",
+            [source],
+        )
+
+
+if __name__ == "__main__":
+    main()

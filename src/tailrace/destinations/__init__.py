@@ -1,0 +1,91 @@
+"""The destinations by name, imported when they are asked for."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Protocol, cast
+
+from pydantic import BaseModel, ValidationError
+
+from tailrace.destination import Destination
+from tailrace.errors import ConfigError
+from tailrace.model import Traits
+
+NAMES: Mapping[str, str] = {
+    "duckdb": "tailrace.destinations.duckdb",
+    "memory": "tailrace.destinations.memory",
+    "sqlite": "tailrace.destinations.sqlite",
+}
+"""The name of each destination, which is the scheme of its addresses, and its module."""
+
+ENTRY_POINTS = "tailrace.destinations"
+"""The group in which other packages name their destinations' modules."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+
+
+class Module(Protocol):
+    """What a destination's module has."""
+
+    SETTINGS: type[BaseModel]
+    TRAITS: Traits
+
+    def build(self, settings: BaseModel) -> Destination:
+        """The destination of these settings; nothing is connected yet."""
+
+    def from_url(self, url: str) -> dict[str, object]:
+        """The settings that an address holds."""
+
+
+def scheme_of(to: str) -> str:
+    """The destination's name in an address or a bare name: `duckdb` of `duckdb:///my.duckdb` and of `duckdb`."""
+    match = _SCHEME.match(to)
+    return (match[1] if match else to).lower()
+
+
+def open_destination(to: str, settings: Mapping[str, object]) -> Destination:
+    """The destination at an address, or of a bare name with settings; settings win. Nothing is connected yet."""
+    name = scheme_of(to)
+    module = _module(name)
+    given = (module.from_url(to) if _SCHEME.match(to) else {}) | dict(settings)
+    try:
+        checked = module.SETTINGS.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        key = ".".join(map(str, first["loc"])) or "to"
+        known = ", ".join(module.SETTINGS.model_fields)
+        raise ConfigError(f"{first['msg']}", key=key, hint=f"settings of {name} are {known}") from None
+    return module.build(checked)
+
+
+def settings_model(name: str) -> type[BaseModel]:
+    """The settings that the destination of that name has, each described."""
+    return _module(name).SETTINGS
+
+
+def traits_of(name: str) -> Traits:
+    """What the destination of that name is like."""
+    return _module(name).TRAITS
+
+
+def _module(name: str) -> Module:
+    others = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    try:
+        if name in NAMES:
+            return cast("Module", import_module(NAMES[name]))
+        if name in others:
+            return cast("Module", others[name].load())
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"destination {name!r} needs the package {error.name!r}, which isn't installed",
+            key="to",
+            hint=f"pip install 'tailrace[{name}]'",
+        ) from error
+    known = sorted({*NAMES, *others})
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    raise ConfigError(f"there is no destination {name!r}", key="to", hint=hint)
