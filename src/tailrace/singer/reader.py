@@ -21,8 +21,8 @@ class Reader:
 
     Nothing is held back between chunks but a line that isn't whole yet. RECORD lines that begin with type and stream
     aren't parsed: whether such a line is well-formed is for the decoder to say. Lines of white space are skipped, and
-    counted. A run has `max_run_bytes`, or that and one line which is longer. A MessageError comes behind every message
-    of the lines before it, and is the end: the reader can't go on after it.
+    counted. A run has at most `max_run_bytes` and one line. A MessageError comes behind every message of the lines
+    before it, and is the end: the reader can't go on after it.
     """
 
     def __init__(self, *, max_line_bytes: int, max_run_bytes: int = 2**20) -> None:
@@ -41,7 +41,7 @@ class Reader:
 
     @property
     def line(self) -> int:
-        """Lines read so far: the line of the last message given, but for lines of white space after it."""
+        """Lines read so far, those of white space too."""
         return self._line
 
     def feed(self, chunk: bytes) -> Iterator[Message]:

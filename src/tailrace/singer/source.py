@@ -175,7 +175,7 @@ def _plain_chunks(file: BinaryIO, name: str, expected: _Codec | None) -> Iterato
             hint="get the file again or rename it",
         )
     chunks = itertools.chain((start,), iter(lambda: _read(file, _CHUNK_BYTES), b""))
-    return _decompressed(chunks, codec, name) if codec else chunks
+    yield from _decompressed(chunks, codec, name) if codec else chunks
 
 
 def _decompressed(chunks: Iterable[bytes], codec: _Codec, name: str) -> Iterator[bytes]:

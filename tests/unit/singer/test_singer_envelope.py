@@ -93,6 +93,12 @@ def test_a_state_keeps_its_json_text_as_sent(value):
     assert read(b'{"type": "STATE", "value":  ' + value + b' , "more": 1}') == StateMessage(1, value)
 
 
+def test_a_state_without_a_value_is_an_error():
+    assert (
+        error_of(b'{"type": "STATE"}') == "the STATE message's 'value' is missing; it must be the state to go on from"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "version"), [(b"-9223372036854775808", -(2**63)), (b"0", 0), (b"9223372036854775807", 2**63 - 1)]
 )
@@ -193,6 +199,18 @@ def test_half_a_surrogate_pair_is_an_error(line):
 )
 def test_a_message_that_is_nested_ten_thousand_deep_is_an_error(line):
     assert error_of(line) == "the message is nested too deeply to be read"
+
+
+def test_a_state_of_any_depth_is_read_as_sent_or_refused_as_too_deep():
+    refused = 0
+    for depth in range(800, 1001):
+        value = b"[" * depth + b"]" * depth
+        try:
+            assert read(b'{"type": "STATE", "value": ' + value + b"}") == StateMessage(1, value)
+        except MessageError as error:
+            assert str(error) == "line 1: the message is nested too deeply to be read"  # noqa: PT017 either is right
+            refused += 1
+    assert 0 < refused < 201
 
 
 @pytest.mark.parametrize(

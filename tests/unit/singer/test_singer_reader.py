@@ -14,19 +14,21 @@ STATE = b'{"type": "STATE", "value": {"a": 1}}\n'
 PREFIX = b'{"type": "RECORD", "stream": "a", "record":'
 
 
-def read(*chunks, **limits):
+def messages_of(chunks, limits):
     reader = Reader(**({"max_line_bytes": 2**20} | limits))
-    messages = [message for chunk in chunks for message in reader.feed(chunk)]
-    return messages + list(reader.finish())
+    for chunk in chunks:
+        yield from reader.feed(chunk)
+    yield from reader.finish()
+
+
+def read(*chunks, **limits):
+    return list(messages_of(chunks, limits))
 
 
 def read_until_error(*chunks, **limits):
-    reader = Reader(**({"max_line_bytes": 2**20} | limits))
     messages = []
     with pytest.raises(MessageError) as raised:
-        for chunk in chunks:
-            messages.extend(reader.feed(chunk))
-        messages.extend(reader.finish())
+        messages.extend(messages_of(chunks, limits))
     return messages, raised.value
 
 

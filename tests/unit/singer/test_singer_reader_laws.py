@@ -1,6 +1,7 @@
 """Laws of the reader: the messages are the same however the bytes are cut, and no line is lost."""
 
 import json
+from itertools import pairwise
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -60,7 +61,7 @@ LINES = st.lists(st.tuples(records() | records() | others() | BLANK, LINE_ENDS),
 
 def pieces(data, cuts):
     bounds = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(bounds)]
 
 
 def facts(messages):
@@ -92,7 +93,7 @@ def expected_facts(lines):
 def are_apart(messages):
     """Whether no two runs that follow each other are of one stream."""
     streams = [message.stream if isinstance(message, RecordRun) else None for message in messages]
-    return all(one is None or one != next_one for one, next_one in zip(streams, streams[1:], strict=False))
+    return all(one is None or one != next_one for one, next_one in pairwise(streams))
 
 
 @given(

@@ -36,7 +36,7 @@ def content(source):
 def pipe():
     """A pipe as (stream to read, stream to write), neither with a buffer."""
     read, write = os.pipe()
-    with open(read, "rb", buffering=0) as source, open(write, "wb", buffering=0) as sink:
+    with os.fdopen(read, "rb", buffering=0) as source, os.fdopen(write, "wb", buffering=0) as sink:
         yield source, sink
 
 
@@ -79,6 +79,13 @@ def test_data_that_shrinks_a_thousandfold_comes_whole():
     assert content(io.BytesIO(ZSTD(data))) == data
 
 
+def test_what_is_opened_can_be_read_like_any_stream(tmp_path):
+    path = tmp_path / "data.gz"
+    path.write_bytes(COMPRESSED["gzip"])
+    with io.BufferedReader(open_source(path)) as stream:
+        assert [stream.readline(), stream.read()] == [DATA[: DATA.index(b"\n") + 1], DATA[DATA.index(b"\n") + 1 :]]
+
+
 class Trickle(io.RawIOBase):
     """A stream that gives one byte at a time, and now and then says that there is nothing yet."""
 
@@ -93,7 +100,7 @@ class Trickle(io.RawIOBase):
     def fileno(self):
         return self._pipe.fileno()
 
-    def read(self, size=-1):
+    def read(self, _size):
         self._calls += 1
         if self._calls % 3 == 0:
             return None
@@ -114,9 +121,8 @@ def test_a_compressed_file_that_is_cut_off_is_an_error_behind_its_data(tmp_path,
     path.write_bytes(COMPRESSED[name][:-missing])
     with open_source(path) as stream:
         pump = ChunkPump(stream)
-        with pytest.raises(ConfigError, match="data is cut off: it ends in the middle of its (gzip|zstandard) data"):
-            while pump.next(WAIT_S):
-                pass
+        with pytest.raises(ConfigError, match=r"data is cut off: it ends in the middle of its (gzip|zstandard) data"):
+            list(iter(lambda: pump.next(WAIT_S), b""))
         with pytest.raises(ConfigError, match="cut off"):
             pump.next(WAIT_S)
         pump.close()
@@ -132,7 +138,7 @@ def test_a_compressed_file_that_is_cut_off_is_an_error_behind_its_data(tmp_path,
     ],
 )
 def test_damaged_data_is_an_error(damaged):
-    with pytest.raises(ConfigError, match="holds damaged (gzip|zstandard) data") as raised:
+    with pytest.raises(ConfigError, match=r"holds damaged (gzip|zstandard) data") as raised:
         content(io.BytesIO(damaged))
     assert isinstance(raised.value.__cause__, zlib.error | zstandard.ZstdError)
 
@@ -216,7 +222,7 @@ class Broken(io.RawIOBase):
         self._chunks = [b"data\n"]
         self._error = error
 
-    def read(self, size=-1):
+    def read(self, _size):
         if self._chunks:
             return self._chunks.pop()
         raise self._error

@@ -1,0 +1,1 @@
+"""Conformance suites, importable by the authors of destinations and decoders."""

@@ -1,0 +1,158 @@
+"""The conformance suite of decoders: cases as data, and the check of one; for authors of decoders."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+import pyarrow as pa
+
+from tailrace.config import StreamSettings
+from tailrace.decode import Decoder
+from tailrace.model import LINE, Clock, Column, Decoded, Kind, RecordRun, Stream, Traits
+from tailrace.schema.stream import planned_stream
+
+STARTED_AT = datetime(2024, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+NOW = datetime(2024, 1, 2, 3, 5, tzinfo=UTC)
+CLOCK = Clock(started_at=STARTED_AT, now=lambda: NOW)
+"""The clock of every case: its run started at STARTED_AT, and it is always NOW."""
+
+STREAM = "cases"
+_TRAITS = Traits("cases", "none")
+
+DecoderFactory = Callable[[Stream, Clock], Decoder]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """RECORD lines of a stream and what decoding comes to.
+
+    `columns` maps names to values, spelled as `spelled` does, of the rows that aren't refused; columns that aren't
+    named (of metadata) aren't looked at. `refused` are (line, code, path) of every violation, in order. `inexact` is
+    by column (count, first line), `growth` what the stream has to grow by, as {"fields": ..., "versioned": ...}.
+    """
+
+    name: str
+    stream: Stream
+    run: RecordRun
+    columns: dict[str, list[str | None]]
+    refused: list[tuple[int, str, str]]
+    unknown: dict[str, int]
+    inexact: dict[str, tuple[int, int]]
+    growth: dict[str, Any] | None
+
+
+def cases() -> Iterator[Case]:
+    """Every case, in the order of the files and in them."""
+    folder = files("tailrace.testing") / "decoder_cases"
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        theme = file.name.removesuffix(".json")
+        for raw in json.loads(file.read_text(encoding="utf-8")):
+            yield _case(theme, raw)
+
+
+def check(decoder_factory: DecoderFactory, case: Case) -> None:
+    """Assert that the decoder comes to what the case says, however the run is cut."""
+    decoder = decoder_factory(case.stream, CLOCK)
+    whole = decoder.decode(case.run)
+    _check_decoded(case, [whole])
+    if case.growth is None:
+        _check_decoded(case, [decoder.decode(line) for line in _lines(case.run)])
+
+
+def spelled(value: Any, column: Column) -> str | None:
+    """A value as text: numbers with all their digits, times by ISO 8601, bytes as base16, all else as it is."""
+    if value is None:
+        return None
+    match column.kind:
+        case Kind.BOOL:
+            return str(value).lower()
+        case Kind.FLOAT:
+            return repr(value)
+        case Kind.DECIMAL:
+            return format(value, "f")
+        case Kind.BINARY:
+            return bytes(value).hex()
+        case Kind.DATE | Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMPTZ:
+            return str(value.isoformat()).replace("+00:00", "Z")
+        case _:
+            return str(value)
+
+
+def _case(theme: str, raw: dict[str, Any]) -> Case:
+    known = {"name", "schema", "key", "settings", "versioned", "records", "lines", "lines_base64"}
+    known |= {"columns", "refused", "unknown", "inexact", "growth"}
+    assert raw.keys() <= known, f"{raw['name']}: unknown {raw.keys() - known}"
+    lines = _messages(raw)
+    return Case(
+        name=f"{theme}: {raw['name']}",
+        stream=planned_stream(
+            STREAM,
+            json.dumps(raw["schema"]).encode() if isinstance(raw["schema"], dict) else raw["schema"].encode(),
+            raw.get("key", ()),
+            StreamSettings.model_validate({"naming": "preserve"} | raw.get("settings", {})),
+            _TRAITS,
+            revision=1,
+            versioned=raw.get("versioned", False),
+        ),
+        run=RecordRun(STREAM, b"".join(line + b"\n" for line in lines), ((1, len(lines)),)),
+        columns=raw.get("columns", {}),
+        refused=[(line, code, path) for line, code, path in raw.get("refused", [])],
+        unknown=raw.get("unknown", {}),
+        inexact={name: (count, line) for name, (count, line) in raw.get("inexact", {}).items()},
+        growth=raw.get("growth"),
+    )
+
+
+def _messages(raw: dict[str, Any]) -> list[bytes]:
+    if "records" in raw:
+        return [f'{{"type":"RECORD","stream":"{STREAM}","record":{record}}}'.encode() for record in raw["records"]]
+    if "lines" in raw:
+        return [line.encode() for line in raw["lines"]]
+    return [base64.b64decode(line) for line in raw["lines_base64"]]
+
+
+def _lines(run: RecordRun) -> Iterator[RecordRun]:
+    for number, line in zip(run.lines(), run.data.splitlines(keepends=True), strict=True):
+        yield RecordRun(run.stream, line, ((number, 1),), run.prefix)
+
+
+def _check_decoded(case: Case, parts: list[Decoded]) -> None:
+    growths = [part.growth for part in parts if part.growth]
+    found = [{"fields": growth.fields, "versioned": growth.versioned} for growth in growths]
+    assert found == ([case.growth] if case.growth else []), case.name
+    if case.growth:
+        assert all(part.rows.num_rows == 0 and not part.refused for part in parts), case.name
+        return
+    refused = [refused for part in parts for refused in part.refused]
+    assert [(r.line, v.code, v.path) for r in refused for v in r.violations] == case.refused, case.name
+    sent = dict(zip(case.run.lines(), case.run.data.split(b"\n"), strict=False))
+    assert all(r.raw == sent[r.line] and r.stream == STREAM for r in refused), case.name
+    _check_rows(case, pa.concat_tables([part.rows for part in parts]), {r.line for r in refused})
+    unknown: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.unknown.items():
+            unknown[name] = unknown.get(name, 0) + count
+    assert unknown == case.unknown, case.name
+    inexact: dict[str, tuple[int, int]] = {}
+    for part in parts:
+        for name, found_here in part.inexact.items():
+            count, line = inexact.get(name, (0, found_here.first_line))
+            inexact[name] = (count + found_here.count, line)
+    assert inexact == case.inexact, case.name
+
+
+def _check_rows(case: Case, rows: pa.Table, refused: set[int]) -> None:
+    assert rows.schema == case.stream.arrow, case.name
+    rows.validate(full=True)
+    assert rows[LINE].to_pylist() == [line for line in case.run.lines() if line not in refused], case.name
+    for column in case.stream.columns:
+        if column.fill is None or column.name in case.columns:
+            found = [spelled(value, column) for value in rows[column.name].to_pylist()]
+            expected = case.columns.get(column.name, [])
+            assert found == expected, f"{case.name}: {column.name} is {found}, and should be {expected}"

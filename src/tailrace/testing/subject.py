@@ -1,0 +1,40 @@
+"""What the conformance suite asks of the author of a destination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tailrace.destination import Destination
+
+Row = Mapping[str, object]
+"""A table's row: its values by column name."""
+
+
+class Rows(Protocol):
+    """Reads a table by other means than the destination's own code."""
+
+    def __call__(self, table: str, schema: str | None = None) -> list[dict[str, object]]:
+        """All rows of the table in any order; none where there is no such table.
+
+        Values are Python's: bool, int, float, Decimal, str, bytes, date, time, datetime (in UTC with its offset for
+        TIMESTAMPTZ, naive for TIMESTAMP); UUIDs and JSON come as their text. What isn't committed is not to be seen.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A destination under test, at a place of its own that is empty when the behaviour begins.
+
+    `open` gives a fresh destination on that place at each call; `lacks` maps the names of behaviours that the
+    destination can't have to the reason.
+    """
+
+    open: Callable[[], Destination]
+    rows: Rows
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+
+Behaviour = Callable[[Subject], None]
+"""A function named after what a destination does; it raises AssertionError where it doesn't."""

@@ -1,0 +1,177 @@
+"""Behaviours: deletions, by records that are marked and by versions that are activated."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tailrace.testing.messages import (
+    INT,
+    TEXT,
+    THINGS,
+    TIMESTAMPTZ,
+    Message,
+    activate,
+    by,
+    loaded,
+    only,
+    record,
+    schema,
+    state,
+    things,
+)
+from tailrace.testing.subject import Subject
+
+_ROW = {"id": INT, "name": TEXT}
+_MARKED = {**_ROW, "_sdc_deleted_at": TIMESTAMPTZ}
+_DELETED_AT = "2024-01-31T12:00:00Z"
+
+
+def a_marked_record_keeps_its_row_and_the_mark(subject: Subject) -> None:
+    """Without hard_delete."""
+    loaded(subject, schema(_MARKED, ["id"]), record({"id": 1, "name": "a"}), _gone(1))
+    row = only(subject.rows(THINGS))
+    assert (row["id"], row["_sdc_deleted_at"]) == (1, datetime(2024, 1, 31, 12, tzinfo=UTC))
+
+
+def a_marked_record_deletes_its_row_under_hard_delete(subject: Subject) -> None:
+    """One row of two, counted as deleted; the record counts as loaded."""
+    loaded(subject, schema(_MARKED, ["id"]), _there(1), _there(2), hard_delete=True)
+    report = loaded(subject, schema(_MARKED, ["id"]), _gone(1), hard_delete=True)
+    assert things(subject, "id") == [(2,)]
+    assert (report.total.loaded, report.total.updated, report.total.deleted) == (1, 0, 1)
+
+
+def the_last_line_says_whether_a_row_is_deleted(subject: Subject) -> None:
+    """Within one checkpoint: added and deleted, deleted and added again, and both for rows that are there."""
+    loaded(subject, schema(_MARKED, ["id"]), _there(3), _there(4), hard_delete=True)
+    sent = [_there(1), _gone(1), _gone(2), _there(2, "b"), _there(3, "c"), _gone(3), _gone(4), _there(4, "d")]
+    report = loaded(subject, schema(_MARKED, ["id"]), *sent, hard_delete=True, batch_rows=1)
+    assert things(subject, "id", "name") == [(2, "b"), (4, "d")]
+    assert (report.total.read, report.total.loaded, report.total.deduplicated) == (8, 4, 4)
+    assert (report.total.updated, report.total.deleted) == (1, 1)
+
+
+def deleting_a_row_that_is_not_there_does_nothing(subject: Subject) -> None:
+    """The record is accounted for nevertheless."""
+    report = loaded(subject, schema(_MARKED, ["id"]), _there(1), _gone(9), hard_delete=True)
+    assert things(subject, "id") == [(1,)]
+    assert (report.total.loaded, report.total.deleted) == (2, 0)
+
+
+def insert_ignore_deletes_what_is_marked_under_hard_delete(subject: Subject) -> None:
+    """The row that is there goes, and comes back only by a later record."""
+    settings = {"method": "insert_ignore", "hard_delete": True}
+    loaded(subject, schema(_MARKED, ["id"]), _there(1), _there(2), **settings)
+    loaded(subject, schema(_MARKED, ["id"]), _gone(1), _gone(2), _there(2, "again"), **settings)
+    assert things(subject, "id", "name") == [(2, "again")]
+
+
+def a_mark_is_understood_beside_metadata_columns(subject: Subject) -> None:
+    """With `metadata: singer`, though the schema doesn't name `_sdc_deleted_at`."""
+    settings = {"hard_delete": True, "metadata": "singer"}
+    loaded(subject, schema(_ROW, ["id"]), _there(1), _there(2), **settings)
+    loaded(subject, schema(_ROW, ["id"]), _gone(1), **settings)
+    assert things(subject, "id") == [(2,)]
+
+
+def an_activated_version_marks_rows_of_older_ones(subject: Subject) -> None:
+    """Softly: the rows stay, with the time."""
+    loaded(subject, schema(_ROW, ["id"]), *_version(1, 1, 2, 3), activate(1))
+    report = loaded(subject, schema(_ROW, ["id"]), *_version(2, 2, 4), activate(2))
+    assert _marks(subject) == [(1, True), (2, False), (3, True), (4, False)]
+    assert (report.total.loaded, report.total.deleted) == (2, 2)
+
+
+def an_activated_version_deletes_rows_of_older_ones_under_hard_delete(subject: Subject) -> None:
+    """Rows that came again under the new version stay."""
+    loaded(subject, schema(_ROW, ["id"]), *_version(1, 1, 2, 3), activate(1), hard_delete=True)
+    report = loaded(subject, schema(_ROW, ["id"]), *_version(2, 2, 4), activate(2), hard_delete=True)
+    assert things(subject, "id") == [(2,), (4,)]
+    assert (report.total.loaded, report.total.updated, report.total.deleted) == (2, 1, 2)
+
+
+def an_activation_takes_effect_between_the_records_of_one_checkpoint(subject: Subject) -> None:
+    """Records before it of the old version go; those of the new one, before it and after it, stay."""
+    sent = [*_version(1, 1, 2), *_version(2, 3), activate(2), *_version(2, 1, 4)]
+    report = loaded(subject, schema(_ROW, ["id"]), *sent, hard_delete=True)
+    assert things(subject, "id") == [(1,), (3,), (4,)]
+    assert (report.total.read, report.total.deleted) == (5, 2)
+
+
+def an_activation_does_not_depend_on_the_batches(subject: Subject) -> None:
+    """The same, with batches of one row."""
+    sent = [*_version(1, 1, 2), *_version(2, 3), activate(2), *_version(2, 1, 4)]
+    loaded(subject, schema(_ROW, ["id"]), *sent, batch_rows=1)
+    assert _marks(subject) == [(1, False), (2, True), (3, False), (4, False)]
+
+
+def an_activation_does_not_reach_records_after_it(subject: Subject) -> None:
+    """An old version's record that comes later is loaded, until the next activation."""
+    sent = [*_version(1, 1), activate(2), *_version(1, 2)]
+    loaded(subject, schema(_ROW, ["id"]), *sent, hard_delete=True)
+    assert things(subject, "id") == [(2,)]
+
+
+def several_activations_of_one_checkpoint_come_in_their_order(subject: Subject) -> None:
+    """Each takes what is older than itself at its place."""
+    sent = [*_version(1, 1), activate(1), *_version(2, 2), activate(2), *_version(3, 3), activate(3)]
+    loaded(subject, schema(_ROW), *sent)
+    assert _marks(subject) == [(1, True), (2, True), (3, False)]
+
+
+def an_activation_works_on_streams_without_key(subject: Subject) -> None:
+    """Appended rows carry their version as well."""
+    loaded(subject, schema(_ROW), *_version(1, 1, 1, 2), activate(1), hard_delete=True)
+    loaded(subject, schema(_ROW), *_version(2, 1, 3), state(1), activate(2), hard_delete=True, checkpoint_rows=1)
+    assert things(subject, "id", "_sdc_table_version") == [(1, 2), (3, 2)]
+
+
+def an_activation_leaves_other_streams_alone(subject: Subject) -> None:
+    """A version is its stream's."""
+    others = [record({"id": n}, "others", version=1) for n in (1, 2)]
+    sent = [*_version(1, 1), *others, *_version(2, 2), activate(2)]
+    loaded(subject, schema(_ROW, ["id"]), schema({"id": INT}, ["id"], "others"), *sent, hard_delete=True)
+    assert things(subject, "id") == [(2,)]
+    assert [row["id"] for row in by(subject.rows("others"), "id")] == [1, 2]
+
+
+def an_activation_without_records_empties_the_table(subject: Subject) -> None:
+    """The source has none of the new version."""
+    loaded(subject, schema(_ROW, ["id"]), *_version(1, 1, 2), activate(1), hard_delete=True)
+    report = loaded(subject, schema(_ROW, ["id"]), activate(2), hard_delete=True)
+    assert subject.rows(THINGS) == []
+    assert report.total.deleted == 2
+
+
+def a_marked_row_that_comes_again_is_unmarked(subject: Subject) -> None:
+    """The source has it again."""
+    loaded(subject, schema(_ROW, ["id"]), *_version(1, 1, 2), *_version(2, 2), activate(2))
+    assert _marks(subject) == [(1, True), (2, False)]
+    loaded(subject, schema(_ROW, ["id"]), *_version(2, 1))
+    assert _marks(subject) == [(1, False), (2, False)]
+
+
+def a_mark_keeps_the_time_of_the_first_activation(subject: Subject) -> None:
+    """A later one leaves it as it is."""
+    loaded(subject, schema(_ROW, ["id"]), *_version(1, 1), activate(2))
+    first = only(subject.rows(THINGS))["_sdc_deleted_at"]
+    report = loaded(subject, schema(_ROW, ["id"]), activate(3))
+    assert only(subject.rows(THINGS))["_sdc_deleted_at"] == first
+    assert report.total.deleted == 0
+
+
+def _there(key: int, name: str = "a") -> Message:
+    return record({"id": key, "name": name})
+
+
+def _gone(key: int) -> Message:
+    return record({"id": key, "_sdc_deleted_at": _DELETED_AT})
+
+
+def _version(version: int, *keys: int) -> list[Message]:
+    return [record({"id": key, "name": "a"}, version=version) for key in keys]
+
+
+def _marks(subject: Subject) -> list[tuple[object, bool]]:
+    """Each row's id, and whether it is marked as deleted."""
+    return [(row["id"], row["_sdc_deleted_at"] is not None) for row in by(subject.rows(THINGS), "id")]
