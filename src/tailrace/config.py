@@ -107,9 +107,9 @@ class Settings(StreamSettings):
     max_invalid: float | None = Field(
         None, ge=0, description="Quarantined records that end the run: a count, or below 1 a share of those read."
     )
-    batch_rows: Positive = Field(250_000, description="Rows at which a batch is sealed.")
+    batch_rows: Positive = Field(50_000, description="Rows at which a batch is sealed.")
     batch_bytes: Positive = Field(
-        32 * 2**20,
+        8 * 2**20,
         validation_alias=AliasChoices("batch_bytes", "maximum_batch_size_bytes"),
         description="Bytes of columns at which a batch is sealed.",
     )
@@ -123,7 +123,7 @@ class Settings(StreamSettings):
         False, description="Also commit at the limits when the tap sends no STATE: then rows may come twice."
     )
     max_memory_bytes: Positive = Field(
-        256 * 2**20, description="Bytes of records held in memory before the reader waits."
+        32 * 2**20, description="Bytes of records held in memory before the reader waits."
     )
     max_parallelism: Positive = Field(8, description="Batches staged at once.")
     retry_s: float = Field(120.0, ge=0, description="Seconds for which a transient failure is retried.")

@@ -85,7 +85,10 @@ def _dates(texts: pa.Array) -> pa.Array | None:
 
 
 def _times(texts: pa.Array) -> pa.Array | None:
-    return texts.cast(pa.time64("us")) if _matches(texts, f"^{_CLOCK}$") else None
+    if not _matches(texts, f"^{_CLOCK}$"):
+        return None
+    # Strings become times of day by way of a day.
+    return pc.binary_join_element_wise("1970-01-01", texts, " ").cast(_NAIVE).cast(pa.time64("us"))
 
 
 def _uuids(texts: pa.Array) -> pa.Array | None:

@@ -79,6 +79,17 @@ def refuse_deep(line: bytes) -> NoReturn:
     raise UnreadableError(Violation("nesting", "$", expected, shown(line)))
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def refuse_if_not_utf8(line: bytes) -> None:
     """Raise UnreadableError when the line isn't UTF-8."""
     try:

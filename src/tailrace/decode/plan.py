@@ -71,8 +71,8 @@ class Plan:
         self.stream = stream
         self._paths = {c.path: c for c in stream.columns if c.path}
         deletion = stream.filled_with(Fill.DELETED_AT)
-        if deletion is not None:
-            self._paths.setdefault(_DELETED_AT, deletion)
+        if deletion is not None and not any(path[:1] == _DELETED_AT for path in self._paths):
+            self._paths[_DELETED_AT] = deletion
         self.columns = tuple(self._paths.values())
         self.record = self._planned()
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from tailrace.decode.arrays import DoubtError, of_text
+from tailrace.decode.lines import is_utf8
 from tailrace.decode.metadata import Facts, filled
 from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.suspects import Bytes, NumberSuspects, is_searchable, is_suspect
@@ -87,12 +88,12 @@ class Reader:
     def read(self, run: RecordRun, now: datetime) -> pa.Table:
         """The run's rows, none of them refused, and nothing else to be told; DoubtError where that isn't certain."""
         data = Bytes(run.data)
-        if len(run.data) > MAX_BYTES or not data.are_lines_of_objects() or not data.are_utf8():
+        # The reader doesn't check what encoding it reads.
+        if len(run.data) > MAX_BYTES or not data.are_lines_of_objects() or not is_utf8(run.data):
             raise DoubtError("lines")
         if self._numbers.are_in(data):
             raise DoubtError("numbers")
         try:
-            # The field order of the message's columns is that of _MESSAGE.
             message = self._parsed(run, data)
             arrays = {column.name: array for column, array in self._columns(message.column(2), data)}
             facts = self._facts(run, message, now)
@@ -109,6 +110,7 @@ class Reader:
         )
         if table.num_rows != run.count:
             raise DoubtError("rows")
+        # An explicit schema gives the columns their order: that of _MESSAGE.
         message = table.combine_chunks().to_batches()[0]
         kind, stream, record = message.columns[:3]
         if record.null_count or not _are_all(kind, "RECORD") or not _are_all(stream, self._stream.name):

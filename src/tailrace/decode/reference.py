@@ -13,6 +13,7 @@ import pyarrow as pa
 from tailrace.decode.lines import (
     fields_of,
     is_too_deep,
+    is_utf8,
     refuse_deep,
     refuse_if_not_utf8,
     refuse_unreadable,
@@ -103,10 +104,10 @@ class Reference:
     def decode_at(self, run: RecordRun, now: datetime) -> Decoded:
         """The run as columns, with that time as now."""
         found = _Found()
-        is_utf8 = _is_utf8(run.data)
+        is_clean = is_utf8(run.data)
         for number, line in zip(run.lines(), run.data.split(b"\n"), strict=False):
             try:
-                row = self._row(line, is_utf8=is_utf8)
+                row = self._row(line, is_clean=is_clean)
             except UnreadableError as error:
                 found.refused.append(Refused(run.stream, number, line, error.violations))
                 continue
@@ -116,8 +117,8 @@ class Reference:
                 found.add(number, row)
         return self._growth(found) or self._decoded(found, now)
 
-    def _row(self, line: bytes, *, is_utf8: bool) -> _Row:
-        if not is_utf8:
+    def _row(self, line: bytes, *, is_clean: bool) -> _Row:
+        if not is_clean:
             refuse_if_not_utf8(line)
         if is_too_deep(line):
             refuse_deep(line)
@@ -268,16 +269,6 @@ class Reference:
             if lines:
                 inexact[name] = Inexact(len(lines), lines[0])
         return inexact
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _is_same_text(sent: bytes, expected: bytes) -> bool:

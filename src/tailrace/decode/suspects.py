@@ -50,16 +50,6 @@ class Bytes:
         """
         return self.data.startswith(b"{") and not self.have(_LINE_WITHOUT_OBJECT) and not self.have(_MORE_AFTER_OBJECT)
 
-    def are_utf8(self) -> bool:
-        """Whether the bytes are UTF-8, which the reader doesn't check."""
-        if self.data.isascii():
-            return True
-        try:
-            self.data.decode()
-        except UnicodeDecodeError:
-            return False
-        return True
-
     def keys(self, name: str) -> int | None:
         """How many objects have a field of that name; None when that can't be told from the bytes."""
         if not is_searchable(name) or self.have(_ESCAPED_LETTER):
@@ -84,7 +74,7 @@ class NumberSuspects:
         floats = [name for name, column in numbers if column and column.kind is Kind.FLOAT]
         self._decimals = "|".join(decimals)
         self._long_floats = f"{_key(floats)}{_LONG_FLOAT}" if floats else ""
-        self._each_long_float = re.compile(f"{self._long_floats}[0-9.eE+-]*".encode())
+        self._each_long_float = re.compile(f"{_key(floats)}({_LONG_FLOAT}[0-9.eE+-]*)".encode())
 
     def are_in(self, data: Bytes) -> bool:
         """Whether there are such numbers."""
@@ -94,10 +84,7 @@ class NumberSuspects:
             return True
         if not self._long_floats or not data.have(self._long_floats):
             return False
-        return any(map(_is_inexact, self._numbers(data.data)))
-
-    def _numbers(self, data: bytes) -> Iterable[bytes]:
-        return (match[0].rpartition(b":")[2].strip() for match in self._each_long_float.finditer(data))
+        return any(map(_is_inexact, self._each_long_float.findall(data.data)))
 
 
 _LONG_FLOAT = "-?[0-9](?:[0-9.]{15}|[0-9.]*[eE]-[0-9]{3})"
@@ -114,7 +101,8 @@ def _key(names: Iterable[str]) -> str:
 
 def _is_inexact(raw: bytes) -> bool:
     try:
-        return type(float_of(raw)) is InexactFloat
+        # Most are the shortest text that gives their float, which is soon told.
+        return repr(float(raw)).encode() != raw and type(float_of(raw)) is InexactFloat
     except (UnfitError, ValueError):
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import jsonschema_rs
@@ -22,16 +22,28 @@ FindViolations = Callable[[bytes], list[Violation]]
 _MAX_POWER = 10**6
 """A power of ten past any that a schema speaks of."""
 
+_MAX_WHOLE_DIGITS = 300
+
 
 def _exact(text: str) -> Decimal:
-    is_negative, digits, power = digits_of(text.encode(), "a number")
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        # Past the exponents that Decimal knows.
+        is_negative, digits, power = digits_of(text.encode(), "a number")
     power = max(-_MAX_POWER, min(power, _MAX_POWER))
     return Decimal((int(is_negative), tuple(byte - 48 for byte in digits), power))
 
 
-_RECORD = msgspec.json.Decoder(float_hook=_exact)
+def _whole_or_exact(text: str) -> int | Decimal:
+    """A number as the drafts since 6 see it: `1.0` is 1, and integers are compared exactly, however long they are."""
+    value = _exact(text)
+    return int(value) if value.adjusted() < _MAX_WHOLE_DIGITS and value == value.to_integral_value() else value
+
+
+_DRAFT4_RECORD = msgspec.json.Decoder(float_hook=_exact)
+_RECORD = msgspec.json.Decoder(float_hook=_whole_or_exact)
 _VALIDATORS = {
-    "draft-03": jsonschema_rs.Draft4Validator,
     "draft-04": jsonschema_rs.Draft4Validator,
     "draft-06": jsonschema_rs.Draft6Validator,
     "2019-09": jsonschema_rs.Draft201909Validator,
@@ -64,9 +76,11 @@ def violations_finder(plan: Plan) -> FindViolations:
             stream=plan.stream.name,
         ) from error
 
+    record_decoder = _DRAFT4_RECORD if validator_of is jsonschema_rs.Draft4Validator else _RECORD
+
     def violations(raw: bytes) -> list[Violation]:
         try:
-            record = _RECORD.decode(raw)
+            record = record_decoder.decode(raw)
         except msgspec.ValidationError:
             return [Violation("range", "$", "integers that can be compared", shown(raw))]
         return [

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,7 +75,7 @@ DIALECT = Dialect(
         (have, want) for have, wants in WIDENINGS.items() for want in wants if (have, want) != (Kind.DECIMAL, Kind.JSON)
     ),
     relaxes=True,
-    merge=Merge.MERGE,
+    merge=Merge.REWRITE,
     row_id="rowid",
     keeps_key_in_comment=True,
     has_schemas=True,
@@ -88,7 +88,7 @@ DIALECT = Dialect(
         LEFT JOIN duckdb_constraints() k
             ON k.database_oid = t.database_oid AND k.table_oid = t.table_oid AND k.constraint_type = 'PRIMARY KEY'
         WHERE c.database_name = current_database() AND lower(c.schema_name) = lower(coalesce(?, 'main'))
-            AND lower(c.table_name) = lower(?)
+            AND lower(c.table_name) = lower(?) AND NOT c.is_generated
         ORDER BY c.column_index
     """,
     tables="""
@@ -232,8 +232,9 @@ class _DuckDBSession:
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Insert the rows, unless the table would refuse some: then an error would end the transaction."""
+        given = _Rows(rows)
         with _told():
-            self._connection.register(_ROWS.name, rows)
+            self._connection.register(_ROWS.name, given)
         try:
             checks = self._checks(table, columns)
             refused = self.query(_REFUSALS.query(checks)) if checks else []
@@ -242,8 +243,17 @@ class _DuckDBSession:
                 raise RowsRefusedError(f"the table {table} refuses {len(reasons)} rows", reasons)
             self.execute(statements.insert_from(DIALECT, table, columns, _ROWS))
         finally:
-            with _told():
+            with suppress(duckdb.Error):  # an error before has undone it already
                 self._connection.unregister(_ROWS.name)
+            given.let_go()
+
+    def rest(self) -> None:
+        """Let go of the cached blocks of tables, which would grow with the file up to the memory limit."""
+        with _told():
+            limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])
+        with suppress(duckdb.OutOfMemoryException):  # it has let go of what it could
+            self._connection.execute("SET memory_limit = '1MB'")
+        self.execute("SET memory_limit = ?", (limit,))
 
     def close(self) -> None:
         with _told():
@@ -268,6 +278,20 @@ class _DuckDBSession:
                 case "INDEX":
                     checks.append(_REFUSALS.taken(table, keys))
         return [check for check in checks if check is not None and check.is_known_of(columns)]
+
+
+class _Rows:
+    """A batch's rows, as DuckDB reads them; DuckDB holds on to this object until the transaction ends."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self._rows = rows
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._rows.__arrow_c_stream__(requested_schema)
+
+    def let_go(self) -> None:
+        """Free the rows."""
+        self._rows = self._rows.schema.empty_table()
 
 
 @contextmanager

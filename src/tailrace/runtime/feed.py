@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from tailrace.errors import TailraceError
+from tailrace.errors import MessageError, RecordError, TailraceError
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
@@ -39,8 +39,8 @@ def feed_chunks(
             if not chunk:
                 return target.end() if is_whole() else target.stop()
         return target.stop()
-    except TailraceError:
-        _commit_what_has_a_state(target)
+    except TailraceError as error:
+        _commit_what_has_a_state(target, error)
         raise
 
 
@@ -53,15 +53,15 @@ def feed_lines(target: Target, reader: Reader, lines: Iterable[bytes]) -> Report
         for message in reader.finish():
             target.accept(message)
         return target.end()
-    except TailraceError:
-        _commit_what_has_a_state(target)
+    except TailraceError as error:
+        _commit_what_has_a_state(target, error)
         raise
 
 
-def _commit_what_has_a_state(target: Target) -> None:
+def _commit_what_has_a_state(target: Target, error: TailraceError) -> None:
     """Commit up to the last STATE before an error; where that fails too, the first error says more."""
     try:
-        target.stop()
+        target.stop(error.line if isinstance(error, MessageError | RecordError) else None)
     except TailraceError as second:
         if second.__context__ is not None:
             second.__context__.add_note(f"what came before could not be committed either: {second}")

@@ -22,7 +22,7 @@ class Retry:
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._may_pass),
             stop=tenacity.stop_after_delay(retry_s),
-            wait=tenacity.wait_exponential_jitter(initial=first_wait_s, max=30.0),
+            wait=tenacity.wait_exponential_jitter(multiplier=first_wait_s, max=30.0),
             before_sleep=self._say,
             reraise=True,
         )

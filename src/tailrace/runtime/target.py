@@ -164,10 +164,11 @@ class Target:
         self._take_boundary(None)
         return self._finish()
 
-    def stop(self) -> Report:
-        """Commit what was read up to the last STATE, and leave the rest."""
-        if self._boundaries.mark is not None:
-            self._take_boundary(self._boundaries.mark)
+    def stop(self, failed_line: int | None = None) -> Report:
+        """Commit what was read up to the last STATE, and leave the rest; nothing if that covers a line that failed."""
+        mark = self._boundaries.mark
+        if mark is not None and (failed_line is None or mark.line < failed_line):
+            self._take_boundary(mark)
         return self._finish()
 
     def close(self) -> None:
@@ -262,9 +263,10 @@ class Target:
             self._grow(sink, decoded.growth, run)
             self._decode(name, until_line)
             return
-        self._note(sink.stream, decoded)
+        # A refusal may end the run here; the rows before it are then still to be committed.
         with self._budgeted(sink):
             sink.add_rows(decoded.rows, self._monotonic_s())
+        self._note(sink.stream, decoded)
 
     def _grow(self, sink: Sink, growth: Growth, run: RecordRun) -> None:
         """Open a sink for the grown stream, which gets the runs of the old one, from this run on."""
@@ -325,9 +327,12 @@ class Target:
 
     def _take_boundary(self, mark: Mark | None) -> None:
         """Stage everything up to the mark and commit it; without a mark, everything, as the run's last checkpoint."""
+        until_line = mark.line if mark else None
+        for name in list(self._sinks):
+            self._decode(name, until_line)  # may fail, and the last STATE's mark is needed then
         state = self._boundaries.take(mark)
         for name in list(self._sinks):
-            self._stage(name, mark.line if mark else None)
+            self._stage(name, until_line)
         activations = [a for a in self._activations if mark is None or a.line <= mark.line]
         self._activations = self._activations[len(activations) :]
         self._drained.put(

@@ -118,6 +118,7 @@ class SqlDestination:
                 self._settle(checkpoint, error)
             self._transaction = None
             self.on_step("after_commit")
+            self._open().rest()
             return published
 
     def is_transient(self, error: Exception) -> bool:

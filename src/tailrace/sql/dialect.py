@@ -14,10 +14,10 @@ _SQL_TYPE = re.compile(r"\s*([^(]*?)\s*(?:\((.*)\))?\s*([^()]*?)\s*", re.DOTALL)
 
 
 class Merge(StrEnum):
-    """How the rows that match are updated and the missing ones inserted: MERGE INTO, or UPDATE FROM and INSERT."""
+    """How rows that the table has get new values: they are updated, or deleted and inserted anew."""
 
-    MERGE = "merge"
     UPDATE = "update"
+    REWRITE = "rewrite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Dialect:
     `sqlglot` is sqlglot's name for it. `types` spells each kind; DECIMAL is a template with {precision} and {scale}.
     `kinds` says what the types are that tables may have, by their names in capitals and without digits. `alterable`
     are the (from, to) kinds that ALTER TYPE changes in place, losing nothing; `relaxes` says whether NOT NULL can be
-    dropped. `row_id` is the pseudo-column that names a row, where merging goes by that instead of the key.
+    dropped. `row_id` is the pseudo-column that names a row, where rows are deleted by that instead of by the key.
     `keeps_key_in_comment`: the key is noted as the table's comment instead of being a PRIMARY KEY.
     `has_schemas` says whether tables stand in schemas that can be created.
 

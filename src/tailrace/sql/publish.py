@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
 from tailrace.sql import statements
-from tailrace.sql.dialect import Dialect
+from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Place
 
@@ -73,21 +73,22 @@ def swap(session: Session, dialect: Dialect, beside: TableName, table: TableName
 
 def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tuple[int, int], staged: int) -> Published:
     """Last line wins; a last line that is marked as deleted deletes its row, under hard_delete."""
-    stream, place = staging.stream, staging.place
+    stream, place, source = staging.stream, staging.place, staging.table
     key, table = place.key(stream), place.table
-    removal = _removal(staging)
-    session.execute(
-        statements.create_winners(dialect, _WINNERS, staging.table, table, columns=place.columns, key=key), segment
-    )
-    winners, matched, removals = _numbers(session, statements.count_winners(dialect, _WINNERS, removal))
-    deleted = 0
-    if removal and removals:
-        sql = statements.delete_marked(dialect, table, _WINNERS, key, removal, in_segment=False)
-        deleted = session.execute(sql)
-        session.execute(statements.delete_set(dialect, _WINNERS, removal))
-        _, matched, _ = _numbers(session, statements.count_winners(dialect, _WINNERS))
     keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
-    for sql in statements.merge_winners(dialect, _WINNERS, table, columns=place.columns, key=key, keep=keep):
+    kept = [*keep, *place.others] if dialect.merge is Merge.REWRITE else []
+    sql = statements.create_winners(dialect, _WINNERS, source, table, key=key, kept=kept)
+    session.execute(sql, segment)
+    winners, matched = _numbers(session, statements.count_winners(dialect, _WINNERS))
+    deleted = removals = 0
+    removal = _removal(staging)
+    if removal:
+        sql = statements.delete_removed(dialect, table, source, _WINNERS, key=key, deletion=removal)
+        deleted = session.execute(sql)
+        session.execute(statements.delete_removals(dialect, _WINNERS, source, removal))
+        left, matched = _numbers(session, statements.count_winners(dialect, _WINNERS))
+        removals = winners - left
+    for sql in _merging(dialect, staging, keep, kept):
         session.execute(sql)
     session.execute(statements.drop_table(dialect, _WINNERS))
     return Published(
@@ -97,6 +98,26 @@ def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tup
         deduplicated=staged - winners,
         removals=removals,
     )
+
+
+def _merging(dialect: Dialect, staging: Staging, keep: list[str], kept: list[str]) -> list[str]:
+    """The statements that give matching rows their new values, and insert the others.
+
+    What the rows keep: the `keep` columns, and those that the stream doesn't have. `kept` stand beside the winners.
+    """
+    place, source = staging.place, staging.table
+    table, columns, key = place.table, place.columns, place.key(staging.stream)
+    fresh = statements.insert_winners(dialect, table, source, _WINNERS, columns=columns, matched=False)
+    if dialect.merge is Merge.UPDATE or dialect.row_id is None:
+        to = [name for name in columns if name not in key and name not in keep]
+        update = statements.update_matched(dialect, table, source, _WINNERS, key=key, to=to)
+        return [update, fresh] if to else [fresh]
+    delete = statements.delete_matched(dialect, table, _WINNERS, dialect.row_id)
+    if not kept:
+        return [delete, statements.insert_winners(dialect, table, source, _WINNERS, columns=columns)]
+    given = [name for name in columns if name not in keep]
+    again = statements.insert_winners(dialect, table, source, _WINNERS, columns=given, kept=kept, matched=True)
+    return [delete, again, fresh]
 
 
 def _insert_ignored(
@@ -110,8 +131,7 @@ def _insert_ignored(
     if removal:
         removals = _number(session, statements.count_segment(dialect, staging.table, removal), segment)
     if removal and removals:
-        sql = statements.delete_marked(dialect, table, staging.table, key, removal, in_segment=True)
-        deleted = session.execute(sql, segment)
+        deleted = session.execute(statements.delete_segment(dialect, table, staging.table, key, removal), segment)
     sql = statements.insert_first(
         dialect, table, staging.table, columns=place.columns, key=key, deletion=removal if removals else None
     )

@@ -1,4 +1,4 @@
-"""What the kit asks of a database's driver: a session of four verbs, and where sessions come from."""
+"""What the kit asks of a database's driver: a session of five verbs, and where sessions come from."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class Session(Protocol):
         All of the rows or none. Raises RowsRefusedError when the database refuses values; then the open transaction
         goes on as if the call hadn't been.
         """
+
+    def rest(self) -> None:
+        """Give back memory that the database keeps for later, between two checkpoints; no transaction is open."""
 
     def close(self) -> None:
         """Let go of the connection; an open transaction is undone. Repeatable."""
@@ -69,6 +72,10 @@ class LoggedSession:
         """The bulk verb; see Session."""
         self._session.load(table, columns, rows)
         _log.debug("load", table=str(table), rows=rows.num_rows)
+
+    def rest(self) -> None:
+        """Give back memory; see Session."""
+        self._session.rest()
 
     def close(self) -> None:
         """Let go of the connection; see Session."""

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from tailrace.model import LINE, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.dialect import Dialect
 
 MATCH = "_tailrace_match"
 """In a table of winners: what names the row of the table that has the same key; null where there is none."""
@@ -99,82 +99,104 @@ def create_winners(
     staging: TableName,
     table: TableName,
     *,
-    columns: Sequence[str],
     key: Sequence[str],
+    kept: Sequence[str] = (),
 ) -> str:
-    """A temporary table of each key's last row from line ? to before line ?, with the MATCH in the table.
+    """A temporary table of the line of each key's last row from line ? to before line ?.
 
-    Where rows are named by a row id they stand in its order, since updates in random order take DuckDB 100 times as
-    long.
+    Beside the line stand the MATCH in the table and the `kept` columns that the table has there.
     """
     match = dialect.row_id or key[0]
     rows = (
-        exp.select(*(_column(name, "s") for name in (*columns, LINE)), _column(match, "t").as_(MATCH, quoted=True))
+        exp.select(
+            _column(LINE, "s"),
+            _column(match, "t").as_(MATCH, quoted=True),
+            *(_column(name, "t") for name in kept),
+        )
         .from_(_table(staging, "s"))
-        .join(_lines_by_key(staging, key, exp.Max), on=_lines_equal(), join_type="inner")
+        .join(_lines_by_key(staging, key, exp.Max), on=_lines_equal("s", "k"), join_type="inner")
         .join(_table(table, "t"), on=_keys_equal(key, "t", "s"), join_type="left")
     )
-    if dialect.row_id:
-        rows = rows.order_by(_column(MATCH))
     properties = exp.Properties(expressions=[exp.TemporaryProperty()])
     return _sql(dialect, exp.Create(this=_table(winners), kind="TABLE", expression=rows, properties=properties))
 
 
-def count_winners(dialect: Dialect, winners: TableName, deletion: str | None = None) -> str:
-    """Three numbers of the winners: all, those that match, and those that have the deletion column set."""
-    counts = [_distinct(_column(LINE)), _distinct(exp.case().when(_is_set(MATCH), _column(LINE)))]
-    counts.append(_distinct(exp.case().when(_is_set(deletion), _column(LINE))) if deletion else exp.Literal.number(0))
-    return _sql(dialect, exp.select(*counts).from_(_table(winners)))
+def count_winners(dialect: Dialect, winners: TableName) -> str:
+    """The number of winners, and of those that match."""
+    matched = exp.case().when(_is_set(MATCH), _column(LINE))
+    return _sql(dialect, exp.select(_distinct(_column(LINE)), _distinct(matched)).from_(_table(winners)))
 
 
-def delete_marked(
-    dialect: Dialect, table: TableName, source: TableName, key: Sequence[str], deletion: str, *, in_segment: bool
+def delete_removals(dialect: Dialect, winners: TableName, staging: TableName, deletion: str) -> str:
+    """DELETE of the winners whose row has the deletion column set."""
+    rows = exp.select(_column(LINE)).from_(_table(staging)).where(_is_set(deletion))
+    return _sql(dialect, exp.Delete(this=_table(winners), where=exp.Where(this=_in(_column(LINE), rows))))
+
+
+def delete_removed(
+    dialect: Dialect, table: TableName, staging: TableName, winners: TableName, *, key: Sequence[str], deletion: str
 ) -> str:
-    """DELETE of the table's rows whose key a row of the source has, with the deletion column set.
-
-    `in_segment`: only rows of the source from line ? to before line ?.
-    """
-    rows = exp.select("1").from_(_table(source, "s")).where(_keys_equal(key, "t", "s"), _is_set(deletion, "s"))
-    if in_segment:
-        rows = rows.where(_segment("s"))
+    """DELETE of the table's rows with the key of a winner that has the deletion column set."""
+    rows = (
+        exp.select("1")
+        .from_(_table(staging, "s"))
+        .join(_table(winners, "w"), on=_lines_equal("s", "w"), join_type="inner")
+        .where(_keys_equal(key, "t", "s"), _is_set(deletion, "s"))
+    )
     return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
 
 
-def delete_set(dialect: Dialect, table: TableName, column: str) -> str:
-    """DELETE of the rows that have the column set."""
-    return _sql(dialect, exp.Delete(this=_table(table), where=exp.Where(this=_is_set(column))))
+def delete_segment(dialect: Dialect, table: TableName, staging: TableName, key: Sequence[str], deletion: str) -> str:
+    """DELETE of the table's rows whose key has a row from line ? to before line ? with the deletion column set."""
+    rows = exp.select("1").from_(_table(staging, "s")).where(_keys_equal(key, "t", "s"), _is_set(deletion, "s"))
+    rows = rows.where(_segment("s"))
+    return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
 
 
-def merge_winners(
-    dialect: Dialect,
-    winners: TableName,
-    table: TableName,
-    *,
-    columns: Sequence[str],
-    key: Sequence[str],
-    keep: Sequence[str] = (),
-) -> list[str]:
-    """The statements that update the rows that match and insert the others.
+def delete_matched(dialect: Dialect, table: TableName, winners: TableName, row_id: str) -> str:
+    """DELETE of the table's rows that the winners match by their row id."""
+    matched = exp.select(_column(MATCH)).from_(_table(winners))
+    return _sql(dialect, exp.Delete(this=_table(table), where=exp.Where(this=_in(_column(row_id), matched))))
 
-    What an update leaves are the key, the `keep` columns, and those that the stream doesn't have.
-    """
-    updated = [name for name in columns if name not in key and name not in keep]
-    missing = exp.select(*(_column(name) for name in columns)).from_(_table(winners)).where(_is_null(MATCH))
-    insert = _insert(table, columns, missing)
-    if not updated:
-        return [_sql(dialect, insert)]
-    on = (
-        _column(dialect.row_id, "t").eq(_column(MATCH, "w")) if dialect.row_id else _keys_equal(key, "t", "w")
-    )  # a row id finds the row without looking for its key again
-    if dialect.merge is Merge.MERGE:
-        return [_sql(dialect, _merge(winners, table, columns, updated, on))]
+
+def update_matched(
+    dialect: Dialect, table: TableName, staging: TableName, winners: TableName, *, key: Sequence[str], to: Sequence[str]
+) -> str:
+    """UPDATE of the table's rows that the winners match, in the columns `to`."""
+    rows = (
+        exp.select(*(_column(name, "s") for name in (*key, *to)))
+        .from_(_table(staging, "s"))
+        .join(_table(winners, "w"), on=_lines_equal("s", "w"), join_type="inner")
+    )
     update = exp.Update(
         this=_table(table, "t"),
-        expressions=[exp.EQ(this=_column(name), expression=_column(name, "w")) for name in updated],
-        from_=exp.From(this=_table(winners, "w")),
-        where=exp.Where(this=on),
+        expressions=[exp.EQ(this=_column(name), expression=_column(name, "n")) for name in to],
+        from_=exp.From(this=rows.subquery(_name("n"))),
+        where=exp.Where(this=_keys_equal(key, "t", "n")),
     )
-    return [_sql(dialect, update), _sql(dialect, insert)]
+    return _sql(dialect, update)
+
+
+def insert_winners(
+    dialect: Dialect,
+    table: TableName,
+    staging: TableName,
+    winners: TableName,
+    *,
+    columns: Sequence[str],
+    kept: Sequence[str] = (),
+    matched: bool | None = None,
+) -> str:
+    """INSERT of the winners' rows, with the `kept` values that stand beside them; only those that (don't) match."""
+    values = [*(_column(name, "s") for name in columns), *(_column(name, "w") for name in kept)]
+    rows = (
+        exp.select(*values)
+        .from_(_table(staging, "s"))
+        .join(_table(winners, "w"), on=_lines_equal("s", "w"), join_type="inner")
+    )
+    if matched is not None:
+        rows = rows.where(_is_set(MATCH, "w") if matched else _is_null(MATCH, "w"))
+    return _sql(dialect, _insert(table, [*columns, *kept], rows))
 
 
 def insert_first(
@@ -196,7 +218,7 @@ def insert_first(
     rows = (
         exp.select(*(_column(name, "s") for name in columns))
         .from_(_table(staging, "s"))
-        .join(first, on=_lines_equal(), join_type="inner")
+        .join(first, on=_lines_equal("s", "k"), join_type="inner")
         .where(exp.Not(this=exp.Exists(this=present)))
     )
     return _sql(dialect, _insert(table, columns, rows))
@@ -274,8 +296,12 @@ def _keys_equal(key: Sequence[str], left: str, right: str) -> exp.Condition:
     return exp.and_(*(_column(name, left).eq(_column(name, right)) for name in key))
 
 
-def _lines_equal() -> exp.Expression:
-    return _column(LINE, "s").eq(_column(LINE, "k"))
+def _lines_equal(left: str, right: str) -> exp.Condition:
+    return _column(LINE, left).eq(_column(LINE, right))
+
+
+def _in(column: exp.Column, rows: exp.Select) -> exp.In:
+    return exp.In(this=column, query=rows.subquery())
 
 
 def _lines_by_key(
@@ -301,19 +327,3 @@ def _lines_by_key(
 
 def _distinct(value: exp.Expression) -> exp.Expression:
     return exp.Count(this=exp.Distinct(expressions=[value]))
-
-
-def _merge(
-    winners: TableName, table: TableName, columns: Sequence[str], updated: Sequence[str], on: exp.Condition
-) -> exp.Merge:
-    update = exp.Update(expressions=[exp.EQ(this=_column(name), expression=_column(name, "w")) for name in updated])
-    insert = exp.Insert(
-        this=exp.Tuple(expressions=[_column(name) for name in columns]),
-        expression=exp.Tuple(expressions=[_column(name, "w") for name in columns]),
-    )
-    return exp.Merge(
-        this=_table(table, "t"),
-        using=_table(winners, "w"),
-        on=on,
-        whens=exp.Whens(expressions=[exp.When(matched=True, then=update), exp.When(matched=False, then=insert)]),
-    )

@@ -23,10 +23,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stream's rows go: the table, and its column for each of the stream's that is loaded."""
+    """Where a stream's rows go: the table, its column for each loaded one of the stream's, and its other columns."""
 
     table: TableName
     targets: Mapping[str, TableColumn]
+    others: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -93,8 +94,9 @@ class Tables:
     def place(self, found: Found, stream: Stream, table: TableName) -> Place:
         """Where the stream's rows go in a table that fits."""
         have = {column.name: column for column in found.columns}
-        targets = self._fit(found, stream).targets
-        return Place(table, {name: have.get(target.name, target) for name, target in targets.items()})
+        targets = {name: have.get(target.name, target) for name, target in self._fit(found, stream).targets.items()}
+        taken = {target.name for target in targets.values()}
+        return Place(table, targets, tuple(name for name in have if name not in taken))
 
     def loaded(self, found: Found, stream: Stream) -> frozenset[str]:
         """The stream's columns that its contract lets into the table."""

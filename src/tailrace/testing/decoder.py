@@ -69,19 +69,23 @@ def spelled(value: Any, column: Column) -> str | None:
     """A value as text: numbers with all their digits, times by ISO 8601, bytes as base16, all else as it is."""
     if value is None:
         return None
-    match column.kind:
-        case Kind.BOOL:
-            return str(value).lower()
-        case Kind.FLOAT:
-            return repr(value)
-        case Kind.DECIMAL:
-            return format(value, "f")
-        case Kind.BINARY:
-            return bytes(value).hex()
-        case Kind.DATE | Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMPTZ:
-            return str(value.isoformat()).replace("+00:00", "Z")
-        case _:
-            return str(value)
+    return _SPELLINGS.get(column.kind, str)(value)
+
+
+def _iso(value: Any) -> str:
+    return str(value.isoformat()).replace("+00:00", "Z")
+
+
+_SPELLINGS: dict[Kind, Callable[[Any], str]] = {
+    Kind.BOOL: lambda value: str(value).lower(),
+    Kind.FLOAT: repr,
+    Kind.DECIMAL: lambda value: format(value, "f"),
+    Kind.BINARY: bytes.hex,
+    Kind.DATE: _iso,
+    Kind.TIME: _iso,
+    Kind.TIMESTAMP: _iso,
+    Kind.TIMESTAMPTZ: _iso,
+}
 
 
 def _case(theme: str, raw: dict[str, Any]) -> Case:

@@ -58,8 +58,8 @@ def last_line_wins_across_schemas_of_one_checkpoint(subject: Subject) -> None:
 
 def a_column_that_the_stream_lost_is_kept(subject: Subject) -> None:
     """Null in new rows, also where the tap had required it."""
-    demanding = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
-    demanding["required"] = ["id", "name"]  # type: ignore[assignment]
+    properties = {"id": {"type": "integer"}, "name": {"type": "string"}}
+    demanding = {"type": "object", "properties": properties, "required": ["id", "name"]}
     loaded(subject, {"type": "SCHEMA", "stream": THINGS, "schema": demanding}, record(_A))
     loaded(subject, schema({"id": INT}), record({"id": 2}), record({"id": None}))
     assert [row["name"] for row in by(subject.rows(THINGS), "id")] == [None, "a", None]
@@ -117,7 +117,12 @@ def a_column_that_cannot_be_altered_gets_another_beside_it(subject: Subject) -> 
     for number in (2, 3):
         loaded(subject, schema({"id": INT, "v": TEXT}), record({"id": number, "v": "text"}))
     loaded(subject, schema({"id": INT, "v": BINARY}), record({"id": 4, "v": "AQ=="}))
-    assert things(subject, "id", "v", "v__text") == [(1, b"\x00a", None), (2, None, "text"), (3, None, "text"), (4, b"\x01", None)]
+    assert things(subject, "id", "v", "v__text") == [
+        (1, b"\x00a", None),
+        (2, None, "text"),
+        (3, None, "text"),
+        (4, b"\x01", None),
+    ]
 
 
 def an_update_into_the_column_beside_is_seen_there(subject: Subject) -> None:

@@ -89,7 +89,7 @@ def keeps_unicode_and_escapes_inside_json(subject: Subject) -> None:
 
 
 def keeps_nul_inside_json(subject: Subject) -> None:
-    """The escape \\u0000 in a text within JSON."""
+    """U+0000 in a text within JSON, where it is written as an escape."""
     _keeps_json(subject, OBJECT, [{"a": "x\x00y"}])
 
 

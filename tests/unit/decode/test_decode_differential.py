@@ -234,7 +234,7 @@ def _no_floor(monkeypatch):
 
 @pytest.mark.usefixtures("_no_floor")
 @settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(st.data())
 def test_the_fast_path_answers_as_the_reference_does(data):

@@ -58,8 +58,8 @@ def test_a_record_has_its_message_around_it():
     }
     stream = stream_of(schema, nested="flatten", metadata="singer")
     line = (
-        b'{"type":"RECORD","stream":"my s","record":{"a":1,"o":{"b":"x"},"_sdc_deleted_at":"2024-01-01T00:00:00+00:00"},'
-        b'"version":3,"time_extracted":"2024-01-01T00:00:00.500000+00:00"}'
+        b'{"type":"RECORD","stream":"my s",'
+        b'"record":{"a":1,"o":{"b":"x"},"_sdc_deleted_at":"2024-01-01T00:00:00+00:00"},"version":3,"time_extracted":"2024-01-01T00:00:00.500000+00:00"}'
     )
     assert json.loads(record_line(stream, rows_of(stream, line))) == {
         "type": "RECORD",

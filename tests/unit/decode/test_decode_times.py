@@ -1,5 +1,6 @@
 """Dates and times are read to the microsecond, and what isn't one is refused."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import pytest
@@ -13,15 +14,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
+def us_of(instant):
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
 @given(st.datetimes(), OFFSETS)
 def test_a_date_time_with_an_offset_is_that_instant(naive, offset):
     instant = naive.replace(tzinfo=offset)
-    in_utc_us = (naive - datetime(1970, 1, 1)) // timedelta(microseconds=1) - offset.utcoffset(None) // timedelta(
-        microseconds=1
-    )
-    first = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-    last = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-    if first <= in_utc_us <= last:
+    in_utc_us = us_of(naive.replace(tzinfo=UTC)) - offset.utcoffset(None) // timedelta(microseconds=1)
+    if us_of(datetime.min.replace(tzinfo=UTC)) <= in_utc_us <= us_of(datetime.max.replace(tzinfo=UTC)):
         assert timestamp_us(instant.isoformat()) == in_utc_us
         assert timestamp_us(instant.isoformat(sep=" ")) == in_utc_us
     else:
@@ -45,17 +46,15 @@ def test_a_date_is_days_since_1970(day):
 @given(st.times())
 def test_a_time_is_microseconds_since_midnight(clock):
     us = time_us(clock.isoformat())
-    assert (datetime.min + timedelta(microseconds=us)).time() == clock
+    assert (EPOCH + timedelta(microseconds=us)).time() == clock
     assert time_us(f"{clock.isoformat()}Z") == us
 
 
 @given(st.text("0123456789-:T.Z+ ", max_size=30))
 def test_any_text_is_read_or_refused(text):
     for read in (timestamp_us, date_days, time_us):
-        try:
-            read(text)
-        except UnfitError as unfit:
-            assert unfit.code in ("format", "range")
+        with suppress(UnfitError):
+            assert isinstance(read(text), int)
 
 
 def test_a_refusal_says_what_is_wrong():

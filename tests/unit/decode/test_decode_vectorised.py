@@ -130,6 +130,7 @@ def test_long_numbers_that_floats_hold_are_read_at_once():
         b'{"type":"RECORD","stream":"s","record":{"i":' + b"[" * 1_000_000 + b"\n",
         b'{"type":"RECORD","stream":"s","record":' + b'{"i":' * 1_000_000 + b"\n",
         b'{"type":"RECORD","stream":"s","record":{"n":NaN}}\n',
+        b'{"type":"RECORD","stream":"s","record":{"n":1234567890123456.5.5}}\n',
     ],
 )
 def test_what_pyarrow_takes_otherwise_is_left_to_the_reference(data):

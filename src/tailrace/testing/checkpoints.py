@@ -1,0 +1,142 @@
+"""Behaviours: rows and state become visible together, and a named pipeline remembers where it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tailrace.api import load
+from tailrace.errors import MessageError, RecordError
+from tailrace.testing.messages import INT, TEXT, THINGS, Message, loaded, raises, record, schema, state, things
+from tailrace.testing.subject import Subject
+
+_ROW = {"id": INT, "name": TEXT}
+
+
+def a_state_is_told_when_its_records_are_visible(subject: Subject) -> None:
+    """At every checkpoint, and with all records of every stream before it."""
+    seen: list[tuple[int, int, int]] = []
+
+    def tell(told: bytes) -> None:
+        seen.append((json.loads(told), len(subject.rows(THINGS)), len(subject.rows("others"))))
+
+    sent: list[Message] = [schema(_ROW), schema({"id": INT}, ["id"], "others")]
+    for n in range(1, 4):
+        sent += [record({"id": n}), record({"id": n}, "others"), state(n)]
+    load(sent, to=subject.open(), tell=tell, checkpoint_rows=1)
+    assert [told for told, _, _ in seen] == sorted(told for told, _, _ in seen)
+    assert seen[-1] == (3, 3, 3)
+    assert [(things_, others) for told, things_, others in seen] == [(told, told) for told, _, _ in seen]
+
+
+def records_after_the_last_state_are_loaded_at_the_end(subject: Subject) -> None:
+    """The state that is told stays the last one that the tap has sent."""
+    report = loaded(subject, schema(_ROW), record({"id": 1}), state({"n": 1}), record({"id": 2}))
+    assert things(subject, "id") == [(1,), (2,)]
+    assert report.state == '{"n":1}'
+
+
+def a_run_without_any_state_is_loaded(subject: Subject) -> None:
+    """As one checkpoint, at its end."""
+    report = loaded(subject, schema(_ROW), record({"id": 1}), checkpoint_rows=1, batch_rows=1)
+    assert things(subject, "id") == [(1,)]
+    assert (report.checkpoints, report.state) == (1, None)
+
+
+def a_pipeline_remembers_its_last_state(subject: Subject) -> None:
+    """And the number of its checkpoints, over several runs."""
+    for n in (1, 2):
+        report = loaded(subject, schema(_ROW), record({"id": n}), state({"n": n}), pipeline="p")
+        assert report.checkpoint >= n
+        assert _remembered(subject, "p") == (report.checkpoint, {"n": n})
+    assert things(subject, "id") == [(1,), (2,)]
+
+
+def a_pipeline_keeps_its_state_through_a_run_without_one(subject: Subject) -> None:
+    """The tap has said nothing new."""
+    loaded(subject, schema(_ROW), record({"id": 1}), state({"n": 1}), pipeline="p")
+    report = loaded(subject, schema(_ROW), record({"id": 2}), pipeline="p")
+    assert _remembered(subject, "p") == (report.checkpoint, {"n": 1})
+
+
+def a_pipeline_remembers_a_state_without_records(subject: Subject) -> None:
+    """A tap that had nothing to send moves on nevertheless."""
+    loaded(subject, schema(_ROW), state({"n": 7}), pipeline="p")
+    assert _remembered(subject, "p")[1] == {"n": 7}
+    assert subject.rows(THINGS) == []
+
+
+def pipelines_do_not_know_of_each_other(subject: Subject) -> None:
+    """Each has its own state, though they load into one table."""
+    for name in ("p", "q", "p' --", "é"):
+        loaded(subject, schema(_ROW), record({"id": 1, "name": name}), state(name), pipeline=name)
+    assert [_remembered(subject, name)[1] for name in ("p", "q", "p' --", "é")] == ["p", "q", "p' --", "é"]
+    assert len(subject.rows(THINGS)) == 4
+
+
+def a_run_without_pipeline_leaves_no_checkpoint(subject: Subject) -> None:
+    """It doesn't touch those of pipelines either."""
+    loaded(subject, schema(_ROW), record({"id": 1}), state(1), pipeline="p")
+    loaded(subject, schema(_ROW), record({"id": 2}), state(2))
+    assert _remembered(subject, "p")[1] == 1
+    assert len(subject.rows(THINGS)) == 2
+
+
+def a_run_that_fails_is_taken_up_from_its_last_state(subject: Subject) -> None:
+    """Appended records come once, though the second run sends those after the state again."""
+    sent = [record({"id": 1}), state(1), record({"id": 2}), "no message"]
+    with raises(MessageError, "line 5"):
+        loaded(subject, schema(_ROW), *sent, pipeline="p", batch_rows=1)
+    assert _remembered(subject, "p")[1] == 1
+    loaded(subject, schema(_ROW), record({"id": 2}), state(2), pipeline="p")
+    assert things(subject, "id") == [(1,), (2,)]
+
+
+def a_state_behind_a_refused_record_is_not_told(subject: Subject) -> None:
+    """However much comes after it before the record is looked at; nor are the records before it lost silently."""
+    told: list[bytes] = []
+    sent = [schema(_ROW), record({"id": 1}), record({"id": "two"}), state(1)]
+    sent += [record({"id": n, "name": "x" * 100_000}) for n in range(60)]
+    with raises(RecordError, "line 3"):
+        load(sent, to=subject.open(), tell=told.append)
+    assert told == []
+    assert subject.rows(THINGS) == []
+
+
+def the_state_before_a_refused_record_is_told(subject: Subject) -> None:
+    """With the records that it covers, however late the record is looked at."""
+    told: list[bytes] = []
+    sent = [schema(_ROW), record({"id": 1}), state(1), record({"id": "two"})]
+    sent += [record({"id": n, "name": "x" * 100_000}) for n in range(60)]
+    with raises(RecordError, "line 4"):
+        load(sent, to=subject.open(), tell=told.append)
+    assert told == [b"1"]
+    assert things(subject, "id") == [(1,)]
+
+
+def many_small_checkpoints_are_as_one(subject: Subject) -> None:
+    """A boundary after each record, with batches of one row."""
+    sent = [m for n in range(30) for m in (record({"id": n % 7, "name": str(n)}), state(n))]
+    report = loaded(subject, schema(_ROW, ["id"]), *sent, checkpoint_rows=1, batch_rows=1, pipeline="p")
+    assert things(subject, "id", "name") == [(key, str(max(range(key, 30, 7)))) for key in range(7)]
+    assert _remembered(subject, "p") == (report.checkpoint, 29)
+
+
+def a_large_batch_is_loaded_whole(subject: Subject) -> None:
+    """Ten thousand rows, in batches of a few thousand at once."""
+    sent = [record({"id": n, "name": f"name {n % 100}"}) for n in range(10_000)]
+    report = loaded(subject, schema(_ROW, ["id"]), *sent, batch_rows=3_000)
+    rows = subject.rows(THINGS)
+    assert report.total.loaded == len(rows) == 10_000
+    assert {row["id"] for row in rows} == set(range(10_000))
+
+
+def _remembered(subject: Subject, pipeline: str) -> tuple[int, Any]:
+    """The pipeline's last checkpoint: its number, and its state as a JSON value."""
+    destination = subject.open()
+    try:
+        last = destination.recover(pipeline)
+    finally:
+        destination.close()
+    assert last is not None
+    return last.number, None if last.state is None else json.loads(last.state)

@@ -1,0 +1,177 @@
+"""Behaviours: columns that settings add, rename, take apart or leave out, and where tables stand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from tailrace.errors import RecordError
+from tailrace.testing.messages import (
+    DECIMAL,
+    FLOAT,
+    INT,
+    TEXT,
+    THINGS,
+    assert_same,
+    by,
+    loaded,
+    only,
+    raises,
+    record,
+    records,
+    schema,
+    things,
+)
+from tailrace.testing.subject import Row, Subject
+
+_ROW = {"id": INT, "name": TEXT}
+_A = {"id": 1, "name": "a"}
+_ADDRESS = {
+    "type": ["null", "object"],
+    "properties": {
+        "city": TEXT,
+        "geo": {"type": "object", "properties": {"lat": FLOAT, "lon": FLOAT}},
+        "tags": {"type": "array"},
+    },
+}
+
+
+def singer_metadata_is_added(subject: Subject) -> None:
+    """Seven columns; times are in UTC, and sequence numbers rise with the lines."""
+    before = datetime.now(UTC)
+    extracted = "2024-01-31T12:00:00.5-05:00"
+    sent = [record(_A, time_extracted=extracted, version=3), record({"id": 2, "name": "b"}, version=3)]
+    loaded(subject, schema(_ROW, ["id"]), *sent, metadata="singer")
+    first, second = by(subject.rows(THINGS), "id")
+    assert first["_sdc_extracted_at"] == datetime(2024, 1, 31, 17, 0, 0, 500000, UTC)
+    assert second["_sdc_extracted_at"] is None
+    for name in ("_sdc_received_at", "_sdc_batched_at"):
+        assert before <= _time(first, name) <= datetime.now(UTC)
+    assert first["_sdc_deleted_at"] is None
+    assert first["_sdc_table_version"] == 3
+    assert _int(first, "_sdc_sequence") < _int(second, "_sdc_sequence")
+    assert first["_sdc_sync_started_at"] == second["_sdc_sync_started_at"]
+
+
+def the_time_of_a_rows_creation_is_kept_on_update(subject: Subject) -> None:
+    """`metadata: mage`: `_mage_created_at` stays, `_mage_updated_at` goes on."""
+    loaded(subject, schema(_ROW, ["id"]), record(_A), metadata="mage")
+    created = only(subject.rows(THINGS))
+    loaded(subject, schema(_ROW, ["id"]), *records({"id": 1, "name": "b"}, {"id": 1, "name": "c"}), metadata="mage")
+    updated = only(subject.rows(THINGS))
+    assert updated["name"] == "c"
+    assert updated["_mage_created_at"] == created["_mage_created_at"]
+    assert _time(updated, "_mage_updated_at") > _time(created, "_mage_updated_at")
+
+
+def metadata_comes_to_a_table_that_has_none(subject: Subject) -> None:
+    """Its columns are added like any others."""
+    loaded(subject, schema(_ROW, ["id"]), record(_A))
+    loaded(subject, schema(_ROW, ["id"]), record({"id": 2, "name": "b"}), metadata="mage")
+    assert [row["_mage_created_at"] is None for row in by(subject.rows(THINGS), "id")] == [True, False]
+
+
+def constants_are_columns_of_every_row(subject: Subject) -> None:
+    """Of the kind that the setting's value has."""
+    constants = {"source": "it's", "batch": 2**40, "rate": 0.5, "is_test": False}
+    loaded(subject, schema(_ROW), *records(_A, _A), constants=constants)
+    for row in subject.rows(THINGS):
+        for name, value in constants.items():
+            assert_same(row[name], value)
+
+
+def flattened_objects_are_columns(subject: Subject) -> None:
+    """Named by their path; arrays stay whole, and what is missing is null."""
+    sent = records({"id": 1, "at": {"city": "é", "geo": {"lat": 1.5, "lon": -2.5}, "tags": [1]}}, {"id": 2, "at": None})
+    loaded(subject, schema({"id": INT, "at": _ADDRESS}, ["id"]), *sent, nested="flatten")
+    names = ("id", "at__city", "at__geo__lat", "at__geo__lon", "at__tags")
+    assert things(subject, *names) == [(1, "é", 1.5, -2.5, "[1]"), (2, None, None, None, None)]
+
+
+def flattening_stops_at_the_level_that_is_set(subject: Subject) -> None:
+    """Objects deeper than that are JSON."""
+    sent = record({"id": 1, "at": {"city": "x", "geo": {"lat": 1.5}}})
+    loaded(subject, schema({"id": INT, "at": _ADDRESS}), sent, nested="flatten", max_level=1)
+    assert only(subject.rows(THINGS)) == {"id": 1, "at__city": "x", "at__geo": '{"lat":1.5}', "at__tags": None}
+
+
+def columns_are_renamed_retyped_and_left_out_by_settings(subject: Subject) -> None:
+    """By their fields."""
+    columns = {"id": {"name": "number"}, "amount": {"kind": "DECIMAL(18,4)"}, "secret": {"select": False}}
+    sent = record({"id": 1, "amount": Decimal("0.1234"), "secret": "x"})
+    loaded(subject, schema({"id": INT, "amount": FLOAT, "secret": TEXT}, ["id"]), sent, columns=columns)
+    assert only(subject.rows(THINGS)) == {"number": 1, "amount": Decimal("0.1234")}
+
+
+def numbers_are_decimals_by_a_setting(subject: Subject) -> None:
+    """Digits that no float holds."""
+    line = '{"type":"RECORD","stream":"things","record":{"n":517.600000001,"m":12345678901234567890.1}}'
+    loaded(subject, schema({"n": FLOAT, "m": FLOAT}), line, numbers="decimal")
+    assert only(subject.rows(THINGS)) == {"n": Decimal("517.600000001"), "m": Decimal("12345678901234567890.1")}
+
+
+def inexact_floats_are_reported(subject: Subject) -> None:
+    """How many, and the line of the first."""
+    line = '{"type":"RECORD","stream":"things","record":{"n":9007199254740993}}'
+    report = loaded(subject, schema({"n": FLOAT}), record({"n": 0.1}), line, line)
+    found = report.streams[THINGS].inexact["n"]
+    assert (found.count, found.first_line) == (2, 3)
+
+
+def tables_are_named_by_a_template(subject: Subject) -> None:
+    """With what stands before and after the stream's first hyphen."""
+    loaded(subject, schema(_ROW, (), "sales-orders"), record(_A, "sales-orders"), table="raw_{schema}_{table}")
+    assert subject.rows("raw_sales_orders") == [_A]
+
+
+def tables_stand_in_a_schema_by_a_template(subject: Subject) -> None:
+    """It is made when it isn't there, and found when it is; a name in another schema is another table."""
+    loaded(subject, schema(_ROW, (), "orders"), record({"id": 9, "name": "z"}, "orders"))
+    for method in ("append", "upsert", "replace"):
+        stream = "sales-orders"
+        settings = {"schema": "raw_{schema}", "table": "{table}", "method": method, "key_properties": ["id"]}
+        loaded(subject, schema(_ROW, ["id"], stream), record(_A, stream), **settings)
+        assert subject.rows("orders", "raw_sales") == [_A]
+    assert subject.rows("orders") == [{"id": 9, "name": "z"}]
+
+
+def unknown_fields_are_dropped_and_counted(subject: Subject) -> None:
+    """The default."""
+    report = loaded(subject, schema(_ROW), *records({**_A, "x": 1}, {**_A, "x": 2, "y": None}, _A))
+    assert subject.rows(THINGS) == [_A] * 3
+    assert report.streams[THINGS].unknown_fields == {"x": 2, "y": 1}
+
+
+def unknown_fields_become_columns(subject: Subject) -> None:
+    """`unknown_fields: evolve`, in mid-run and into a table that is there."""
+    loaded(subject, schema(_ROW, ["id"]), record(_A), unknown_fields="evolve")
+    sent = records({"id": 2, "size": 5}, {"id": 3, "note": "x"}, {"id": 1, "size": 7, "ok": True})
+    loaded(subject, schema(_ROW, ["id"]), *sent, unknown_fields="evolve")
+    assert things(subject, "id", "size", "note", "ok") == [(1, 7, None, True), (2, 5, None, None), (3, None, "x", None)]
+
+
+def unknown_fields_fail_by_a_setting(subject: Subject) -> None:
+    """The field is named, with its line."""
+    with raises(RecordError, "line 3", "size"):
+        loaded(subject, schema(_ROW), record(_A), record({"id": 2, "size": 5}), unknown_fields="fail")
+    assert subject.rows(THINGS) == []
+
+
+def a_table_that_somebody_else_made_wider_is_loaded(subject: Subject) -> None:
+    """Columns stand in another order than the stream's, and there are more of them."""
+    loaded(subject, schema({"note": TEXT, "amount": DECIMAL, **_ROW}), record({"note": "n", "amount": 1, **_A}))
+    loaded(subject, schema({"name": TEXT, "id": INT}), record({"id": 2, "name": "b"}))
+    assert things(subject, "id", "name", "note") == [(1, "a", "n"), (2, "b", None)]
+
+
+def _time(row: Row, name: str) -> datetime:
+    value = row[name]
+    assert isinstance(value, datetime), row
+    assert value.tzinfo is not None, row
+    return value
+
+
+def _int(row: Row, name: str) -> int:
+    value = row[name]
+    assert isinstance(value, int), row
+    return value

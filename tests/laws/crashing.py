@@ -1,0 +1,287 @@
+"""Runs of `tailrace run` that are killed and started again, and what must be true of the database after each of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from launcher import STEPS
+from replaying_tap import EVENTS, PEOPLE, VISITS, Row, source
+
+HERE = Path(__file__).parent
+TAILRACE = str(Path(sys.executable).with_name("tailrace"))
+PIPELINE = "p"
+SETTINGS = ("checkpoint_rows=500", "batch_rows=200")
+RUN_LIMIT_S = 120.0
+"""After which a run that doesn't end is killed, so that the test fails instead of waiting for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the tap replays."""
+
+    seed: int
+    rows: int
+    state_every: int = 40
+
+    def sent(self, until: int | None = None) -> Iterator[Row]:
+        """The rows, up to that position."""
+        return islice(source(self.seed, self.rows, self.state_every), until)
+
+    def states(self) -> list[int]:
+        """The positions at which a STATE comes."""
+        return [row.position for row in self.sent() if row.has_state]
+
+    def last_state(self, position: int) -> int:
+        """The last of them up to that position."""
+        return max((state for state in self.states() if state <= position), default=0)
+
+    def tables(self, position: int) -> dict[str, list[tuple[Any, ...]]]:
+        """The rows of each table, sorted, when exactly the rows up to that position are loaded."""
+        events, visits, people = [], [], {}
+        for row in self.sent(position):
+            values = tuple(row.record.values())
+            if row.stream == EVENTS:
+                events.append(values)
+            elif row.stream == VISITS:
+                visits.append(values)
+            else:
+                people[row.record["id"]] = values
+        return {EVENTS: _ordered(events), VISITS: _ordered(visits), PEOPLE: _ordered(people.values())}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database file, read with nothing but its driver."""
+
+    kind: str
+    path: Path
+
+    @property
+    def url(self) -> str:
+        """The address that tailrace loads into."""
+        return f"{self.kind}:///{self.path}"
+
+    def position(self) -> int:
+        """The position in the state that the database remembers for the pipeline; 0 when it remembers none."""
+        query = f"SELECT state FROM _tailrace_checkpoints WHERE pipeline = '{PIPELINE}'"
+        states = self._rows("_tailrace_checkpoints", query)
+        return json.loads(states[0][0])["position"] if states and states[0][0] else 0
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """The visible rows of each table, sorted; none for a table that isn't there."""
+        queries = {
+            EVENTS: "SELECT id, n, note FROM events",
+            VISITS: "SELECT id, n FROM visits",
+            PEOPLE: "SELECT id, name, seen FROM people",
+        }
+        return {table: _ordered(self._rows(table, query)) for table, query in queries.items()}
+
+    def leftovers(self) -> list[str]:
+        """Tables that are neither the source's nor the checkpoints'."""
+        listing = (
+            "SELECT table_name FROM information_schema.tables"
+            if self.kind == "duckdb"
+            else "SELECT name FROM sqlite_master WHERE type = 'table'"
+        )
+        known = {EVENTS, VISITS, PEOPLE, "_tailrace_checkpoints"}
+        return [name for (name,) in self._read(listing) if name not in known]
+
+    def _rows(self, table: str, query: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._read(query)
+        except (duckdb.CatalogException, sqlite3.OperationalError) as error:
+            if table in str(error) and ("does not exist" in str(error) or "no such table" in str(error)):
+                return []
+            raise
+
+    def _read(self, query: str) -> list[tuple[Any, ...]]:
+        if not self.path.exists():
+            return []
+        connection = (
+            duckdb.connect(str(self.path), read_only=True)
+            if self.kind == "duckdb"
+            else sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
+        )
+        with closing(connection):
+            return connection.execute(query).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """How a run is to be killed: at the n-th step of a name, or so many seconds after it has told so many states."""
+
+    step: str = ""
+    nth: int = 0
+    told: int = 0
+    after_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The step, or that it is a random instant."""
+        return self.step or "random instant"
+
+    def sooner(self) -> Kill:
+        """The same, to come sooner in a run."""
+        return Kill(self.step, max(1, self.nth - 1), max(0, self.told - 1), self.after_s * 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: its exit code, minus the signal that ended it; the positions told; its stderr."""
+
+    code: int
+    told: list[int]
+    stderr: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a series of kills has come to: kills by name, runs, whole loads of the source, rows compared."""
+
+    kills: dict[str, int] = field(default_factory=dict)
+    runs: int = 0
+    loads: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+
+def command(database: Database, replayed: Source, *tap: str, settings: Sequence[str] = SETTINGS) -> list[str]:
+    """The arguments of `tailrace` that load the source; `tap` are more arguments of the tap."""
+    numbers = ("--rows", replayed.rows, "--seed", replayed.seed, "--state-every", replayed.state_every)
+    words = [sys.executable, HERE / "replaying_tap.py", *numbers, *tap]
+    sets = [word for setting in settings for word in ("--set", setting)]
+    where = ["--to", database.url, "--pipeline", PIPELINE]
+    return ["run", "--tap", shlex.join(map(str, words)), *where, *sets]
+
+
+@contextmanager
+def running(words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with pipes for its output; it, and the tap that it has started, don't outlive the block."""
+    # Without a buffer of ours, what isn't read line by line is left to be read by communicate().
+    with subprocess.Popen(
+        words, bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def positions(lines: Iterable[bytes]) -> list[int]:
+    """The positions in STATE lines."""
+    return [json.loads(line)["value"]["position"] for line in lines]
+
+
+def run(arguments: Sequence[str], kill: Kill | None = None) -> Ended:
+    """One run of tailrace to its end, or to that kill."""
+    words = [TAILRACE, *arguments]
+    if kill and kill.step:
+        words = [sys.executable, str(HERE / "launcher.py"), kill.step, str(kill.nth), *arguments]
+    with running(words) as process:
+        assert process.stdout
+        first = [line for _ in range(kill.told if kill else 0) if (line := process.stdout.readline())]
+        try:
+            out, err = process.communicate(timeout=kill.after_s if kill and kill.after_s else RUN_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+    return Ended(process.returncode, positions([*first, *out.splitlines()]), err.decode())
+
+
+def require_truth(database: Database, replayed: Source, told: Sequence[int]) -> int:
+    """Assert that what is visible is exactly what the remembered state covers, and that no told state is ahead of it.
+
+    `told` are all states told so far. Gives the number of rows that were compared.
+    """
+    position = database.position()
+    assert list(told) == sorted(set(told)), "states are told once, in order"
+    assert set(told) | {position} <= {0, *replayed.states()}, "states are told as they were sent"
+    assert max(told, default=0) <= position, "a told state is ahead of the database"
+    expected = replayed.tables(position)
+    assert database.tables() == expected
+    return sum(map(len, expected.values()))
+
+
+def spread_kills(kind: str, folder: Path, *, each_step: int, instants: int, rows: int, seed: int) -> list[Kill]:
+    """Kills at every step, and at random instants: between two told states, and before the first; shuffled.
+
+    How long these times are is measured in a whole run.
+    """
+    database, replayed = Database(kind, folder / f"whole.{kind}"), Source(seed, rows)
+    times_s = _told_times_s(command(database, replayed))
+    require_truth(database, replayed, [rows])
+    first_s, between_s = times_s[0], (times_s[-1] - times_s[0]) / (len(times_s) - 1)
+    chance = random.Random(seed)
+    kills = [Kill(step, chance.randint(1, 4)) for step in STEPS for _ in range(each_step)]
+    for number in range(instants):
+        told = number % 4
+        # Before the first state most of the time goes into starting Python; the database comes towards its end.
+        after_s = chance.uniform(0, between_s) if told else chance.uniform(first_s / 2, first_s)
+        kills.append(Kill(told=told, after_s=after_s))
+    chance.shuffle(kills)
+    return kills
+
+
+def killed(kind: str, folder: Path, kills: Sequence[Kill], rows: int, seed: int) -> Tally:
+    """Load sources, each into a new database, while the runs are killed one after the other; start again until done.
+
+    A kill that comes too late for a run comes a little sooner in the next. Asserts the truth after every run.
+    """
+    started_s, tally, waiting = time.monotonic(), Tally(), deque(kills)
+    while waiting:
+        replayed = Source(seed + tally.loads, rows)
+        database = Database(kind, folder / f"{tally.loads}.{kind}")
+        told: list[int] = []
+        while True:
+            kill = waiting[0] if waiting else None
+            ended = run(command(database, replayed), kill)
+            tally.runs += 1
+            told += ended.told
+            tally.rows += require_truth(database, replayed, told)
+            if ended.code == 0:
+                break
+            assert kill, ended.stderr
+            assert ended.code == -signal.SIGKILL, ended.stderr
+            tally.kills[kill.name] = tally.kills.get(kill.name, 0) + 1
+            waiting.popleft()
+        if kill:
+            waiting[0] = kill.sooner()
+        assert database.position() == replayed.rows
+        assert database.leftovers() == []
+        tally.loads += 1
+    tally.seconds = time.monotonic() - started_s
+    return tally
+
+
+def _told_times_s(arguments: Sequence[str]) -> list[float]:
+    """When a run that isn't killed tells its states: seconds since its start."""
+    started_s = time.monotonic()
+    with running([TAILRACE, *arguments]) as process:
+        assert process.stdout
+        times_s = [time.monotonic() - started_s for _ in iter(process.stdout.readline, b"")]
+        _, err = process.communicate(timeout=RUN_LIMIT_S)
+    assert process.returncode == 0, err.decode()
+    return times_s
+
+
+def _ordered(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted(rows, key=lambda row: row[:1])
