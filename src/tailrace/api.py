@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -11,7 +11,7 @@ from tailrace.config import Settings
 from tailrace.configfile import split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
-from tailrace.errors import ConfigError
+from tailrace.errors import ConfigError, MessageError
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
 from tailrace.runtime.rows import feed_rows
@@ -50,9 +50,17 @@ def load(
         if isinstance(source, str | Path) or hasattr(source, "read"):
             with open_source(cast(str | Path | BinaryIO, source)) as opened:
                 return _pumped(target, reader, opened)
-        return feed_lines(target, reader, map(message_line, source))
+        return feed_lines(target, reader, _lines(source))
     finally:
         target.close()
+
+
+def _lines(messages: Iterable[Any]) -> Iterator[bytes]:
+    for number, message in enumerate(messages, start=1):
+        try:
+            yield message_line(message)
+        except (TypeError, ValueError) as error:
+            raise MessageError(f"this message can't be written as JSON: {error}", line=number) from error
 
 
 def _opened(to: str | Destination, settings: dict[str, Any]) -> tuple[Destination, Settings]:

@@ -1,4 +1,4 @@
-"""Runs of `tailrace run` that are killed and started again, and what must be true of the database after each of them."""
+"""Runs of `tailrace run` that are killed and started again, and what must be true of the database after each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -175,15 +176,21 @@ def running(words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process with pipes for its output; it, and the tap that it has started, don't outlive the block."""
     # Without a buffer of ours, what isn't read line by line is left to be read by communicate().
     with subprocess.Popen(
-        words, bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        words,
+        bufsize=0,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
+        limit = threading.Timer(RUN_LIMIT_S, process.kill)
+        limit.start()
         try:
             yield process
         finally:
-            try:
+            limit.cancel()
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def positions(lines: Iterable[bytes]) -> list[int]:
@@ -200,7 +207,7 @@ def run(arguments: Sequence[str], kill: Kill | None = None) -> Ended:
         assert process.stdout
         first = [line for _ in range(kill.told if kill else 0) if (line := process.stdout.readline())]
         try:
-            out, err = process.communicate(timeout=kill.after_s if kill and kill.after_s else RUN_LIMIT_S)
+            out, err = process.communicate(timeout=kill.after_s if kill and kill.after_s else None)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
@@ -278,7 +285,7 @@ def _told_times_s(arguments: Sequence[str]) -> list[float]:
     with running([TAILRACE, *arguments]) as process:
         assert process.stdout
         times_s = [time.monotonic() - started_s for _ in iter(process.stdout.readline, b"")]
-        _, err = process.communicate(timeout=RUN_LIMIT_S)
+        _, err = process.communicate()
     assert process.returncode == 0, err.decode()
     return times_s
 

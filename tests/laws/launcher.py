@@ -1,4 +1,4 @@
-"""Runs the command line of tailrace so that SIGKILL ends it at the n-th step of that name: `launcher.py STEP N run ...`."""
+"""Runs the command line of tailrace until SIGKILL ends it at the n-th step of that name: `launcher.py STEP N run`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tap on a made-up source: for a seed always the same rows and STATEs, sent from the position of the state it is given.
+"""A tap on a made-up source: for a seed always the same rows and STATEs, from the position of the state it is given.
 
 `events` and `visits` have no key and a row for each record; `people` are updated again and again. A STATE's value is
 `{"position": N}`: N rows of the source have been sent, whatever their streams. The last row is followed by a STATE.

@@ -1,21 +1,132 @@
-"""No crash loses a row or loads one twice, and no told state is ahead of the rows; nor when a run is stopped, or its tap fails."""
+"""No crash loses a row, loads one twice, or tells a state ahead of its rows; nor do runs that are stopped or fail."""
 
-import sqlite3
+import signal
 
-import duckdb
 import pytest
-from crashing import Database, Kill, Source, command, killed, positions, require_truth, run, running, spread_kills
+from crashing import (
+    TAILRACE,
+    Database,
+    Source,
+    command,
+    killed,
+    positions,
+    require_truth,
+    run,
+    running,
+    spread_kills,
+)
 from launcher import STEPS
 from replaying_tap import PAUSED
 
-ROWS = 5000
+ROWS = 4000
 KILLS_EACH_STEP, KILLS_AT_INSTANTS = 3, 10
+
+ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
+"""Settings under which nothing but the end of a run is a boundary."""
 
 each_destination = pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
 
 
+@pytest.fixture
+def replayed():
+    """A source that has rows behind the STATE before its 2500th row."""
+    made = Source(seed=7, rows=ROWS)
+    assert made.last_state(2500) < 2500
+    return made
+
+
+def complete(database, replayed):
+    """Start a run that isn't disturbed, after which the tables must equal the source."""
+    ended = run(command(database, replayed))
+    assert ended.code == 0, ended.stderr
+    assert database.tables() == replayed.tables(ROWS)
+    return ended
+
+
 @each_destination
 def test_runs_that_are_killed_anywhere_come_to_exactly_the_source(kind, tmp_path):
-    kills = spread_kills(KILLS_EACH_STEP, KILLS_AT_INSTANTS, 1, Source(0, ROWS), tmp_path, kind)
+    kills = spread_kills(kind, tmp_path, each_step=KILLS_EACH_STEP, instants=KILLS_AT_INSTANTS, rows=ROWS, seed=1)
     tally = killed(kind, tmp_path, kills, ROWS, seed=1)
     assert tally.kills == dict.fromkeys(STEPS, KILLS_EACH_STEP) | {"random instant": KILLS_AT_INSTANTS}
+
+
+@each_destination
+def test_sigterm_commits_and_tells_the_last_state_and_leaves_what_comes_behind_it(kind, tmp_path, replayed):
+    database = Database(kind, tmp_path / "db")
+    words = [TAILRACE, *command(database, replayed, "--silent-at", 2500, settings=ONE_CHECKPOINT)]
+    with running(words) as process:
+        wait_for(process.stderr, PAUSED)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate()
+    assert process.returncode == 143
+    assert positions(out.splitlines()) == [replayed.last_state(2500)]
+    assert database.position() == replayed.last_state(2500)
+    require_truth(database, replayed, [replayed.last_state(2500)])
+    complete(database, replayed)
+
+
+@each_destination
+def test_sigint_ends_with_its_own_exit_code(kind, tmp_path, replayed):
+    database = Database(kind, tmp_path / "db")
+    with running([TAILRACE, *command(database, replayed, "--silent-at", 2500)]) as process:
+        wait_for(process.stderr, PAUSED)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate()
+    assert process.returncode == 130
+    assert positions(out.splitlines())[-1] == replayed.last_state(2500)
+    require_truth(database, replayed, positions(out.splitlines()))
+
+
+@each_destination
+def test_sigterm_before_the_first_state_commits_nothing(kind, tmp_path, replayed):
+    database, silent_at = Database(kind, tmp_path / "db"), replayed.states()[0] - 1
+    with running([TAILRACE, *command(database, replayed, "--silent-at", silent_at)]) as process:
+        wait_for(process.stderr, PAUSED)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate()
+    assert (process.returncode, out) == (143, b"")
+    assert database.tables() == replayed.tables(0)
+    complete(database, replayed)
+
+
+@each_destination
+def test_a_tap_that_fails_leaves_what_it_sent_up_to_its_last_state(kind, tmp_path, replayed):
+    database = Database(kind, tmp_path / "db")
+    ended = run(command(database, replayed, "--fail-at", 2500))
+    assert ended.code == 8
+    assert "ended with exit code 3" in ended.stderr
+    assert ended.told[-1] == database.position() == replayed.last_state(2500)
+    require_truth(database, replayed, ended.told)
+    complete(database, replayed)
+
+
+@each_destination
+def test_a_silent_tap_has_its_last_state_told_by_age(kind, tmp_path, replayed):
+    database = Database(kind, tmp_path / "db")
+    by_age = ("checkpoint_age_s=0.2", "batch_age_s=0.2")
+    with running([TAILRACE, *command(database, replayed, "--silent-at", 2500, settings=by_age)]) as process:
+        told = [positions([process.stdout.readline()])[0]]
+        while told[-1] < replayed.last_state(2500):
+            told += positions([process.stdout.readline()])
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate()
+    assert process.returncode == 143, err.decode()
+    assert out == b""
+    assert database.position() == told[-1] == replayed.last_state(2500)
+    require_truth(database, replayed, told)
+    complete(database, replayed)
+
+
+@each_destination
+def test_a_run_with_nothing_new_changes_nothing(kind, tmp_path, replayed):
+    database = Database(kind, tmp_path / "db")
+    assert complete(database, replayed).told[-1] == ROWS
+    assert complete(database, replayed).told == []
+
+
+def wait_for(lines, text):
+    """Read lines until one has the text."""
+    read = []
+    while text.encode() not in (line := lines.readline()):
+        read.append(line)
+        assert line, b"".join(read).decode()

@@ -34,10 +34,12 @@ def feed_chunks(
             if chunk is None:
                 target.keep_time()
                 continue
+            if not chunk and not is_whole():
+                break
             for message in reader.feed(chunk) if chunk else reader.finish():
                 target.accept(message)
             if not chunk:
-                return target.end() if is_whole() else target.stop()
+                return target.end()
         return target.stop()
     except TailraceError as error:
         _commit_what_has_a_state(target, error)

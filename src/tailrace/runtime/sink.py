@@ -49,6 +49,11 @@ class Sink:
         self._runs.append(run)
         self.run_bytes += len(run.data)
 
+    def put_back(self, run: RecordRun, now_s: float) -> None:
+        """Take in again the records that were taken out last."""
+        self.add(run, now_s)
+        self._runs.insert(0, self._runs.pop())
+
     def add_rows(self, rows: pa.Table, now_s: float) -> None:
         """Take in decoded rows, later than all that are here."""
         if not rows.num_rows:

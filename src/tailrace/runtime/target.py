@@ -271,13 +271,15 @@ class Target:
     def _grow(self, sink: Sink, growth: Growth, run: RecordRun) -> None:
         """Open a sink for the grown stream, which gets the runs of the old one, from this run on."""
         with self._budgeted(sink):
-            rest = sink.take_run()
-        self._open_sink(self._streams.grow(sink.stream.name, growth))
-        grown = self._sinks[sink.stream.name]
+            sink.put_back(run, self._monotonic_s())
+        stream = self._streams.grow(sink.stream.name, growth)
+        with self._budgeted(sink):
+            waiting = sink.take_run()
+        self._open_sink(stream)
+        grown = self._sinks[stream.name]
         with self._budgeted(grown):
-            for waiting in (run, rest):
-                if waiting is not None:
-                    grown.add(waiting, self._monotonic_s())
+            if waiting is not None:
+                grown.add(waiting, self._monotonic_s())
 
     def _note(self, stream: Stream, decoded: Decoded) -> None:
         """Count and say what decoding found."""

@@ -30,7 +30,7 @@ class Tap:
         words = _words(command, state, Path(self._folder.name) / "state.json")
         try:
             self._process = subprocess.Popen(  # noqa: S603 the operator's own command
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
             )
         except OSError as error:
             self._folder.cleanup()

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tailrace.api import load
-from tailrace.errors import MessageError, RecordError
+from tailrace.errors import MessageError, RecordError, SchemaError
 from tailrace.testing.messages import INT, TEXT, THINGS, Message, loaded, raises, record, schema, state, things
 from tailrace.testing.subject import Subject
 
@@ -112,6 +112,15 @@ def the_state_before_a_refused_record_is_told(subject: Subject) -> None:
         load(sent, to=subject.open(), tell=told.append)
     assert told == [b"1"]
     assert things(subject, "id") == [(1,)]
+
+
+def the_state_before_a_schema_that_cannot_be_is_told_with_its_records(subject: Subject) -> None:
+    """A field that comes later, and can't become a column, takes nothing with it."""
+    told: list[bytes] = []
+    sent = [schema({"order_id": INT}), record({"order_id": 1}), state(1), record({"order_id": 2, "Order ID": 3})]
+    with raises(SchemaError, "'order_id'", "'Order ID'"):
+        load(sent, to=subject.open(), tell=told.append, unknown_fields="evolve")
+    assert (told, things(subject, "order_id")) == ([b"1"], [(1,)])
 
 
 def many_small_checkpoints_are_as_one(subject: Subject) -> None:

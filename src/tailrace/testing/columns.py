@@ -64,6 +64,16 @@ def the_time_of_a_rows_creation_is_kept_on_update(subject: Subject) -> None:
     assert _time(updated, "_mage_updated_at") > _time(created, "_mage_updated_at")
 
 
+def an_update_keeps_creation_times_and_columns_that_the_stream_lacks_together(subject: Subject) -> None:
+    """Rows that are updated and rows that are new, in one checkpoint."""
+    loaded(subject, schema({**_ROW, "note": TEXT}, ["id"]), record({**_A, "note": "kept"}), metadata="mage")
+    created = only(subject.rows(THINGS))["_mage_created_at"]
+    report = loaded(subject, schema(_ROW, ["id"]), *records({"id": 2}, {"id": 1, "name": "b"}), metadata="mage")
+    assert things(subject, "id", "name", "note") == [(1, "b", "kept"), (2, None, None)]
+    assert by(subject.rows(THINGS), "id")[0]["_mage_created_at"] == created
+    assert (report.total.loaded, report.total.updated) == (2, 1)
+
+
 def metadata_comes_to_a_table_that_has_none(subject: Subject) -> None:
     """Its columns are added like any others."""
     loaded(subject, schema(_ROW, ["id"]), record(_A))

@@ -118,11 +118,11 @@ def snake_names_are_lower_case_words(subject: Subject) -> None:
 
 def hostile_names_are_columns_in_snake(subject: Subject) -> None:
     """Whatever is left of them is a column; those that meet are given a stream each."""
-    for number, name in enumerate(HOSTILE):
-        loaded(subject, schema({name: INT}, (), f"t{number}"), record({name: 1}, f"t{number}"))
+    streams = {f"t{number}": name for number, name in enumerate(HOSTILE)}
+    loaded(subject, *(m for t, name in streams.items() for m in (schema({name: INT}, (), t), record({name: 1}, t))))
     limit = subject.open().traits.max_name_length
-    for number, name in enumerate(HOSTILE):
-        assert only(subject.rows(f"t{number}")) == {fitted(snake(name), limit): 1}
+    for stream, name in streams.items():
+        assert only(subject.rows(stream)) == {fitted(snake(name), limit): 1}
 
 
 def preserved_names_keep_their_case(subject: Subject) -> None:

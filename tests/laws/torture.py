@@ -1,0 +1,82 @@
+"""Kills loads 200 times a destination, checks the rows after each kill, and writes what came of it to TORTURE.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from crashing import SETTINGS, Tally, killed, spread_kills
+from launcher import STEPS
+
+import tailrace
+
+EACH_STEP, INSTANTS = 24, 80
+ROWS, SEED = 6000, 20_000
+RESULT = Path(__file__).with_name("TORTURE.md")
+VERSIONS = {"duckdb": f"DuckDB {duckdb.__version__}", "sqlite": f"SQLite {sqlite3.sqlite_version}"}
+
+HEAD = """# Killed, and started again
+
+`make torture` writes this page. A tap replays a source of {rows} rows in three streams, two without a key and one that
+is updated again and again, with a STATE about every 40 rows; `tailrace run` loads it with {settings}. Its process is
+killed with SIGKILL: at every step of a checkpoint, and at random instants between two told states and before the first.
+It is started again until the source is loaded, then the next source begins, until all kills are spent.
+
+After every kill, and at every end, the database is read with nothing but its driver: the tables hold exactly the rows
+that the remembered state covers, none is missing and none is there twice, no state on stdout is ahead of them, and in
+the end the tables equal the source.
+
+| | |
+|---|---|
+| date | {date} |
+| versions | tailrace {tailrace}, {versions}, pyarrow {pyarrow}, Python {python} |
+| machine | {machine}, {cores} cores |
+
+| destination | {names} | kills | runs | sources loaded | rows compared | minutes | result |
+|---|{rules}---:|---:|---:|---:|---:|---|
+"""
+
+
+def main() -> None:
+    """Torture each destination; a broken promise ends the program with what was found, and writes nothing."""
+    kinds = sys.argv[1:] or list(VERSIONS)
+    names = [*STEPS, "random instant"]
+    lines = [_line(kind, names, _tortured(kind)) for kind in kinds]
+    head = HEAD.format(
+        rows=f"{ROWS:,}",
+        settings=" and ".join(f"`{setting}`" for setting in SETTINGS),
+        date=datetime.now(UTC).date().isoformat(),
+        tailrace=tailrace.__version__,
+        versions=", ".join(VERSIONS[kind] for kind in kinds),
+        pyarrow=pa.__version__,
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+        cores=os.cpu_count(),
+        names=" | ".join(names),
+        rules="---:|" * len(names),
+    )
+    RESULT.write_text(head + "".join(lines), encoding="utf-8")
+    sys.stdout.write(RESULT.read_text(encoding="utf-8"))
+
+
+def _tortured(kind: str) -> Tally:
+    with tempfile.TemporaryDirectory(prefix="tailrace-torture-") as folder:
+        kills = spread_kills(kind, Path(folder), each_step=EACH_STEP, instants=INSTANTS, rows=ROWS, seed=SEED)
+        return killed(kind, Path(folder), kills, ROWS, seed=SEED)
+
+
+def _line(kind: str, names: list[str], tally: Tally) -> str:
+    kills = " | ".join(str(tally.kills.get(name, 0)) for name in names)
+    numbers = f"{sum(tally.kills.values())} | {tally.runs} | {tally.loads} | {tally.rows:,} | {tally.seconds / 60:.0f}"
+    return f"| {VERSIONS[kind]} | {kills} | {numbers} | no row lost, none twice, no state ahead |\n"
+
+
+if __name__ == "__main__":
+    main()
