@@ -93,6 +93,10 @@ class Database:
         }
         return {table: _ordered(self._rows(table, query)) for table, query in queries.items()}
 
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """The visible rows of a table by column name; none where it isn't there."""
+        return [dict(row) for row in self._rows(table, f'SELECT * FROM "{table}"')]
+
     def leftovers(self) -> list[str]:
         """Tables that are neither the source's nor the checkpoints'."""
         listing = (

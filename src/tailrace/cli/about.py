@@ -33,8 +33,12 @@ def about_facts(name: str | None = None) -> dict[str, Any]:
 
 def about_markdown(facts: dict[str, Any]) -> str:
     """The facts as a Markdown page."""
-    lines = [f"# tailrace {facts['version']}", "", f"Decoder: {facts['decoder']}", "", "## Settings", ""]
-    lines += _settings_table(facts["settings"])
+    return f"# tailrace {facts['version']}\n\nDecoder: {facts['decoder']}\n\n{about_settings(facts)}"
+
+
+def about_settings(facts: dict[str, Any]) -> str:
+    """The facts' settings as Markdown tables, of the run first."""
+    lines = ["## Settings", "", *_settings_table(facts["settings"])]
     for name, destination in facts["destinations"].items():
         lines += ["", f"## {name}", "", f"{destination['guarantee']} Methods: {', '.join(destination['methods'])}.", ""]
         lines += _settings_table(destination["settings"])

@@ -137,7 +137,7 @@ class Settings(BaseModel):
     memory_limit: str = Field(
         "512MB", description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk."
     )
-    threads: int = Field(2, gt=0, description="Threads of DuckDB; each takes memory of its own.")
+    threads: int = Field(1, gt=0, description="Threads of DuckDB; each takes memory of its own.")
     config: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Further options of DuckDB's, by their names."
     )
@@ -172,6 +172,8 @@ class DuckDBFile:
             ("TimeZone", "UTC"),
             ("memory_limit", self.memory_limit),
             ("threads", self.threads),
+            # Row groups go to the file as soon as they are full, rather than five at a time.
+            ("write_buffer_row_group_count", 1),
             # Keeping the order of rows within a batch costs DuckDB memory, and speed where that is scarce.
             ("preserve_insertion_order", False),
             # Else a name that isn't a table is looked up among Python's variables.

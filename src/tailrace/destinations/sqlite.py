@@ -128,7 +128,7 @@ class SQLiteFile:
         session = _SQLiteSession(connection)
         for pragma in (
             "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL", "PRAGMA cache_size = -65536",
+            "PRAGMA synchronous = FULL", "PRAGMA cache_size = -262144",
             # Else a table can't take the name of one that was dropped while a view still speaks of it.
             "PRAGMA legacy_alter_table = ON",
         ):

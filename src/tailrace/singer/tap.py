@@ -20,7 +20,7 @@ END_WAIT_S = 10.0
 class Tap:
     """A running tap. Use as a context manager: leaving the block ends the tap if it still runs.
 
-    A state is given to the tap as `--state FILE` at the end of its command; without one the tap starts afresh. The tap's
+    A state is given to the tap as `--state FILE` at the end of its command; without one it starts afresh. The tap's
     stderr goes to ours, line by line. `command` is split as a shell would, and no shell is started.
     """
 
