@@ -26,7 +26,7 @@ def main() -> None:
         dataset_name="main",
         pipelines_dir=database + ".pipelines",
     )
-    pipeline.run(records())
+    pipeline.run(records(), loader_file_format="parquet")
 
 
 if __name__ == "__main__":

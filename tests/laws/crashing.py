@@ -22,7 +22,7 @@ from typing import Any
 
 import duckdb
 from launcher import STEPS
-from replaying_tap import EVENTS, PEOPLE, VISITS, Row, source
+from replaying_tap import EVENTS, PEOPLE, SCHEMAS, VISITS, Row, source
 
 HERE = Path(__file__).parent
 TAILRACE = str(Path(sys.executable).with_name("tailrace"))
@@ -80,42 +80,27 @@ class Database:
 
     def position(self) -> int:
         """The position in the state that the database remembers for the pipeline; 0 when it remembers none."""
-        query = f"SELECT state FROM _tailrace_checkpoints WHERE pipeline = '{PIPELINE}'"
-        states = self._rows("_tailrace_checkpoints", query)
-        return json.loads(states[0][0])["position"] if states and states[0][0] else 0
+        remembered = [row["state"] for row in self.rows("_tailrace_checkpoints") if row["pipeline"] == PIPELINE]
+        return json.loads(remembered[0])["position"] if remembered and remembered[0] else 0
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        """The visible rows of each table, sorted; none for a table that isn't there."""
-        queries = {
-            EVENTS: "SELECT id, n, note FROM events",
-            VISITS: "SELECT id, n FROM visits",
-            PEOPLE: "SELECT id, name, seen FROM people",
-        }
-        return {table: _ordered(self._rows(table, query)) for table, query in queries.items()}
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """The visible rows of a table by column name; none where it isn't there."""
-        return [dict(row) for row in self._rows(table, f'SELECT * FROM "{table}"')]
+        """The visible rows of each table of the source, sorted."""
+        return {table: _ordered(tuple(row.values()) for row in self.rows(table)) for table in SCHEMAS}
 
     def leftovers(self) -> list[str]:
         """Tables that are neither the source's nor the checkpoints'."""
-        listing = (
-            "SELECT table_name FROM information_schema.tables"
-            if self.kind == "duckdb"
-            else "SELECT name FROM sqlite_master WHERE type = 'table'"
-        )
-        known = {EVENTS, VISITS, PEOPLE, "_tailrace_checkpoints"}
-        return [name for (name,) in self._read(listing) if name not in known]
+        return sorted(self._tables() - {*SCHEMAS, "_tailrace_checkpoints"})
 
-    def _rows(self, table: str, query: str) -> list[tuple[Any, ...]]:
-        try:
-            return self._read(query)
-        except (duckdb.CatalogException, sqlite3.OperationalError) as error:
-            if table in str(error) and ("does not exist" in str(error) or "no such table" in str(error)):
-                return []
-            raise
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """The visible rows of a table by column name; none where it isn't there."""
+        return self._read(f'SELECT * FROM "{table}"') if table in self._tables() else []
 
-    def _read(self, query: str) -> list[tuple[Any, ...]]:
+    def _tables(self) -> set[str]:
+        listing = "information_schema.tables" if self.kind == "duckdb" else "sqlite_master WHERE type = 'table'"
+        name = "table_name" if self.kind == "duckdb" else "name"
+        return {row["name"] for row in self._read(f"SELECT {name} AS name FROM {listing}")}
+
+    def _read(self, query: str) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
         connection = (
@@ -124,7 +109,9 @@ class Database:
             else sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
         )
         with closing(connection):
-            return connection.execute(query).fetchall()
+            found = connection.execute(query)
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)

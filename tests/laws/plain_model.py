@@ -37,6 +37,12 @@ class Stream:
     filtered: int = 0
     loadable: int = 0
     invalid: list[Message] = field(default_factory=list)
+    seen: set[tuple[Any, ...]] = field(default_factory=set)
+
+    @property
+    def keys(self) -> int:
+        """How many keys the records that can be loaded have."""
+        return len(self.seen)
 
     def take(self, message: Message) -> None:
         """Take the stream's next message."""
@@ -61,6 +67,7 @@ class Stream:
             self.filtered += 1
         elif is_valid(message["record"], self.plan.key):
             self.loadable += 1
+            self.seen.add(tuple(message["record"][name] for name in self.plan.key))
             self._load(message)
         else:
             self.invalid.append(message)

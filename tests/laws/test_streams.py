@@ -1,12 +1,12 @@
 """Whatever a tap sends and however it is cut up, the tables are those of a plain model, and so is the report.
 
-TAILRACE_EXAMPLES multiplies the number of examples, which are the same each time unless it is set.
+The examples are the same each time; TAILRACE_EXAMPLES is how many times as many others are tried instead.
 """
 
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,62 +15,166 @@ import pytest
 from crashing import Database
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from message_streams import Case, cases, line_of
+from message_streams import cases, line_of
 from plain_model import Model, comparable
 
 from tailrace import load
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
-EXAMPLES = {"duckdb": 60, "sqlite": 120}
+
+law = settings(
+    max_examples=60 * max(1, MORE),
+    derandomize=not MORE,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+each_destination = pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
 
 
 class CrashError(Exception):
-    """What a run is ended with in the middle of its input."""
-
-
-def law(kind, strategy):
-    """Hold a test for random cases, on a destination of that kind."""
-
-    def held(test):
-        examples = settings(
-            max_examples=EXAMPLES[kind] * max(1, MORE),
-            derandomize=not MORE,
-            database=None,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        )
-        return examples(given(strategy)(test))
-
-    return held
+    """What ends a run in the middle of its input."""
 
 
 @dataclass
 class Place:
-    """Where a case is loaded to, what was told on the way, and what the tables held at each of these moments."""
+    """Where a case is loaded, what was told on the way, and what the tables held whenever a state was told."""
 
     database: Database
-    folder: Path
     told: list = field(default_factory=list)
     seen: list = field(default_factory=list)
 
-    def load(self, case, lines, look=None, **more):
-        """The report of a run over the lines; `look` is called whenever a state is told, and what it gives is kept."""
+    def load(self, case, lines, *, look=None, **more):
+        """The report of a run over the lines; what `look` gives when a state is told is kept."""
 
         def tell(state):
             self.told.append(json.loads(state))
             if look:
                 self.seen.append(look())
 
-        return load(lines, self.database.url, tell=tell, quarantine=self.folder / "q", **case.settings, **more)
+        return load(lines, self.database.url, tell=tell, quarantine=self.quarantine, **case.settings, **more)
+
+    @property
+    def quarantine(self):
+        return self.database.path.with_name("quarantine.jsonl")
 
     def tables(self, case, columns):
-        """The visible rows of the case's tables."""
+        """The visible rows of the case's selected streams, in those columns."""
         names = [plan.name for plan in case.plans if plan.is_selected]
         return {name: comparable(self.database.rows(name), columns[name]) for name in names}
 
-    def quarantined(self):
-        """The records in the quarantine: line, and text as sent."""
-        if not (self.folder / "q").exists():
+    def set_aside(self):
+        """The line and the text of each record in the quarantine."""
+        if not self.quarantine.exists():
             return []
-        entries = map(json.loads, (self.folder / "q").read_text().splitlines())
-        return [(entry["line"], entry["record"]) for entry in entries if "record" in entry]
+        entries = map(json.loads, self.quarantine.read_text().splitlines())
+        return sorted((entry["line"], entry["record"]) for entry in entries if "record" in entry)
+
+
+@contextmanager
+def a_place(kind):
+    """A place that is gone behind the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Place(Database(kind, Path(folder) / "db"))
+
+
+def assert_loaded(place, case, final):
+    """The tables have the model's rows, and its columns."""
+    columns = final.columns()
+    assert place.tables(case, columns) == final.tables(columns)
+    for plan in case.plans:
+        found = place.database.rows(plan.name)
+        assert {tuple(row) for row in found} <= {tuple(found[0])} if found else True
+        if found:
+            assert set(found[0]) == set(columns[plan.name])
+
+
+@each_destination
+@law
+@given(case=cases())
+def test_tables_report_states_and_quarantine_are_those_of_a_plain_model(kind, case):
+    final = Model(case.plans).after(case.messages)
+    with a_place(kind) as place:
+        report = place.load(case, case.lines())
+        assert_loaded(place, case, final)
+        assert_adds_up(report, final)
+        assert_told_in_order(place.told, case.states())
+        assert place.set_aside() == sorted(
+            (number, line_of(message))
+            for number, message in enumerate(case.messages, start=1)
+            if any(message is invalid for stream in final.streams.values() for invalid in stream.invalid)
+        )
+
+
+@law
+@given(case=cases())
+def test_a_state_is_told_when_just_what_comes_before_it_is_visible(case):
+    final = Model(case.plans).after(case.messages)
+    columns = final.columns()
+    with a_place("sqlite") as place:
+        place.load(case, case.lines(), look=lambda: place.tables(case, columns))
+        for told, seen in zip(place.told, place.seen, strict=True):
+            covered = Model(case.plans).after(case.messages[: case.at_state(told)])
+            expected = [covered.tables(columns, with_replaced=False)]
+            if told == case.states()[-1]:
+                expected.append(final.tables(columns))
+            assert seen in expected
+
+
+@each_destination
+@law
+@given(case=cases(methods=("append", "upsert", "insert_ignore")), data=st.data())
+def test_a_run_that_crashes_anywhere_is_made_up_for_by_the_next(kind, case, data):
+    final = Model(case.plans).after(case.messages)
+    lines = case.lines()
+    crash_at = data.draw(st.integers(0, len(lines)))
+    with a_place(kind) as place:
+        with pytest.raises(CrashError):
+            place.load(case, crashing(lines, crash_at), pipeline="p")
+        at = case.at_state(place.told[-1]) if place.told else 0
+        assert at <= crash_at
+        rest = [*map(line_of, case.schemas_before(at)), *lines[at:]]
+        place.load(case, rest, pipeline="p")
+        assert_loaded(place, case, final)
+        assert_told_in_order(place.told, case.states())
+        invalid = [line_of(message) for stream in final.streams.values() for message in stream.invalid]
+        assert sorted(text for _, text in place.set_aside()) == sorted(invalid)
+
+
+@law
+@given(case=cases())
+def test_one_checkpoint_of_one_batch_comes_to_the_same_counts(case):
+    """With a single checkpoint it is known which records count as deduplicated: all but one of each key."""
+    final = Model(case.plans).after(case.messages)
+    whole = {**case.settings, "batch_rows": 1000, "checkpoint_rows": 1000}
+    with a_place("sqlite") as place:
+        report = load(case.lines(), place.database.url, quarantine=place.quarantine, **whole)
+    for name, stream in final.streams.items():
+        if stream.plan.method == "upsert" and stream.plan.is_selected and not stream.plan.is_versioned:
+            assert report.streams[name].loaded == stream.keys
+            assert report.streams[name].deduplicated == stream.loadable - stream.keys
+
+
+def crashing(lines, crash_at):
+    """The first lines, then a crash."""
+    yield from islice(lines, crash_at)
+    raise CrashError
+
+
+def assert_adds_up(report, final):
+    """read = loaded + deduplicated + filtered + quarantined, and each is the model's."""
+    for name, stream in final.streams.items():
+        found = report.streams[name]
+        assert (found.read, found.filtered, found.quarantined) == (stream.read, stream.filtered, len(stream.invalid))
+        assert found.loaded + found.deduplicated == stream.loadable
+        assert found.uncommitted == 0
+        if not stream.plan.key or stream.plan.method == "append":
+            assert found.loaded == stream.loadable
+
+
+def assert_told_in_order(told, sent):
+    """States are told once each, in the order in which they were sent, and the last one sent is the last one told."""
+    places = [sent.index(state) for state in told]
+    assert places == sorted(set(places))
+    assert told[-1:] == sent[-1:]

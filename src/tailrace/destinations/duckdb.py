@@ -76,7 +76,6 @@ DIALECT = Dialect(
     ),
     relaxes=True,
     merge=Merge.REWRITE,
-    row_id="rowid",
     keeps_key_in_comment=True,
     has_schemas=True,
     columns="""
@@ -301,6 +300,8 @@ def _told() -> Iterator[None]:
     """Raise DuckDB's errors as ours."""
     try:
         yield
+    except duckdb.OutOfMemoryException as error:
+        raise DestinationError(f"DuckDB: {_first_line(error)} (raise `memory_limit`, or lower `threads`)") from error
     except duckdb.Error as error:
         raise DestinationError(f"DuckDB: {_first_line(error)}") from error
 

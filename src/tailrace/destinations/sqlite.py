@@ -75,7 +75,6 @@ DIALECT = Dialect(
     alterable=frozenset(),
     relaxes=False,
     merge=Merge.UPDATE,
-    row_id=None,
     keeps_key_in_comment=False,
     has_schemas=False,
     columns="""
@@ -128,7 +127,8 @@ class SQLiteFile:
         session = _SQLiteSession(connection)
         for pragma in (
             "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL", "PRAGMA cache_size = -262144",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA cache_size = -65536",
             # Else a table can't take the name of one that was dropped while a view still speaks of it.
             "PRAGMA legacy_alter_table = ON",
         ):

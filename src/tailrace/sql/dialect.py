@@ -27,7 +27,7 @@ class Dialect:
     `sqlglot` is sqlglot's name for it. `types` spells each kind; DECIMAL is a template with {precision} and {scale}.
     `kinds` says what the types are that tables may have, by their names in capitals and without digits. `alterable`
     are the (from, to) kinds that ALTER TYPE changes in place, losing nothing; `relaxes` says whether NOT NULL can be
-    dropped. `row_id` is the pseudo-column that names a row, where rows are deleted by that instead of by the key.
+    dropped.
     `keeps_key_in_comment`: the key is noted as the table's comment instead of being a PRIMARY KEY.
     `has_schemas` says whether tables stand in schemas that can be created.
 
@@ -43,7 +43,6 @@ class Dialect:
     alterable: frozenset[tuple[Kind, Kind]]
     relaxes: bool
     merge: Merge
-    row_id: str | None
     keeps_key_in_comment: bool
     has_schemas: bool
     columns: str

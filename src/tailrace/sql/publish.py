@@ -108,11 +108,11 @@ def _merging(dialect: Dialect, staging: Staging, keep: list[str], kept: list[str
     place, source = staging.place, staging.table
     table, columns, key = place.table, place.columns, place.key(staging.stream)
     fresh = statements.insert_winners(dialect, table, source, _WINNERS, columns=columns, matched=False)
-    if dialect.merge is Merge.UPDATE or dialect.row_id is None:
+    if dialect.merge is Merge.UPDATE:
         to = [name for name in columns if name not in key and name not in keep]
         update = statements.update_matched(dialect, table, source, _WINNERS, key=key, to=to)
         return [update, fresh] if to else [fresh]
-    delete = statements.delete_matched(dialect, table, _WINNERS, dialect.row_id)
+    delete = statements.delete_matched(dialect, table, source, _WINNERS, key)
     if not kept:
         return [delete, statements.insert_winners(dialect, table, source, _WINNERS, columns=columns)]
     given = [name for name in columns if name not in keep]

@@ -106,11 +106,10 @@ def create_winners(
 
     Beside the line stand the MATCH in the table and the `kept` columns that the table has there.
     """
-    match = dialect.row_id or key[0]
     rows = (
         exp.select(
             _column(LINE, "s"),
-            _column(match, "t").as_(MATCH, quoted=True),
+            _column(key[0], "t").as_(MATCH, quoted=True),
             *(_column(name, "t") for name in kept),
         )
         .from_(_table(staging, "s"))
@@ -137,12 +136,7 @@ def delete_removed(
     dialect: Dialect, table: TableName, staging: TableName, winners: TableName, *, key: Sequence[str], deletion: str
 ) -> str:
     """DELETE of the table's rows with the key of a winner that has the deletion column set."""
-    rows = (
-        exp.select("1")
-        .from_(_table(staging, "s"))
-        .join(_table(winners, "w"), on=_lines_equal("s", "w"), join_type="inner")
-        .where(_keys_equal(key, "t", "s"), _is_set(deletion, "s"))
-    )
+    rows = _winning_rows(staging, winners, "1").where(_keys_equal(key, "t", "s"), _is_set(deletion, "s"))
     return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
 
 
@@ -153,21 +147,19 @@ def delete_segment(dialect: Dialect, table: TableName, staging: TableName, key: 
     return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
 
 
-def delete_matched(dialect: Dialect, table: TableName, winners: TableName, row_id: str) -> str:
-    """DELETE of the table's rows that the winners match by their row id."""
-    matched = exp.select(_column(MATCH)).from_(_table(winners))
-    return _sql(dialect, exp.Delete(this=_table(table), where=exp.Where(this=_in(_column(row_id), matched))))
+def delete_matched(
+    dialect: Dialect, table: TableName, staging: TableName, winners: TableName, key: Sequence[str]
+) -> str:
+    """DELETE of the table's rows with the key of a winner."""
+    rows = _winning_rows(staging, winners, "1").where(_keys_equal(key, "t", "s"))
+    return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
 
 
 def update_matched(
     dialect: Dialect, table: TableName, staging: TableName, winners: TableName, *, key: Sequence[str], to: Sequence[str]
 ) -> str:
     """UPDATE of the table's rows that the winners match, in the columns `to`."""
-    rows = (
-        exp.select(*(_column(name, "s") for name in (*key, *to)))
-        .from_(_table(staging, "s"))
-        .join(_table(winners, "w"), on=_lines_equal("s", "w"), join_type="inner")
-    )
+    rows = _winning_rows(staging, winners, *(_column(name, "s") for name in (*key, *to)))
     update = exp.Update(
         this=_table(table, "t"),
         expressions=[exp.EQ(this=_column(name), expression=_column(name, "n")) for name in to],
@@ -189,11 +181,7 @@ def insert_winners(
 ) -> str:
     """INSERT of the winners' rows, with the `kept` values that stand beside them; only those that (don't) match."""
     values = [*(_column(name, "s") for name in columns), *(_column(name, "w") for name in kept)]
-    rows = (
-        exp.select(*values)
-        .from_(_table(staging, "s"))
-        .join(_table(winners, "w"), on=_lines_equal("s", "w"), join_type="inner")
-    )
+    rows = _winning_rows(staging, winners, *values)
     if matched is not None:
         rows = rows.where(_is_set(MATCH, "w") if matched else _is_null(MATCH, "w"))
     return _sql(dialect, _insert(table, [*columns, *kept], rows))
@@ -298,6 +286,12 @@ def _keys_equal(key: Sequence[str], left: str, right: str) -> exp.Condition:
 
 def _lines_equal(left: str, right: str) -> exp.Condition:
     return _column(LINE, left).eq(_column(LINE, right))
+
+
+def _winning_rows(staging: TableName, winners: TableName, *values: exp.Expression | str) -> exp.Select:
+    """Values of the staged rows `s` that are winners, `w`."""
+    rows = exp.select(*values).from_(_table(staging, "s"))
+    return rows.join(_table(winners, "w"), on=_lines_equal("s", "w"), join_type="inner")
 
 
 def _in(column: exp.Column, rows: exp.Select) -> exp.In:
