@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
@@ -77,12 +77,12 @@ class Table:
     """A table: its columns by name, its key where it has one, and its rows as mappings by column."""
 
     columns: dict[str, TableColumn] = field(default_factory=dict)
-    key: tuple[str, ...] | None = None
+    key: tuple[str, ...] = ()
     rows: list[Row] = field(default_factory=list)
 
     def fit(self, stream: Stream) -> Mapping[str, TableColumn]:
         """Change the columns as the stream needs it; the column for each of the stream's."""
-        fit = changes(tuple(self.columns.values()), stream, TRAITS, ALTERABLE, self.key)
+        fit = changes(tuple(self.columns.values()), stream, TRAITS, ALTERABLE, self.key or None)
         for added in fit.add:
             self.columns[added.name] = TableColumn(added.name, added.kind, added.precision, added.scale)
             self.rows = [row | {added.name: None} for row in self.rows]
@@ -231,13 +231,32 @@ class MemoryDestination:
 
     def _fitted(self, stream: Stream) -> Mapping[str, TableColumn]:
         """The table's column for each of the stream's, in the table that is built beside for a replaced one."""
-        tables = self._beside if stream.method is Method.REPLACE else self._place.tables
         name = str(stream.table)
+        tables = self._place.tables
+        if stream.method is Method.REPLACE:
+            stream, tables = self._replacing(stream), self._beside
         if name not in tables:
             key = stream.key if stream.method is not Method.APPEND else ()
+            let_in = self._let_in(stream)
             columns = [TableColumn(c.name, c.kind, c.precision, c.scale, c.name not in key) for c in stream.columns]
-            tables[name] = Table({column.name: column for column in columns}, key)
+            tables[name] = Table({column.name: column for column in columns if column.name in let_in}, key or None)
         return tables[name].fit(stream)
+
+    def _let_in(self, stream: Stream) -> Collection[str]:
+        """The stream's columns that its contract lets into a new table, which may replace one that is there."""
+        table = self._place.tables.get(str(stream.table))
+        if table is None or stream.contract == "evolve":
+            return {column.name for column in stream.columns}
+        return changes(tuple(table.columns.values()), stream, TRAITS, ALTERABLE, table.key).targets
+
+    def _replacing(self, stream: Stream) -> Stream:
+        """The stream as its new table takes it: what the contract keeps out of the present table isn't in it."""
+        present = self._place.tables.get(str(stream.table))
+        if stream.contract == "evolve" or present is None:
+            return stream
+        let_in = deepcopy(present).fit(stream)
+        columns = tuple(column for column in stream.columns if column.name in let_in)
+        return replace(stream, columns=columns, contract="evolve")
 
     def _published(self, checkpoint: Checkpoint, tables: dict[str, Table]) -> dict[str, Published]:
         published: dict[str, Published] = {}

@@ -46,6 +46,14 @@ def upsert_counts_what_it_inserts_and_updates(subject: Subject) -> None:
     assert things(subject, "id", "name") == [(1, "c"), (2, "b"), (3, "x")]
 
 
+def upsert_goes_into_a_table_that_was_appended_to(subject: Subject) -> None:
+    """It has no key of its own that would be changed."""
+    loaded(subject, schema(_ROW), *records(_A, _B))
+    report = loaded(subject, schema(_ROW, ["id"]), *records(_C, {"id": 3, "name": "x"}))
+    assert things(subject, "id", "name") == [(1, "c"), (2, "b"), (3, "x")]
+    assert (report.total.loaded, report.total.updated) == (2, 1)
+
+
 def insert_ignore_keeps_the_row_that_is_there(subject: Subject) -> None:
     """What is ignored counts as deduplicated."""
     loaded(subject, schema(_ROW, ["id"]), record(_A), method="insert_ignore")
