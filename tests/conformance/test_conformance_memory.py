@@ -1,6 +1,4 @@
-"""Memory, the reference, does what every destination does."""
-
-import uuid
+"""The memory does what every destination does."""
 
 import pytest
 
@@ -9,16 +7,11 @@ from tailrace.testing import BEHAVIOURS, Subject
 
 
 @pytest.fixture
-def subject():
-    name = uuid.uuid4().hex
-
+def subject(tmp_path):
     def rows(table, schema=None):
-        try:
-            return MemoryDestination(name).rows(f"{schema}.{table}" if schema else table)
-        except KeyError:
-            return []
+        return MemoryDestination(str(tmp_path)).tables().get(f"{schema}.{table}" if schema else table, [])
 
-    return Subject(open=lambda: MemoryDestination(name), rows=rows)
+    return Subject(open=lambda: MemoryDestination(str(tmp_path)), rows=rows)
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)

@@ -42,4 +42,4 @@ def _common(
 
 def main() -> None:
     """Run the command line; errors are told on stderr and become exit codes."""
-    sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
+    sys.exit(exit_code_of(app))

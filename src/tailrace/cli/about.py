@@ -46,10 +46,10 @@ def about_settings(facts: dict[str, Any]) -> str:
 
 
 def config_template(name: str) -> str:
-    """A YAML config for the destination: what must be set, and everything else as comments with its default."""
+    """A YAML config for the destination: what must be set, and all else with its default behind a `#`."""
     model = settings_model(name)
     lines = [
-        f"# tailrace: loading into {name}. Use it as: tap | tailrace load --config THIS-FILE",
+        f"# How tailrace loads into {name}; use it as in `tap | tailrace load --config FILE`.",
         f"to: {name}",
         "",
         f"# --- the destination's own settings: {name} ---",
@@ -89,7 +89,7 @@ def _template_lines(model: type[BaseModel]) -> list[str]:
         else:
             default = field.get_default(call_default_factory=True, validated_data={})
             value = yaml.safe_dump(_plain(default), default_flow_style=True).splitlines()[0]
-            lines.append(f"# {key}: {value}")
+            lines.append(f"#{key}: {value}")
     return lines
 
 

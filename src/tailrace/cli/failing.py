@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
-
-import click
 
 from tailrace.errors import TailraceError
 
 
 def exit_code_of(command: Callable[[], Any]) -> int:
-    """The exit code of a command that was run to its end."""
+    """The exit code of a command that was run to its end; how it was used wrongly typer has told by then."""
     try:
-        result = command()
+        command()
     except TailraceError as error:
         _tell(error)
         return error.exit_code
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _tell(error: TailraceError) -> None:

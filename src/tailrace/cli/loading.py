@@ -27,6 +27,9 @@ from tailrace.singer.source import ChunkPump, open_source
 from tailrace.singer.state import StateWriter
 from tailrace.singer.tap import Tap
 
+PLAIN_WIDTH = 140
+"""Columns of the report's table where there is no terminal to fit."""
+
 Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
 
 
@@ -39,7 +42,7 @@ def load(
     report: ReportFile = None,
     log_level: LogLevel = "info",
     log_format: LogFormat = "text",
-) -> int:
+) -> None:
     """Load a Singer stream from stdin or a file."""
     log.configure(log_level, log_format)
     made = setup(to, config, sets, pipeline=pipeline)
@@ -48,7 +51,7 @@ def load(
         with open_source(source) as stream, _pumping(stream) as pump:
             return feed_chunks(target, reader, pump, stopping=stopping)
 
-    return loaded(made, feed, report)
+    _load(made, feed, report)
 
 
 def run(
@@ -60,7 +63,7 @@ def run(
     report: ReportFile = None,
     log_level: LogLevel = "info",
     log_format: LogFormat = "text",
-) -> int:
+) -> None:
     """Start a tap from the state that the destination remembers, and load what it sends."""
     log.configure(log_level, log_format)
     made = setup(to, config, sets, pipeline=pipeline)
@@ -76,7 +79,7 @@ def run(
                 raise TapError(tap, running.exit_code())
             return result
 
-    return loaded(made, feed, report)
+    _load(made, feed, report)
 
 
 def replay(
@@ -87,7 +90,7 @@ def replay(
     report: ReportFile = None,
     log_level: LogLevel = "info",
     log_format: LogFormat = "text",
-) -> int:
+) -> None:
     """Load the records of a quarantine file again, once they or the settings are mended."""
     log.configure(log_level, log_format)
     if not file.is_file():
@@ -100,12 +103,14 @@ def replay(
     def feed(target: Target, reader: Reader, _stopping: threading.Event, _state: bytes | None) -> Report:
         return feed_lines(target, reader, quarantined_messages(file))
 
-    return loaded(made, feed, report)
+    _load(made, feed, report)
 
 
-def loaded(made: Setup, feed: Feed, report_file: Path | None) -> int:
-    """The exit code of a run: connect, recover, feed, and tell how it went on stderr."""
+def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
+    """A run: connect, recover, feed, and tell how it went on stderr; typer.Exit where a signal has ended it."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     stopping = threading.Event()
     target = Target(made.open(), made.settings, tell=StateWriter(sys.stdout.buffer).tell)
     reader = Reader(max_line_bytes=made.settings.max_line_bytes)
@@ -117,7 +122,8 @@ def loaded(made: Setup, feed: Feed, report_file: Path | None) -> int:
     finally:
         target.close()
         _conclude(target.report(), console, report_file)
-    return 128 + received[0] if received else 0
+    if received:
+        raise typer.Exit(128 + received[0])
 
 
 def _conclude(report: Report, console: Console, report_file: Path | None) -> None:

@@ -25,15 +25,14 @@ def target(
     about: Annotated[bool, typer.Option("--about", help="Describe the target and its settings.")] = False,  # noqa: FBT002 typer's option
     form: Annotated[Literal["json", "markdown"], typer.Option("--format", help="json or markdown.")] = "markdown",
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,  # noqa: FBT002 typer's option
-) -> int:
+) -> None:
     """Load a Singer stream as its settings say; `to` names the destination."""
     if version:
         typer.echo(f"target-tailrace {__version__}")
-        return 0
-    if about:
+    elif about:
         typer.echo(_about(form))
-        return 0
-    return load(source, config=[Path(path) for path in config or () if path != "ENV"])
+    else:
+        load(source, config=[Path(path) for path in config or () if path != "ENV"])
 
 
 def _about(form: str) -> str:
@@ -47,4 +46,4 @@ def main() -> None:
     """Run `target-tailrace`; errors are told on stderr and become exit codes."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(target)
-    sys.exit(exit_code_of(lambda: app(standalone_mode=False)))
+    sys.exit(exit_code_of(app))

@@ -1,20 +1,23 @@
-"""Memory: the reference that other destinations are compared with, and the double for tests, which fails when told to.
+"""Memory: tables as lists of rows in this process; the model that the other destinations are compared to.
 
-*Durable when* never: everything is gone with the process; until then any destination of the same name sees it.
-*Visible when* commit has put the new tables in the place of the old ones, by one assignment under a lock.
-*Load verb* appending to a list of rows.
-*Source* this file: what it does in plain Python is what every destination does.
+*Durable when* never: everything is gone with the process.
+*Visible when* commit() returns.
+*Load verb* a list's extend.
+*Source* this file.
 
-Addresses are `memory://name`.
+`memory://name` is one place for the whole process: another destination of that name finds its tables and checkpoints.
 """
 
 from __future__ import annotations
 
 import secrets
+import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -36,31 +39,31 @@ from tailrace.model import (
     Stream,
     Traits,
 )
-from tailrace.schema.cast import cast_rows, converted
-from tailrace.schema.evolve import WIDENINGS, TableColumn, changes
+from tailrace.schema.cast import CASTS, cast_rows, converted
+from tailrace.schema.evolve import WIDENINGS, TableColumn, Widening, changes
 
-TRAITS = Traits(name="memory", guarantee="exactly once, while the process lives", case_sensitive=True)
+Row = dict[str, Any]
+Key = tuple[object, ...]
 
-ALTERABLE = frozenset((have, want) for have, wants in WIDENINGS.items() for want in wants)
+TRAITS = Traits(name="memory", guarantee="exactly once, for as long as the process lives", case_sensitive=True)
 
-Row = dict[str, object]
+_ALTERABLE = frozenset((have, want) for have, wants in WIDENINGS.items() for want in wants if (have, want) in CASTS)
 
 
 class Settings(BaseModel):
-    """The settings of memory."""
+    """The settings of the memory."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field("memory", description="Destinations of the same name share their tables within a process.")
+    name: str = Field("", description="Which of the process's places: equal names are one place.")
 
 
 SETTINGS = Settings
 
 
 def from_url(url: str) -> dict[str, object]:
-    """The settings in an address."""
-    name = urlsplit(url).netloc
-    return {"name": name} if name else {}
+    """The name in `memory://name`."""
+    return {"name": urlsplit(url).netloc}
 
 
 def build(settings: Settings) -> Destination:
@@ -68,336 +71,330 @@ def build(settings: Settings) -> Destination:
     return MemoryDestination(settings.name)
 
 
-class PassingError(DestinationError):
-    """A failure that passes when the call is repeated, for tests to raise."""
-
-
-@dataclass(slots=True)
-class Table:
-    """A table: its columns by name, its key where it has one, and its rows as mappings by column."""
-
-    columns: dict[str, TableColumn] = field(default_factory=dict)
-    key: tuple[str, ...] = ()
-    rows: list[Row] = field(default_factory=list)
-
-    def fit(self, stream: Stream) -> Mapping[str, TableColumn]:
-        """Change the columns as the stream needs it; the column for each of the stream's."""
-        fit = changes(tuple(self.columns.values()), stream, TRAITS, ALTERABLE, self.key or None)
-        for added in fit.add:
-            self.columns[added.name] = TableColumn(added.name, added.kind, added.precision, added.scale)
-            self.rows = [row | {added.name: None} for row in self.rows]
-        for widening in fit.widen:
-            self._widen(widening.have, widening.want)
-        return fit.targets
-
-    def _widen(self, have: TableColumn, want: TableColumn) -> None:
-        given = pa.chunked_array([pa.array([row[have.name] for row in self.rows], have.arrow)])
-        values = converted(given, _column(have), _column(want)).to_pylist()
-        self.columns[have.name] = want
-        self.rows = [row | {have.name: value} for row, value in zip(self.rows, values, strict=True)]
+class TransientError(DestinationError):
+    """A failure that may pass."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
-    number: int
-    fence: str
-    checkpoint: Checkpoint | None = None
+class Fault:
+    """A failure on request: the error, and whether it comes after the call has taken effect."""
+
+    error: Exception
+    after: bool = False
+
+
+@dataclass(slots=True)
+class _Table:
+    columns: list[TableColumn]
+    key: tuple[str, ...] | None
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Place:
-    """What all destinations of one name share."""
+    """What all destinations of one name share.
+
+    A table's name is preceded by the pipeline that builds it to replace another; that is empty for visible ones.
+    """
 
     lock: threading.RLock = field(default_factory=threading.RLock)
-    tables: dict[str, Table] = field(default_factory=dict)
-    pipelines: dict[str, _Remembered] = field(default_factory=dict)
+    tables: dict[tuple[str, str], _Table] = field(default_factory=dict)
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    fences: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of one revision of a stream, by the table's column names and with LINE."""
+
+    stream: Stream
+    targets: Mapping[str, TableColumn]
+    rows: list[Row]
 
 
 _PLACES: dict[str, _Place] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    """Rows that wait, with their lines."""
-
-    stream: Stream
-    targets: Mapping[str, TableColumn]
-    rows: tuple[tuple[int, Row], ...]
-
-
 class MemoryDestination:
-    """A Destination, and Inspectable, in memory.
+    """A Destination whose tables are lists of rows.
 
-    `on_call(verb, moment)` is called before and after each verb takes effect, with the moment `before` or `after`;
-    what it raises is what the call raises. `refusal(row)` says why a row is refused, or None.
+    `fail_at` asks for failures: ("commit", 2) is the second call of commit(). `refuses` gives the reason why a row, by
+    the table's column names, is refused, or None.
     """
 
-    def __init__(self, name: str = "memory") -> None:
-        self.traits = TRAITS
-        self.on_call: Callable[[str, str], None] = _pass
-        self.refusal: Callable[[Row], str | None] = _take
-        self._name = name
+    traits = TRAITS
+
+    def __init__(
+        self,
+        name: str = "",
+        fail_at: Mapping[tuple[str, int], Fault] | None = None,
+        refuses: Callable[[Row], str | None] | None = None,
+    ) -> None:
+        self._made_from = (name, fail_at, refuses)
+        self._place = _PLACES.setdefault(name, _Place())
+        self._fail_at = fail_at or {}
+        self._refuses = refuses or (lambda _: None)
+        self._calls: dict[str, int] = {}
+        self._pipeline = ""
         self._fence = ""
-        self._staged: dict[str, _Staged] = {}
-        self._beside: dict[str, Table] = {}
+        self._staged: dict[str, Batch] = {}
 
-    @property
-    def _place(self) -> _Place:
-        return _PLACES.setdefault(self._name, _Place())
+    def __reduce__(self) -> tuple[object, ...]:
+        return MemoryDestination, self._made_from
 
-    def rows(self, table: str) -> list[Row]:
-        """A table's rows, as readers see them; KeyError when there is no such table."""
+    def tables(self) -> dict[str, list[Row]]:
+        """The committed rows of every table, by its name."""
         with self._place.lock:
-            return [dict(row) for row in self._place.tables[table].rows]
+            visible = {name: table.rows for (owner, name), table in self._place.tables.items() if not owner}
+            return {name: [dict(row) for row in rows] for name, rows in visible.items()}
 
     def recover(self, pipeline: str) -> Checkpoint | None:
         """The pipeline's last committed checkpoint; see Destination."""
-        self.on_call("recover", "before")
-        with self._place.lock:
-            self._discard()
-            self._fence = secrets.token_hex(8)
-            known = self._place.pipelines.get(pipeline, _Remembered(0, ""))
-            self._place.pipelines[pipeline] = replace(known, fence=self._fence)
-        self.on_call("recover", "after")
-        return known.checkpoint
+        with self._call("recover"):
+            self._staged.clear()
+            self._pipeline = pipeline
+            self._fence = self._place.fences[pipeline] = secrets.token_hex(8)
+            for owner, table in list(self._place.tables):
+                if owner == pipeline:
+                    del self._place.tables[owner, table]
+            return self._place.checkpoints.get(pipeline)
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
-        self.on_call("prepare", "before")
-        with self._place.lock:
-            self._fitted(stream)
-        self.on_call("prepare", "after")
+        with self._call("prepare"):
+            self._targets(stream)
 
     def stage(self, batch: Batch) -> Receipt:
-        """Keep the batch's rows aside; see Destination."""
-        self.on_call("stage", "before")
-        with self._place.lock:
-            targets = self._fitted(batch.stream)
-            rows, refused = cast_rows(batch.rows, batch.stream, targets)
-            lines = rows[LINE].to_pylist()
-            plain = rows.drop_columns([LINE]).to_pylist()
-            reasons = {line: self.refusal(row) for line, row in zip(lines, plain, strict=True)}
-            refused |= {line: reason for line, reason in reasons.items() if reason}
-            if refused:
-                raise RowsRefusedError(f"the table {batch.stream.table} refuses {len(refused)} rows", refused)
+        """Keep the batch's rows until commit; see Destination."""
+        with self._call("stage"):
+            stream, targets = batch.stream, self._targets(batch.stream)
+            rows, reasons = cast_rows(batch.rows, stream, targets)
+            staged = rows.to_pylist()
+            for row in staged:
+                reason = self._refuses({name: value for name, value in row.items() if name != LINE})
+                if reason:
+                    reasons[row[LINE]] = reason
+            if reasons:
+                raise RowsRefusedError(f"the table {stream.table} refuses {len(reasons)} rows", reasons)
             token = secrets.token_hex(8)
-            self._staged[token] = _Staged(batch.stream, targets, tuple(zip(lines, plain, strict=True)))
-        self.on_call("stage", "after")
-        return Receipt(batch.stream, batch.checkpoint, len(lines), batch.first_line, batch.last_line, token)
+            self._staged[token] = batch
+            return Receipt(stream, batch.checkpoint, len(staged), batch.first_line, batch.last_line, token)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
-        """Put the tables as they are after the checkpoint in the place of the present ones; see Destination."""
-        self.on_call("commit", "before")
-        with self._place.lock:
-            known = self._place.pipelines.get(checkpoint.pipeline)
-            if known is None or (known.number, known.fence) != (checkpoint.number - 1, self._fence):
-                raise FencedError(checkpoint.pipeline)
-            missing = [receipt for receipt in checkpoint.publish if receipt.token not in self._staged]
-            if missing:
-                raise DestinationError(f"checkpoint {checkpoint.number} publishes rows that aren't staged; run again")
-            tables = deepcopy(self._place.tables)
-            published = self._published(checkpoint, tables)
-            self._place.tables = tables
-            self._remember(checkpoint)
+        """Publish the receipts, apply the activations and store the state; see Destination."""
+        with self._call("commit"):
+            checkpoints, pipeline = self._place.checkpoints, checkpoint.pipeline
+            last = checkpoints.get(pipeline)
+            if self._place.fences.get(pipeline) != self._fence or checkpoint.number != (last.number if last else 0) + 1:
+                raise FencedError(pipeline)
+            if {receipt.token for receipt in checkpoint.publish} != self._staged.keys():
+                raise DestinationError(f"checkpoint {checkpoint.number} doesn't publish what is staged")
+            published = self._published(checkpoint)
+            checkpoints[pipeline] = Checkpoint(pipeline, checkpoint.number, checkpoint.state, checkpoint.at)
+            if checkpoint.final and pipeline.startswith("~"):
+                del checkpoints[pipeline]
             self._staged.clear()
-        self.on_call("commit", "after")
-        return published
+            return published
 
     def is_transient(self, error: Exception) -> bool:
-        """Whether the failure passes; see Destination."""
-        return isinstance(error, PassingError)
+        """Whether the call that raised this error may succeed when repeated; see Destination."""
+        return isinstance(error, TransientError)
 
     def close(self) -> None:
-        """Discard what isn't committed; repeatable."""
-        self._discard()
-
-    def check(self) -> Sequence[str]:
-        """What is there; see Inspectable."""
-        return [f"Memory of the name {self._name!r} has {len(self._place.tables)} tables; any may be created."]
-
-    def plan(self, stream: Stream) -> Sequence[str]:
-        """What prepare() would do now; see Inspectable."""
-        table = deepcopy(self._place.tables.get(str(stream.table)))
-        if table is None:
-            return [f"create {stream.table} ({', '.join(f'{c.name} {c.spelling}' for c in stream.columns)})"]
-        before = dict(table.columns)
-        table.fit(stream)
-        changed = [column for name, column in table.columns.items() if before.get(name) != column]
-        return [f"alter {stream.table}: {column.name} {column.spelling}" for column in changed]
-
-    def _discard(self) -> None:
+        """Forget what isn't committed; repeatable."""
         self._staged.clear()
-        self._beside.clear()
 
-    def _fitted(self, stream: Stream) -> Mapping[str, TableColumn]:
-        """The table's column for each of the stream's, in the table that is built beside for a replaced one."""
-        name = str(stream.table)
-        tables = self._place.tables
-        if stream.method is Method.REPLACE:
-            stream, tables = self._replacing(stream), self._beside
+    @contextmanager
+    def _call(self, verb: str) -> Iterator[None]:
+        """One call at a time, which fails if that was asked for."""
+        with self._place.lock:
+            self._calls[verb] = self._calls.get(verb, 0) + 1
+            fault = self._fail_at.get((verb, self._calls[verb]))
+            if fault and not fault.after:
+                raise fault.error
+            yield
+            if fault:
+                raise fault.error
+
+    def _name(self, stream: Stream) -> tuple[str, str]:
+        """The table that the stream's rows go into."""
+        return self._pipeline if stream.method is Method.REPLACE else "", str(stream.table)
+
+    def _targets(self, stream: Stream) -> Mapping[str, TableColumn]:
+        """The table's column for each of the stream's, once the table fits."""
+        tables, name = self._place.tables, self._name(stream)
+        present = tables.get(("", str(stream.table)))
+        if stream.method is Method.REPLACE and stream.contract != "evolve" and present:
+            loaded = changes(present.columns, stream, TRAITS, _ALTERABLE).targets
+            columns = tuple(column for column in stream.columns if column.name in loaded)
+            stream = replace(stream, columns=columns, contract="evolve")
         if name not in tables:
-            key = stream.key if stream.method is not Method.APPEND else ()
-            let_in = self._let_in(stream)
-            columns = [TableColumn(c.name, c.kind, c.precision, c.scale, c.name not in key) for c in stream.columns]
-            tables[name] = Table({column.name: column for column in columns if column.name in let_in}, key or None)
-        return tables[name].fit(stream)
+            columns_made = [_made(column, nullable=column.name not in stream.key) for column in stream.columns]
+            tables[name] = _Table(columns_made, stream.key or None if stream.method is not Method.APPEND else None)
+        table = tables[name]
+        fit = changes(table.columns, stream, TRAITS, _ALTERABLE, table.key)
+        table.columns += [_made(column) for column in fit.add]
+        for row in table.rows:
+            row.update(dict.fromkeys([column.name for column in fit.add]))
+        for widening in fit.widen:
+            _widen(table, widening)
+        return fit.targets
 
-    def _let_in(self, stream: Stream) -> Collection[str]:
-        """The stream's columns that its contract lets into a new table, which may replace one that is there."""
-        table = self._place.tables.get(str(stream.table))
-        if table is None or stream.contract == "evolve":
-            return {column.name for column in stream.columns}
-        return changes(tuple(table.columns.values()), stream, TRAITS, ALTERABLE, table.key).targets
-
-    def _replacing(self, stream: Stream) -> Stream:
-        """The stream as its new table takes it: what the contract keeps out of the present table isn't in it."""
-        present = self._place.tables.get(str(stream.table))
-        if stream.contract == "evolve" or present is None:
-            return stream
-        let_in = deepcopy(present).fit(stream)
-        columns = tuple(column for column in stream.columns if column.name in let_in)
-        return replace(stream, columns=columns, contract="evolve")
-
-    def _published(self, checkpoint: Checkpoint, tables: dict[str, Table]) -> dict[str, Published]:
+    def _published(self, checkpoint: Checkpoint) -> dict[str, Published]:
+        """Work on copies of the tables, which take the tables' places at the end."""
+        tables: dict[tuple[str, str], _Table] = {}
         published: dict[str, Published] = {}
-        for name in {receipt.stream.name for receipt in checkpoint.publish} | {
-            activation.stream.name for activation in checkpoint.activate
-        }:
-            staged = [self._staged[r.token] for r in checkpoint.publish if r.stream.name == name]
-            activations = [a for a in checkpoint.activate if a.stream.name == name]
-            published[name] = self._merged(tables, staged, activations, checkpoint)
+        streams = [batch.stream for batch in self._staged.values()] + [a.stream for a in checkpoint.activate]
+        for stream in {stream.name: stream for stream in streams}.values():
+            targets, name = self._targets(stream), self._name(stream)
+            have = self._place.tables[name]
+            table = tables[name] = _Table(have.columns, have.key, [dict(row) for row in have.rows])
+            batches = [batch for batch in self._staged.values() if batch.stream.name == stream.name]
+            activations = [activation for activation in checkpoint.activate if activation.stream.name == stream.name]
+            published[stream.name] = _merged(table, self._parts(batches), activations, targets, checkpoint.at)
+        self._place.tables |= tables
         for stream in checkpoint.replace:
-            table = str(stream.table)
-            swapped = Published(deleted=len(tables[table].rows) if table in tables else 0)
+            self._targets(stream)
+            old = self._place.tables.get(("", str(stream.table)))
+            self._place.tables["", str(stream.table)] = self._place.tables.pop(self._name(stream))
+            swapped = Published(deleted=len(old.rows) if old else 0)
             published[stream.name] = published.get(stream.name, Published()) + swapped
-            tables[table] = self._beside.pop(table)
         return published
 
-    def _merged(
-        self, tables: dict[str, Table], staged: list[_Staged], activations: list[Activation], checkpoint: Checkpoint
-    ) -> Published:
-        """Merge a stream's rows in the order of lines, its activations in between."""
-        done, first = Published(), 0
-        for activation in [*sorted(activations, key=lambda a: a.line), None]:
-            end = activation.line if activation else 2**63
-            for revision in sorted({part.stream.revision for part in staged}):
-                parts = [part for part in staged if part.stream.revision == revision]
-                rows = sorted((row for part in parts for row in part.rows if first <= row[0] < end), key=_line_of)
-                if rows:
-                    table = self._target(tables, parts[0].stream)
-                    done += _merge(table, parts[0], [row for _, row in rows])
-            if activation:
-                done += _activate(self._target(tables, activation.stream), activation, checkpoint)
-            first = end
-        return done
-
-    def _target(self, tables: dict[str, Table], stream: Stream) -> Table:
-        return (self._beside if stream.method is Method.REPLACE else tables)[str(stream.table)]
-
-    def _remember(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.final and checkpoint.pipeline.startswith("~"):
-            del self._place.pipelines[checkpoint.pipeline]
-            return
-        plain = replace(checkpoint, publish=(), activate=(), replace=(), final=False)
-        self._place.pipelines[checkpoint.pipeline] = _Remembered(checkpoint.number, self._fence, plain)
+    def _parts(self, batches: list[Batch]) -> list[_Part]:
+        """What is staged of a stream, revision by revision, in the order of lines."""
+        parts: dict[Stream, _Part] = {}
+        for batch in sorted(batches, key=lambda batch: (batch.stream.revision, batch.first_line)):
+            targets = self._targets(batch.stream)
+            part = parts.setdefault(batch.stream, _Part(batch.stream, targets, []))
+            part.rows.extend(cast_rows(batch.rows, batch.stream, targets)[0].to_pylist())
+            part.rows.sort(key=lambda row: row[LINE])
+        return list(parts.values())
 
 
-def _merge(table: Table, staged: _Staged, rows: list[Row]) -> Published:
-    """Bring rows of one revision of a stream into its table."""
-    stream, names = staged.stream, {name: target.name for name, target in staged.targets.items()}
-    full = [dict.fromkeys(table.columns) | row for row in rows]
+def _made(column: Column, *, nullable: bool = True) -> TableColumn:
+    return TableColumn(column.name, column.kind, column.precision, column.scale, nullable=nullable)
+
+
+def _widen(table: _Table, widening: Widening) -> None:
+    """Give the column its wider type, and its values their new form."""
+    have, want = (
+        Column(side.name, (), side.kind or Kind.TEXT, side.precision, side.scale)
+        for side in (widening.have, widening.want)
+    )
+    values = pa.chunked_array([pa.array([row[have.name] for row in table.rows], have.arrow)])
+    for row, value in zip(table.rows, converted(values, have, want).to_pylist(), strict=True):
+        row[have.name] = value
+    table.columns = [widening.want if column.name == have.name else column for column in table.columns]
+
+
+def _merged(
+    table: _Table, parts: list[_Part], activations: list[Activation], targets: Mapping[str, TableColumn], at: datetime
+) -> Published:
+    """Bring the rows into the table, with the activations in between, in the order of lines."""
+    done, first = Published(), 0
+    for activation in [*sorted(activations, key=lambda a: a.line), None]:
+        end = activation.line if activation else sys.maxsize
+        for part in parts:
+            rows = [row for row in part.rows if first <= row[LINE] < end]
+            done += _loaded(table, part.stream, part.targets, rows)
+        if activation:
+            done += _activated(table, activation, targets, at)
+        first = end
+    return done
+
+
+def _loaded(table: _Table, stream: Stream, targets: Mapping[str, TableColumn], rows: list[Row]) -> Published:
+    """Bring rows of one revision of a stream into the table; they are in the order of lines."""
+    empty = dict.fromkeys([column.name for column in table.columns])
+    new = [empty | {name: value for name, value in row.items() if name != LINE} for row in rows]
     if not stream.key or stream.method is Method.APPEND:
-        table.rows.extend(full)
-        return Published(inserted=len(rows))
-    key = [names[name] for name in stream.key]
-    mark = names.get(stream.deletion.name) if stream.deletion and stream.hard_delete else None
+        table.rows += new
+        return Published(inserted=len(new))
+    names = [targets[name].name for name in stream.key]
+    deletion = _target(stream.deletion, targets) if stream.hard_delete else None
+    keyed = [(_key(row, names), row) for row in new]
     if stream.method is Method.INSERT_IGNORE:
-        return _insert_ignored(table, rows, full, key, mark)
-    winners = {_key_of(row, key): row for row in rows}
-    there = {_key_of(row, key): row for row in table.rows}
-    removed = {k for k, row in winners.items() if mark and row[mark] is not None}
-    keep = {names[c.name] for c in stream.columns if c.keep and c.name in names}
-    updated = 0
-    for k, row in winners.items():
-        if k in removed:
-            continue
-        if k in there:
-            there[k].update({name: value for name, value in row.items() if name not in keep})
-            updated += 1
-        else:
-            table.rows.append(dict.fromkeys(table.columns) | row)
-    deleted = _delete(table, lambda row: _key_of(row, key) in removed)
+        return _ignored(table, names, keyed, deletion)
+    updated = [targets[column.name].name for column in stream.columns if column.name in targets and not column.keep]
+    return _upserted(table, names, keyed, deletion, updated)
+
+
+def _upserted(
+    table: _Table, names: list[str], keyed: Sequence[tuple[Key, Row]], deletion: str | None, updated: list[str]
+) -> Published:
+    """Last line wins; one that is marked as deleted deletes its row."""
+    winners = dict(keyed)
+    removed = {key for key, row in winners.items() if deletion and row[deletion] is not None}
+    deleted = _delete(table, lambda row: _key(row, names) in removed)
+    matched = set()
+    for row in table.rows:
+        winner = winners.get(_key(row, names))
+        if winner is not None:
+            matched.add(_key(row, names))
+            row.update({name: winner[name] for name in updated})
+    known = matched | removed
+    table.rows += [row for key, row in winners.items() if key not in known]
     return Published(
-        inserted=len(winners) - len(removed) - updated,
-        updated=updated,
+        inserted=len(winners) - len(removed) - len(matched),
+        updated=len(matched),
         deleted=deleted,
-        deduplicated=len(rows) - len(winners),
+        deduplicated=len(keyed) - len(winners),
         removals=len(removed),
     )
 
 
-def _insert_ignored(table: Table, rows: list[Row], full: list[Row], key: list[str], mark: str | None) -> Published:
-    """Insert the rows whose key isn't there; rows that are marked as deleted take theirs away again."""
-    there = {_key_of(row, key) for row in table.rows}
-    last_removal = {_key_of(row, key): at for at, row in enumerate(rows) if mark and row[mark] is not None}
-    deleted = _delete(table, lambda row: _key_of(row, key) in last_removal)
-    there -= last_removal.keys()
-    inserted = 0
-    for at, row in enumerate(full):
-        k = _key_of(row, key)
-        if k not in there and at > last_removal.get(k, -1):
-            there.add(k)
-            table.rows.append(row)
-            inserted += 1
-    removals = sum(1 for row in rows if mark and row[mark] is not None)
-    ignored = len(rows) - inserted - removals
-    return Published(inserted=inserted, deleted=deleted, ignored=ignored, removals=removals)
+def _ignored(table: _Table, names: list[str], keyed: Sequence[tuple[Key, Row]], deletion: str | None) -> Published:
+    """First line wins, and the table's rows before all; a row that is marked as deleted deletes those before it."""
+    before = {key for key, _ in keyed}
+    have = {key for row in table.rows if (key := _key(row, names)) in before}
+    firsts: dict[Key, Row] = {}
+    removed: list[Key] = []
+    for key, row in keyed:
+        if deletion and row[deletion] is not None:
+            removed.append(key)
+            have.discard(key)
+            firsts.pop(key, None)
+        elif key not in have:
+            firsts.setdefault(key, row)
+    gone = set(removed)
+    deleted = _delete(table, lambda row: _key(row, names) in gone)
+    table.rows += firsts.values()
+    return Published(
+        inserted=len(firsts), deleted=deleted, ignored=len(keyed) - len(firsts) - len(removed), removals=len(removed)
+    )
 
 
-def _activate(table: Table, activation: Activation, checkpoint: Checkpoint) -> Published:
+def _activated(table: _Table, activation: Activation, targets: Mapping[str, TableColumn], at: datetime) -> Published:
     """Delete the rows of older versions, or mark them as deleted."""
     stream = activation.stream
-    version, deletion = stream.filled_with(Fill.TABLE_VERSION), stream.deletion
-    if version is None:
-        return Published()
+    version = _target(stream.filled_with(Fill.TABLE_VERSION), targets)
+    deletion = _target(stream.deletion, targets)
+
+    def is_older(row: Row) -> bool:
+        return version is not None and row[version] is not None and bool(row[version] < activation.version)
+
     if stream.hard_delete:
-        return Published(deleted=_delete(table, lambda row: _is_older(row, version, activation.version)))
+        return Published(deleted=_delete(table, is_older))
     if deletion is None:
         return Published()
-    marked = [r for r in table.rows if _is_older(r, version, activation.version) and r[deletion.name] is None]
+    marked = [row for row in table.rows if is_older(row) and row[deletion] is None]
     for row in marked:
-        row[deletion.name] = checkpoint.at
+        row[deletion] = at.astimezone(UTC)
     return Published(deleted=len(marked))
 
 
-def _is_older(row: Row, version: Column, number: int) -> bool:
-    value = row[version.name]
-    return isinstance(value, int) and value < number
+def _delete(table: _Table, is_gone: Callable[[Row], bool]) -> int:
+    """Take rows out of the table; gives their number."""
+    before = len(table.rows)
+    table.rows = [row for row in table.rows if not is_gone(row)]
+    return before - len(table.rows)
 
 
-def _delete(table: Table, is_gone: Callable[[Row], bool]) -> int:
-    kept = [row for row in table.rows if not is_gone(row)]
-    deleted = len(table.rows) - len(kept)
-    table.rows = kept
-    return deleted
+def _key(row: Row, names: Iterable[str]) -> Key:
+    return tuple(row[name] for name in names)
 
 
-def _key_of(row: Row, key: Iterable[str]) -> tuple[object, ...]:
-    return tuple(row[name] for name in key)
-
-
-def _line_of(row: tuple[int, Row]) -> int:
-    return row[0]
-
-
-def _column(of: TableColumn) -> Column:
-    return Column(of.name, (of.name,), of.kind or Kind.TEXT, of.precision, of.scale)
-
-
-def _pass(_verb: str, _moment: str) -> None:
-    """What is called at each step when nobody listens."""
-
-
-def _take(_row: Row) -> str | None:
-    """What every row is told when none is refused."""
-    return None
+def _target(column: Column | None, targets: Mapping[str, TableColumn]) -> str | None:
+    target = targets.get(column.name) if column else None
+    return target.name if target else None
