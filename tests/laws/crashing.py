@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -103,15 +104,12 @@ class Database:
     def _read(self, query: str) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
-        connection = (
-            duckdb.connect(str(self.path), read_only=True)
-            if self.kind == "duckdb"
-            else sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
-        )
-        with closing(connection):
-            found = connection.execute(query)
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+        if self.kind == "duckdb":
+            with duckdb.connect(str(self.path), read_only=True) as connection:
+                return connection.sql(query).to_arrow_table().to_pylist()
+        with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +162,15 @@ def command(database: Database, replayed: Source, *tap: str, settings: Sequence[
 
 @contextmanager
 def running(words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with pipes for its output; it, and the tap that it has started, don't outlive the block."""
-    # Without a buffer of ours, what isn't read line by line is left to be read by communicate().
-    with subprocess.Popen(
-        words,
-        bufsize=0,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
+    """A process with pipes for its output; it, its tap, and the temporary files of both don't outlive the block."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        # Without a buffer of ours, what isn't read line by line is left to be read by communicate().
+        subprocess.Popen(
+            words, bufsize=0, env={**os.environ, "TMPDIR": folder}, start_new_session=True, **pipes
+        ) as process,
+    ):
         limit = threading.Timer(RUN_LIMIT_S, process.kill)
         limit.start()
         try:

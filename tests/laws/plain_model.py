@@ -28,7 +28,10 @@ class Plan:
 
 @dataclass(slots=True)
 class Stream:
-    """A stream's table and counts so far. `rows` are in no order that matters; `columns` are the table's."""
+    """A stream's table and counts so far. `rows` are in no order that matters; `columns` are the table's.
+
+    `keys` are those of the records that can be loaded, `schemas` the different ones that were sent.
+    """
 
     plan: Plan
     columns: list[str] = field(default_factory=list)
@@ -37,17 +40,14 @@ class Stream:
     filtered: int = 0
     loadable: int = 0
     invalid: list[Message] = field(default_factory=list)
-    seen: set[tuple[Any, ...]] = field(default_factory=set)
-
-    @property
-    def keys(self) -> int:
-        """How many keys the records that can be loaded have."""
-        return len(self.seen)
+    keys: set[tuple[Any, ...]] = field(default_factory=set)
+    schemas: list[Message] = field(default_factory=list)
 
     def take(self, message: Message) -> None:
         """Take the stream's next message."""
         match message["type"]:
             case "SCHEMA":
+                self.schemas += [message] if message not in self.schemas else []
                 self._add_columns(message["schema"]["properties"])
             case "RECORD":
                 self._read(message)
@@ -67,7 +67,7 @@ class Stream:
             self.filtered += 1
         elif is_valid(message["record"], self.plan.key):
             self.loadable += 1
-            self.seen.add(tuple(message["record"][name] for name in self.plan.key))
+            self.keys.add(tuple(message["record"][name] for name in self.plan.key))
             self._load(message)
         else:
             self.invalid.append(message)

@@ -19,18 +19,23 @@ from message_streams import cases, line_of
 from plain_model import Model, comparable
 
 from tailrace import load
+from tailrace.destinations.memory import MemoryDestination
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
+EXAMPLES = {"memory": 150, "sqlite": 80, "duckdb": 30}
 
-law = settings(
-    max_examples=60 * max(1, MORE),
-    derandomize=not MORE,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+each_destination = pytest.mark.parametrize("kind", EXAMPLES)
 
-each_destination = pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+
+def law(kind):
+    """What holds for as many examples as the destination is quick."""
+    return settings(
+        max_examples=EXAMPLES[kind] * max(1, MORE),
+        derandomize=not MORE,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 class CrashError(Exception):
@@ -41,7 +46,8 @@ class CrashError(Exception):
 class Place:
     """Where a case is loaded, what was told on the way, and what the tables held whenever a state was told."""
 
-    database: Database
+    kind: str
+    folder: Path
     told: list = field(default_factory=list)
     seen: list = field(default_factory=list)
 
@@ -53,22 +59,26 @@ class Place:
             if look:
                 self.seen.append(look())
 
-        return load(lines, self.database.url, tell=tell, quarantine=self.quarantine, **case.settings, **more)
+        # The folder's name is the place in memory, which lasts as long as the process.
+        to = f"memory://{self.folder.name}" if self.kind == "memory" else Database(self.kind, self.folder / "db").url
+        return load(lines, to, tell=tell, quarantine=self.folder / "quarantine", **{**case.settings, **more})
 
-    @property
-    def quarantine(self):
-        return self.database.path.with_name("quarantine.jsonl")
+    def rows(self, table):
+        """The visible rows of a table, read with the driver."""
+        if self.kind == "memory":
+            return MemoryDestination(self.folder.name).tables().get(table, [])
+        return Database(self.kind, self.folder / "db").rows(table)
 
     def tables(self, case, columns):
         """The visible rows of the case's selected streams, in those columns."""
         names = [plan.name for plan in case.plans if plan.is_selected]
-        return {name: comparable(self.database.rows(name), columns[name]) for name in names}
+        return {name: comparable(self.rows(name), columns[name]) for name in names}
 
     def set_aside(self):
         """The line and the text of each record in the quarantine."""
-        if not self.quarantine.exists():
+        if not (self.folder / "quarantine").exists():
             return []
-        entries = map(json.loads, self.quarantine.read_text().splitlines())
+        entries = map(json.loads, (self.folder / "quarantine").read_text().splitlines())
         return sorted((entry["line"], entry["record"]) for entry in entries if "record" in entry)
 
 
@@ -76,84 +86,86 @@ class Place:
 def a_place(kind):
     """A place that is gone behind the block."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Place(Database(kind, Path(folder) / "db"))
-
-
-def assert_loaded(place, case, final):
-    """The tables have the model's rows, and its columns."""
-    columns = final.columns()
-    assert place.tables(case, columns) == final.tables(columns)
-    for plan in case.plans:
-        found = place.database.rows(plan.name)
-        assert {tuple(row) for row in found} <= {tuple(found[0])} if found else True
-        if found:
-            assert set(found[0]) == set(columns[plan.name])
+        yield Place(kind, Path(folder))
 
 
 @each_destination
-@law
-@given(case=cases())
-def test_tables_report_states_and_quarantine_are_those_of_a_plain_model(kind, case):
-    final = Model(case.plans).after(case.messages)
-    with a_place(kind) as place:
-        report = place.load(case, case.lines())
-        assert_loaded(place, case, final)
-        assert_adds_up(report, final)
-        assert_told_in_order(place.told, case.states())
-        assert place.set_aside() == sorted(
-            (number, line_of(message))
-            for number, message in enumerate(case.messages, start=1)
-            if any(message is invalid for stream in final.streams.values() for invalid in stream.invalid)
-        )
+def test_tables_report_states_and_quarantine_are_those_of_a_plain_model(kind):
+    @law(kind)
+    @given(case=cases())
+    def holds(case):
+        final = Model(case.plans).after(case.messages)
+        with a_place(kind) as place:
+            report = place.load(case, case.lines())
+            assert_loaded(place, case, final)
+            assert_adds_up(report, final)
+            assert_told_in_order(place.told, case.states())
+            assert place.set_aside() == [
+                (number, line_of(message))
+                for number, message in enumerate(case.messages, start=1)
+                if any(message is invalid for stream in final.streams.values() for invalid in stream.invalid)
+            ]
+
+    holds()
 
 
-@law
-@given(case=cases())
-def test_a_state_is_told_when_just_what_comes_before_it_is_visible(case):
-    final = Model(case.plans).after(case.messages)
-    columns = final.columns()
-    with a_place("sqlite") as place:
-        place.load(case, case.lines(), look=lambda: place.tables(case, columns))
-        for told, seen in zip(place.told, place.seen, strict=True):
-            covered = Model(case.plans).after(case.messages[: case.at_state(told)])
-            expected = [covered.tables(columns, with_replaced=False)]
-            if told == case.states()[-1]:
-                expected.append(final.tables(columns))
-            assert seen in expected
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_a_state_is_told_when_just_what_comes_before_it_is_visible(kind):
+    @law(kind)
+    @given(case=cases())
+    def holds(case):
+        final = Model(case.plans).after(case.messages)
+        columns = final.columns()
+        with a_place(kind) as place:
+            place.load(case, case.lines(), look=lambda: place.tables(case, columns))
+            for told, seen in zip(place.told, place.seen, strict=True):
+                covered = Model(case.plans).after(case.messages[: case.at_state(told)])
+                expected = [covered.tables(columns, with_replaced=False)]
+                if told == case.states()[-1]:
+                    expected.append(final.tables(columns))
+                assert seen in expected
+
+    holds()
 
 
 @each_destination
-@law
-@given(case=cases(methods=("append", "upsert", "insert_ignore")), data=st.data())
-def test_a_run_that_crashes_anywhere_is_made_up_for_by_the_next(kind, case, data):
-    final = Model(case.plans).after(case.messages)
-    lines = case.lines()
-    crash_at = data.draw(st.integers(0, len(lines)))
-    with a_place(kind) as place:
-        with pytest.raises(CrashError):
-            place.load(case, crashing(lines, crash_at), pipeline="p")
-        at = case.at_state(place.told[-1]) if place.told else 0
-        assert at <= crash_at
-        rest = [*map(line_of, case.schemas_before(at)), *lines[at:]]
-        place.load(case, rest, pipeline="p")
-        assert_loaded(place, case, final)
-        assert_told_in_order(place.told, case.states())
-        invalid = [line_of(message) for stream in final.streams.values() for message in stream.invalid]
-        assert sorted(text for _, text in place.set_aside()) == sorted(invalid)
+def test_a_run_that_crashes_anywhere_is_made_up_for_by_the_next(kind):
+    @law(kind)
+    @given(case=cases(methods=("append", "upsert", "insert_ignore")), data=st.data())
+    def holds(case, data):
+        final = Model(case.plans).after(case.messages)
+        lines = case.lines()
+        crash_at = data.draw(st.integers(0, len(lines)))
+        with a_place(kind) as place:
+            with pytest.raises(CrashError):
+                place.load(case, crashing(lines, crash_at), pipeline="p")
+            at = case.at_state(place.told[-1]) if place.told else 0
+            assert at <= crash_at
+            rest = [*map(line_of, case.schemas_before(at)), *lines[at:]]
+            place.load(case, rest, pipeline="p")
+            assert_loaded(place, case, final)
+            assert_told_in_order(place.told, case.states())
+            invalid = [line_of(message) for stream in final.streams.values() for message in stream.invalid]
+            assert sorted(text for _, text in place.set_aside()) == sorted(invalid)
+
+    holds()
 
 
-@law
-@given(case=cases())
-def test_one_checkpoint_of_one_batch_comes_to_the_same_counts(case):
-    """With a single checkpoint it is known which records count as deduplicated: all but one of each key."""
-    final = Model(case.plans).after(case.messages)
-    whole = {**case.settings, "batch_rows": 1000, "checkpoint_rows": 1000}
-    with a_place("sqlite") as place:
-        report = load(case.lines(), place.database.url, quarantine=place.quarantine, **whole)
-    for name, stream in final.streams.items():
-        if stream.plan.method == "upsert" and stream.plan.is_selected and not stream.plan.is_versioned:
-            assert report.streams[name].loaded == stream.keys
-            assert report.streams[name].deduplicated == stream.loadable - stream.keys
+@each_destination
+def test_all_but_one_record_of_a_key_are_deduplicated_in_a_single_checkpoint(kind):
+    @law(kind)
+    @given(case=cases(methods=("append", "upsert", "replace")))
+    def holds(case):
+        final = Model(case.plans).after(case.messages)
+        with a_place(kind) as place:
+            report = place.load(case, case.lines(), checkpoint_rows=1000)
+        for name, stream in final.streams.items():
+            plan = stream.plan
+            if plan.key and plan.method != "append" and not plan.is_versioned and len(stream.schemas) == 1:
+                assert report.streams[name].loaded == len(stream.keys)
+                assert report.streams[name].deduplicated == stream.loadable - len(stream.keys)
+
+    holds()
 
 
 def crashing(lines, crash_at):
@@ -178,3 +190,11 @@ def assert_told_in_order(told, sent):
     places = [sent.index(state) for state in told]
     assert places == sorted(set(places))
     assert told[-1:] == sent[-1:]
+
+
+def assert_loaded(place, case, final):
+    """The tables have the model's rows, in the model's columns."""
+    columns = final.columns()
+    assert place.tables(case, columns) == final.tables(columns)
+    for plan in case.plans:
+        assert all(set(row) == set(columns[plan.name]) for row in place.rows(plan.name))

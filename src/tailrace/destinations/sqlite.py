@@ -128,7 +128,7 @@ class SQLiteFile:
         for pragma in (
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
-            "PRAGMA cache_size = -65536",
+            "PRAGMA cache_size = -65536",  # KiB
             # Else a table can't take the name of one that was dropped while a view still speaks of it.
             "PRAGMA legacy_alter_table = ON",
         ):

@@ -1,0 +1,81 @@
+"""The docs say what is so: every setting is described, and every command of the README runs."""
+
+import importlib.util
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tailrace.config import Settings, StreamSettings
+from tailrace.destinations import NAMES, settings_model, traits_of
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODELS = {"run": Settings, "stream": StreamSettings, **{name: settings_model(name) for name in NAMES}}
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_readme_begins_with_the_two_commands_that_do_everything():
+    first_screen = README.splitlines()[:25]
+    assert [line.split()[1] for line in first_screen if line.startswith("    make ")] == ["demo", "test"]
+
+
+def test_the_page_of_settings_is_as_the_models_make_it():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert generate.PAGE.read_text(encoding="utf-8") == generate.page()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_setting_is_described(name):
+    assert [field for field, info in MODELS[name].model_fields.items() if not info.description] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_and_the_page_on_checkpoints_have_a_destinations_guarantee(name):
+    checkpoints = (ROOT / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+    promise = re.split("[:,]", traits_of(name).guarantee)[0]
+    for page in (README, checkpoints):
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert promise in row
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the examples, and a tap-shop that sends the orders."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    tap = folder / "tap-shop"
+    tap.write_text(f"#!/bin/sh\nexec cat '{ROOT}/examples/orders.singer'\n")
+    tap.chmod(tap.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+@pytest.mark.parametrize("block", blocks("bash"), ids=lambda block: block.split("\n")[0][:50])
+def test_a_command_of_the_readme_runs(folder, block):
+    path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["bash", "-euo", "pipefail", "-c", block]
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_every_verb_has_a_worked_example_in_the_readme():
+    from tailrace.cli import app  # noqa: PLC0415 the command line is needed here alone
+
+    verbs = {command.callback.__name__ for command in app.registered_commands}
+    shown = set(re.findall(r"tailrace (\w+)", "\n".join(blocks("bash"))))
+    assert verbs <= shown
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page}: {target}"
