@@ -40,7 +40,7 @@ def test_addresses_of_files_are_read_as_sqlalchemy_does(url, settings):
 
 
 def test_an_address_with_two_slashes_is_refused_with_the_right_one():
-    with pytest.raises(ConfigError, match="sqlite:///x.db"):
+    with pytest.raises(ConfigError, match=r"sqlite:///x\.db"):
         file_settings("sqlite://x.db")
 
 
@@ -65,12 +65,12 @@ def test_an_unknown_destination_is_refused_with_the_nearest():
 
 
 def test_an_unknown_setting_is_refused_by_its_name():
-    with pytest.raises(ConfigError, match="^pathh: .*settings of sqlite are path, lock_timeout_s"):
-        open_destination("sqlite", {"pathh": "x.db"})
+    with pytest.raises(ConfigError, match=r"^pathh: .*settings of sqlite are path, lock_timeout_s"):
+        open_destination("sqlite", {"path": "x.db", "pathh": "x.db"})
 
 
 def test_a_missing_setting_is_refused_by_its_name():
-    with pytest.raises(ConfigError, match="^path: Field required"):
+    with pytest.raises(ConfigError, match=r"^path: Field required"):
         open_destination("sqlite", {})
 
 

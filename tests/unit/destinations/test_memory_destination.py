@@ -5,6 +5,7 @@ import pytest
 from tailrace.destinations import open_destination
 from tailrace.destinations.memory import Fault, MemoryDestination, TransientError
 from tailrace.errors import CommitUnknownError, DestinationError, RowsRefusedError
+from tailrace.model import Column, Kind
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, commit_rows, stream
 
 
@@ -55,8 +56,6 @@ def test_a_commit_that_does_not_publish_what_is_staged_is_refused(name):
 
 
 def test_rows_staged_before_their_column_was_widened_have_its_kind(name):
-    from tailrace.model import Column, Kind
-
     ints = stream(Column("id", ("id",), Kind.INT), Column("n", ("n",), Kind.INT))
     texts = stream(Column("id", ("id",), Kind.INT), Column("n", ("n",), Kind.TEXT), revision=2)
     destination = MemoryDestination(name)

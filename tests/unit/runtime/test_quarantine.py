@@ -91,7 +91,7 @@ def test_quarantined_messages_are_the_schema_and_the_records_as_sent(tmp_path):
 def test_a_file_that_is_no_quarantine_is_refused_with_the_line(tmp_path, text):
     path = tmp_path / "q.jsonl"
     path.write_text(text)
-    with pytest.raises(MessageError, match="line 1: .*isn't a quarantine file"):
+    with pytest.raises(MessageError, match=r"line 1: .*isn't a quarantine file"):
         list(quarantined_messages(path))
 
 
