@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from tailrace.errors import MessageError, RecordError, TailraceError
+from tailrace.errors import MessageError, RecordError, SchemaError, TailraceError
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
@@ -28,9 +29,9 @@ def feed_chunks(
     When `stopping` is set, or `is_whole` says after the input's end that it was cut off, the run ends at the last
     STATE. So it does when the input can't be read on; then the error is raised.
     """
-    try:
+    with _committing_what_has_a_state(target):
         while not stopping.is_set():
-            chunk = pump.next(WAKE_S)
+            chunk = _next_chunk(target, pump)
             if chunk is None:
                 target.keep_time()
                 continue
@@ -41,29 +42,40 @@ def feed_chunks(
             if not chunk:
                 return target.end()
         return target.stop()
-    except TailraceError as error:
-        _commit_what_has_a_state(target, error)
-        raise
 
 
 def feed_lines(target: Target, reader: Reader, lines: Iterable[bytes]) -> Report:
     """The report of a run over an iterable of message lines."""
-    try:
+    with _committing_what_has_a_state(target):
         for line in lines:
             for message in reader.feed(line):
                 target.accept(message)
         for message in reader.finish():
             target.accept(message)
         return target.end()
+
+
+def _next_chunk(target: Target, pump: ChunkPump) -> bytes | None:
+    """What the pump gives; when the input can't be read on, what came before is committed up to its last STATE."""
+    try:
+        return pump.next(WAKE_S)
     except TailraceError as error:
-        _commit_what_has_a_state(target, error)
+        _stop(target, error, None)
         raise
 
 
-def _commit_what_has_a_state(target: Target, error: TailraceError) -> None:
-    """Commit up to the last STATE before an error; where that fails too, the first error says more."""
+@contextmanager
+def _committing_what_has_a_state(target: Target) -> Iterator[None]:
+    """Commit up to the last STATE before a line that can't be taken; other failures may have lost what came before."""
     try:
-        target.stop(error.line if isinstance(error, MessageError | RecordError) else None)
+        yield
+    except (MessageError, RecordError, SchemaError) as error:
+        _stop(target, error, error.line if not isinstance(error, SchemaError) else None)
+        raise
+
+
+def _stop(target: Target, error: TailraceError, failed_line: int | None) -> None:
+    try:
+        target.stop(failed_line)
     except TailraceError as second:
-        if second.__context__ is not None:
-            second.__context__.add_note(f"what came before could not be committed either: {second}")
+        error.add_note(f"what came before could not be committed either: {second}")

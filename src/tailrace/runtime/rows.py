@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tailrace.errors import ConfigError, TailraceError
+from tailrace.errors import ConfigError
 from tailrace.model import Column
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
@@ -23,16 +23,12 @@ def feed_rows(target: Target, stream: str, source: Any, key: Sequence[str]) -> R
     Where later rows have other types or fields than the ones before, the stream changes as with a new SCHEMA message.
     """
     columns: tuple[Column, ...] | None = None
-    try:
-        for table in _tables(source, stream):
-            found = columns_of_arrow(table.schema, stream)
-            if found != columns:
-                columns = found
-                target.open_stream(stream, columns, tuple(key))
-            target.accept_rows(stream, table)
-    except TailraceError:
-        target.stop()
-        raise
+    for table in _tables(source, stream):
+        found = columns_of_arrow(table.schema, stream)
+        if found != columns:
+            columns = found
+            target.open_stream(stream, columns, tuple(key))
+        target.accept_rows(stream, table)
     return target.end()
 
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 
 import pyarrow as pa
 
+from tailrace.config import Settings
 from tailrace.decode import Decoder
 from tailrace.model import LINE, RecordRun, Stream
 
@@ -41,6 +42,14 @@ class Sink:
     def held_bytes(self) -> int:
         """Bytes of everything that waits here."""
         return self.run_bytes + self.row_bytes
+
+    def is_full(self, settings: Settings) -> bool:
+        """Whether there are rows enough for a batch."""
+        return self.row_count >= settings.batch_rows or self.row_bytes >= settings.batch_bytes
+
+    def is_old(self, settings: Settings, now_s: float) -> bool:
+        """Whether the first record has waited long enough."""
+        return self.opened_at is not None and now_s - self.opened_at >= settings.batch_age_s
 
     def add(self, run: RecordRun, now_s: float) -> None:
         """Take in records that aren't decoded yet."""

@@ -132,7 +132,8 @@ class Target:
     def open_stream(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> None:
         """Take rows of a stream from here on that has these columns, named by their fields, and this key."""
         self.tally.add(name)
-        self._open_sink(self._streams.accept_columns(name, columns, key))
+        stream = self._streams.accept_columns(name, columns, key)
+        self._open(Sink(stream, decoder(stream, self._clock)))
 
     def accept_rows(self, name: str, table: pa.Table) -> None:
         """Take rows of an opened stream, in columns named by its fields; they count as lines of the input."""
@@ -154,7 +155,7 @@ class Target:
             self._take_boundary(Mark(self._line, None))
         if now_s >= self._next_seal_s:
             self._next_seal_s = now_s + min(1.0, self._settings.batch_age_s / 10)
-            for name in [n for n, sink in self._sinks.items() if self._is_old(sink, now_s)]:
+            for name in [n for n, sink in self._sinks.items() if sink.is_old(self._settings, now_s)]:
                 self._relieve(name)
         self._wait_for_memory()
         self._drained.raise_failure()
@@ -205,14 +206,14 @@ class Target:
         self.tally.add(message.stream)
         stream = self._streams.accept(message)
         if stream is not None:
-            self._open_sink(stream)
+            self._open(Sink(stream, decoder(stream, self._clock)))
 
-    def _open_sink(self, stream: Stream) -> None:
-        """Replace the stream's sink by one for its new plan; what the old one holds is staged first."""
-        if stream.name in self._sinks:
-            self._empty(stream.name)
-        self._sinks[stream.name] = Sink(stream, decoder(stream, self._clock))
-        self._drained.put(stream)
+    def _open(self, sink: Sink) -> None:
+        """Put a sink for a stream's new plan in the place of the old one, which is emptied first."""
+        if sink.stream.name in self._sinks:
+            self._empty(sink.stream.name)
+        self._sinks[sink.stream.name] = sink
+        self._drained.put(sink.stream)
 
     def _accept_run(self, run: RecordRun) -> None:
         self._line = run.last_line
@@ -235,14 +236,8 @@ class Target:
             self._boundaries.hold()
         if sink.run_bytes >= DECODE_BYTES:
             self._decode(name, None)
-        if self._is_full(self._sinks[name]):
+        if self._sinks[name].is_full(self._settings):
             self._relieve(name)
-
-    def _is_full(self, sink: Sink) -> bool:
-        return sink.row_count >= self._settings.batch_rows or sink.row_bytes >= self._settings.batch_bytes
-
-    def _is_old(self, sink: Sink, now_s: float) -> bool:
-        return sink.opened_at is not None and now_s - sink.opened_at >= self._settings.batch_age_s
 
     @contextmanager
     def _budgeted(self, sink: Sink) -> Iterator[None]:
@@ -273,10 +268,10 @@ class Target:
         with self._budgeted(sink):
             sink.put_back(run, self._monotonic_s())
         stream = self._streams.grow(sink.stream.name, growth)
+        grown = Sink(stream, decoder(stream, self._clock))
         with self._budgeted(sink):
             waiting = sink.take_run()
-        self._open_sink(stream)
-        grown = self._sinks[stream.name]
+        self._open(grown)
         with self._budgeted(grown):
             if waiting is not None:
                 grown.add(waiting, self._monotonic_s())
@@ -358,7 +353,8 @@ class Target:
                 raise RecordsWithoutSchemaError(message.stream, line=message.line)
             return
         if not sink.stream.versioned:
-            self._open_sink(self._streams.grow(message.stream, Growth(fields={}, versioned=True)))
+            grown = self._streams.grow(message.stream, Growth(fields={}, versioned=True))
+            self._open(Sink(grown, decoder(grown, self._clock)))
         stream = self._sinks[message.stream].stream
         self._activations.append(Activation(stream, message.version, message.line))
 

@@ -16,7 +16,7 @@ from tailrace.errors import (
     RowsRefusedError,
     SchemaError,
 )
-from tailrace.model import Column, Kind, Method, Published, TableName
+from tailrace.model import Column, Kind, Method, Published
 from tailrace.sql.destination import SqlDestination
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
 
@@ -363,11 +363,3 @@ def test_a_key_that_is_not_the_tables_is_refused(file):
     commit_rows(destination, stream(), (1, "a"))
     with pytest.raises(SchemaError, match=r"has the key \(id\), the stream has \(name\)"):
         destination.prepare(stream(key=("name",)))
-
-
-def test_tables_of_one_name_in_capitals_or_not_are_one(file):
-    destination = file.open()
-    commit_rows(destination, stream(), (1, "a"))
-    commit_rows(destination, stream(table=TableName("Things")) if False else stream(), (2, "b"))
-    destination.close()
-    assert len(file.rows("SELECT * FROM THINGS")) == 2
