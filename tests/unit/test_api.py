@@ -85,7 +85,7 @@ def test_values_of_python_stay_what_they_are(memory):
         "price": Decimal("517.60"),
         "day": date(9999, 12, 31),
         "at": datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
-        "naive": datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 a time without a zone is what is tested
+        "naive": datetime(2026, 1, 2, 3, 4, 5),
         "raw": b"\x00\xff",
         "flag": False,
     }

@@ -118,7 +118,8 @@ class SqlDestination:
                 self._settle(checkpoint, error)
             self._transaction = None
             self.on_step("after_commit")
-            self._open().rest()
+            with suppress(DestinationError):  # the checkpoint is committed, whatever becomes of the memory
+                self._open().rest()
             return published
 
     def is_transient(self, error: Exception) -> bool:

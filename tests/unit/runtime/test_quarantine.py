@@ -107,5 +107,5 @@ def test_a_last_line_that_was_cut_off_by_a_crash_is_passed_over(tmp_path):
 
 def test_a_file_that_cant_be_written_is_a_config_error(tmp_path):
     quarantine = Quarantine(tmp_path, "p", "run1")
-    with pytest.raises(ConfigError, match="quarantine: .* can't be written"):
+    with pytest.raises(ConfigError, match=r"quarantine: .* can't be written"):
         quarantine.add(STREAM, MESSAGE, refused(1))

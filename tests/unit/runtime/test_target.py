@@ -240,7 +240,7 @@ def test_rows_that_the_destination_refuses_are_set_aside_and_the_others_loaded(r
 
 def test_a_row_that_the_destination_refuses_ends_the_run_otherwise(run):
     going = run(refuses=lambda row: "no threes" if row["n"] == 3 else None).send(schema(), *records(3), state(3))
-    with pytest.raises(RecordError, match="line 2: .*no threes"):
+    with pytest.raises(RecordError, match=r"line 2: .*no threes"):
         going.target.end()
     assert (going.told, going.rows()) == ([], [])
 

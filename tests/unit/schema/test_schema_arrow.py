@@ -29,7 +29,7 @@ def through(values, of=None):
     return column.spelling, found["a"].to_pylist()
 
 
-AT = dt.datetime(2024, 1, 31, 12, 0, 0, 5)  # noqa: DTZ001 a TIMESTAMP has no zone
+AT = dt.datetime(2024, 1, 31, 12, 0, 0, 5)
 DAY = dt.date(2024, 1, 31)
 
 

@@ -36,7 +36,7 @@ def cast(values, column, target):
     return found["a"].to_pylist(), sorted(refused)
 
 
-AT = dt.datetime(2024, 1, 31, 12, 30, 0, 500_000)  # noqa: DTZ001 a TIMESTAMP has no zone
+AT = dt.datetime(2024, 1, 31, 12, 30, 0, 500_000)
 NOON = dt.datetime(2024, 1, 31, 12, tzinfo=UTC)
 MIDNIGHT = dt.datetime(2024, 1, 31, tzinfo=UTC)
 DAY = dt.date(2024, 1, 31)
