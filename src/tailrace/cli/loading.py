@@ -40,11 +40,11 @@ def load(
     sets: Set = None,
     pipeline: Pipeline = None,
     report: ReportFile = None,
-    log_level: LogLevel = "info",
+    log_level: LogLevel = None,
     log_format: LogFormat = "text",
 ) -> None:
     """Load a Singer stream from stdin or a file."""
-    log.configure(log_level, log_format)
+    log.configure(log_level or _quiet_on_a_terminal(), log_format)
     made = setup(to, config, sets, pipeline=pipeline)
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
@@ -61,11 +61,11 @@ def run(
     sets: Set = None,
     pipeline: Pipeline = None,
     report: ReportFile = None,
-    log_level: LogLevel = "info",
+    log_level: LogLevel = None,
     log_format: LogFormat = "text",
 ) -> None:
     """Start a tap from the state that the destination remembers, and load what it sends."""
-    log.configure(log_level, log_format)
+    log.configure(log_level or _quiet_on_a_terminal(), log_format)
     made = setup(to, config, sets, pipeline=pipeline)
     if made.settings.pipeline is None:
         raise ConfigError(
@@ -88,11 +88,11 @@ def replay(
     config: Config = None,
     sets: Set = None,
     report: ReportFile = None,
-    log_level: LogLevel = "info",
+    log_level: LogLevel = None,
     log_format: LogFormat = "text",
 ) -> None:
     """Load the records of a quarantine file again, once they or the settings are mended."""
-    log.configure(log_level, log_format)
+    log.configure(log_level or _quiet_on_a_terminal(), log_format)
     if not file.is_file():
         raise ConfigError(f"there is no file {file}", key="FILE")
     made = setup(to, config, sets)
@@ -126,11 +126,19 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         raise typer.Exit(128 + received[0])
 
 
+def _quiet_on_a_terminal() -> str:
+    """The level of the log where none is asked for: the live view shows checkpoints by itself."""
+    return "warning" if sys.stderr.isatty() else "info"
+
+
 def _conclude(report: Report, console: Console, report_file: Path | None) -> None:
     if report.streams:
         console.print(report_table(report))
     if report_file is not None:
-        report.write(report_file)
+        try:
+            report.write(report_file)
+        except OSError as error:
+            raise ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report") from error
 
 
 @contextmanager

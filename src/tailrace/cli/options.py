@@ -22,7 +22,10 @@ Config = Annotated[
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.")]
 Pipeline = Annotated[str | None, typer.Option("--pipeline", help="The name under which checkpoints are remembered.")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="Write the end report to this JSON file.")]
-LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"] | None,
+    typer.Option("--log-level", help="Default: info, and warning beside the live view of a terminal."),
+]
 LogFormat = Annotated[Literal["text", "json"], typer.Option("--log-format", help="text or json.")]
 
 

@@ -115,11 +115,16 @@ class Drain:
 
     def finish(self) -> None:
         """Wait until all is done and end the thread; raises the error that ended the work."""
-        self.stop()
+        self._end()
         self.raise_failure()
 
-    def stop(self) -> None:
-        """Wait until all is done or an error has ended the work, and end the thread."""
+    def abandon(self) -> None:
+        """Let go of what waits and end the thread, once it has done what it is at. Repeatable."""
+        with self._changed:
+            self._waiting.clear()
+        self._end()
+
+    def _end(self) -> None:
         with self._changed:
             self._is_finishing = True
             self._changed.notify_all()

@@ -175,7 +175,7 @@ class Target:
     def close(self) -> None:
         """Let go of the destination and the quarantine; repeatable."""
         if self._drain is not None:
-            self._drain.stop()
+            self._drain.abandon()
         self._invalid.close()
         self._destination.close()
 
