@@ -21,10 +21,10 @@ def main() -> None:
     with open(source, encoding="utf-8") as file:  # noqa: PTH123 a script without tailrace
         properties = json.loads(file.readline())["schema"]["properties"]
     record = ", ".join(f'"{name}" {column_type(schema)}' for name, schema in properties.items())
-    last = f"QUALIFY row_number() OVER (PARTITION BY record.{key[0]} ORDER BY at DESC) = 1" if key else ""
+    last = f"QUALIFY row_number() OVER (PARTITION BY record.{key[0]} ORDER BY place DESC) = 1" if key else ""
     with duckdb.connect(database) as connection:
         connection.execute(
-            f"CREATE TABLE {stream} AS SELECT record.* FROM (SELECT *, row_number() OVER () AS at FROM read_json($1, "
+            f"CREATE TABLE {stream} AS SELECT record.* FROM (SELECT *, row_number() OVER () AS place FROM read_json($1, "
             f"format = 'newline_delimited', columns = {{type: 'VARCHAR', record: 'STRUCT({record})'}})) "
             f"WHERE type = 'RECORD' {last}"
             if key

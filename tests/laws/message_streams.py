@@ -12,6 +12,7 @@ from plain_model import DELETED_AT, Message, Plan
 
 NAMES = ("s0", "s1", "s2")
 LATER_COLUMNS = ("c1", "c2")
+KINDS = ("RECORD",) * 10 + ("STATE",) * 4 + ("SCHEMA", "ACTIVATE_VERSION") * 2
 METHODS = ("append", "upsert", "insert_ignore", "replace")
 
 _DELETED = "2024-01-31T12:00:00Z"
@@ -52,8 +53,8 @@ def line_of(message: Message) -> str:
 
 
 @st.composite
-def plans(draw: st.DrawFn, name: str, methods: Sequence[str]) -> Plan:
-    """What is set for a stream."""
+def plans(draw: st.DrawFn, name: str, methods: Sequence[str], *, is_steady: bool) -> Plan:
+    """What is set for a stream; a steady one has no columns but those of its SCHEMA."""
     key = draw(st.sampled_from([(), ("id",), ("id", "part")]))
     keyless = [method for method in methods if method in ("append", "replace")]
     return Plan(
@@ -62,19 +63,24 @@ def plans(draw: st.DrawFn, name: str, methods: Sequence[str]) -> Plan:
         method=draw(st.sampled_from(list(methods) if key else keyless)),
         hard_delete=draw(st.booleans()),
         is_marked=draw(st.booleans()),
-        is_versioned=draw(st.sampled_from([False, False, True])),
-        is_selected=draw(st.sampled_from([True] * 7 + [False])),
+        is_versioned=draw(st.booleans()),
+        is_selected=draw(st.sampled_from([True] * 9 + [False])),
+        is_grown_by_records=not is_steady and draw(st.booleans()),
     )
 
 
 @st.composite
-def cases(draw: st.DrawFn, methods: Sequence[str] = METHODS) -> Case:
-    """A message stream with its settings; batches and checkpoints are so small that everything is cut up."""
-    known = tuple(draw(plans(name, methods)) for name in NAMES[: draw(st.integers(1, len(NAMES)))])
+def cases(draw: st.DrawFn, methods: Sequence[str] = METHODS, *, is_steady: bool = False) -> Case:
+    """A message stream with its settings; batches and checkpoints are so small that everything is cut up.
+
+    In a steady one a record's columns don't depend on the records before it: all of a stream have a version, or none.
+    """
+    names = NAMES[: draw(st.integers(1, len(NAMES)))]
+    known = tuple(draw(plans(name, methods, is_steady=is_steady)) for name in names)
     messages: list[Message] = []
     later: dict[str, int] = {}
-    kinds = st.sampled_from(["RECORD"] * 12 + ["STATE"] * 4 + ["SCHEMA", "ACTIVATE_VERSION"])
-    for kind in draw(st.lists(kinds, min_size=1, max_size=40)):
+    count = draw(st.integers(1, 40))
+    for kind in draw(st.lists(st.sampled_from(KINDS), min_size=count, max_size=count)):
         plan = draw(st.sampled_from(known))
         if kind == "STATE":
             messages.append({"type": "STATE", "value": {"n": len(messages)}})
@@ -83,7 +89,7 @@ def cases(draw: st.DrawFn, methods: Sequence[str] = METHODS) -> Case:
             later[plan.name] = draw(st.integers(later.get(plan.name, 0), len(LATER_COLUMNS)))
             messages.append(schema_of(plan, LATER_COLUMNS[: later[plan.name]]))
         if kind == "RECORD":
-            messages.append(draw(records(plan)))
+            messages.append(draw(records(plan, is_steady=is_steady)))
         elif kind == "ACTIVATE_VERSION" and plan.is_versioned:
             messages.append({"type": kind, "stream": plan.name, "version": draw(st.integers(1, 4))})
     settings = {
@@ -97,7 +103,7 @@ def cases(draw: st.DrawFn, methods: Sequence[str] = METHODS) -> Case:
 
 
 @st.composite
-def records(draw: st.DrawFn, plan: Plan) -> Message:
+def records(draw: st.DrawFn, plan: Plan, *, is_steady: bool) -> Message:
     """A RECORD; one in about ten is invalid, and some fields are missing, null, or not in the schema yet."""
     record: dict[str, Any] = {"id": draw(st.integers(0, 3))}
     if "part" in plan.key:
@@ -114,7 +120,8 @@ def records(draw: st.DrawFn, plan: Plan) -> Message:
             record[plan.key[-1]] = None
         case 2 if plan.key:
             del record[plan.key[0]]
-    version = {"version": draw(st.integers(1, 3))} if plan.is_versioned else {}
+    has_version = plan.is_versioned and (is_steady or draw(st.sampled_from([True, True, False])))
+    version = {"version": draw(st.integers(1, 3))} if has_version else {}
     return {"type": "RECORD", "stream": plan.name, "record": record, **version}
 
 
@@ -134,4 +141,9 @@ def schema_of(plan: Plan, later: Sequence[str]) -> Message:
 
 
 def _stream_settings(plan: Plan) -> dict[str, Any]:
-    return {"method": plan.method, "hard_delete": plan.hard_delete, "select": plan.is_selected}
+    return {
+        "method": plan.method,
+        "hard_delete": plan.hard_delete,
+        "select": plan.is_selected,
+        "unknown_fields": "evolve" if plan.is_grown_by_records else "drop",
+    }

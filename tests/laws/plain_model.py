@@ -24,6 +24,7 @@ class Plan:
     is_marked: bool
     is_versioned: bool
     is_selected: bool
+    is_grown_by_records: bool
 
 
 @dataclass(slots=True)
@@ -75,6 +76,8 @@ class Stream:
     def _load(self, message: Message) -> None:
         if "version" in message:
             self._add_version_columns()
+        if self.plan.is_grown_by_records:
+            self._add_columns(name for name, value in message["record"].items() if value is not None)
         row = {name: message["record"].get(name) for name in self.columns}
         if "version" in message:
             row[VERSION] = message["version"]

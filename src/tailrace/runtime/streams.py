@@ -36,13 +36,18 @@ class Streams:
     def accept(self, message: SchemaMessage) -> Stream | None:
         """The stream's new plan, or None when the message changes nothing or the stream isn't selected."""
         known = self._known.get(message.stream)
-        if known is not None and replace(message, line=known.message.line) == known.message:
+        if not self.is_news(message):
             return None
         settings = known.settings if known else self._settings.for_stream(message.stream)
         if not settings.select:
             return None
         versioned, grown = (known.versioned, known.grown) if known else (False, {})
         return self._plan(message, settings, known, versioned, grown)
+
+    def is_news(self, message: SchemaMessage) -> bool:
+        """Whether the message says anything that the stream's last SCHEMA didn't."""
+        known = self._known.get(message.stream)
+        return known is None or replace(message, line=known.message.line) != known.message
 
     def accept_columns(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Stream:
         """The plan of a stream whose columns are known without a JSON Schema."""

@@ -204,6 +204,8 @@ class Target:
 
     def _accept_schema(self, message: SchemaMessage) -> None:
         self.tally.add(message.stream)
+        if message.stream in self._sinks and self._streams.is_news(message):
+            self._decode(message.stream, None)  # what came before the message keeps its plan, and may yet grow it
         stream = self._streams.accept(message)
         if stream is not None:
             self._open(Sink(stream, decoder(stream, self._clock)))
@@ -353,6 +355,7 @@ class Target:
                 raise RecordsWithoutSchemaError(message.stream, line=message.line)
             return
         if not sink.stream.versioned:
+            self._decode(message.stream, None)
             grown = self._streams.grow(message.stream, Growth(fields={}, versioned=True))
             self._open(Sink(grown, decoder(grown, self._clock)))
         stream = self._sinks[message.stream].stream
