@@ -1,4 +1,7 @@
-"""The benchmark's inputs, made by seeded scripts: flights three times over, nested events, and an upsert stream."""
+"""The benchmark's inputs, made by seeded scripts: flights three times over, nested events, and an upsert stream.
+
+`python inputs.py flights|events|accounts PATH RECORDS` writes one of them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import importlib.util
 import io
 import json
 import random
+import sys
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -115,7 +119,7 @@ def _event(dice: random.Random, number: int) -> dict[str, Any]:
     }
 
 
-def write_upserts(path: Path, records: int, keys: int) -> None:
+def write_upserts(path: Path, records: int, keys: int = 100_000) -> None:
     """Accounts that change: that many records over that many keys."""
     dice = random.Random(SEED)
     schema = _object(
@@ -151,3 +155,9 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _write(file: io.TextIOBase | Any, message: dict[str, Any]) -> None:
     file.write(json.dumps(message, ensure_ascii=False) + "\n")
+
+
+WRITERS = {"flights": write_flights, "events": write_events, "accounts": write_upserts}
+
+if __name__ == "__main__":
+    WRITERS[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))

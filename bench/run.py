@@ -9,15 +9,14 @@ import argparse
 import json
 import platform
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
-from inputs import write_events, write_flights, write_upserts
 from measure import Measured, measured
 
 ROOT = Path(__file__).parents[1]
@@ -36,34 +35,23 @@ class Input:
     records: int
     rows: int
     key: str | None
-    write: Callable[[Path], None]
 
     @property
     def path(self) -> Path:
         """Where the file is, once it is made."""
         return WORK / f"{self.name}.singer"
 
+    def make(self) -> None:
+        """Write the file, unless it is there; in a process of its own, whose memory isn't counted as a loader's."""
+        if not self.path.exists():
+            command = [sys.executable, str(ROOT / "bench/inputs.py"), self.stream, str(self.path), str(self.records)]
+            subprocess.run(command, check=True)
+
 
 INPUTS = [
-    Input(
-        "flights",
-        "19 columns, append-only",
-        "flights",
-        1_010_328,
-        1_010_328,
-        None,
-        lambda path: write_flights(path, 1_010_328),
-    ),
-    Input("events", "nested, append-only", "events", 200_000, 200_000, None, lambda path: write_events(path, 200_000)),
-    Input(
-        "accounts",
-        "upsert over 100,000 keys",
-        "accounts",
-        500_000,
-        100_000,
-        "id",
-        lambda path: write_upserts(path, 500_000, 100_000),
-    ),
+    Input("flights", "19 columns, append-only", "flights", 1_010_328, 1_010_328, None),
+    Input("events", "nested, append-only", "events", 200_000, 200_000, None),
+    Input("accounts", "upsert over 100,000 keys", "accounts", 500_000, 100_000, "id"),
 ]
 MEMORY_RECORDS = (100_000, 1_000_000, 3_000_000)
 
@@ -139,8 +127,7 @@ def run(name: str, of: Input) -> Measured:
 def comparison(of: Input, skip: set[str]) -> list[str]:
     """The Markdown table of all loaders on one input."""
     print(f"{of.name}: {of.records:,} records, {of.about}", flush=True)
-    if not of.path.exists():
-        of.write(of.path)
+    of.make()
     results = {name: run(name, of) for name in LOADERS if name not in skip}
     ours = results["tailrace"].seconds
     size = of.path.stat().st_size / 2**20
@@ -161,13 +148,11 @@ def memory() -> list[str]:
     """The Markdown table of tailrace's peak memory as the input grows."""
     lines = ["## Memory: tailrace at default settings", "", "| flights | peak MiB | records/s |", "|---:|---:|---:|"]
     for records in MEMORY_RECORDS:
-        path = WORK / f"flights-{records}.singer"
-        if not path.exists():
-            write_flights(path, records)
-        of = Input(path.stem, "memory", "flights", records, records, None, lambda _path: None)
+        of = Input(f"flights-{records}", "memory", "flights", records, records, None)
+        of.make()
         result = run("tailrace", of)
         lines.append(f"| {records:,} | {result.peak_mib:.0f} | {records / result.seconds:,.0f} |")
-        path.unlink()
+        of.path.unlink()
     return [*lines, ""]
 
 

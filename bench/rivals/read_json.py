@@ -21,17 +21,16 @@ def main() -> None:
     with open(source, encoding="utf-8") as file:  # noqa: PTH123 a script without tailrace
         properties = json.loads(file.readline())["schema"]["properties"]
     record = ", ".join(f'"{name}" {column_type(schema)}' for name, schema in properties.items())
-    last = f"QUALIFY row_number() OVER (PARTITION BY record.{key[0]} ORDER BY place DESC) = 1" if key else ""
+    columns = f"columns = {{type: 'VARCHAR', record: 'STRUCT({record})'}}"
+    read = f"read_json($1, format = 'newline_delimited', {columns})"
+    if key:
+        numbered = f"SELECT *, row_number() OVER () AS place FROM {read}"
+        last = f"QUALIFY row_number() OVER (PARTITION BY record.{key[0]} ORDER BY place DESC) = 1"
+        query = f"SELECT record.* FROM ({numbered}) WHERE type = 'RECORD' {last}"
+    else:
+        query = f"SELECT record.* FROM {read} WHERE type = 'RECORD'"
     with duckdb.connect(database) as connection:
-        connection.execute(
-            f"CREATE TABLE {stream} AS SELECT record.* FROM (SELECT *, row_number() OVER () AS place FROM read_json($1, "
-            f"format = 'newline_delimited', columns = {{type: 'VARCHAR', record: 'STRUCT({record})'}})) "
-            f"WHERE type = 'RECORD' {last}"
-            if key
-            else f"CREATE TABLE {stream} AS SELECT record.* FROM read_json($1, format = 'newline_delimited', "
-            f"columns = {{type: 'VARCHAR', record: 'STRUCT({record})'}}) WHERE type = 'RECORD'",
-            [source],
-        )
+        connection.execute(f"CREATE TABLE {stream} AS {query}", [source])
 
 
 if __name__ == "__main__":
