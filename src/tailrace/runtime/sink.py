@@ -10,6 +10,11 @@ from tailrace.config import Settings
 from tailrace.decode import Decoder
 from tailrace.model import LINE, RecordRun, Stream
 
+DECODE_BYTES = 4 * 2**20
+"""Bytes of one stream's records that are decoded together."""
+
+_VALUE_BYTES = 8
+
 
 class Sink:
     """Runs that wait to be decoded, and rows that wait to be sealed; all in the order of their lines.
@@ -23,6 +28,7 @@ class Sink:
         self.decoder = decoder
         self.opened_at: float | None = None
         self.run_bytes = 0
+        self.run_count = 0
         self.row_bytes = 0
         self.row_count = 0
         self._runs: list[RecordRun] = []
@@ -36,12 +42,17 @@ class Sink:
     @property
     def record_count(self) -> int:
         """Records that wait here, decoded or not."""
-        return self.row_count + sum(run.count for run in self._runs)
+        return self.run_count + self.row_count
 
     @property
     def held_bytes(self) -> int:
         """Bytes of everything that waits here."""
         return self.run_bytes + self.row_bytes
+
+    def is_worth_decoding(self, settings: Settings) -> bool:
+        """Whether the waiting records are enough to decode together, in bytes of input or of the columns they make."""
+        column_bytes = self.run_count * len(self.stream.columns) * _VALUE_BYTES
+        return self.run_bytes >= DECODE_BYTES or column_bytes >= settings.batch_bytes
 
     def is_full(self, settings: Settings) -> bool:
         """Whether there are rows enough for a batch."""
@@ -57,6 +68,7 @@ class Sink:
             self.opened_at = now_s
         self._runs.append(run)
         self.run_bytes += len(run.data)
+        self.run_count += run.count
 
     def put_back(self, run: RecordRun, now_s: float) -> None:
         """Take in again the records that were taken out last."""
@@ -85,6 +97,7 @@ class Sink:
             run = run_until
         self._runs = [rest] if rest else []
         self.run_bytes = len(rest.data) if rest else 0
+        self.run_count = rest.count if rest else 0
         self._note_empty()
         return run
 

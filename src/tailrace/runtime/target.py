@@ -45,9 +45,6 @@ from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, S
 
 _log = get_logger("target")
 
-DECODE_BYTES = 4 * 2**20
-"""Bytes of one stream's records that are decoded together."""
-
 _LEVELS = logging.getLevelNamesMapping()
 
 
@@ -236,7 +233,7 @@ class Target:
         self._boundaries.read(records, size)
         if sink.stream.method is Method.REPLACE:
             self._boundaries.hold()
-        if sink.run_bytes >= DECODE_BYTES:
+        if sink.is_worth_decoding(self._settings):
             self._decode(name, None)
         if self._sinks[name].is_full(self._settings):
             self._relieve(name)
@@ -319,9 +316,9 @@ class Target:
         sink = self._sinks[name]
         with self._budgeted(sink):
             rows = sink.take_rows(until_line)
-            if rows is None:
-                return 0
-            self._drained.put(Batch(sink.stream, rows, self._drained.next_number))
+        if rows is None:
+            return 0
+        self._drained.put(Batch(sink.stream, rows, self._drained.next_number))
         return int(rows.num_rows)
 
     def _take_boundary(self, mark: Mark | None) -> None:
