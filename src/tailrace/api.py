@@ -48,8 +48,8 @@ def load(
             return feed_rows(target, stream, source, key)
         reader = Reader(max_line_bytes=run_settings.max_line_bytes)
         if isinstance(source, str | Path) or hasattr(source, "read"):
-            with open_source(cast(str | Path | BinaryIO, source)) as opened:
-                return _pumped(target, reader, opened)
+            with open_source(cast(str | Path | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
+                return feed_chunks(target, reader, pump, stopping=threading.Event())
         return feed_lines(target, reader, _lines(source))
     finally:
         target.close()
@@ -71,11 +71,3 @@ def _opened(to: str | Destination, settings: dict[str, Any]) -> tuple[Destinatio
     if own:
         raise ConfigError("is a setting of a destination that is already made", key=next(iter(own)))
     return to, run_settings
-
-
-def _pumped(target: Target, reader: Reader, opened: BinaryIO) -> Report:
-    pump = ChunkPump(opened)
-    try:
-        return feed_chunks(target, reader, pump, stopping=threading.Event())
-    finally:
-        pump.close()

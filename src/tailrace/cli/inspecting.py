@@ -93,14 +93,10 @@ def _inspectable(destination: object) -> Inspectable:
 def _messages(source: str, max_line_bytes: int) -> Iterator[SchemaMessage]:
     """The SCHEMA messages of an input."""
     reader = Reader(max_line_bytes=max_line_bytes)
-    with open_source(source) as stream:
-        pump = ChunkPump(stream)
-        try:
-            while chunk := pump.next(None):
-                yield from _schemas(reader.feed(chunk))
-            yield from _schemas(reader.finish())
-        finally:
-            pump.close()
+    with open_source(source) as stream, ChunkPump(stream) as pump:
+        while chunk := pump.next(None):
+            yield from _schemas(reader.feed(chunk))
+        yield from _schemas(reader.finish())
 
 
 def _schemas(messages: Iterator[Message]) -> Iterator[SchemaMessage]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import IO, Annotated, BinaryIO, cast
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -48,7 +48,7 @@ def load(
     made = setup(to, config, sets, pipeline=pipeline)
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
-        with open_source(source) as stream, _pumping(stream) as pump:
+        with open_source(source) as stream, ChunkPump(stream) as pump:
             return feed_chunks(target, reader, pump, stopping=stopping)
 
     _load(made, feed, report)
@@ -73,7 +73,7 @@ def run(
         )
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
-        with Tap(tap, state) as running, _pumping(running.stdout) as pump:
+        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump:
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:
                 raise TapError(tap, running.exit_code())
@@ -139,15 +139,6 @@ def _conclude(report: Report, console: Console, report_file: Path | None) -> Non
             report.write(report_file)
         except OSError as error:
             raise ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report") from error
-
-
-@contextmanager
-def _pumping(stream: BinaryIO | IO[bytes]) -> Iterator[ChunkPump]:
-    pump = ChunkPump(cast(BinaryIO, stream))
-    try:
-        yield pump
-    finally:
-        pump.close()
 
 
 @contextmanager

@@ -30,11 +30,6 @@ class Invalid:
             self.path = settings.quarantine or Path(f"{settings.pipeline or 'tailrace'}.quarantine.jsonl")
             self._quarantine = Quarantine(self.path, pipeline, run)
 
-    @property
-    def count(self) -> int:
-        """Records set aside in this run."""
-        return self._count
-
     def recover(self, committed: int) -> None:
         """Drop what earlier runs set aside beyond that checkpoint."""
         if self._quarantine is not None:

@@ -129,8 +129,7 @@ class Target:
     def open_stream(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> None:
         """Take rows of a stream from here on that has these columns, named by their fields, and this key."""
         self.tally.add(name)
-        stream = self._streams.accept_columns(name, columns, key)
-        self._open(Sink(stream, decoder(stream, self._clock)))
+        self._open(self._sink(self._streams.accept_columns(name, columns, key)))
 
     def accept_rows(self, name: str, table: pa.Table) -> None:
         """Take rows of an opened stream, in columns named by its fields; they count as lines of the input."""
@@ -205,7 +204,10 @@ class Target:
             self._decode(message.stream, None)  # what came before the message keeps its plan, and may yet grow it
         stream = self._streams.accept(message)
         if stream is not None:
-            self._open(Sink(stream, decoder(stream, self._clock)))
+            self._open(self._sink(stream))
+
+    def _sink(self, stream: Stream) -> Sink:
+        return Sink(stream, decoder(stream, self._clock))
 
     def _open(self, sink: Sink) -> None:
         """Put a sink for a stream's new plan in the place of the old one, which is emptied first."""
@@ -266,8 +268,7 @@ class Target:
         """Open a sink for the grown stream, which gets the runs of the old one, from this run on."""
         with self._budgeted(sink):
             sink.put_back(run, self._monotonic_s())
-        stream = self._streams.grow(sink.stream.name, growth)
-        grown = Sink(stream, decoder(stream, self._clock))
+        grown = self._sink(self._streams.grow(sink.stream.name, growth))
         with self._budgeted(sink):
             waiting = sink.take_run()
         self._open(grown)
@@ -353,8 +354,7 @@ class Target:
             return
         if not sink.stream.versioned:
             self._decode(message.stream, None)
-            grown = self._streams.grow(message.stream, Growth(fields={}, versioned=True))
-            self._open(Sink(grown, decoder(grown, self._clock)))
+            self._open(self._sink(self._streams.grow(message.stream, Growth(fields={}, versioned=True))))
         stream = self._sinks[message.stream].stream
         self._activations.append(Activation(stream, message.version, message.line))
 

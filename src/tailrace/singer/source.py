@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import IO, Any, BinaryIO, Protocol, Self, cast
 
 import zstandard
 
@@ -48,9 +48,12 @@ def open_source(source: str | Path | BinaryIO | None) -> BinaryIO:
 
 
 class ChunkPump:
-    """Reads a stream ahead in a daemon thread, a few chunks of up to 1 MiB; each has what there was, so none waits."""
+    """Reads a stream ahead in a daemon thread, a few chunks of up to 1 MiB; each has what there was, so none waits.
 
-    def __init__(self, stream: BinaryIO) -> None:
+    Use as a context manager, or close it.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._queue: queue.Queue[bytes | Exception] = queue.Queue(_CHUNKS_AHEAD)
         self._end: bytes | Exception | None = None
@@ -83,6 +86,12 @@ class ChunkPump:
             while True:
                 self._queue.get_nowait()
         self._thread.join(_CLOSE_WAIT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _pump(self) -> None:
         while not self._closing.is_set():
@@ -201,7 +210,7 @@ def _decompressed(chunks: Iterable[bytes], codec: _Codec, name: str) -> Iterator
         )
 
 
-def _read(file: BinaryIO, max_bytes: int) -> bytes:
+def _read(file: IO[bytes], max_bytes: int) -> bytes:
     """What there is to read, waiting for it; `b""` at the end."""
     read: Callable[[int], bytes | None] = getattr(file, "read1", file.read)
     while (data := read(max_bytes)) is None:
