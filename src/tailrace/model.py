@@ -385,6 +385,7 @@ class Traits:
 
     `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
     `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
+    `reserved` are names, in lower case, that no column can have; a `_` is put behind them.
     """
 
     name: str
@@ -392,3 +393,4 @@ class Traits:
     max_name_length: int = 255
     methods: frozenset[Method] = field(default_factory=lambda: frozenset(Method))
     case_sensitive: bool = False
+    reserved: frozenset[str] = frozenset()

@@ -18,9 +18,13 @@ from tailrace.model import Traits
 NAMES: Mapping[str, str] = {
     "duckdb": "tailrace.destinations.duckdb",
     "memory": "tailrace.destinations.memory",
+    "postgres": "tailrace.destinations.postgres",
     "sqlite": "tailrace.destinations.sqlite",
 }
 """The name of each destination, which is the scheme of its addresses, and its module."""
+
+ALIASES: Mapping[str, str] = {"postgresql": "postgres"}
+"""Other schemes of addresses, and the destination that each means."""
 
 ENTRY_POINTS = "tailrace.destinations"
 """The group in which other packages name their destinations' modules."""
@@ -44,7 +48,8 @@ class Module(Protocol):
 def scheme_of(to: str) -> str:
     """The destination's name in an address or a bare name: `duckdb` of `duckdb:///my.duckdb` and of `duckdb`."""
     match = _SCHEME.match(to)
-    return (match[1] if match else to).lower()
+    name = (match[1] if match else to).lower()
+    return ALIASES.get(name, name)
 
 
 def open_destination(to: str, settings: Mapping[str, object]) -> Destination:

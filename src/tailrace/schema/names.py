@@ -54,7 +54,7 @@ def destination_names(
     names: dict[str, str] = {}
     taken: dict[str, str] = {}
     for source in sources:
-        name = chosen.get(source) or fitted(_spelled(source, naming, stream), traits.max_name_length)
+        name = chosen.get(source) or fitted(_allowed(_spelled(source, naming, stream), traits), traits.max_name_length)
         folded = name if traits.case_sensitive else name.lower()
         if folded in taken:
             raise SchemaError(
@@ -73,6 +73,10 @@ def destination_names(
         taken[folded] = source
         names[source] = name
     return names
+
+
+def _allowed(name: str, traits: Traits) -> str:
+    return f"{name}_" if name.lower() in traits.reserved else name
 
 
 def _spelled(source: str, naming: str, stream: str) -> str:

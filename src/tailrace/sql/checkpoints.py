@@ -57,7 +57,7 @@ class Checkpoints:
             number=int(str(number)),
             fence=str(fence),
             state=None if state is None else str(state).encode(),
-            at=None if at is None else datetime.fromisoformat(str(at)),
+            at=None if at is None else _instant(str(at)),
         )
 
     def take_over(self, session: Session, pipeline: str, fence: str) -> Row | None:
@@ -133,6 +133,12 @@ class Checkpoints:
 
     def _sql(self, expression: exp.Expression) -> str:
         return expression.sql(dialect=self._dialect.sqlglot)
+
+
+def _instant(text: str) -> datetime:
+    """A time as the database writes it, which is UTC."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _is_forgotten(checkpoint: Checkpoint) -> bool:

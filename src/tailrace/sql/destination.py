@@ -1,4 +1,4 @@
-"""A destination on an embedded SQL database: one session under a lock, rows and checkpoint in one open transaction."""
+"""A destination on a SQL database: one session under a lock, rows and checkpoint in one open transaction."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import pyarrow as pa
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Activation, Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
@@ -60,7 +62,7 @@ class SqlDestination:
         self._fence = ""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return SqlDestination, (self._database, self._dialect, self.traits, self._schema)
+        return type(self), (self._database, self._dialect, self.traits, self._schema)
 
     def recover(self, pipeline: str) -> Checkpoint | None:
         """The pipeline's last committed checkpoint; see Destination."""
@@ -84,14 +86,9 @@ class SqlDestination:
         """Take the batch's rows into the open transaction; see Destination."""
         with self._lock, self._in_one_piece():
             stream, place = batch.stream, self._place(batch.stream)
-            rows, refused = cast_rows(batch.rows, stream, place.targets)
-            if refused:
-                raise RowsRefusedError(
-                    f"stream {stream.name!r}: the table {place.table} doesn't take {len(refused)} rows unchanged",
-                    refused,
-                )
+            rows = fitting_rows(batch, place)
             transaction = self._begun()
-            if publish.is_merged(stream) or stream.versioned:
+            if waits(stream):
                 staging = self._staging(stream, place)
                 self._open().load(staging.table, rows.column_names, rows)
             else:
@@ -108,7 +105,7 @@ class SqlDestination:
         with self._lock:
             self._require_staged(checkpoint)
             with self._in_one_piece():
-                published = self._publish(checkpoint, self._begun())
+                published = self._published(checkpoint)
                 self.on_step("checkpoint")
                 self._checkpoints.store(self._open(), checkpoint, self._fence)
                 self.on_step("before_commit")
@@ -118,8 +115,8 @@ class SqlDestination:
                 self._settle(checkpoint, error)
             self._transaction = None
             self.on_step("after_commit")
-            with suppress(DestinationError):  # the checkpoint is committed, whatever becomes of the memory
-                self._open().rest()
+            with suppress(DestinationError):  # the checkpoint is committed, whatever becomes of the rest
+                self._tidy()
             return published
 
     def is_transient(self, error: Exception) -> bool:
@@ -139,11 +136,15 @@ class SqlDestination:
         """The statements that prepare() would run now, and the swap of a replaced table, none of them run."""
         with self._lock:
             table = self._tables.named(stream)
-            found = self._tables.found(self._open(), table) if self._database.exists() else None
+            found, schemas = None, []
+            if self._database.exists():
+                found = self._tables.found(self._open(), table)
+                schemas = self._tables.schemas(self._open(), table.schema)
             if stream.method is not Method.REPLACE:
-                return self._tables.statements(found, stream, table)
+                return [*schemas, *self._tables.statements(found, stream, table)]
             beside = self._beside(table)
             return [
+                *schemas,
                 *self._tables.statements(None, stream, beside),
                 statements.drop_table(self._dialect, table),
                 statements.rename_table(self._dialect, beside, table.name),
@@ -207,16 +208,19 @@ class SqlDestination:
     def _taken_over(self, pipeline: str, fence: str) -> Row | None:
         """The pipeline's row as it was; from here on the pipeline is ours, without the tables others left of it."""
         self._begun()
-        if self._schema and self._dialect.has_schemas:
-            self._run(statements.create_schema(self._dialect, self._schema))
-        self._run(self._checkpoints.create)
-        for schema, name in self._open().query(self._dialect.tables, (_prefix(pipeline),)):
-            table = TableName(str(name), str(schema) if schema else None)
+        for sql in (*self._tables.schemas(self._open(), self._schema), self._checkpoints.create):
+            self._run(sql)
+        for table in self._left_over(pipeline):
             self._run(statements.drop_table(self._dialect, table))
         row = self._checkpoints.take_over(self._open(), pipeline, fence)
         self._run("COMMIT")
         self._transaction = None
         return row
+
+    def _left_over(self, pipeline: str) -> list[TableName]:
+        """The tables that runs of the pipeline have made for themselves, and left."""
+        found = self._open().query(self._dialect.tables, (prefix(pipeline),))
+        return [TableName(str(name), str(schema) if schema else None) for schema, name in found]
 
     def _place(self, stream: Stream) -> Place:
         """Where the stream's rows go; its table is made, or altered, when need be."""
@@ -228,15 +232,19 @@ class SqlDestination:
         found = self._tables.found(self._open(), table)
         changed = self._tables.statements(found, loaded, table)
         if changed:
-            self._begun()
-            for sql in changed:
-                self._run(sql)
+            self._alter([*(self._tables.schemas(self._open(), table.schema) if found is None else ()), *changed])
             self._places = {other: place for other, place in self._places.items() if place.table != table}
             found = self._tables.found(self._open(), table)
         if found is None:
             raise DestinationError(f"the table {table} was made and isn't there; another program may have dropped it")
         place = self._places[stream] = self._tables.place(found, loaded, table)
         return place
+
+    def _alter(self, changed: Sequence[str]) -> None:
+        """Run what makes a table fit, within the open transaction."""
+        self._begun()
+        for sql in changed:
+            self._run(sql)
 
     def _replacing(self, stream: Stream) -> Stream:
         """The stream as its new table takes it: what the contract leaves out of the present table isn't in it."""
@@ -250,13 +258,13 @@ class SqlDestination:
 
     def _beside(self, table: TableName) -> TableName:
         """The table that is built to replace that one."""
-        return TableName(_prefix(self._pipeline) + _digest(str(table)), table.schema)
+        return TableName(prefix(self._pipeline) + digest(self._fence + str(table)), table.schema)
 
     def _staging(self, stream: Stream, place: Place) -> Staging:
         stagings = self._begun().stagings
         if stream not in stagings:
             table = TableName(f"_tailrace_stage_{len(stagings) + 1}")
-            self._run(self._tables.staging(place, table))
+            self._run(self._tables.staging(place, table, temporary=True))
             stagings[stream] = Staging(stream, table, place)
         return stagings[stream]
 
@@ -270,13 +278,24 @@ class SqlDestination:
                 "publishes, since the transaction was undone, or other processes have staged; run again"
             ) from self._lost
 
-    def _publish(self, checkpoint: Checkpoint, transaction: _Transaction) -> dict[str, Published]:
-        published = {name: Published(inserted=rows) for name, rows in transaction.direct.items()}
-        streams = [*transaction.stagings, *(activation.stream for activation in checkpoint.activate)]
+    def _published(self, checkpoint: Checkpoint) -> dict[str, Published]:
+        """What the checkpoint did to each stream's table, within the open transaction."""
+        transaction = self._begun()
+        return self._publish(checkpoint, transaction.direct, [*transaction.stagings.values()])
+
+    def _tidy(self) -> None:
+        """Do what is left to do after a commit."""
+        self._open().rest()
+
+    def _publish(
+        self, checkpoint: Checkpoint, direct: Mapping[str, int], stagings: Sequence[Staging]
+    ) -> dict[str, Published]:
+        published = {name: Published(inserted=rows) for name, rows in direct.items()}
+        streams = [*(staging.stream for staging in stagings), *(a.stream for a in checkpoint.activate)]
         for name in dict.fromkeys(stream.name for stream in streams):
-            stagings = [staging for staging in transaction.stagings.values() if staging.stream.name == name]
+            staged = [staging for staging in stagings if staging.stream.name == name]
             activations = [activation for activation in checkpoint.activate if activation.stream.name == name]
-            merged = self._merged(stagings, activations, checkpoint.at)
+            merged = self._merged(staged, activations, checkpoint.at)
             published[name] = published.get(name, Published()) + merged
         self.on_step("merge")
         for stream in checkpoint.replace:
@@ -296,8 +315,12 @@ class SqlDestination:
                 done += publish.activate(session, dialect, self._place(activation.stream), activation, at)
             first = end
         for staging in stagings:
-            self._run(statements.drop_table(dialect, staging.table))
+            self._let_go(staging)
         return done
+
+    def _let_go(self, staging: Staging) -> None:
+        """Drop a staging table whose rows are where they belong."""
+        self._run(statements.drop_table(self._dialect, staging.table))
 
     def _swapped(self, stream: Stream) -> Published:
         """Put the table that was built beside in the place of the stream's."""
@@ -324,13 +347,29 @@ class SqlDestination:
             raise FencedError(checkpoint.pipeline) from error
         raise DestinationError(
             f"checkpoint {checkpoint.number} wasn't committed, and nothing of it is visible: {error}; run again"
-        ) from error
+        ) from error.__cause__
 
 
-def _prefix(pipeline: str) -> str:
+def waits(stream: Stream) -> bool:
+    """Whether rows of the stream can go into their table only at the commit, in the order of their lines."""
+    return publish.is_merged(stream) or stream.versioned
+
+
+def fitting_rows(batch: Batch, place: Place) -> pa.Table:
+    """The batch's rows as their table takes them; RowsRefusedError when it doesn't take some unchanged."""
+    rows, refused = cast_rows(batch.rows, batch.stream, place.targets)
+    if refused:
+        raise RowsRefusedError(
+            f"stream {batch.stream.name!r}: the table {place.table} doesn't take {len(refused)} rows unchanged", refused
+        )
+    return rows
+
+
+def prefix(pipeline: str) -> str:
     """What the names of tables begin with that a pipeline builds beside others."""
-    return f"_tailrace_new_{_digest(pipeline)}_"
+    return f"_tailrace_new_{digest(pipeline)}_"
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Eight characters for the text."""
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,10 +14,15 @@ _SQL_TYPE = re.compile(r"\s*([^(]*?)\s*(?:\((.*)\))?\s*([^()]*?)\s*", re.DOTALL)
 
 
 class Merge(StrEnum):
-    """How rows that the table has get new values: they are updated, or deleted and inserted anew."""
+    """How rows that the table has get new values.
+
+    They are updated; or deleted and inserted anew; or inserted, with what is to be done where the key is there already
+    (that takes a table whose own key it is; in others rows are deleted and inserted anew).
+    """
 
     UPDATE = "update"
     REWRITE = "rewrite"
+    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class Dialect:
     `columns` is the query of a table's columns by two parameters, schema (or null) and name; its rows are name, type,
     whether nullable, whether there is a default, and the place in the table's key or null. `tables` is the query of the
     tables whose name begins with the parameter; its rows are schema (or null) and name. `begin` opens a transaction
-    that may write.
+    that may write. `key_text`, where text in a key needs another type than other text, gives it for the number of such
+    columns that the key has.
     """
 
     sqlglot: str
@@ -48,6 +54,7 @@ class Dialect:
     columns: str
     tables: str
     begin: str = "BEGIN"
+    key_text: Callable[[int], str] | None = None
 
     def spelled(self, column: Column | TableColumn) -> str:
         """The type that a column has in CREATE TABLE: its own override, or the spelling of its kind."""

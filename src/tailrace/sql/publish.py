@@ -76,7 +76,7 @@ def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tup
     stream, place, source = staging.stream, staging.place, staging.table
     key, table = place.key(stream), place.table
     keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
-    kept = [*keep, *place.others] if dialect.merge is Merge.REWRITE else []
+    kept = [*keep, *place.others] if _merge_of(dialect, place) is Merge.REWRITE else []
     sql = statements.create_winners(dialect, _WINNERS, source, table, key=key, kept=kept)
     session.execute(sql, segment)
     winners, matched = _numbers(session, statements.count_winners(dialect, _WINNERS))
@@ -90,7 +90,7 @@ def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tup
         removals = winners - left
     for sql in _merging(dialect, staging, keep, kept):
         session.execute(sql)
-    session.execute(statements.drop_table(dialect, _WINNERS))
+    session.execute(statements.drop_temporary(dialect, _WINNERS))
     return Published(
         inserted=winners - removals - matched,
         updated=matched,
@@ -108,8 +108,11 @@ def _merging(dialect: Dialect, staging: Staging, keep: list[str], kept: list[str
     place, source = staging.place, staging.table
     table, columns, key = place.table, place.columns, place.key(staging.stream)
     fresh = statements.insert_winners(dialect, table, source, _WINNERS, columns=columns, matched=False)
-    if dialect.merge is Merge.UPDATE:
-        to = [name for name in columns if name not in key and name not in keep]
+    to = [name for name in columns if name not in key and name not in keep]
+    merge = _merge_of(dialect, place)
+    if merge is Merge.CONFLICT:
+        return statements.upsert_winners(dialect, table, source, _WINNERS, columns=columns, key=key, to=to)
+    if merge is Merge.UPDATE:
         update = statements.update_matched(dialect, table, source, _WINNERS, key=key, to=to)
         return [update, fresh] if to else [fresh]
     delete = statements.delete_matched(dialect, table, source, _WINNERS, key)
@@ -118,6 +121,11 @@ def _merging(dialect: Dialect, staging: Staging, keep: list[str], kept: list[str
     given = [name for name in columns if name not in keep]
     again = statements.insert_winners(dialect, table, source, _WINNERS, columns=given, kept=kept, matched=True)
     return [delete, again, fresh]
+
+
+def _merge_of(dialect: Dialect, place: Place) -> Merge:
+    """How the rows of that table get new values."""
+    return Merge.REWRITE if dialect.merge is Merge.CONFLICT and not place.is_unique else dialect.merge
 
 
 def _insert_ignored(

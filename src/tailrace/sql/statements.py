@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
-from tailrace.model import LINE, TableName
+from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dialect import Dialect
 
 MATCH = "_tailrace_match"
 """In a table of winners: what names the row of the table that has the same key; null where there is none."""
+
+_PROPERTIES = {"temporary": exp.TemporaryProperty, "unlogged": exp.UnloggedProperty}
 
 
 def create_schema(dialect: Dialect, schema: str) -> str:
@@ -23,13 +26,17 @@ def create_schema(dialect: Dialect, schema: str) -> str:
 def create_table(
     dialect: Dialect, table: TableName, columns: Iterable[TableColumn], key: Sequence[str] = (), **kind: bool
 ) -> str:
-    """CREATE TABLE; `temporary` and `exists` (IF NOT EXISTS) are its kinds."""
-    parts: list[exp.Expression] = [_definition(dialect, column) for column in columns]
+    """CREATE TABLE; `temporary`, `unlogged` and `exists` (IF NOT EXISTS) are its kinds."""
+    parts: list[exp.Expression] = [_definition(dialect, column) for column in _with_key(dialect, columns, key)]
     if key:
         parts.append(exp.PrimaryKey(expressions=[_name(name) for name in key]))
-    properties = exp.Properties(expressions=[exp.TemporaryProperty()]) if kind.get("temporary") else None
-    schema = exp.Schema(this=_table(table), expressions=parts)
-    create = exp.Create(this=schema, kind="TABLE", exists=kind.get("exists", False), properties=properties)
+    properties = [made() for name, made in _PROPERTIES.items() if kind.get(name)]
+    create = exp.Create(
+        this=exp.Schema(this=_table(table), expressions=parts),
+        kind="TABLE",
+        exists=kind.get("exists", False),
+        properties=exp.Properties(expressions=properties) if properties else None,
+    )
     return _sql(dialect, create)
 
 
@@ -64,6 +71,17 @@ def drop_table(dialect: Dialect, table: TableName) -> str:
     return _sql(dialect, exp.Drop(tables=[_table(table)], kind="TABLE", exists=True))
 
 
+def drop_temporary(dialect: Dialect, table: TableName) -> str:
+    """DROP TABLE of a temporary table, which ends no transaction."""
+    return _sql(dialect, exp.Drop(tables=[_table(table)], kind="TABLE", temporary=_is_mysql(dialect)))
+
+
+def exchange_tables(dialect: Dialect, new: TableName, table: TableName, old: TableName) -> str:
+    """RENAME TABLE of the table to the old one's name and of the new one to the table's, in one step."""
+    names = [_sql(dialect, _table(name)) for name in (table, old, new, table)]
+    return "RENAME TABLE {} TO {}, {} TO {}".format(*names)
+
+
 def count_rows(dialect: Dialect, table: TableName) -> str:
     """The number of the table's rows."""
     return _sql(dialect, exp.select(exp.Count(this=exp.Star())).from_(_table(table)))
@@ -91,6 +109,11 @@ def count_segment(dialect: Dialect, staging: TableName, deletion: str | None = N
     """The number of staged rows from line ? to before line ?; with `deletion`, of those that have that column set."""
     rows = exp.select(exp.Count(this=exp.Star())).from_(_table(staging)).where(_segment())
     return _sql(dialect, rows.where(_is_set(deletion)) if deletion else rows)
+
+
+def delete_lines(dialect: Dialect, staging: TableName) -> str:
+    """DELETE of the staged rows from line ? to before line ?."""
+    return _sql(dialect, exp.Delete(this=_table(staging), where=exp.Where(this=_segment())))
 
 
 def create_winners(
@@ -137,14 +160,14 @@ def delete_removed(
 ) -> str:
     """DELETE of the table's rows with the key of a winner that has the deletion column set."""
     rows = _winning_rows(staging, winners, "1").where(_keys_equal(key, "t", "s"), _is_set(deletion, "s"))
-    return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
+    return _delete_existing(dialect, table, rows)
 
 
 def delete_segment(dialect: Dialect, table: TableName, staging: TableName, key: Sequence[str], deletion: str) -> str:
     """DELETE of the table's rows whose key has a row from line ? to before line ? with the deletion column set."""
     rows = exp.select("1").from_(_table(staging, "s")).where(_keys_equal(key, "t", "s"), _is_set(deletion, "s"))
     rows = rows.where(_segment("s"))
-    return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
+    return _delete_existing(dialect, table, rows)
 
 
 def delete_matched(
@@ -152,7 +175,7 @@ def delete_matched(
 ) -> str:
     """DELETE of the table's rows with the key of a winner."""
     rows = _winning_rows(staging, winners, "1").where(_keys_equal(key, "t", "s"))
-    return _sql(dialect, exp.Delete(this=_table(table, "t"), where=exp.Where(this=exp.Exists(this=rows))))
+    return _delete_existing(dialect, table, rows)
 
 
 def update_matched(
@@ -185,6 +208,31 @@ def insert_winners(
     if matched is not None:
         rows = rows.where(_is_set(MATCH, "w") if matched else _is_null(MATCH, "w"))
     return _sql(dialect, _insert(table, [*columns, *kept], rows))
+
+
+def upsert_winners(
+    dialect: Dialect,
+    table: TableName,
+    staging: TableName,
+    winners: TableName,
+    *,
+    columns: Sequence[str],
+    key: Sequence[str],
+    to: Sequence[str],
+) -> list[str]:
+    """INSERT of the winners' rows, with UPDATE in the columns `to` where the table, whose key it is, has theirs."""
+    insert = _insert(table, columns, _winning_rows(staging, winners, *(_column(name, "s") for name in columns)))
+    if not _is_mysql(dialect):
+        changes = [exp.EQ(this=_column(name), expression=_column(name, "excluded")) for name in to]
+        action = exp.var("DO UPDATE" if to else "DO NOTHING")
+        insert.set("conflict", exp.OnConflict(conflict_keys=[*map(_name, key)], action=action, expressions=changes))
+        return [_sql(dialect, insert)]
+    # A row that is new may not update another through some other unique key of the table: that is an error.
+    fresh = insert_winners(dialect, table, staging, winners, columns=columns, matched=False)
+    changes = [exp.EQ(this=_column(name), expression=exp.func("VALUES", _column(name))) for name in to]
+    insert.expression.where(_is_set(MATCH, "w"), copy=False)
+    insert.set("conflict", exp.OnConflict(duplicate=True, action=exp.var("UPDATE"), expressions=changes))
+    return [_sql(dialect, insert), fresh] if to else [fresh]
 
 
 def insert_first(
@@ -225,6 +273,28 @@ def mark_older(dialect: Dialect, table: TableName, version: str, deletion: str) 
         where=exp.Where(this=exp.and_(_below(version), _is_null(deletion))),
     )
     return _sql(dialect, update)
+
+
+def _is_mysql(dialect: Dialect) -> bool:
+    """Whether it has MySQL's own forms of DELETE, INSERT and DROP, which sqlglot doesn't derive from the others'."""
+    return dialect.sqlglot == "mysql"
+
+
+def _delete_existing(dialect: Dialect, table: TableName, rows: exp.Select) -> str:
+    """DELETE of the table's rows, `t`, for which there are such rows."""
+    named = [_table(TableName("t"))] if _is_mysql(dialect) else None
+    where = exp.Where(this=exp.Exists(this=rows))
+    return _sql(dialect, exp.Delete(tables=named, this=_table(table, "t"), where=where))
+
+
+def _with_key(dialect: Dialect, columns: Iterable[TableColumn], key: Sequence[str]) -> list[TableColumn]:
+    """The columns, with the types that text has in a key."""
+    columns = list(columns)
+    texts = [c.name for c in columns if c.name in key and c.kind is Kind.TEXT and not c.sql_type]
+    if dialect.key_text is None or not texts:
+        return columns
+    sql_type = dialect.key_text(len(texts))
+    return [replace(c, sql_type=sql_type) if c.name in texts else c for c in columns]
 
 
 def _sql(dialect: Dialect, expression: exp.Expression) -> str:

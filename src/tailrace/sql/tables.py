@@ -12,6 +12,8 @@ from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
 
+_SCHEMA = "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -23,11 +25,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stream's rows go: the table, its column for each loaded one of the stream's, and its other columns."""
+    """Where a stream's rows go: the table, its column for each loaded one of the stream's, and its other columns.
+
+    `is_unique` says that the table itself holds rows apart by the stream's key.
+    """
 
     table: TableName
     targets: Mapping[str, TableColumn]
     others: tuple[str, ...] = ()
+    is_unique: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -63,6 +69,12 @@ class Tables:
             )
         return TableName(table.name, table.schema or self._schema)
 
+    def schemas(self, session: Session, schema: str | None) -> list[str]:
+        """CREATE SCHEMA, where the schema isn't there: even IF NOT EXISTS takes the right to make schemas."""
+        if not schema or not self._dialect.has_schemas or session.query(_SCHEMA, (schema,)):
+            return []
+        return [statements.create_schema(self._dialect, schema)]
+
     def found(self, session: Session, table: TableName) -> Found | None:
         """What the database has under that name, None if nothing."""
         rows = session.query(self._dialect.columns, (table.schema, table.name))
@@ -96,17 +108,18 @@ class Tables:
         have = {column.name: column for column in found.columns}
         targets = {name: have.get(target.name, target) for name, target in self._fit(found, stream).targets.items()}
         taken = {target.name for target in targets.values()}
-        return Place(table, targets, tuple(name for name in have if name not in taken))
+        others = tuple(name for name in have if name not in taken)
+        return Place(table, targets, others, is_unique=found.key is not None)
 
     def loaded(self, found: Found, stream: Stream) -> frozenset[str]:
         """The stream's columns that its contract lets into the table."""
         return frozenset(self._fit(found, stream).targets)
 
-    def staging(self, place: Place, table: TableName) -> str:
-        """CREATE TABLE of a temporary table that takes a stream's rows, and refuses the types that its table would."""
-        key = (LINE,) if not self._dialect.keeps_key_in_comment else ()
+    def staging(self, place: Place, table: TableName, **kind: bool) -> str:
+        """CREATE TABLE of a table, of that kind, that takes a stream's rows and refuses the types its table would."""
+        key = (LINE,) if not self._dialect.keeps_key_in_comment and not kind.get("unlogged") else ()
         columns = [*place.targets.values(), TableColumn(LINE, Kind.INT, nullable=False)]
-        return statements.create_table(self._dialect, table, columns, key, temporary=True)
+        return statements.create_table(self._dialect, table, columns, key, **kind)
 
     def _fit(self, found: Found, stream: Stream) -> Fit:
         fit = changes(found.columns, stream, self._traits, self._dialect.alterable, found.key)
@@ -125,13 +138,10 @@ class Tables:
         dialect = self._dialect
         key = stream.key if stream.method is not Method.APPEND else ()
         columns = [_table_column(column, nullable=column.name not in key) for column in stream.columns]
-        created = []
-        if table.schema and table.schema != self._schema:
-            created.append(statements.create_schema(dialect, table.schema))
         if dialect.keeps_key_in_comment:
-            created.append(statements.create_table(dialect, table, columns))
-            return [*created, statements.comment_key(dialect, table, key)] if key else created
-        return [*created, statements.create_table(dialect, table, columns, key)]
+            created = statements.create_table(dialect, table, columns)
+            return [created, statements.comment_key(dialect, table, key)] if key else [created]
+        return [statements.create_table(dialect, table, columns, key)]
 
 
 def _table_column(column: Column, *, nullable: bool = True) -> TableColumn:

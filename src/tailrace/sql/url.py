@@ -24,3 +24,28 @@ def file_settings(url: str) -> dict[str, object]:
     path = unquote(parts.path[1:] if has_slashes else parts.path)
     settings: dict[str, object] = dict(parse_qsl(parts.query, keep_blank_values=True))
     return settings | ({"path": path} if path else {})
+
+
+def server_settings(url: str) -> dict[str, object]:
+    """`user`, `password`, `host`, `port`, `database` and the settings in the query, each where the address has it.
+
+    `postgresql://user:password@host:5432/database?schema=raw`; a special character is written as its percent code.
+    """
+    parts = urlsplit(url, allow_fragments=False)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ConfigError(
+            "the address has a port that isn't a number",
+            key="to",
+            hint="in a password write / as %2F, : as %3A, @ as %40, # as %23 and ? as %3F",
+        ) from None
+    named = {
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "host": unquote(parts.hostname or ""),
+        "port": port,
+        "database": unquote(parts.path.removeprefix("/")),
+    }
+    settings: dict[str, object] = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return settings | {name: value for name, value in named.items() if value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -102,7 +103,9 @@ def flattening_stops_at_the_level_that_is_set(subject: Subject) -> None:
     """Objects deeper than that are JSON."""
     sent = record({"id": 1, "at": {"city": "x", "geo": {"lat": 1.5}}})
     loaded(subject, schema({"id": INT, "at": _ADDRESS}), sent, nested="flatten", max_level=1)
-    assert only(subject.rows(THINGS)) == {"id": 1, "at__city": "x", "at__geo": '{"lat":1.5}', "at__tags": None}
+    row = only(subject.rows(THINGS))
+    assert json.loads(str(row["at__geo"])) == {"lat": 1.5}
+    assert row == {"id": 1, "at__city": "x", "at__geo": row["at__geo"], "at__tags": None}
 
 
 def columns_are_renamed_retyped_and_left_out_by_settings(subject: Subject) -> None:

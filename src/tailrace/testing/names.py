@@ -55,12 +55,17 @@ def reserved_words_are_columns(subject: Subject) -> None:
 
 
 def names_of_system_columns_are_columns(subject: Subject) -> None:
-    """What a database calls its own columns, a stream may call its own; such a table's rows are found by their key."""
+    """What a database calls its own columns, a stream may call its own; such a table's rows are found by their key.
+
+    Names that the destination declares to be reserved have a `_` behind them.
+    """
+    reserved = subject.open().traits.reserved
     for value in (1, 2, 3):
         properties = dict.fromkeys(("id", *SYSTEM[: len(SYSTEM) - 2 + value]), INT)
         sent = dict.fromkeys(properties, value) | {"id": 1}
         report = loaded(subject, schema(properties, ["id"]), record(sent))
-    assert only(subject.rows(THINGS)) == {"id": 1} | dict.fromkeys(SYSTEM, 3)
+    columns = [f"{name}_" if name in reserved else name for name in SYSTEM]
+    assert only(subject.rows(THINGS)) == {"id": 1} | dict.fromkeys(columns, 3)
     assert report.total.updated == 1
 
 

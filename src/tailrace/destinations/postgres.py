@@ -1,0 +1,392 @@
+"""PostgreSQL: rows are copied over several connections, and become visible in one transaction with the checkpoint.
+
+*Durable when* COMMIT returns: the write-ahead log is synced (unless the server's `synchronous_commit` says otherwise).
+*Visible when* COMMIT returns; until then other sessions see the checkpoint before.
+*Load verb* COPY ... FROM STDIN as CSV, which keeps every value, whatever the column's type.
+*Source* https://www.postgresql.org/docs/current/sql-copy.html and https://www.postgresql.org/docs/current/mvcc.html
+
+Keyed rows wait in unlogged staging tables. Append-only rows go into their table within the commit's own transaction,
+unless `append_through: staging` lets them wait too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from sqlglot import exp
+
+from tailrace.destination import Destination
+from tailrace.errors import DestinationError, RowsRefusedError
+from tailrace.model import LINE, Kind, TableName, Traits
+from tailrace.schema.evolve import WIDENINGS
+from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.placeholders import percent
+from tailrace.sql.server import ServerDestination, Serving
+from tailrace.sql.url import server_settings
+
+from_url = server_settings
+
+TRAITS = Traits(
+    name="PostgreSQL",
+    guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    max_name_length=63,
+    case_sensitive=True,
+    reserved=frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"}),
+)
+
+DIALECT = Dialect(
+    sqlglot="postgres",
+    types={
+        Kind.BOOL: "boolean",
+        Kind.INT: "bigint",
+        Kind.FLOAT: "double precision",
+        Kind.DECIMAL: "numeric({precision},{scale})",
+        Kind.TEXT: "text",
+        Kind.JSON: "jsonb",
+        Kind.BINARY: "bytea",
+        Kind.DATE: "date",
+        Kind.TIME: "time without time zone",
+        Kind.TIMESTAMP: "timestamp without time zone",
+        Kind.TIMESTAMPTZ: "timestamp with time zone",
+        Kind.UUID: "uuid",
+    },
+    kinds={
+        "BOOLEAN": Kind.BOOL,
+        **dict.fromkeys(("SMALLINT", "INTEGER", "BIGINT"), Kind.INT),
+        **dict.fromkeys(("REAL", "DOUBLE PRECISION"), Kind.FLOAT),
+        "NUMERIC": Kind.DECIMAL,
+        **dict.fromkeys(("TEXT", "CHARACTER VARYING", "CHARACTER"), Kind.TEXT),
+        **dict.fromkeys(("JSON", "JSONB"), Kind.JSON),
+        "BYTEA": Kind.BINARY,
+        "DATE": Kind.DATE,
+        "TIME WITHOUT TIME ZONE": Kind.TIME,
+        "TIMESTAMP WITHOUT TIME ZONE": Kind.TIMESTAMP,
+        "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMPTZ,
+        "UUID": Kind.UUID,
+    },
+    # ALTER TYPE to jsonb takes an expression of its own for each type, and reads the whole table anew.
+    alterable=frozenset((have, want) for have, wants in WIDENINGS.items() for want in wants if want is not Kind.JSON),
+    relaxes=True,
+    merge=Merge.CONFLICT,
+    keeps_key_in_comment=False,
+    has_schemas=True,
+    columns="""
+        SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef OR a.attidentity <> '',
+            array_position(i.indkey::smallint[], a.attnum) + 1
+        FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
+        WHERE n.nspname = coalesce(?, current_schema()) AND c.relname = ? AND c.relkind IN ('r', 'p', 'v', 'f')
+            AND a.attgenerated = ''
+        ORDER BY a.attnum
+    """,
+    tables="""
+        SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND starts_with(c.relname, ?)
+    """,
+)
+
+_SESSION = (
+    "SET TimeZone = 'UTC'",
+    "SET DateStyle = 'ISO'",
+    "SET standard_conforming_strings = on",
+    # A transaction waits while the tap is slow.
+    "SET idle_in_transaction_session_timeout = 0",
+)
+_ROWS_AT_ONCE = 10_000
+_ROWS_AFTER_ERROR = 16
+"""So that a batch of which every row is refused isn't sent again and again."""
+_CSV = csv.WriteOptions(include_header=False)
+_PASSING = ("08", "40", "53", "57P", "55P03")
+"""What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks."""
+_STARTING = re.compile("starting up|shutting down|recovery mode|too many|remaining connection slots")
+_LINE_OF = re.compile(r"^COPY .*?, line (\d+)", re.DOTALL)
+
+
+class Settings(BaseModel):
+    """The settings of PostgreSQL."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    host: str = Field("localhost", description="The server's name or address, or the folder of its socket.")
+    port: int = Field(5432, gt=0, description="The server's port.")
+    user: str = Field(validation_alias=AliasChoices("user", "username"), description="The role to log in as.")
+    password: SecretStr | None = Field(None, description="Its password; without it libpq looks where it always does.")
+    database: str = Field(validation_alias=AliasChoices("database", "dbname"), description="The database.")
+    schema_name: str = Field(
+        "public",
+        validation_alias=AliasChoices("schema", "schema_name", "default_target_schema"),
+        serialization_alias="schema",
+        description="The schema that tables and checkpoints stand in by default, made when it isn't there.",
+    )
+    tls: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        "prefer",
+        validation_alias=AliasChoices("tls", "sslmode", "ssl_mode"),
+        description="Whether the connection is encrypted and the server's certificate checked, as libpq's sslmode.",
+    )
+    tls_ca: str | None = Field(
+        None,
+        validation_alias=AliasChoices("tls_ca", "sslrootcert", "ssl_certificate_authority"),
+        description="File of the certificates that are trusted.",
+    )
+    tls_cert: str | None = Field(
+        None,
+        validation_alias=AliasChoices("tls_cert", "sslcert", "ssl_client_certificate"),
+        description="File of the certificate that we show.",
+    )
+    tls_key: str | None = Field(
+        None,
+        validation_alias=AliasChoices("tls_key", "sslkey", "ssl_client_private_key"),
+        description="File of its private key.",
+    )
+    connect_timeout_s: int = Field(30, gt=0, description="Seconds to wait for a connection.")
+    lock_timeout_s: int = Field(
+        60, ge=0, description="Seconds to wait for another session's lock before it is tried again; 0 waits for ever."
+    )
+    append_through: Literal["transaction", "staging"] = Field(
+        "transaction",
+        description="transaction: append-only rows go straight into their table, invisible until the commit; a lost "
+        "connection ends the run. staging: they wait in a staging table, which takes longer and outlives connections.",
+    )
+    nul: Literal["refuse", "strip"] = Field(
+        "refuse",
+        description="The character NUL in text, which PostgreSQL can't store: the row is refused, or NUL left out.",
+    )
+
+
+SETTINGS = Settings
+
+
+def build(settings: Settings) -> Destination:
+    """The destination of these settings."""
+    serving = Serving(appends_directly=settings.append_through == "transaction", unlogged=True)
+    return ServerDestination(PostgresServer(settings), DIALECT, TRAITS, serving, settings.schema_name)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A database of a server."""
+
+    settings: Settings = field(repr=False)
+
+    def open(self) -> _PostgresSession:
+        """A new session."""
+        given = self.settings
+        try:
+            connection = psycopg.connect(
+                host=given.host,
+                port=given.port,
+                user=given.user,
+                password=given.password.get_secret_value() if given.password else None,
+                dbname=given.database,
+                sslmode=given.tls,
+                sslrootcert=given.tls_ca,
+                sslcert=given.tls_cert,
+                sslkey=given.tls_key,
+                connect_timeout=given.connect_timeout_s,
+                application_name="tailrace",
+                client_encoding="utf8",
+                autocommit=True,
+                # Tables change while we hold a session, and poolers know nothing of prepared statements.
+                prepare_threshold=None,
+            )
+        except psycopg.Error as error:
+            raise DestinationError(f"{self._name} can't be reached: {_reason(error)}") from error
+        session = _PostgresSession(connection, strips_nul=given.nul == "strip")
+        for sql in (*_SESSION, f"SET lock_timeout = {given.lock_timeout_s * 1000:d}"):
+            session.execute(sql)
+        return session
+
+    def exists(self) -> bool:
+        """Whether there is a database: PostgreSQL makes none by itself."""
+        return True
+
+    def check(self) -> Sequence[str]:
+        """Where the server is and what may be done there."""
+        session = self.open()
+        schema = self.settings.schema_name
+        try:
+            version = session.query("SELECT current_setting('server_version')")[0][0]
+            encrypted = session.query("SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()")
+            rights = session.query(
+                "SELECT has_schema_privilege(nspname, 'CREATE') FROM pg_catalog.pg_namespace WHERE nspname = ?",
+                (schema,),
+            )
+            makes = session.query("SELECT has_database_privilege(current_database(), 'CREATE')")[0][0]
+        finally:
+            session.close()
+        if not (rights[0][0] if rights else makes):
+            missing = "CREATE on it" if rights else "it, or CREATE on the database"
+            raise DestinationError(
+                f"{self._name}: {self.settings.user!r} may not create tables in the schema {schema!r}; grant {missing}"
+            )
+        tls = "encrypted" if encrypted and encrypted[0][0] else "not encrypted"
+        there = "tables may be created in it" if rights else "isn't there yet and will be made"
+        return [f"PostgreSQL {version}, {self._name}; the connection is {tls}.", f"The schema {schema!r}: {there}."]
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether the connection, a lock or the server's state was to blame."""
+        if not isinstance(error, psycopg.Error):
+            return False
+        if error.sqlstate is None:
+            text = str(error)
+            return isinstance(error, psycopg.OperationalError) and ("FATAL" not in text or bool(_STARTING.search(text)))
+        if error.sqlstate == "23505":  # two sessions have made one of our tables, or one row of it, at once
+            return (error.diag.table_name or "").startswith(("pg_", "_tailrace_"))
+        return error.sqlstate.startswith(_PASSING)
+
+    @property
+    def _name(self) -> str:
+        return f"the database {self.settings.database!r} at {self.settings.host}:{self.settings.port}"
+
+
+class _PostgresSession:
+    """A connection to the server."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[object, ...]], *, strips_nul: bool) -> None:
+        self._connection = connection
+        self._strips_nul = strips_nul
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        with _told():
+            return max(self._connection.execute(percent(sql).encode(), parameters).rowcount, 0)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with _told():
+            return self._connection.execute(percent(sql).encode(), parameters).fetchall()
+
+    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """Copy the rows; where PostgreSQL refuses one, all are tried in parts to name what it refuses, and undone."""
+        rows = self._without_nul(rows)
+        written = pa.table([_written(rows[name]) for name in columns], names=list(columns))
+        copy = _copy(table, columns)
+        self.execute("SAVEPOINT tailrace_load")
+        try:
+            with _told():
+                self._copy(copy, written)
+        except DestinationError as error:
+            reasons = self._reasons(copy, written, rows[LINE], error)
+            self.execute("RELEASE SAVEPOINT tailrace_load")
+            raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
+        self.execute("RELEASE SAVEPOINT tailrace_load")
+
+    def rest(self) -> None:
+        """Nothing: a session keeps no more than its catalogs."""
+
+    def close(self) -> None:
+        with _told():
+            self._connection.close()
+
+    def _copy(self, copy: bytes, rows: pa.Table) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(copy) as stream:
+            for part in rows.to_batches(_ROWS_AT_ONCE):
+                text = pa.BufferOutputStream()
+                csv.write_csv(part, text, _CSV)
+                stream.write(text.getvalue().to_pybytes())
+
+    def _reasons(self, copy: bytes, rows: pa.Table, lines: pa.ChunkedArray, error: DestinationError) -> dict[int, str]:
+        """Why rows are refused, by line; none when PostgreSQL doesn't say which. Raises the error when it's another."""
+        reasons: dict[int, str] = {}
+        start, size = 0, rows.num_rows
+        while start < rows.num_rows:
+            part = rows.slice(start, size)
+            try:
+                with _told():
+                    self._copy(copy, part)
+            except DestinationError as found:
+                error = found
+            else:
+                start, size = start + size, min(size * 2, _ROWS_AT_ONCE)
+                continue
+            if not _is_about_rows(error.__cause__):
+                raise error
+            self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
+            row = _refused_row(error.__cause__, part)
+            if row is None:
+                return {}
+            reasons[lines[start + row].as_py()] = str(error).removeprefix("PostgreSQL: ")
+            start, size = start + row + 1, _ROWS_AFTER_ERROR
+        self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
+        return reasons
+
+    def _without_nul(self, rows: pa.Table) -> pa.Table:
+        """The rows with NUL left out of text; RowsRefusedError for those that have one, if that isn't asked for."""
+        reasons: dict[int, str] = {}
+        for place, name in enumerate(rows.column_names):
+            if not pa.types.is_string(rows.schema.field(place).type):
+                continue
+            has_nul = pc.match_substring(rows[name], "\0")
+            if not pc.any(has_nul).as_py():
+                continue
+            if self._strips_nul:
+                rows = rows.set_column(place, name, pc.replace_substring(rows[name], "\0", ""))
+            else:
+                lines = rows[LINE].filter(has_nul).to_pylist()
+                reasons |= dict.fromkeys(
+                    lines, f"column {name!r}: PostgreSQL has no NUL in text (`nul: strip` drops it)"
+                )
+        if reasons:
+            raise RowsRefusedError(f"PostgreSQL has no NUL in text, and {len(reasons)} rows have one", reasons)
+        return rows
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise PostgreSQL's errors as ours."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DestinationError(f"PostgreSQL: {_reason(error)}") from error
+
+
+def _reason(error: psycopg.Error) -> str:
+    """What the server says; what the driver says where it isn't the server's."""
+    return error.diag.message_primary or str(error).strip().partition("\n")[0]
+
+
+def _is_about_rows(error: BaseException | None) -> bool:
+    """Whether values are to blame: data exceptions, and constraints."""
+    return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(("22", "23"))
+
+
+def _refused_row(error: BaseException | None, rows: pa.Table) -> int | None:
+    """The row that the error is about, by the line of the text that it names; line ends in values are lines too."""
+    context = error.diag.context if isinstance(error, psycopg.Error) else None
+    line = _LINE_OF.search(context or "")
+    if line is None:
+        return None
+    ends = pa.chunked_array([pa.array([1] * rows.num_rows, pa.int32())])
+    for values in rows.columns:
+        if pa.types.is_string(values.type):
+            ends = pc.add(ends, pc.fill_null(pc.count_substring(values, "\n"), 0))
+    reached = pc.greater_equal(pc.cumulative_sum(ends.cast(pa.int64())), int(line[1]))
+    row = pc.index(reached, True).as_py()
+    return None if row < 0 else int(row)
+
+
+def _copy(table: TableName, columns: Sequence[str]) -> bytes:
+    """COPY of these columns."""
+    into = exp.Schema(
+        this=exp.table_(table.name, db=table.schema, quoted=True),
+        expressions=[exp.to_identifier(name, quoted=True) for name in columns],
+    )
+    return f"COPY {into.sql(dialect=DIALECT.sqlglot)} FROM STDIN (FORMAT csv)".encode()
+
+
+def _written(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column's values in a type that is written as PostgreSQL reads it: bytes as hexadecimal digits."""
+    if not pa.types.is_binary(values.type):
+        return values
+    texts = [None if value is None else f"\\x{value.hex()}" for value in values.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.string())])

@@ -1,0 +1,77 @@
+"""Tables to be put in the place of others, remembered by a commit for databases where DDL ends a transaction."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from tailrace.model import Kind, TableName
+from tailrace.schema.evolve import TableColumn
+from tailrace.sql import statements
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.session import Session
+from tailrace.sql.tables import Tables
+
+TABLE = "_tailrace_exchanges"
+"""The name of the table, in the destination's default schema."""
+
+_NAMES = ("pipeline", "new_schema", "new_name", "schema", "name")
+
+
+class Exchanges:
+    """One database's table of exchanges: what a pipeline's commit has decided, and a crash may have left undone."""
+
+    def __init__(self, dialect: Dialect, tables: Tables, schema: str | None) -> None:
+        self.table = TableName(TABLE, schema)
+        self._dialect = dialect
+        self._tables = tables
+
+    @property
+    def create(self) -> str:
+        """CREATE TABLE, unless it exists."""
+        columns = [TableColumn(name, Kind.TEXT) for name in _NAMES]
+        return statements.create_table(self._dialect, self.table, columns, exists=True)
+
+    def add(self, session: Session, pipeline: str, new: TableName, table: TableName) -> None:
+        """Remember, with the open transaction, that the new table takes the place of the table."""
+        sql = statements.insert_values(self._dialect, self.table, _NAMES)
+        session.execute(sql, (pipeline, new.schema, new.name, table.schema, table.name))
+
+    def finish(self, session: Session, pipeline: str) -> None:
+        """Do what the pipeline's commits have decided. Repeatable: what a crash has left is done the next time."""
+        for new, table in self._decided(session, pipeline):
+            if self._tables.found(session, new) is not None:
+                self._exchange(session, new, table)
+        session.execute(
+            self._sql(exp.Delete(this=self._source(), where=exp.Where(this=_is_given("pipeline")))), (pipeline,)
+        )
+
+    def _decided(self, session: Session, pipeline: str) -> list[tuple[TableName, TableName]]:
+        rows = exp.select(*(exp.column(name, quoted=True) for name in _NAMES[1:])).from_(self._source())
+        found = session.query(self._sql(rows.where(_is_given("pipeline"))), (pipeline,))
+        return [
+            (TableName(str(new), _text(new_schema)), TableName(str(name), _text(schema)))
+            for new_schema, new, schema, name in found
+        ]
+
+    def _exchange(self, session: Session, new: TableName, table: TableName) -> None:
+        if self._tables.found(session, table) is None:
+            session.execute(statements.rename_table(self._dialect, new, table.name))
+            return
+        old = TableName(f"{new.name}_old", new.schema)
+        session.execute(statements.drop_table(self._dialect, old))
+        session.execute(statements.exchange_tables(self._dialect, new, table, old))
+        session.execute(statements.drop_table(self._dialect, old))
+
+    def _source(self) -> exp.Table:
+        return exp.table_(TABLE, db=self.table.schema, quoted=True)
+
+    def _sql(self, expression: exp.Expression) -> str:
+        return expression.sql(dialect=self._dialect.sqlglot)
+
+
+def _is_given(name: str) -> exp.EQ:
+    return exp.EQ(this=exp.column(name, quoted=True), expression=exp.Placeholder())
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

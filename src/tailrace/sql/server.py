@@ -1,0 +1,187 @@
+"""A destination on a database server: batches are staged over several sessions at once, and committed in one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
+from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.sql import statements
+from tailrace.sql.checkpoints import Row
+from tailrace.sql.destination import SqlDestination, digest, fitting_rows, prefix, waits
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.exchanges import Exchanges
+from tailrace.sql.publish import Staging
+from tailrace.sql.session import Database, Session
+from tailrace.sql.staging import StagingTables
+from tailrace.sql.tables import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What tells one database server from another.
+
+    `appends_directly`: rows that wait for nothing go into their table within the commit's own transaction, over one
+    session; a lost connection then ends the run. Otherwise all rows are staged. `unlogged` says whether staging tables
+    can be without a log. `ddl_commits` says that DDL ends the open transaction.
+    """
+
+    appends_directly: bool = False
+    unlogged: bool = False
+    ddl_commits: bool = False
+
+
+class ServerDestination(SqlDestination):
+    """A Destination, and Inspectable, on a database server of that dialect.
+
+    Rows wait in staging tables, whose names begin with the pipeline's prefix; the commit brings them into their tables
+    in one transaction with the checkpoint, and the staging tables are dropped after it. Tables are made and altered in
+    transactions of their own, so that nobody waits for the checkpoint's.
+    """
+
+    def __init__(
+        self, database: Database, dialect: Dialect, traits: Traits, serving: Serving, schema: str | None = None
+    ) -> None:
+        super().__init__(database, dialect, traits, schema)
+        self._serving = serving
+        self._staged = StagingTables(database, dialect)
+        self._exchanges = Exchanges(dialect, self._tables, schema)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self._database, self._dialect, self.traits, self._serving, self._schema)
+
+    def stage(self, batch: Batch) -> Receipt:
+        """Load the rows into their staging table, or into the open transaction; see Destination."""
+        stream = batch.stream
+        if self._serving.appends_directly and not waits(stream) and stream.method is not Method.REPLACE:
+            return super().stage(batch)
+        with self._lock, self._in_one_piece():
+            place = self._place(stream)
+        rows = fitting_rows(batch, place)
+        try:
+            staging = self._staged.of(stream, lambda session, number: self._made(session, stream, place, number))
+            self._staged.load(staging, batch, rows)
+        except RowsRefusedError:
+            raise
+        except DestinationError as error:
+            with self._lock:
+                if self._is_fenced():
+                    raise FencedError(self._pipeline) from error
+            raise
+        self.on_step("stage")
+        return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, staging.table.name)
+
+    def commit(self, checkpoint: Checkpoint) -> dict[str, Published]:
+        """Publish the receipts, apply the activations and store the state, in one transaction; see Destination."""
+        try:
+            return dict(super().commit(checkpoint))
+        except FencedError as error:
+            if self._has_landed(checkpoint):
+                raise CommitUnknownError(
+                    f"checkpoint {checkpoint.number} was committed by an attempt that seemed to have failed"
+                ) from error
+            raise
+
+    def close(self) -> None:
+        """Undo what isn't committed and let go of the sessions; repeatable."""
+        with self._lock:
+            super().close()
+            self._staged.close()
+
+    def _made(self, session: Session, stream: Stream, place: Place, number: int) -> Staging:
+        """A new staging table."""
+        table = TableName(f"{prefix(self._pipeline)}{digest(self._fence)}_{number}", self._schema)
+        session.execute(self._tables.staging(place, table, unlogged=self._serving.unlogged))
+        return Staging(stream, table, place)
+
+    def _roll_back(self, error: BaseException | None) -> None:
+        super()._roll_back(error)
+        if isinstance(error, DestinationError) and self.is_transient(error):
+            self._disconnect()  # the connection may be what has failed
+
+    def _taken_over(self, pipeline: str, fence: str) -> Row | None:
+        """The pipeline's row as it was; the tables that others left of it go once it is ours."""
+        session = self._open()
+        for schema_or_table in (*self._tables.schemas(session, self._schema), *self._own_tables()):
+            self._run(schema_or_table)
+        self._begun()
+        row = self._checkpoints.take_over(session, pipeline, fence)
+        self._run("COMMIT")
+        self._transaction = None
+        if self._serving.ddl_commits:
+            self._exchanges.finish(session, pipeline)
+        for table in self._left_over(pipeline):
+            with suppress(DestinationError):  # an older run may hold it; the names of ours are others
+                self._run(statements.drop_table(self._dialect, table))
+        return row
+
+    def _own_tables(self) -> list[str]:
+        """The statements that make the tables in which tailrace remembers."""
+        wanted = {self._checkpoints.table: self._checkpoints.create}
+        if self._serving.ddl_commits:
+            wanted[self._exchanges.table] = self._exchanges.create
+        return [create for table, create in wanted.items() if self._tables.found(self._open(), table) is None]
+
+    def _alter(self, changed: Sequence[str]) -> None:
+        """Run what makes a table fit: at once, unless rows wait in the open transaction."""
+        is_apart = self._transaction is None
+        if not self._serving.ddl_commits:
+            self._begun()
+        for sql in changed:
+            self._run(sql)
+        if is_apart and not self._serving.ddl_commits:
+            self._run("COMMIT")
+            self._transaction = None
+
+    def _require_staged(self, checkpoint: Checkpoint) -> None:
+        names = {staging.table.name for staging in self._staged.tables}
+        direct = tuple(receipt for receipt in checkpoint.publish if receipt.token not in names)
+        super()._require_staged(replace(checkpoint, publish=direct))
+
+    def _published(self, checkpoint: Checkpoint) -> dict[str, Published]:
+        stagings = self._staged.tables
+        for stream in (*(activation.stream for activation in checkpoint.activate), *checkpoint.replace):
+            self._place(stream)
+        direct = self._begun().direct
+        promised = Counter[str]()
+        for receipt in checkpoint.publish:
+            promised[receipt.token] += receipt.rows
+        for staging in stagings:
+            found = self._open().query(statements.count_rows(self._dialect, staging.table))[0][0]
+            if found != promised[staging.table.name]:
+                raise DestinationError(
+                    f"checkpoint {checkpoint.number} can't be committed: {found} rows are staged for "
+                    f"{staging.place.table}, and it publishes {promised[staging.table.name]}; run again"
+                )
+        return self._publish(checkpoint, direct, stagings)
+
+    def _let_go(self, staging: Staging) -> None:
+        """Leave the staging table: it is dropped after the commit."""
+
+    def _swapped(self, stream: Stream) -> Published:
+        if not self._serving.ddl_commits:
+            return super()._swapped(stream)
+        beside, table = self._place(stream).table, self._tables.named(stream)
+        self._exchanges.add(self._open(), self._pipeline, beside, table)
+        if self._tables.found(self._open(), table) is None:
+            return Published()
+        rows = self._open().query(statements.count_rows(self._dialect, table))[0][0]
+        return Published(deleted=int(str(rows)))
+
+    def _tidy(self) -> None:
+        if self._serving.ddl_commits:
+            self._exchanges.finish(self._open(), self._pipeline)
+            self._places.clear()
+        self._staged.discard()
+        super()._tidy()
+
+    def _has_landed(self, checkpoint: Checkpoint) -> bool:
+        """Whether the checkpoint is committed, and by this run."""
+        with self._lock, suppress(DestinationError):
+            row = self._checkpoints.row(self._open(), checkpoint.pipeline)
+            is_ours = row is None or row.fence == self._fence
+            return is_ours and self._checkpoints.has_landed(row, checkpoint)
+        return False
