@@ -2,14 +2,14 @@
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -W error
 
-.PHONY: demo test check setup tap lint types unit torture bench clean
+.PHONY: demo test check setup tap services lint types unit torture bench clean
 
 demo: setup tap        ## load real data with a real tap into DuckDB, and show it
 	$(PYTHON) examples/demo.py
 
-test: setup tap lint types ## everything: lint, types, all tests on real databases, branch coverage
+test: setup tap services lint types ## everything: lint, types, all tests on real databases, branch coverage
 	$(PYTHON) -m coverage erase
-	$(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term tests
+	TAILRACE_NEEDS_SERVICES=1 $(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term tests
 
 check: setup lint types unit ## what to run while working: lint, types, unit tests
 
@@ -18,6 +18,9 @@ setup:
 
 tap: setup
 	scripts/setup-tap
+
+services:
+	scripts/setup-services
 
 lint:
 	.venv/bin/ruff check .
@@ -29,10 +32,10 @@ types:
 unit:
 	$(PYTEST) -n 2 tests/unit tests/statements tests/house
 
-torture: setup         ## 200 kills a destination; writes tests/laws/TORTURE.md
+torture: setup services       ## 200 kills a destination; writes tests/laws/TORTURE.md
 	$(PYTHON) tests/laws/torture.py
 
-bench: setup           ## side by side with others; writes bench/RESULTS.md
+bench: setup services  ## side by side with others; writes bench/RESULTS.md
 	bench/rivals/setup
 	$(PYTHON) bench/run.py
 

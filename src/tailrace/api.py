@@ -11,7 +11,7 @@ from tailrace.config import Settings
 from tailrace.configfile import split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
-from tailrace.errors import ConfigError, MessageError
+from tailrace.errors import MessageError
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
 from tailrace.runtime.rows import feed_rows
@@ -67,7 +67,4 @@ def _opened(to: str | Destination, settings: dict[str, Any]) -> tuple[Destinatio
     if isinstance(to, str):
         run_settings, own = split(settings, settings_model(scheme_of(to)))
         return open_destination(to, own), run_settings
-    run_settings, own = split(settings, Settings)
-    if own:
-        raise ConfigError("is a setting of a destination that is already made", key=next(iter(own)))
-    return to, run_settings
+    return to, split(settings, Settings)[0]

@@ -69,13 +69,18 @@ def merged(*sources: Mapping[str, Any]) -> Values:
 
 
 def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Settings, Values]:
-    """The run's settings, checked, and the destination's by name; an unknown one is refused with the nearest known."""
+    """The run's settings, checked, and the destination's by name; an unknown one is refused with the nearest known.
+
+    A setting that both have, as `schema`, is given to both, unless it is a template.
+    """
     run, own = names_of(Settings), names_of(destination)
     for key in values:
         if key not in run | own:
             raise _unknown(key, run | own)
     settings = validated(Settings, {key: value for key, value in values.items() if key in run})
-    return settings, {key: value for key, value in values.items() if key not in run}
+    return settings, {
+        key: value for key, value in values.items() if key in own - run or (key in own and "{" not in str(value))
+    }
 
 
 def validated(model: type[Any], values: Mapping[str, Any]) -> Any:

@@ -7,7 +7,6 @@ import os
 import random
 import shlex
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,19 +14,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from launcher import STEPS
-from replaying_tap import EVENTS, PEOPLE, SCHEMAS, VISITS, Row, source
+from places import PIPELINE, Database, Places, ordered
+from replaying_tap import EVENTS, PEOPLE, VISITS, Row, source
 
 HERE = Path(__file__).parent
 TAILRACE = str(Path(sys.executable).with_name("tailrace"))
-PIPELINE = "p"
+
 SETTINGS = ("checkpoint_rows=500", "batch_rows=200")
 RUN_LIMIT_S = 120.0
 """After which a run that doesn't end is killed, so that the test fails instead of waiting for ever."""
@@ -64,52 +63,7 @@ class Source:
                 visits.append(values)
             else:
                 people[row.record["id"]] = values
-        return {EVENTS: _ordered(events), VISITS: _ordered(visits), PEOPLE: _ordered(people.values())}
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A database file, read with nothing but its driver."""
-
-    kind: str
-    path: Path
-
-    @property
-    def url(self) -> str:
-        """The address that tailrace loads into."""
-        return f"{self.kind}:///{self.path}"
-
-    def position(self) -> int:
-        """The position in the state that the database remembers for the pipeline; 0 when it remembers none."""
-        remembered = [row["state"] for row in self.rows("_tailrace_checkpoints") if row["pipeline"] == PIPELINE]
-        return json.loads(remembered[0])["position"] if remembered and remembered[0] else 0
-
-    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        """The visible rows of each table of the source, sorted."""
-        return {table: _ordered(tuple(row.values()) for row in self.rows(table)) for table in SCHEMAS}
-
-    def leftovers(self) -> list[str]:
-        """Tables that are neither the source's nor the checkpoints'."""
-        return sorted(self._tables() - {*SCHEMAS, "_tailrace_checkpoints"})
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """The visible rows of a table by column name; none where it isn't there."""
-        return self._read(f'SELECT * FROM "{table}"') if table in self._tables() else []
-
-    def _tables(self) -> set[str]:
-        listing = "information_schema.tables" if self.kind == "duckdb" else "sqlite_master WHERE type = 'table'"
-        name = "table_name" if self.kind == "duckdb" else "name"
-        return {row["name"] for row in self._read(f"SELECT {name} AS name FROM {listing}")}
-
-    def _read(self, query: str) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        if self.kind == "duckdb":
-            with duckdb.connect(str(self.path), read_only=True) as connection:
-                return connection.sql(query).to_arrow_table().to_pylist()
-        with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(query)]
+        return {EVENTS: ordered(events), VISITS: ordered(visits), PEOPLE: ordered(people.values())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +161,7 @@ def require_truth(database: Database, replayed: Source, told: Sequence[int]) -> 
 
     `told` are all states told so far. Gives the number of rows that were compared.
     """
+    database.wait_until_let_go()
     position = database.position()
     assert list(told) == sorted(set(told)), "states are told once, in order"
     assert set(told) | {position} <= {0, *replayed.states()}, "states are told as they were sent"
@@ -216,12 +171,12 @@ def require_truth(database: Database, replayed: Source, told: Sequence[int]) -> 
     return sum(map(len, expected.values()))
 
 
-def spread_kills(kind: str, folder: Path, *, each_step: int, instants: int, rows: int, seed: int) -> list[Kill]:
+def spread_kills(places: Places, *, each_step: int, instants: int, rows: int, seed: int) -> list[Kill]:
     """Kills at every step, and at random instants: between two told states, and before the first; shuffled.
 
     How long these times are is measured in a whole run.
     """
-    database, replayed = Database(kind, folder / f"whole.{kind}"), Source(seed, rows)
+    database, replayed = places(), Source(seed, rows)
     times_s = _told_times_s(command(database, replayed))
     require_truth(database, replayed, [rows])
     first_s, between_s = times_s[0], (times_s[-1] - times_s[0]) / (len(times_s) - 1)
@@ -236,7 +191,7 @@ def spread_kills(kind: str, folder: Path, *, each_step: int, instants: int, rows
     return kills
 
 
-def killed(kind: str, folder: Path, kills: Sequence[Kill], rows: int, seed: int) -> Tally:
+def killed(places: Places, kills: Sequence[Kill], rows: int, seed: int) -> Tally:
     """Load sources, each into a new database, while the runs are killed one after the other; start again until done.
 
     A kill that comes too late for a run comes a little sooner in the next. Asserts the truth after every run.
@@ -244,7 +199,7 @@ def killed(kind: str, folder: Path, kills: Sequence[Kill], rows: int, seed: int)
     started_s, tally, waiting = time.monotonic(), Tally(), deque(kills)
     while waiting:
         replayed = Source(seed + tally.loads, rows)
-        database = Database(kind, folder / f"{tally.loads}.{kind}")
+        database = places()
         told: list[int] = []
         while True:
             kill = waiting[0] if waiting else None
@@ -276,7 +231,3 @@ def _told_times_s(arguments: Sequence[str]) -> list[float]:
         _, err = process.communicate()
     assert process.returncode == 0, err.decode()
     return times_s
-
-
-def _ordered(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return sorted(rows, key=lambda row: row[:1])

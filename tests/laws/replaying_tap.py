@@ -24,7 +24,7 @@ SCHEMAS = {
     VISITS: ({"id": {"type": "string"}, "n": _INT}, []),
     PEOPLE: ({"id": _INT, "name": _TEXT, "seen": _INT}, ["id"]),
 }
-_NOTES = (None, "", "a", "naïve", "数据", 'with "quotes"', "\u0000", "long " * 20)
+_NOTES = (None, "", "a", "naïve", "数据", 'with "quotes"', "\u0001\t\n\\.\n", "long " * 20)
 _PEOPLE = 60
 
 

@@ -5,7 +5,6 @@ import signal
 import pytest
 from crashing import (
     TAILRACE,
-    Database,
     Source,
     command,
     killed,
@@ -16,6 +15,7 @@ from crashing import (
     spread_kills,
 )
 from launcher import STEPS
+from places import databases, files
 from replaying_tap import PAUSED
 
 ROWS = 4000
@@ -24,7 +24,13 @@ KILLS_EACH_STEP, KILLS_AT_INSTANTS = 3, 10
 ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 """Settings under which nothing but the end of a run is a boundary."""
 
-each_destination = pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+
+@pytest.fixture(params=["duckdb", "sqlite", "postgres"])
+def places(request, tmp_path):
+    """Gives a new database at each call."""
+    if request.param in ("duckdb", "sqlite"):
+        return files(request.param, tmp_path)
+    return databases(request.getfixturevalue(f"{request.param}_server"))
 
 
 @pytest.fixture
@@ -43,16 +49,14 @@ def complete(database, replayed):
     return ended
 
 
-@each_destination
-def test_runs_that_are_killed_anywhere_come_to_exactly_the_source(kind, tmp_path):
-    kills = spread_kills(kind, tmp_path, each_step=KILLS_EACH_STEP, instants=KILLS_AT_INSTANTS, rows=ROWS, seed=1)
-    tally = killed(kind, tmp_path, kills, ROWS, seed=1)
+def test_runs_that_are_killed_anywhere_come_to_exactly_the_source(places):
+    kills = spread_kills(places, each_step=KILLS_EACH_STEP, instants=KILLS_AT_INSTANTS, rows=ROWS, seed=1)
+    tally = killed(places, kills, ROWS, seed=1)
     assert tally.kills == dict.fromkeys(STEPS, KILLS_EACH_STEP) | {"random instant": KILLS_AT_INSTANTS}
 
 
-@each_destination
-def test_sigterm_commits_and_tells_the_last_state_and_leaves_what_comes_behind_it(kind, tmp_path, replayed):
-    database = Database(kind, tmp_path / "db")
+def test_sigterm_commits_and_tells_the_last_state_and_leaves_what_comes_behind_it(places, replayed):
+    database = places()
     words = [TAILRACE, *command(database, replayed, "--silent-at", 2500, settings=ONE_CHECKPOINT)]
     with running(words) as process:
         wait_for(process.stderr, PAUSED)
@@ -65,9 +69,8 @@ def test_sigterm_commits_and_tells_the_last_state_and_leaves_what_comes_behind_i
     complete(database, replayed)
 
 
-@each_destination
-def test_sigint_ends_with_its_own_exit_code(kind, tmp_path, replayed):
-    database = Database(kind, tmp_path / "db")
+def test_sigint_ends_with_its_own_exit_code(places, replayed):
+    database = places()
     with running([TAILRACE, *command(database, replayed, "--silent-at", 2500)]) as process:
         wait_for(process.stderr, PAUSED)
         process.send_signal(signal.SIGINT)
@@ -77,9 +80,8 @@ def test_sigint_ends_with_its_own_exit_code(kind, tmp_path, replayed):
     require_truth(database, replayed, positions(out.splitlines()))
 
 
-@each_destination
-def test_sigterm_before_the_first_state_commits_nothing(kind, tmp_path, replayed):
-    database, silent_at = Database(kind, tmp_path / "db"), replayed.states()[0] - 1
+def test_sigterm_before_the_first_state_commits_nothing(places, replayed):
+    database, silent_at = places(), replayed.states()[0] - 1
     with running([TAILRACE, *command(database, replayed, "--silent-at", silent_at)]) as process:
         wait_for(process.stderr, PAUSED)
         process.send_signal(signal.SIGTERM)
@@ -89,9 +91,8 @@ def test_sigterm_before_the_first_state_commits_nothing(kind, tmp_path, replayed
     complete(database, replayed)
 
 
-@each_destination
-def test_a_tap_that_fails_leaves_what_it_sent_up_to_its_last_state(kind, tmp_path, replayed):
-    database = Database(kind, tmp_path / "db")
+def test_a_tap_that_fails_leaves_what_it_sent_up_to_its_last_state(places, replayed):
+    database = places()
     ended = run(command(database, replayed, "--fail-at", 2500))
     assert ended.code == 8
     assert "ended with exit code 3" in ended.stderr
@@ -100,9 +101,8 @@ def test_a_tap_that_fails_leaves_what_it_sent_up_to_its_last_state(kind, tmp_pat
     complete(database, replayed)
 
 
-@each_destination
-def test_a_silent_tap_has_its_last_state_told_by_age(kind, tmp_path, replayed):
-    database = Database(kind, tmp_path / "db")
+def test_a_silent_tap_has_its_last_state_told_by_age(places, replayed):
+    database = places()
     by_age = ("checkpoint_age_s=0.2", "batch_age_s=0.2")
     with running([TAILRACE, *command(database, replayed, "--silent-at", 2500, settings=by_age)]) as process:
         told = [positions([process.stdout.readline()])[0]]
@@ -117,9 +117,8 @@ def test_a_silent_tap_has_its_last_state_told_by_age(kind, tmp_path, replayed):
     complete(database, replayed)
 
 
-@each_destination
-def test_a_run_with_nothing_new_changes_nothing(kind, tmp_path, replayed):
-    database = Database(kind, tmp_path / "db")
+def test_a_run_with_nothing_new_changes_nothing(places, replayed):
+    database = places()
     assert complete(database, replayed).told[-1] == ROWS
     assert complete(database, replayed).told == []
 

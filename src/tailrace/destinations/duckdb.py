@@ -77,7 +77,6 @@ DIALECT = Dialect(
     relaxes=True,
     merge=Merge.REWRITE,
     keeps_key_in_comment=True,
-    has_schemas=True,
     columns="""
         SELECT c.column_name, c.data_type, c.is_nullable, c.column_default IS NOT NULL,
             list_position(
@@ -93,6 +92,10 @@ DIALECT = Dialect(
     tables="""
         SELECT schema_name, table_name FROM duckdb_tables()
         WHERE database_name = current_database() AND starts_with(table_name, ?)
+    """,
+    schemas="""
+        SELECT 1 FROM duckdb_schemas()
+        WHERE database_name = current_database() AND lower(schema_name) = lower(?)
     """,
     begin="BEGIN TRANSACTION",
 )

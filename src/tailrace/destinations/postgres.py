@@ -78,7 +78,6 @@ DIALECT = Dialect(
     relaxes=True,
     merge=Merge.CONFLICT,
     keeps_key_in_comment=False,
-    has_schemas=True,
     columns="""
         SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef OR a.attidentity <> '',
             array_position(i.indkey::smallint[], a.attnum) + 1
@@ -95,6 +94,7 @@ DIALECT = Dialect(
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND starts_with(c.relname, ?)
     """,
+    schemas="SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ?",
 )
 
 _SESSION = (
@@ -107,6 +107,8 @@ _SESSION = (
 _ROWS_AT_ONCE = 10_000
 _ROWS_AFTER_ERROR = 16
 """So that a batch of which every row is refused isn't sent again and again."""
+_HEADER = b"\n"
+"""An empty first line, from which PostgreSQL learns what ends a line; until then it miscounts lines within quotes."""
 _CSV = csv.WriteOptions(include_header=False)
 _PASSING = ("08", "40", "53", "57P", "55P03")
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks."""
@@ -272,12 +274,9 @@ class _PostgresSession:
         written = pa.table([_written(rows[name]) for name in columns], names=list(columns))
         copy = _copy(table, columns)
         self.execute("SAVEPOINT tailrace_load")
-        try:
-            with _told():
-                self._copy(copy, written)
-        except DestinationError as error:
-            reasons = self._reasons(copy, written, rows[LINE], error)
-            self.execute("RELEASE SAVEPOINT tailrace_load")
+        if error := self._tried(copy, written):
+            reasons = self._reasons(copy, written, rows[LINE])
+            self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
             raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
         self.execute("RELEASE SAVEPOINT tailrace_load")
 
@@ -290,34 +289,39 @@ class _PostgresSession:
 
     def _copy(self, copy: bytes, rows: pa.Table) -> None:
         with self._connection.cursor() as cursor, cursor.copy(copy) as stream:
+            stream.write(_HEADER)
             for part in rows.to_batches(_ROWS_AT_ONCE):
                 text = pa.BufferOutputStream()
                 csv.write_csv(part, text, _CSV)
                 stream.write(text.getvalue().to_pybytes())
 
-    def _reasons(self, copy: bytes, rows: pa.Table, lines: pa.ChunkedArray, error: DestinationError) -> dict[int, str]:
-        """Why rows are refused, by line; none when PostgreSQL doesn't say which. Raises the error when it's another."""
+    def _tried(self, copy: bytes, rows: pa.Table) -> DestinationError | None:
+        """Copy the rows; the error when their values are to blame, and then it is as if nothing had been copied."""
+        try:
+            with _told():
+                self._copy(copy, rows)
+        except DestinationError as error:
+            if not _is_about_rows(error.__cause__):
+                raise
+            self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
+            return error
+        return None
+
+    def _reasons(self, copy: bytes, rows: pa.Table, lines: pa.ChunkedArray) -> dict[int, str]:
+        """Why rows are refused, by line; none when PostgreSQL doesn't say which they are."""
         reasons: dict[int, str] = {}
         start, size = 0, rows.num_rows
         while start < rows.num_rows:
             part = rows.slice(start, size)
-            try:
-                with _told():
-                    self._copy(copy, part)
-            except DestinationError as found:
-                error = found
-            else:
+            error = self._tried(copy, part)
+            if error is None:
                 start, size = start + size, min(size * 2, _ROWS_AT_ONCE)
                 continue
-            if not _is_about_rows(error.__cause__):
-                raise error
-            self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
             row = _refused_row(error.__cause__, part)
             if row is None:
                 return {}
             reasons[lines[start + row].as_py()] = str(error).removeprefix("PostgreSQL: ")
             start, size = start + row + 1, _ROWS_AFTER_ERROR
-        self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
         return reasons
 
     def _without_nul(self, rows: pa.Table) -> pa.Table:
@@ -370,7 +374,7 @@ def _refused_row(error: BaseException | None, rows: pa.Table) -> int | None:
     for values in rows.columns:
         if pa.types.is_string(values.type):
             ends = pc.add(ends, pc.fill_null(pc.count_substring(values, "\n"), 0))
-    reached = pc.greater_equal(pc.cumulative_sum(ends.cast(pa.int64())), int(line[1]))
+    reached = pc.greater_equal(pc.cumulative_sum(ends.cast(pa.int64())), int(line[1]) - 1)
     row = pc.index(reached, True).as_py()
     return None if row < 0 else int(row)
 
@@ -381,7 +385,7 @@ def _copy(table: TableName, columns: Sequence[str]) -> bytes:
         this=exp.table_(table.name, db=table.schema, quoted=True),
         expressions=[exp.to_identifier(name, quoted=True) for name in columns],
     )
-    return f"COPY {into.sql(dialect=DIALECT.sqlglot)} FROM STDIN (FORMAT csv)".encode()
+    return f"COPY {into.sql(dialect=DIALECT.sqlglot)} FROM STDIN (FORMAT csv, HEADER)".encode()
 
 
 def _written(values: pa.ChunkedArray) -> pa.ChunkedArray:

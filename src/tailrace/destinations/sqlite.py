@@ -76,7 +76,6 @@ DIALECT = Dialect(
     relaxes=False,
     merge=Merge.UPDATE,
     keeps_key_in_comment=False,
-    has_schemas=False,
     columns="""
         SELECT name, type, "notnull" = 0 AND pk = 0, dflt_value IS NOT NULL, nullif(pk, 0)
         FROM pragma_table_info(?2, coalesce(?1, 'main'))

@@ -34,11 +34,11 @@ class Dialect:
     are the (from, to) kinds that ALTER TYPE changes in place, losing nothing; `relaxes` says whether NOT NULL can be
     dropped.
     `keeps_key_in_comment`: the key is noted as the table's comment instead of being a PRIMARY KEY.
-    `has_schemas` says whether tables stand in schemas that can be created.
 
     `columns` is the query of a table's columns by two parameters, schema (or null) and name; its rows are name, type,
     whether nullable, whether there is a default, and the place in the table's key or null. `tables` is the query of the
-    tables whose name begins with the parameter; its rows are schema (or null) and name. `begin` opens a transaction
+    tables whose name begins with the parameter; its rows are schema (or null) and name. `schemas` is the query of the
+    schema whose name is the parameter; it is empty where tables stand in no schemas. `begin` opens a transaction
     that may write. `key_text`, where text in a key needs another type than other text, gives it for the number of such
     columns that the key has.
     """
@@ -50,9 +50,9 @@ class Dialect:
     relaxes: bool
     merge: Merge
     keeps_key_in_comment: bool
-    has_schemas: bool
     columns: str
     tables: str
+    schemas: str = ""
     begin: str = "BEGIN"
     key_text: Callable[[int], str] | None = None
 

@@ -12,8 +12,6 @@ from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
 
-_SCHEMA = "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?"
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -61,7 +59,7 @@ class Tables:
     def named(self, stream: Stream) -> TableName:
         """The stream's table, in the schema that it stands in."""
         table = stream.table
-        if table.schema and not self._dialect.has_schemas:
+        if table.schema and not self._dialect.schemas:
             raise SchemaError(
                 f"{self._traits.name} has no schemas, and the table is {table}; leave `schema` unset, or put it into "
                 "the table's name with `table:`",
@@ -71,7 +69,7 @@ class Tables:
 
     def schemas(self, session: Session, schema: str | None) -> list[str]:
         """CREATE SCHEMA, where the schema isn't there: even IF NOT EXISTS takes the right to make schemas."""
-        if not schema or not self._dialect.has_schemas or session.query(_SCHEMA, (schema,)):
+        if not schema or not self._dialect.schemas or session.query(self._dialect.schemas, (schema,)):
             return []
         return [statements.create_schema(self._dialect, schema)]
 

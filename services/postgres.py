@@ -1,0 +1,121 @@
+"""PostgreSQL: a server of one's own, and new databases on it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.processes import (
+    MissingServiceError,
+    answers,
+    free_port,
+    give,
+    kill,
+    owner_of_servers,
+    start,
+    stop,
+    wait_until,
+)
+
+USER = "postgres"
+"""The system's user that the server runs as, when we are root."""
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "shared_buffers": "64MB",
+    "max_connections": "80",
+    "max_wal_size": "512MB",
+}
+
+
+class PostgresServer:
+    """A server in a folder; its superuser is `tailrace`, with a password."""
+
+    host = "127.0.0.1"
+    user = "tailrace"
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.password = secrets.token_urlsafe(12)
+        self._folder = folder
+        self._data = folder / "data"
+        self._log = folder / "log"
+        self._made = 0
+        give(folder, USER)
+        password = folder / "password"
+        password.write_text(self.password, encoding="utf-8")
+        give(password, USER)
+        auth = ["--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C.UTF-8"]
+        _run([_program("initdb"), "-D", str(self._data), "-U", self.user, *auth])
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, and wait until it takes connections."""
+        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        words = [_program("postgres"), "-D", str(self._data), "-p", str(self.port), "-k", str(self._folder), *settings]
+        self._process = start(words, USER, self._log, death_signal="QUIT")
+        ready = [_program("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
+        wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, self._process, self._log)
+
+    def kill(self) -> None:
+        """End the server as a crash does: none of its processes gets to write anything more."""
+        kill(self._process)
+        deadline_processes = ["pkill", "-KILL", "-f", str(self._data)]
+        subprocess.run(deadline_processes, check=False)
+        wait_until(lambda: not answers(self.port), self._process, self._log) if answers(self.port) else None
+
+    def stop(self) -> None:
+        """End the server without waiting for its sessions."""
+        stop(self._process, signal.SIGINT)
+
+    def database(self) -> str:
+        """The address of a new, empty database."""
+        self._made += 1
+        name = f"d{self._made}_{secrets.token_hex(4)}"
+        self._sql(f"CREATE DATABASE {name}")
+        return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{name}"
+
+    def drop(self, url: str) -> None:
+        """Drop the database, whoever uses it."""
+        self._sql(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def _sql(self, statement: str) -> None:
+        words = [_program("psql"), "-q", "-h", self.host, "-p", str(self.port), "-U", self.user, "-d", "postgres"]
+        environment = {**os.environ, "PGPASSWORD": self.password}
+        subprocess.run([*words, "-v", "ON_ERROR_STOP=1", "-c", statement], env=environment, check=True)
+
+
+@contextmanager
+def postgres() -> Iterator[PostgresServer]:
+    """A server of one's own, gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="tailrace-postgres-") as folder:
+        server = PostgresServer(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _program(name: str) -> str:
+    """One of PostgreSQL's programs, of the newest version there is."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    program = str(found[-1]) if found else shutil.which(name)
+    if program is None:
+        raise MissingServiceError(
+            "PostgreSQL isn't here: install the Debian package postgresql (scripts/setup-services)"
+        )
+    return program
+
+
+def _run(words: Sequence[str]) -> None:
+    before = ["setpriv", *owner_of_servers(USER)] if owner_of_servers(USER) else []
+    done = subprocess.run([*before, *words], capture_output=True, check=False, cwd="/")
+    if done.returncode:
+        raise RuntimeError(f"{words[0]} failed: {done.stderr.decode()}")

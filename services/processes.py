@@ -1,0 +1,82 @@
+"""Server processes that end with the process that started them, and the conditions that starting them waits for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+START_LIMIT_S = 60.0
+
+
+class MissingServiceError(Exception):
+    """A service can't be had here; says what to install."""
+
+
+def free_port() -> int:
+    """A port of the loopback on which nobody listens."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on the port."""
+    with socket.socket() as connecting:
+        return connecting.connect_ex(("127.0.0.1", port)) == 0
+
+
+def owner_of_servers(user: str) -> list[str]:
+    """What a command begins with that is to run as that user; nothing where we aren't root, and stay who we are."""
+    return ["--reuid", user, "--regid", user, "--clear-groups"] if os.geteuid() == 0 else []
+
+
+def give(folder: Path, user: str) -> None:
+    """Let the folder belong to the user that servers run as."""
+    if os.geteuid() == 0:
+        shutil.chown(folder, user, user)
+
+
+def start(words: Sequence[str], user: str, log: Path, *, death_signal: str) -> subprocess.Popen[bytes]:
+    """A server that runs as that user, and gets the signal when this process is gone, however it ends."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", death_signal, *owner_of_servers(user), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+        )
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for a server's condition; what it has logged is told when it ends before, or takes too long."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            told = log.read_text(encoding="utf-8", errors="replace")[-4000:]
+            raise RuntimeError(f"{process.args} doesn't answer (exit code {process.returncode}):\n{told}")
+        time.sleep(0.02)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a server and its children at once, as a crash does."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def stop(process: subprocess.Popen[bytes], ending: signal.Signals) -> None:
+    """End a server as it likes to be ended, and if need be at once."""
+    if process.poll() is None:
+        process.send_signal(ending)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        kill(process)

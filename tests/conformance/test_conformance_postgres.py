@@ -1,0 +1,44 @@
+"""PostgreSQL does what every destination does, over real connections to a real server."""
+
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.types.json import set_json_loads
+
+from tailrace.destinations import open_destination
+from tailrace.testing import BEHAVIOURS, Subject
+
+NO_NUL = "PostgreSQL has no NUL in text; such a row is refused, or its NUL stripped, by the setting `nul`"
+
+LACKS = {
+    "keeps_nul_in_text": NO_NUL,
+    "keeps_nul_inside_json": "jsonb has no NUL in its strings; such a row is refused",
+    "texts_with_nul_are_keys": NO_NUL,
+}
+
+
+@pytest.fixture
+def subject(postgres_url):
+    def rows(table, schema=None):
+        with psycopg.connect(postgres_url, options="-c TimeZone=UTC") as connection:
+            set_json_loads(lambda text: text.decode() if isinstance(text, bytes) else text, connection)
+            name = sql.Identifier(schema or "public", table)
+            there = connection.execute("SELECT to_regclass(%s)", [name.as_string(connection)]).fetchone()
+            if there == (None,):
+                return []
+            cursor = connection.execute(sql.SQL("SELECT * FROM {}").format(name))
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, map(plain, row), strict=True)) for row in cursor]
+
+    return Subject(open=lambda: open_destination(postgres_url, {}), rows=rows, lacks=LACKS)
+
+
+def plain(value):
+    return str(value) if isinstance(value, UUID) else value
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+def test_postgres(behaviour, subject):
+    behaviour(subject)

@@ -1,0 +1,42 @@
+"""Real servers for tests, each started when first asked for, one for each of the processes that tests run in."""
+
+import os
+from contextlib import contextmanager
+
+import pytest
+from services.postgres import postgres
+from services.processes import MissingServiceError
+from services.processes import free_port as any_free_port
+
+
+@contextmanager
+def had(service):
+    """The service; where it can't be had the test is skipped, but not where all services are wanted."""
+    try:
+        with service() as server:
+            yield server
+    except MissingServiceError as missing:
+        if os.environ.get("TAILRACE_NEEDS_SERVICES"):
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL server."""
+    with had(postgres) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server):
+    """The address of a new, empty database of PostgreSQL."""
+    url = postgres_server.database()
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def free_port():
+    """A port on which nobody listens."""
+    return any_free_port()
