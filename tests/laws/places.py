@@ -192,3 +192,9 @@ def databases(server: Any) -> Places:
         return Database(Postgres(url, url))
 
     return place
+
+
+def through(server: Any, port: int) -> Database:
+    """A new database of the server, to which tailrace connects through another port."""
+    url = server.database()
+    return Database(Postgres(url, url.replace(f":{server.port}/", f":{port}/")))

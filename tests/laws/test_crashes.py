@@ -17,6 +17,7 @@ from crashing import (
 from launcher import STEPS
 from places import databases, files
 from replaying_tap import PAUSED
+from waiting import wait_for
 
 ROWS = 4000
 KILLS_EACH_STEP, KILLS_AT_INSTANTS = 3, 10
@@ -121,11 +122,3 @@ def test_a_run_with_nothing_new_changes_nothing(places, replayed):
     database = places()
     assert complete(database, replayed).told[-1] == ROWS
     assert complete(database, replayed).told == []
-
-
-def wait_for(lines, text):
-    """Read lines until one has the text."""
-    read = []
-    while text.encode() not in (line := lines.readline()):
-        read.append(line)
-        assert line, b"".join(read).decode()

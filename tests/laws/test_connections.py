@@ -1,0 +1,104 @@
+"""Connections that are cut at any byte, and servers that die, lose no row, load none twice, and tell no false state."""
+
+import random
+import time
+from functools import partial
+
+import pytest
+from crashing import TAILRACE, Source, command, positions, require_truth, run, running
+from places import databases, through
+from services.postgres import postgres
+from services.proxy import proxy
+
+ROWS, CUTS, SERVER_KILLS = 3000, 25, 6
+QUICK = ("checkpoint_rows=500", "batch_rows=200", "retry_s=30")
+
+APPEND_THROUGH = ["transaction", "staging"]
+
+
+@pytest.fixture
+def replayed():
+    return Source(seed=11, rows=ROWS)
+
+
+def loaded_under(database, replayed, settings, trouble):
+    """Load the source, with `trouble` before each run until it gives False; the truth holds after each."""
+    told, runs = [], 0
+    while True:
+        is_troubled = trouble()
+        ended = run(command(database, replayed, settings=settings))
+        runs += 1
+        assert ended.code in (0, 6), ended.stderr
+        told += ended.told
+        require_truth(database, replayed, told)
+        if ended.code == 0 and not is_troubled:
+            break
+        assert ended.code == 0 or is_troubled, ended.stderr
+    assert database.position() == replayed.rows
+    assert database.leftovers() == []
+    return runs
+
+
+def cut_soon(cutting, database, chance, size):
+    """Arm the proxy to cut somewhere in the first half of a load, unless there is nothing left to load or to cut."""
+    cutting.disarm()
+    if database.position() == ROWS or cutting.cuts >= CUTS:
+        return False
+    cutting.cut_after(chance.randrange(size // 2))
+    return True
+
+
+@pytest.mark.parametrize("append_through", APPEND_THROUGH)
+def test_connections_cut_at_random_bytes(postgres_server, replayed, append_through):
+    settings = (*QUICK, f"append_through={append_through}")
+    chance = random.Random(append_through)
+    with proxy(postgres_server.host, postgres_server.port) as cutting:
+        whole = through(postgres_server, cutting.port)
+        loaded_under(whole, replayed, settings, trouble=lambda: False)
+        size = cutting.passed
+        while cutting.cuts < CUTS:
+            database = through(postgres_server, cutting.port)
+            loaded_under(database, replayed, settings, partial(cut_soon, cutting, database, chance, size))
+
+
+@pytest.mark.parametrize("append_through", APPEND_THROUGH)
+@pytest.mark.parametrize("passes", [False, True], ids=["before the server has it", "before its answer"])
+def test_connections_cut_at_a_commit(postgres_server, replayed, append_through, passes):
+    settings = (*QUICK, f"append_through={append_through}")
+    with proxy(postgres_server.host, postgres_server.port) as cutting:
+        database = through(postgres_server, cutting.port)
+
+        def trouble():
+            if cutting.cuts >= 8 or database.position() == replayed.rows:
+                cutting.disarm()
+                return False
+            cutting.cut_at(b"COMMIT", passes=passes)
+            return True
+
+        loaded_under(database, replayed, settings, trouble)
+        assert cutting.cuts
+
+
+@pytest.mark.parametrize("append_through", APPEND_THROUGH)
+def test_a_server_that_is_killed_and_started_again(replayed, append_through):
+    settings = (*QUICK, f"append_through={append_through}")
+    chance = random.Random(append_through)
+    with postgres() as server:
+        kills = 0
+        while kills < SERVER_KILLS:
+            database, told = databases(server)(), []
+            while database.position() < replayed.rows:
+                with running([TAILRACE, *command(database, replayed, settings=settings)]) as process:
+                    told += positions([process.stdout.readline() for _ in range(chance.randrange(3))])
+                    time.sleep(chance.uniform(0, 0.3))
+                    is_killed = process.poll() is None
+                    server.kill()
+                    server.start()
+                    out, err = process.communicate()
+                assert process.returncode in (0, 6), err.decode()
+                told += positions(out.splitlines())
+                require_truth(database, replayed, told)
+                kills += is_killed
+            ended = run(command(database, replayed, settings=settings))
+            assert ended.code == 0, ended.stderr
+            assert database.leftovers() == []
