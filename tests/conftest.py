@@ -4,6 +4,7 @@ import os
 from contextlib import contextmanager
 
 import pytest
+from services.mariadb import mariadb
 from services.postgres import postgres
 from services.processes import MissingServiceError
 from services.processes import free_port as any_free_port
@@ -40,3 +41,18 @@ def postgres_url(postgres_server):
 def free_port():
     """A port on which nobody listens."""
     return any_free_port()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server():
+    """A MariaDB server."""
+    with had(mariadb) as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server):
+    """The address of a new, empty database of MariaDB."""
+    url = mariadb_server.database()
+    yield url
+    mariadb_server.drop(url)

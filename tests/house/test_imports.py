@@ -31,7 +31,7 @@ ALLOWED = {
 }
 """Part of the package -> the parts that it may import (itself always)."""
 
-DRIVERS = {"duckdb", "psycopg", "pymysql", "redshift_connector", "sqlite3"}
+DRIVERS = {"duckdb", "mysql", "psycopg", "sqlite3"}
 
 
 def part_of(path: Path) -> str:

@@ -10,8 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import duckdb
+import mysql.connector
 import psycopg
 from replaying_tap import SCHEMAS
 
@@ -140,7 +142,7 @@ class SQLite:
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A database of a PostgreSQL server; `through` is the port that tailrace connects to, where it's another."""
+    """A database of a PostgreSQL server; `address` leads to it directly."""
 
     address: str
     url: str
@@ -166,6 +168,40 @@ class Postgres:
             return connection.execute(query).fetchall()
 
 
+@dataclass(frozen=True, slots=True)
+class MySQL:
+    """A database of a MariaDB server; `address` leads to it directly."""
+
+    address: str
+    url: str
+
+    def names(self) -> set[str]:
+        """See Reader."""
+        return {
+            row["table_name"]
+            for row in self._rows(
+                "SELECT table_name AS table_name FROM information_schema.tables WHERE table_schema = database()"
+            )
+        }
+
+    def read(self, table: str) -> list[dict[str, Any]]:
+        """See Reader."""
+        return self._rows(f"SELECT * FROM `{table}`")
+
+    def users(self) -> int:
+        """See Reader."""
+        listing = "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
+        return len(self._rows(listing))
+
+    def _rows(self, query: str) -> list[dict[str, Any]]:
+        parts = urlsplit(self.address)
+        login = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
+        with closing(mysql.connector.connect(**login, database=parts.path[1:], use_pure=True)) as connection:
+            cursor = connection.cursor(dictionary=True)
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+
 def ordered(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """The rows by their first column."""
     return sorted(rows, key=lambda row: row[:1])
@@ -189,7 +225,7 @@ def databases(server: Any) -> Places:
 
     def place() -> Database:
         url = server.database()
-        return Database(Postgres(url, url))
+        return Database(_reader(url, url))
 
     return place
 
@@ -197,4 +233,8 @@ def databases(server: Any) -> Places:
 def through(server: Any, port: int) -> Database:
     """A new database of the server, to which tailrace connects through another port."""
     url = server.database()
-    return Database(Postgres(url, url.replace(f":{server.port}/", f":{port}/")))
+    return Database(_reader(url, url.replace(f":{server.port}/", f":{port}/")))
+
+
+def _reader(address: str, url: str) -> Reader:
+    return (MySQL if url.startswith("mysql") else Postgres)(address, url)

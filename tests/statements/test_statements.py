@@ -98,7 +98,9 @@ def test_tables_are_altered_dropped_and_renamed():
     assert statements.alter_type(DUCKDB, USERS, TableColumn("n", Kind.DECIMAL, 38, 9)) == (
         'ALTER TABLE "main"."users" ALTER COLUMN "n" SET DATA TYPE DECIMAL(38,9)'
     )
-    assert statements.drop_not_null(DUCKDB, USERS, "n") == ('ALTER TABLE "main"."users" ALTER COLUMN "n" DROP NOT NULL')
+    assert statements.drop_not_null(DUCKDB, USERS, TableColumn("n", Kind.INT)) == (
+        'ALTER TABLE "main"."users" ALTER COLUMN "n" DROP NOT NULL'
+    )
     assert statements.drop_table(SQLITE, PLAIN) == 'DROP TABLE IF EXISTS "users"'
     assert statements.rename_table(DUCKDB, USERS, "people") == 'ALTER TABLE "main"."users" RENAME TO "people"'
     assert statements.count_rows(SQLITE, PLAIN) == 'SELECT COUNT(*) FROM "users"'

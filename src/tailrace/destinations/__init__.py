@@ -18,12 +18,13 @@ from tailrace.model import Traits
 NAMES: Mapping[str, str] = {
     "duckdb": "tailrace.destinations.duckdb",
     "memory": "tailrace.destinations.memory",
+    "mysql": "tailrace.destinations.mysql",
     "postgres": "tailrace.destinations.postgres",
     "sqlite": "tailrace.destinations.sqlite",
 }
 """The name of each destination, which is the scheme of its addresses, and its module."""
 
-ALIASES: Mapping[str, str] = {"postgresql": "postgres"}
+ALIASES: Mapping[str, str] = {"mariadb": "mysql", "postgresql": "postgres"}
 """Other schemes of addresses, and the destination that each means."""
 
 ENTRY_POINTS = "tailrace.destinations"

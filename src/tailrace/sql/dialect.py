@@ -66,7 +66,7 @@ class Dialect:
 
     def kind_of(self, sql_type: str) -> tuple[Kind | None, int, int]:
         """Kind, precision and scale of a type as the database spells it; the kind is None for an unknown type."""
-        match = _SQL_TYPE.fullmatch(sql_type)
+        match = _SQL_TYPE.fullmatch(sql_type.partition(" CHARACTER SET ")[0])
         if match is None:
             return None, 0, 0
         name, digits, rest = match.groups()

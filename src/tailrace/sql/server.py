@@ -104,10 +104,15 @@ class ServerDestination(SqlDestination):
 
     def _taken_over(self, pipeline: str, fence: str) -> Row | None:
         """The pipeline's row as it was; the tables that others left of it go once it is ours."""
-        session = self._open()
-        for schema_or_table in (*self._tables.schemas(session, self._schema), *self._own_tables()):
-            self._run(schema_or_table)
+        with suppress(DestinationError):  # what can't be dropped now is left over, and found below
+            self._staged.discard()
+        for sql in self._tables.schemas(self._open(), self._schema):
+            self._run(sql)
+            self._disconnect()  # a session may begin in that schema
+        for sql in self._own_tables():
+            self._run(sql)
         self._begun()
+        session = self._open()
         row = self._checkpoints.take_over(session, pipeline, fence)
         self._run("COMMIT")
         self._transaction = None

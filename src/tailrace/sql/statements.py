@@ -56,13 +56,18 @@ def alter_type(dialect: Dialect, table: TableName, column: TableColumn) -> str:
     return _alter(dialect, table, exp.AlterColumn(this=_name(column.name), dtype=exp.Var(this=dialect.spelled(column))))
 
 
-def drop_not_null(dialect: Dialect, table: TableName, column: str) -> str:
-    """ALTER TABLE that lets a column be null."""
-    return _alter(dialect, table, exp.AlterColumn(this=_name(column), drop=True, allow_null=True))
+def drop_not_null(dialect: Dialect, table: TableName, column: TableColumn) -> str:
+    """ALTER TABLE that lets a column be null; MySQL gives it its type anew for that."""
+    if _is_mysql(dialect):
+        return alter_type(dialect, table, column)
+    return _alter(dialect, table, exp.AlterColumn(this=_name(column.name), drop=True, allow_null=True))
 
 
 def rename_table(dialect: Dialect, table: TableName, name: str) -> str:
     """ALTER TABLE that gives the table another name, in the same schema."""
+    if _is_mysql(dialect):  # where a name without schema is one of the session's database
+        names = [_sql(dialect, _table(to)) for to in (table, TableName(name, table.schema))]
+        return "RENAME TABLE {} TO {}".format(*names)
     return _alter(dialect, table, exp.AlterRename(this=exp.Table(this=_name(name))))
 
 
@@ -87,10 +92,10 @@ def count_rows(dialect: Dialect, table: TableName) -> str:
     return _sql(dialect, exp.select(exp.Count(this=exp.Star())).from_(_table(table)))
 
 
-def insert_values(dialect: Dialect, table: TableName, columns: Sequence[str]) -> str:
-    """INSERT of one row, a parameter for each column."""
-    row = exp.Tuple(expressions=[exp.Placeholder() for _ in columns])
-    return _sql(dialect, _insert(table, columns, exp.Values(expressions=[row])))
+def insert_values(dialect: Dialect, table: TableName, columns: Sequence[str], count: int = 1) -> str:
+    """INSERT of so many rows, each with a parameter for each column."""
+    rows = [exp.Tuple(expressions=[exp.Placeholder() for _ in columns]) for _ in range(count)]
+    return _sql(dialect, _insert(table, columns, exp.Values(expressions=rows)))
 
 
 def insert_from(dialect: Dialect, table: TableName, columns: Sequence[str], source: TableName) -> str:

@@ -98,7 +98,8 @@ class Tables:
         changed = [statements.add_column(dialect, table, _table_column(column)) for column in fit.add]
         changed += [statements.alter_type(dialect, table, widening.want) for widening in fit.widen]
         if dialect.relaxes:
-            changed += [statements.drop_not_null(dialect, table, name) for name in fit.relax]
+            relaxed = [column for column in found.columns if column.name in fit.relax]
+            changed += [statements.drop_not_null(dialect, table, column) for column in relaxed]
         return changed
 
     def place(self, found: Found, stream: Stream, table: TableName) -> Place:

@@ -1,0 +1,99 @@
+"""MariaDB: a server of one's own, and new databases on it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.processes import MissingServiceError, free_port, give, kill, owner_of_servers, start, stop, wait_until
+
+USER = "mysql"
+"""The system's user that the server runs as, when we are root."""
+
+
+class MariaDBServer:
+    """A server in a folder; its user `tailrace`, with a password, may do everything."""
+
+    host = "127.0.0.1"
+    user = "tailrace"
+
+    def __init__(self, folder: Path, *, local_infile: bool) -> None:
+        self.port = free_port()
+        self.password = secrets.token_urlsafe(12)
+        self._local_infile = local_infile
+        self._folder = folder
+        self._data = folder / "data"
+        self._log = folder / "log"
+        self._made = 0
+        give(folder, USER)
+        install = ["mariadb-install-db", "--no-defaults", f"--datadir={self._data}", "--skip-test-db"]
+        before = ["setpriv", *owner_of_servers(USER)] if owner_of_servers(USER) else []
+        if not Path("/usr/sbin/mariadbd").exists():
+            raise MissingServiceError(
+                "MariaDB isn't here: install the Debian package mariadb-server (scripts/setup-services)"
+            )
+        subprocess.run([*before, *install, "--auth-root-authentication-method=normal"], capture_output=True, check=True)
+        self.start()
+        grant = f"GRANT ALL ON *.* TO '{self.user}'@'%' IDENTIFIED BY '{self.password}' WITH GRANT OPTION"
+        self._sql(grant)
+
+    def start(self) -> None:
+        """Start the server, and wait until it takes connections."""
+        words = [
+            "/usr/sbin/mariadbd",
+            "--no-defaults",
+            f"--datadir={self._data}",
+            f"--port={self.port}",
+            f"--socket={self._folder / 'socket'}",
+            f"--pid-file={self._folder / 'pid'}",
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--innodb-buffer-pool-size=128M",
+            f"--local-infile={int(self._local_infile)}",
+        ]
+        self._process = start(words, USER, self._log, death_signal="KILL")
+        wait_until(lambda: self._admin("ping").returncode == 0, self._process, self._log)
+
+    def kill(self) -> None:
+        """End the server as a crash does."""
+        kill(self._process)
+
+    def stop(self) -> None:
+        """End the server."""
+        stop(self._process, signal.SIGTERM)
+
+    def database(self) -> str:
+        """The address of a new, empty database."""
+        self._made += 1
+        name = f"d{self._made}_{secrets.token_hex(4)}"
+        self._sql(f"CREATE DATABASE {name}")
+        return f"mysql://{self.user}:{self.password}@{self.host}:{self.port}/{name}"
+
+    def drop(self, url: str) -> None:
+        """Drop the database."""
+        self._sql(f"DROP DATABASE {url.rpartition('/')[2]}")
+
+    def _admin(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        command = ["mariadb-admin", "--no-defaults", f"--socket={self._folder / 'socket'}", "-uroot", *words]
+        return subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
+
+    def _sql(self, statement: str) -> None:
+        command = ["mariadb", "--no-defaults", f"--socket={self._folder / 'socket'}", "-uroot"]
+        subprocess.run(command, input=statement.encode(), capture_output=True, check=True)
+
+
+@contextmanager
+def mariadb(*, local_infile: bool = True) -> Iterator[MariaDBServer]:
+    """A server of one's own, gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="tailrace-mariadb-") as folder:
+        server = MariaDBServer(Path(folder), local_infile=local_infile)
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -1,0 +1,387 @@
+"""MySQL and MariaDB: rows are loaded over several connections, and visible by one transaction with the checkpoint.
+
+*Durable when* COMMIT returns: InnoDB's log is synced (unless `innodb_flush_log_at_trx_commit` says otherwise).
+*Visible when* COMMIT returns; a replaced table a moment later, by one RENAME TABLE that recovery repeats after a crash.
+*Load verb* LOAD DATA LOCAL INFILE from memory; INSERT of many rows where the server doesn't allow that.
+*Source* https://dev.mysql.com/doc/refman/8.4/en/load-data.html and https://mariadb.com/kb/en/load-data-infile/
+
+All rows wait in staging tables, since DDL ends a transaction. Times in UTC are DATETIME(6) with
+a comment that says so; text is compared byte by byte.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import mysql.connector
+import pyarrow as pa
+import pyarrow.compute as pc
+from mysql.connector.connection import MySQLConnection
+from mysql.connector.constants import ClientFlag
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from sqlglot import exp
+
+from tailrace.destination import Destination
+from tailrace.errors import DestinationError, RowsRefusedError
+from tailrace.log import get_logger
+from tailrace.model import LINE, Kind, TableName, Traits
+from tailrace.sql import delimited, statements
+from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.server import ServerDestination, Serving
+from tailrace.sql.url import server_settings
+
+from_url = server_settings
+
+TRAITS = Traits(
+    name="MySQL",
+    guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    max_name_length=64,
+)
+
+_EXACT = "CHARACTER SET utf8mb4 COLLATE /*M!100100 utf8mb4_nopad_bin */ /*!80000 utf8mb4_0900_bin */"
+"""Text that differs by a byte differs, a space at its end too: MariaDB reads the one collation, MySQL the other."""
+
+_KEY_CHARACTERS = 700
+"""An index of InnoDB takes 3072 bytes, and a character of utf8mb4 up to four; the rest is for other columns."""
+
+
+def _key_text(texts: int) -> str:
+    return f"varchar({_KEY_CHARACTERS // texts}) {_EXACT}"
+
+
+DIALECT = Dialect(
+    sqlglot="mysql",
+    types={
+        Kind.BOOL: "boolean",
+        Kind.INT: "bigint",
+        Kind.FLOAT: "double",
+        Kind.DECIMAL: "decimal({precision},{scale})",
+        Kind.TEXT: f"longtext {_EXACT}",
+        Kind.JSON: "json",
+        Kind.BINARY: "longblob",
+        Kind.DATE: "date",
+        Kind.TIME: "time(6)",
+        Kind.TIMESTAMP: "datetime(6)",
+        Kind.TIMESTAMPTZ: "datetime(6) COMMENT 'in UTC'",
+        Kind.UUID: "char(36) CHARACTER SET ascii COLLATE ascii_bin",
+    },
+    kinds={
+        "BOOLEAN": Kind.BOOL,
+        **dict.fromkeys(("TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT"), Kind.INT),
+        **{f"{size}INT UNSIGNED": Kind.INT for size in ("TINY", "SMALL", "MEDIUM", "", "BIG")},
+        **dict.fromkeys(("FLOAT", "DOUBLE"), Kind.FLOAT),
+        "DECIMAL": Kind.DECIMAL,
+        **dict.fromkeys(("CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT"), Kind.TEXT),
+        "JSON": Kind.JSON,
+        **dict.fromkeys(("BINARY", "VARBINARY", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB"), Kind.BINARY),
+        "DATE": Kind.DATE,
+        "TIME": Kind.TIME,
+        **dict.fromkeys(("DATETIME", "TIMESTAMP"), Kind.TIMESTAMP),
+        "DATETIME COMMENT 'IN UTC'": Kind.TIMESTAMPTZ,
+    },
+    # What MySQL's own text of other types looks like isn't ours.
+    alterable=frozenset(
+        {
+            (Kind.INT, Kind.DECIMAL),
+            (Kind.INT, Kind.TEXT),
+            (Kind.DECIMAL, Kind.DECIMAL),
+            (Kind.DECIMAL, Kind.TEXT),
+            (Kind.DATE, Kind.TIMESTAMP),
+            (Kind.DATE, Kind.TIMESTAMPTZ),
+            (Kind.DATE, Kind.TEXT),
+        }
+    ),
+    relaxes=True,
+    merge=Merge.CONFLICT,
+    keeps_key_in_comment=False,
+    columns="""
+        SELECT c.column_name,
+            concat(if(c.column_type = 'tinyint(1)', 'boolean', c.column_type),
+                coalesce(concat(' CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name), ''),
+                if(c.column_comment = 'in UTC', ' COMMENT ''in UTC''', '')),
+            c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index
+        FROM information_schema.columns c
+        LEFT JOIN information_schema.statistics s
+            ON s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.column_name = c.column_name
+            AND s.index_name = 'PRIMARY'
+        WHERE c.table_schema = coalesce(?, database()) AND c.table_name = ?
+            AND coalesce(c.generation_expression, '') = ''
+        ORDER BY c.ordinal_position
+    """,
+    tables="SELECT table_schema, table_name FROM information_schema.tables WHERE instr(table_name, ?) = 1",
+    schemas="SELECT 1 FROM information_schema.schemata WHERE schema_name = ?",
+    begin="START TRANSACTION",
+    key_text=_key_text,
+)
+
+_SESSION = (
+    "SET SESSION time_zone = '+00:00'",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION max_error_count = 65535",
+)
+_PASSING = frozenset({1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1836, 1927})
+"""Errors of the server that may pass: too many sessions, shutdown, broken connections, locks, deadlocks, read-only."""
+_LOST = frozenset({2002, 2003, 2006, 2012, 2013, 2055})
+"""Errors of the driver: nobody listens, or the connection is gone."""
+_NOT_ALLOWED = frozenset({1148, 3948, 4166})
+"""LOAD DATA LOCAL isn't allowed by the server."""
+_AT_ROW = re.compile(r" at row (\d+)$")
+_INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 60_000
+_NO_NUMBERS = "MySQL has no NaN and no infinity"
+_log = get_logger("mysql")
+
+
+class Settings(BaseModel):
+    """The settings of MySQL and MariaDB."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    host: str = Field("localhost", description="The server's name or address.")
+    port: int = Field(3306, gt=0, description="The server's port.")
+    user: str = Field(validation_alias=AliasChoices("user", "username"), description="The user to log in as.")
+    password: SecretStr = Field(SecretStr(""), description="Its password.")
+    database: str = Field(
+        validation_alias=AliasChoices("database", "dbname", "schema", "schema_name", "default_target_schema"),
+        description="The database that tables and checkpoints stand in by default, made when it isn't there.",
+    )
+    tls: Literal["disable", "prefer", "verify-ca", "verify-full"] = Field(
+        "prefer",
+        validation_alias=AliasChoices("tls", "ssl_mode"),
+        description="Whether it is encrypted, and the server's certificate and name are checked.",
+    )
+    tls_ca: str | None = Field(
+        None,
+        validation_alias=AliasChoices("tls_ca", "ssl_ca"),
+        description="File of the certificates that are trusted.",
+    )
+    connect_timeout_s: int = Field(30, gt=0, description="Seconds to wait for a connection.")
+    lock_timeout_s: int = Field(
+        60, gt=0, description="Seconds to wait for another session's lock before it is tried again."
+    )
+
+
+SETTINGS = Settings
+
+
+def build(settings: Settings) -> Destination:
+    """The destination of these settings."""
+    return ServerDestination(MySQLServer(settings), DIALECT, TRAITS, Serving(ddl_commits=True), settings.database)
+
+
+@dataclass(frozen=True, slots=True)
+class MySQLServer:
+    """A server."""
+
+    settings: Settings = field(repr=False)
+
+    def open(self) -> _MySQLSession:
+        """A new session."""
+        given = self.settings
+        try:
+            connection = _Connection(
+                host=given.host,
+                port=given.port,
+                user=given.user,
+                password=given.password.get_secret_value(),
+                ssl_disabled=given.tls == "disable",
+                ssl_ca=given.tls_ca or "",
+                ssl_verify_cert=given.tls.startswith("verify"),
+                ssl_verify_identity=given.tls == "verify-full",
+                connection_timeout=given.connect_timeout_s,
+                charset="utf8mb4",
+                collation="utf8mb4_bin",
+                autocommit=True,
+                allow_local_infile=True,
+                client_flags=[ClientFlag.FOUND_ROWS, ClientFlag.LOCAL_FILES],
+                time_zone="+00:00",
+            )
+        except mysql.connector.Error as error:
+            raise DestinationError(f"the server at {given.host}:{given.port} can't be reached: {error.msg}") from error
+        session = _MySQLSession(connection)
+        for sql in (*_SESSION, f"SET SESSION innodb_lock_wait_timeout = {given.lock_timeout_s:d}"):
+            session.execute(sql)
+        session.execute(f"SET SESSION lock_wait_timeout = {given.lock_timeout_s:d}")
+        if session.query(DIALECT.schemas, (given.database,)):
+            session.execute(f"USE {exp.to_identifier(given.database, quoted=True).sql(dialect=DIALECT.sqlglot)}")
+        return session
+
+    def exists(self) -> bool:
+        """Whether there is a server: it is no file that opening would make."""
+        return True
+
+    def check(self) -> Sequence[str]:
+        """Where the server is and what it lets us do."""
+        session = self.open()
+        try:
+            version, local = session.query("SELECT version(), @@local_infile")[0]
+            found = session.query(DIALECT.schemas, (self.settings.database,))
+        finally:
+            session.close()
+        there = "is there" if found else "isn't there yet and will be made"
+        verb = "LOAD DATA LOCAL" if local else "INSERT, since local_infile is off: rows load slower"
+        return [
+            f"MySQL {version} at {self.settings.host}:{self.settings.port}; rows are loaded by {verb}.",
+            f"The database {self.settings.database!r} {there}.",
+        ]
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether the connection, a lock or the server's state was to blame."""
+        return isinstance(error, mysql.connector.Error) and error.errno in _PASSING | _LOST
+
+
+class _Connection(MySQLConnection):
+    """The driver's connection; what LOAD DATA LOCAL reads is in memory, and never a file that the server names."""
+
+    rows = b""
+
+    def _handle_load_data_infile(
+        self, _filename: str, read_timeout: int | None = None, write_timeout: int | None = None
+    ) -> dict[str, Any]:
+        """Send the rows, as the driver sends a file."""
+        rows, self.rows = self.rows, b""
+        answer = self._send_data(
+            io.BytesIO(rows), send_empty_packet=True, read_timeout=read_timeout, write_timeout=write_timeout
+        )
+        return self._handle_ok(answer)
+
+
+class _MySQLSession:
+    """A connection to the server."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._loads_local = True
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        with _told():
+            done = self._prepared(sql, parameters)[0] if parameters else self._connection.cmd_query(sql.encode())
+        return int(done.get("affected_rows", 0))
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with _told():
+            return self._prepared(sql, parameters)[1]
+
+    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """Load the rows; MySQL changes what it doesn't take and warns, so that any warning undoes the call."""
+        _refuse_no_numbers(rows, columns)
+        self.execute("SAVEPOINT tailrace_load")
+        if self._loads_local and not self._load_local(table, columns, rows):
+            self._loads_local = False
+            _log.warning("the server has local_infile off, so rows load slower", hint="SET GLOBAL local_infile = ON")
+        if not self._loads_local:
+            self._insert(table, columns, rows)
+        self.execute("RELEASE SAVEPOINT tailrace_load")
+
+    def rest(self) -> None:
+        """Nothing: a session keeps no more than its settings."""
+
+    def close(self) -> None:
+        with _told():
+            self._connection.close()
+
+    def _prepared(self, sql: str, parameters: Sequence[object]) -> tuple[dict[str, int], list[tuple[object, ...]]]:
+        """Run a statement with its values apart from it: what it did, and its rows."""
+        connection = self._connection
+        prepared = connection.cmd_stmt_prepare(sql.encode())
+        try:
+            done = connection.cmd_stmt_execute(
+                prepared["statement_id"], data=[*map(_bound, parameters)], parameters=prepared["parameters"]
+            )
+            if isinstance(done, dict):
+                return done, []
+            connection.unread_result = True  # as the driver's own cursor says before it reads
+            return {}, [tuple(map(_text, row)) for row in connection.get_rows(binary=True, columns=done[1])[0]]
+        finally:
+            connection.cmd_stmt_close(prepared["statement_id"])
+
+    def _load_local(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> bool:
+        """Load the rows by LOAD DATA; false where the server doesn't allow it."""
+        self._connection.rows = b"".join(delimited.delimited([rows[name] for name in columns]))
+        with _told():
+            try:
+                done = self._connection.cmd_query(_load_data(table, rows.select(columns).schema).encode())
+            except mysql.connector.Error as error:
+                if error.errno in _NOT_ALLOWED:
+                    return False
+                raise
+        if done["warning_count"] or done["affected_rows"] != rows.num_rows:
+            reasons: dict[int, str] = {}
+            for _, _, message in self.query("SHOW WARNINGS"):
+                if match := _AT_ROW.search(str(message)):
+                    line = rows[LINE][int(match[1]) - 1].as_py()
+                    reasons.setdefault(line, str(message)[: match.start()])
+            self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
+            raise RowsRefusedError(f"the table {table} refuses {len(reasons) or 'some'} rows", reasons)
+        return True
+
+    def _insert(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """Insert the rows, many at once; where one is refused it isn't said which."""
+        at_once = min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns))
+        for start in range(0, rows.num_rows, at_once):
+            part = rows.select(list(columns)).slice(start, at_once)
+            sql = statements.insert_values(DIALECT, table, columns, part.num_rows)
+            values = [value for row in zip(*(column.to_pylist() for column in part), strict=True) for value in row]
+            try:
+                self.execute(sql, values)
+            except DestinationError as error:
+                if not _is_about_rows(error.__cause__):
+                    raise
+                self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
+                raise RowsRefusedError(f"the table {table} refuses rows: {error}") from error.__cause__
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise MySQL's errors as ours."""
+    try:
+        yield
+    except mysql.connector.Error as error:
+        raise DestinationError(f"MySQL: {error.msg}") from error
+
+
+def _load_data(table: TableName, columns: pa.Schema) -> str:
+    """LOAD DATA of these columns; bytes come as hexadecimal digits."""
+    into = exp.table_(table.name, db=table.schema, quoted=True).sql(dialect=DIALECT.sqlglot)
+    fields, changes = [], []
+    for place, column in enumerate(columns):
+        name = exp.to_identifier(column.name, quoted=True).sql(dialect=DIALECT.sqlglot)
+        fields.append(f"@v{place}" if pa.types.is_binary(column.type) else name)
+        if pa.types.is_binary(column.type):
+            changes.append(f"{name} = UNHEX(@v{place})")
+    return (
+        f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {into} CHARACTER SET utf8mb4 "
+        "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
+        f"({', '.join(fields)})" + (f" SET {', '.join(changes)}" if changes else "")
+    )
+
+
+def _text(value: object) -> object:
+    """What MySQL makes text of comes as bytes."""
+    return bytes(value).decode() if isinstance(value, bytes | bytearray) else value
+
+
+def _bound(value: object) -> object:
+    """A parameter as MySQL stores it: times in UTC without saying so."""
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def _is_about_rows(error: BaseException | None) -> bool:
+    """Whether values are to blame: data exceptions, and constraints."""
+    return isinstance(error, mysql.connector.Error) and (error.sqlstate or "")[:2] in {"21", "22", "23"}
+
+
+def _refuse_no_numbers(rows: pa.Table, columns: Sequence[str]) -> None:
+    reasons: dict[int, str] = {}
+    for name in columns:
+        if pa.types.is_floating(rows.schema.field(name).type):
+            lines = rows[LINE].filter(pc.invert(pc.is_finite(rows[name]))).to_pylist()
+            reasons |= dict.fromkeys(lines, f"column {name!r}: {_NO_NUMBERS}")
+    if reasons:
+        raise RowsRefusedError(f"{_NO_NUMBERS}, and {len(reasons)} rows have one", reasons)

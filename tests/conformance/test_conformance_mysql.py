@@ -1,0 +1,60 @@
+"""MySQL's destination does what every destination does, over real connections to a real MariaDB."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import mysql.connector
+import pytest
+
+from tailrace.destinations import open_destination
+from tailrace.testing import BEHAVIOURS, Subject
+
+NAMES = "MySQL has no names that end with a space, and none with characters beyond U+FFFF"
+
+LACKS = {
+    "keeps_negative_zero": "MySQL stores -0 as 0",
+    "hostile_names_are_tables_as_they_are": NAMES,
+    "hostile_names_are_columns_as_they_are": NAMES,
+}
+
+
+@pytest.fixture
+def subject(mariadb_url):
+    address = urlsplit(mariadb_url)
+    login = {"host": address.hostname, "port": address.port, "user": address.username, "password": address.password}
+
+    def rows(table, schema=None):
+        with mysql.connector.connect(**login, use_pure=True, charset="utf8mb4", collation="utf8mb4_bin") as connection:
+            cursor = connection.cursor()
+            where = (schema or address.path[1:], table)
+            cursor.execute(
+                "SELECT column_name, column_type, column_comment FROM information_schema.columns "
+                "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
+                where,
+            )
+            columns = cursor.fetchall()
+            if not columns:
+                return []
+            cursor.execute("SELECT * FROM {}.{}".format(*map(quoted, where)))
+            return [{n: plain(v, t, c) for (n, t, c), v in zip(columns, row, strict=True)} for row in cursor.fetchall()]
+
+    return Subject(open=lambda: open_destination(mariadb_url, {}), rows=rows, lacks=LACKS)
+
+
+def quoted(name):
+    return "`" + name.replace("`", "``") + "`"
+
+
+def plain(value, sql_type, comment):
+    if sql_type == "tinyint(1)" and value is not None:
+        return bool(value)
+    if isinstance(value, datetime) and comment == "in UTC":
+        return value.replace(tzinfo=UTC)
+    if isinstance(value, timedelta):
+        return (datetime.min + value).time()
+    return value
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+def test_mysql(behaviour, subject):
+    behaviour(subject)
