@@ -9,12 +9,11 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from services.processes import (
     MissingServiceError,
-    answers,
     free_port,
     give,
     kill,
@@ -66,10 +65,11 @@ class PostgresServer:
 
     def kill(self) -> None:
         """End the server as a crash does: none of its processes gets to write anything more."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")
         kill(self._process)
-        deadline_processes = ["pkill", "-KILL", "-f", str(self._data)]
-        subprocess.run(deadline_processes, check=False)
-        wait_until(lambda: not answers(self.port), self._process, self._log) if answers(self.port) else None
+        for child in children.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
 
     def stop(self) -> None:
         """End the server without waiting for its sessions."""

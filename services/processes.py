@@ -25,12 +25,6 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def answers(port: int) -> bool:
-    """Whether somebody listens on the port."""
-    with socket.socket() as connecting:
-        return connecting.connect_ex(("127.0.0.1", port)) == 0
-
-
 def owner_of_servers(user: str) -> list[str]:
     """What a command begins with that is to run as that user; nothing where we aren't root, and stay who we are."""
     return ["--reuid", user, "--regid", user, "--clear-groups"] if os.geteuid() == 0 else []
