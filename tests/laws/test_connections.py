@@ -7,13 +7,25 @@ from functools import partial
 import pytest
 from crashing import TAILRACE, Source, command, positions, require_truth, run, running
 from places import databases, through
+from services.mariadb import mariadb
 from services.postgres import postgres
 from services.proxy import proxy
 
 ROWS, CUTS, SERVER_KILLS = 3000, 25, 6
 QUICK = ("checkpoint_rows=500", "batch_rows=200", "retry_s=30")
 
-APPEND_THROUGH = ["transaction", "staging"]
+SERVERS = {"postgres": postgres, "mariadb": mariadb}
+
+each_way = pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("postgres", ("append_through=transaction",)),
+        ("postgres", ("append_through=staging",)),
+        ("mariadb", ()),
+    ],
+    ids=["postgres-transaction", "postgres-staging", "mariadb"],
+)
+"""Where rows are loaded, and how append-only rows wait there."""
 
 
 @pytest.fixture
@@ -48,25 +60,27 @@ def cut_soon(cutting, database, chance, size):
     return True
 
 
-@pytest.mark.parametrize("append_through", APPEND_THROUGH)
-def test_connections_cut_at_random_bytes(postgres_server, replayed, append_through):
-    settings = (*QUICK, f"append_through={append_through}")
-    chance = random.Random(append_through)
-    with proxy(postgres_server.host, postgres_server.port) as cutting:
-        whole = through(postgres_server, cutting.port)
+@each_way
+def test_connections_cut_at_random_bytes(request, replayed, kind, more):
+    server = request.getfixturevalue(f"{kind}_server")
+    settings = (*QUICK, *more)
+    chance = random.Random(kind)
+    with proxy(server.host, server.port) as cutting:
+        whole = through(server, cutting.port)
         loaded_under(whole, replayed, settings, trouble=lambda: False)
         size = cutting.passed
         while cutting.cuts < CUTS:
-            database = through(postgres_server, cutting.port)
+            database = through(server, cutting.port)
             loaded_under(database, replayed, settings, partial(cut_soon, cutting, database, chance, size))
 
 
-@pytest.mark.parametrize("append_through", APPEND_THROUGH)
+@each_way
 @pytest.mark.parametrize("passes", [False, True], ids=["before the server has it", "before its answer"])
-def test_connections_cut_at_a_commit(postgres_server, replayed, append_through, passes):
-    settings = (*QUICK, f"append_through={append_through}")
-    with proxy(postgres_server.host, postgres_server.port) as cutting:
-        database = through(postgres_server, cutting.port)
+def test_connections_cut_at_a_commit(request, replayed, kind, more, passes):
+    server = request.getfixturevalue(f"{kind}_server")
+    settings = (*QUICK, *more)
+    with proxy(server.host, server.port) as cutting:
+        database = through(server, cutting.port)
 
         def trouble():
             if cutting.cuts >= 8 or database.position() == replayed.rows:
@@ -79,11 +93,11 @@ def test_connections_cut_at_a_commit(postgres_server, replayed, append_through, 
         assert cutting.cuts
 
 
-@pytest.mark.parametrize("append_through", APPEND_THROUGH)
-def test_a_server_that_is_killed_and_started_again(replayed, append_through):
-    settings = (*QUICK, f"append_through={append_through}")
-    chance = random.Random(append_through)
-    with postgres() as server:
+@each_way
+def test_a_server_that_is_killed_and_started_again(replayed, kind, more):
+    settings = (*QUICK, *more)
+    chance = random.Random(kind)
+    with SERVERS[kind]() as server:
         kills = 0
         while kills < SERVER_KILLS:
             database, told = databases(server)(), []
