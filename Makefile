@@ -33,7 +33,7 @@ unit:
 	$(PYTEST) -n 2 tests/unit tests/statements tests/house
 
 torture: setup services       ## 200 kills a destination; writes tests/laws/TORTURE.md
-	$(PYTHON) tests/laws/torture.py
+	PYTHONPATH=. $(PYTHON) tests/laws/torture.py
 
 bench: setup services  ## side by side with others; writes bench/RESULTS.md
 	bench/rivals/setup

@@ -27,11 +27,24 @@ def test_the_readme_begins_with_the_two_commands_that_do_everything():
     assert [line.split()[1] for line in first_screen if line.startswith("    make ")] == ["demo", "test"]
 
 
-def test_the_page_of_settings_is_as_the_models_make_it():
+def generator():
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
+    return generate
+
+
+def test_the_page_of_settings_is_as_the_models_make_it():
+    generate = generator()
     assert generate.PAGE.read_text(encoding="utf-8") == generate.page()
+
+
+@pytest.mark.parametrize("path", generator().DESTINATIONS, ids=lambda path: path.stem)
+def test_a_destinations_page_has_the_types_of_its_code_and_says_what_users_ask(path):
+    text = path.read_text(encoding="utf-8")
+    assert text == generator().destination_page(path)
+    asked = ["pip install 'tailrace[", "## Types", "## Guarantee", "## Permissions", "## Limits"]
+    assert [part for part in asked if part not in text] == []
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -7,6 +7,8 @@ import platform
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,13 +16,22 @@ import duckdb
 import pyarrow as pa
 from crashing import SETTINGS, Tally, killed, spread_kills
 from launcher import STEPS
+from places import Places, databases, files
+from services.mariadb import mariadb
+from services.postgres import postgres
 
 import tailrace
 
 EACH_STEP, INSTANTS = 24, 80
 ROWS, SEED = 6000, 20_000
 RESULT = Path(__file__).with_name("TORTURE.md")
-VERSIONS = {"duckdb": f"DuckDB {duckdb.__version__}", "sqlite": f"SQLite {sqlite3.sqlite_version}"}
+SERVERS = {"postgres": postgres, "mariadb": mariadb}
+VERSIONS = {
+    "duckdb": f"DuckDB {duckdb.__version__}",
+    "sqlite": f"SQLite {sqlite3.sqlite_version}",
+    "postgres": "PostgreSQL 15",
+    "mariadb": "MariaDB 10.11",
+}
 
 HEAD = """# Killed, and started again
 
@@ -67,9 +78,20 @@ def main() -> None:
 
 
 def _tortured(kind: str) -> Tally:
-    with tempfile.TemporaryDirectory(prefix="tailrace-torture-") as folder:
-        kills = spread_kills(kind, Path(folder), each_step=EACH_STEP, instants=INSTANTS, rows=ROWS, seed=SEED)
-        return killed(kind, Path(folder), kills, ROWS, seed=SEED)
+    with _places(kind) as places:
+        kills = spread_kills(places, each_step=EACH_STEP, instants=INSTANTS, rows=ROWS, seed=SEED)
+        return killed(places, kills, ROWS, seed=SEED)
+
+
+@contextmanager
+def _places(kind: str) -> Iterator[Places]:
+    """Gives new databases of that kind; a server is started for them."""
+    if kind in SERVERS:
+        with SERVERS[kind]() as server:
+            yield databases(server)
+    else:
+        with tempfile.TemporaryDirectory(prefix="tailrace-torture-") as folder:
+            yield files(kind, Path(folder))
 
 
 def _line(kind: str, names: list[str], tally: Tally) -> str:
