@@ -11,7 +11,7 @@ from services.mariadb import mariadb
 from services.postgres import postgres
 from services.proxy import proxy
 
-ROWS, CUTS, SERVER_KILLS = 3000, 25, 6
+ROWS, CUTS, SERVER_KILLS = 3000, 12, 4
 QUICK = ("checkpoint_rows=500", "batch_rows=200", "retry_s=30")
 
 SERVERS = {"postgres": postgres, "mariadb": mariadb}
