@@ -9,7 +9,7 @@ demo: setup tap        ## load real data with a real tap into DuckDB, and show i
 
 test: setup tap services lint types ## everything: lint, types, all tests on real databases, branch coverage
 	$(PYTHON) -m coverage erase
-	TAILRACE_NEEDS_SERVICES=1 $(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term tests
+	SERVICES_REQUIRED=1 $(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term tests
 
 check: setup lint types unit ## what to run while working: lint, types, unit tests
 

@@ -17,7 +17,7 @@ def had(service):
         with service() as server:
             yield server
     except MissingServiceError as missing:
-        if os.environ.get("TAILRACE_NEEDS_SERVICES"):
+        if os.environ.get("SERVICES_REQUIRED"):
             raise
         pytest.skip(str(missing))
 

@@ -27,7 +27,7 @@ def tailrace(tmp_path):
             input=stdin if isinstance(stdin, bytes) else stdin.encode(),
             capture_output=True,
             check=False,
-            env={**os.environ, **environ},
+            env={key: os.environ[key] for key in os.environ if not key.startswith("TAILRACE_")} | environ,
             timeout=120,
         )
 
@@ -202,6 +202,12 @@ def test_every_setting_in_a_template_is_one_that_may_be_uncommented(tailrace, tm
     (tmp_path / "tailrace.yaml").write_text("\n".join(lines))
     done = tailrace("load", ORDERS, "--config", "tailrace.yaml")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["duckdb", "sqlite", "memory", "postgres", "mysql"])
+def test_a_template_names_each_setting_once(tailrace, name):
+    keys = re.findall(r"^#?(\w+): ?", tailrace("init", name).stdout.decode(), re.MULTILINE)
+    assert len(keys) == len(set(keys))
 
 
 def test_version_is_printed(tailrace):

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from tailrace import __version__
 from tailrace.config import Settings
@@ -48,15 +49,16 @@ def about_settings(facts: dict[str, Any]) -> str:
 def config_template(name: str) -> str:
     """A YAML config for the destination: what must be set, and all else with its default behind a `#`."""
     model = settings_model(name)
+    own = frozenset(_key(name, field) for name, field in model.model_fields.items())
     lines = [
         f"# How tailrace loads into {name}; use it as in `tap | tailrace load --config FILE`.",
         f"to: {name}",
         "",
         f"# --- the destination's own settings: {name} ---",
-        *_template_lines(model),
+        *_template_lines(model, said=frozenset()),
         "",
         "# --- the run ---",
-        *_template_lines(Settings),
+        *_template_lines(Settings, said=own),
     ]
     return "\n".join(lines)
 
@@ -79,10 +81,16 @@ def _type_text(field: dict[str, Any]) -> str:
     return str(field.get("format") or field.get("type", "any"))
 
 
-def _template_lines(model: type[BaseModel]) -> list[str]:
+def _key(name: str, field: FieldInfo) -> str:
+    return field.serialization_alias or name
+
+
+def _template_lines(model: type[BaseModel], said: frozenset[str]) -> list[str]:
     lines: list[str] = []
     for name, field in model.model_fields.items():
-        key = field.serialization_alias or name
+        key = _key(name, field)
+        if key in said:
+            continue
         lines.append(f"# {field.description}")
         if field.is_required():
             lines.append(f"{key}: ")
