@@ -5,7 +5,7 @@ import pytest
 from tailrace.destinations import duckdb, sqlite
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import statements
+from tailrace.sql import merging, statements
 from tailrace.sql.checkpoints import Checkpoints
 
 DUCKDB, SQLITE = duckdb.DIALECT, sqlite.DIALECT
@@ -113,14 +113,14 @@ def test_rows_are_inserted_from_parameters_a_source_or_a_segment_of_lines():
     assert statements.insert_from(DUCKDB, USERS, ["id"], STAGING) == (
         'INSERT INTO "main"."users" ("id") SELECT "id" FROM "staging"'
     )
-    assert statements.insert_segment(SQLITE, PLAIN, ["id"], STAGING) == (
+    assert merging.insert_segment(SQLITE, PLAIN, ["id"], STAGING) == (
         'INSERT INTO "users" ("id") SELECT "id" FROM "staging" '
         'WHERE "_tailrace_line" >= ? AND "_tailrace_line" < ? ORDER BY "_tailrace_line"'
     )
 
 
 def test_winners_are_the_last_line_of_each_key_beside_what_the_table_keeps():
-    assert statements.create_winners(DUCKDB, WINNERS, STAGING, USERS, key=["a", "b"], kept=["note"]) == (
+    assert merging.create_winners(DUCKDB, WINNERS, STAGING, USERS, key=["a", "b"], kept=["note"]) == (
         'CREATE TEMPORARY TABLE "winners" AS '
         'SELECT "s"."_tailrace_line", "t"."a" AS "_tailrace_match", "t"."note" FROM "staging" AS "s" '
         'INNER JOIN (SELECT MAX("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
@@ -131,7 +131,7 @@ def test_winners_are_the_last_line_of_each_key_beside_what_the_table_keeps():
 
 
 def test_winners_update_the_rows_that_match():
-    assert statements.update_matched(SQLITE, PLAIN, STAGING, WINNERS, key=["id"], to=["name"]) == (
+    assert merging.update_matched(SQLITE, PLAIN, STAGING, WINNERS, key=["id"], to=["name"]) == (
         'UPDATE "users" AS "t" SET "name" = "n"."name" FROM (SELECT "s"."id", "s"."name" FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line") AS "n" '
         'WHERE "t"."id" = "n"."id"'
@@ -139,11 +139,11 @@ def test_winners_update_the_rows_that_match():
 
 
 def test_winners_delete_the_rows_that_match_and_are_inserted_with_what_those_kept():
-    assert statements.delete_matched(DUCKDB, USERS, STAGING, WINNERS, ["id"]) == (
+    assert merging.delete_matched(DUCKDB, USERS, STAGING, WINNERS, ["id"]) == (
         'DELETE FROM "main"."users" AS "t" WHERE EXISTS(SELECT 1 FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line" WHERE "t"."id" = "s"."id")'
     )
-    assert statements.insert_winners(DUCKDB, USERS, STAGING, WINNERS, columns=["id"], kept=["note"], matched=True) == (
+    assert merging.insert_winners(DUCKDB, USERS, STAGING, WINNERS, columns=["id"], kept=["note"], matched=True) == (
         'INSERT INTO "main"."users" ("id", "note") SELECT "s"."id", "w"."note" FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line" '
         'WHERE NOT "w"."_tailrace_match" IS NULL'
@@ -151,7 +151,7 @@ def test_winners_delete_the_rows_that_match_and_are_inserted_with_what_those_kep
 
 
 def test_the_first_line_of_a_key_that_the_table_lacks_is_inserted():
-    assert statements.insert_first(SQLITE, PLAIN, STAGING, columns=["id"], key=["id"]) == (
+    assert merging.insert_first(SQLITE, PLAIN, STAGING, columns=["id"], key=["id"]) == (
         'INSERT INTO "users" ("id") SELECT "s"."id" FROM "staging" AS "s" '
         'INNER JOIN (SELECT MIN("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
         'WHERE "f"."_tailrace_line" >= ? AND "f"."_tailrace_line" < ? GROUP BY "f"."id") AS "k" '
@@ -161,8 +161,8 @@ def test_the_first_line_of_a_key_that_the_table_lacks_is_inserted():
 
 
 def test_rows_of_older_versions_are_deleted_or_marked():
-    assert statements.delete_older(SQLITE, PLAIN, "v") == 'DELETE FROM "users" WHERE "v" < ?'
-    assert statements.mark_older(SQLITE, PLAIN, "v", "gone") == (
+    assert merging.delete_older(SQLITE, PLAIN, "v") == 'DELETE FROM "users" WHERE "v" < ?'
+    assert merging.mark_older(SQLITE, PLAIN, "v", "gone") == (
         'UPDATE "users" SET "gone" = ? WHERE "v" < ? AND "gone" IS NULL'
     )
 

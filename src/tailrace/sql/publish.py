@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
-from tailrace.sql import statements
+from tailrace.sql import merging, statements
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Place
@@ -35,11 +35,11 @@ def is_merged(stream: Stream) -> bool:
 def merge(session: Session, dialect: Dialect, staging: Staging, first: int, end: int) -> Published:
     """Bring the rows from line `first` to before line `end` into their table."""
     stream, place = staging.stream, staging.place
-    staged = _number(session, statements.count_segment(dialect, staging.table), (first, end))
+    staged = _number(session, merging.count_segment(dialect, staging.table), (first, end))
     if not staged:
         return Published()
     if not is_merged(stream):
-        sql = statements.insert_segment(dialect, place.table, place.columns, staging.table)
+        sql = merging.insert_segment(dialect, place.table, place.columns, staging.table)
         return Published(inserted=session.execute(sql, (first, end)))
     if stream.method is Method.INSERT_IGNORE:
         return _insert_ignored(session, dialect, staging, (first, end), staged)
@@ -54,11 +54,11 @@ def activate(session: Session, dialect: Dialect, place: Place, activation: Activ
     if version is None:
         return Published()
     if stream.hard_delete:
-        sql = statements.delete_older(dialect, place.table, version)
+        sql = merging.delete_older(dialect, place.table, version)
         return Published(deleted=session.execute(sql, (activation.version,)))
     if deletion is None or stream.deletion is None:
         return Published()
-    sql = statements.mark_older(dialect, place.table, version, deletion)
+    sql = merging.mark_older(dialect, place.table, version, deletion)
     moment = _moment(at, place.targets[stream.deletion.name].kind)
     return Published(deleted=session.execute(sql, (moment, activation.version)))
 
@@ -77,16 +77,16 @@ def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tup
     key, table = place.key(stream), place.table
     keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
     kept = [*keep, *place.others] if _merge_of(dialect, place) is Merge.REWRITE else []
-    sql = statements.create_winners(dialect, _WINNERS, source, table, key=key, kept=kept)
+    sql = merging.create_winners(dialect, _WINNERS, source, table, key=key, kept=kept)
     session.execute(sql, segment)
-    winners, matched = _numbers(session, statements.count_winners(dialect, _WINNERS))
+    winners, matched = _numbers(session, merging.count_winners(dialect, _WINNERS))
     deleted = removals = 0
     removal = _removal(staging)
     if removal:
-        sql = statements.delete_removed(dialect, table, source, _WINNERS, key=key, deletion=removal)
+        sql = merging.delete_removed(dialect, table, source, _WINNERS, key=key, deletion=removal)
         deleted = session.execute(sql)
-        session.execute(statements.delete_removals(dialect, _WINNERS, source, removal))
-        left, matched = _numbers(session, statements.count_winners(dialect, _WINNERS))
+        session.execute(merging.delete_removals(dialect, _WINNERS, source, removal))
+        left, matched = _numbers(session, merging.count_winners(dialect, _WINNERS))
         removals = winners - left
     for sql in _merging(dialect, staging, keep, kept):
         session.execute(sql)
@@ -107,19 +107,19 @@ def _merging(dialect: Dialect, staging: Staging, keep: list[str], kept: list[str
     """
     place, source = staging.place, staging.table
     table, columns, key = place.table, place.columns, place.key(staging.stream)
-    fresh = statements.insert_winners(dialect, table, source, _WINNERS, columns=columns, matched=False)
+    fresh = merging.insert_winners(dialect, table, source, _WINNERS, columns=columns, matched=False)
     to = [name for name in columns if name not in key and name not in keep]
     merge = _merge_of(dialect, place)
     if merge is Merge.CONFLICT:
-        return statements.upsert_winners(dialect, table, source, _WINNERS, columns=columns, key=key, to=to)
+        return merging.upsert_winners(dialect, table, source, _WINNERS, columns=columns, key=key, to=to)
     if merge is Merge.UPDATE:
-        update = statements.update_matched(dialect, table, source, _WINNERS, key=key, to=to)
+        update = merging.update_matched(dialect, table, source, _WINNERS, key=key, to=to)
         return [update, fresh] if to else [fresh]
-    delete = statements.delete_matched(dialect, table, source, _WINNERS, key)
+    delete = merging.delete_matched(dialect, table, source, _WINNERS, key)
     if not kept:
-        return [delete, statements.insert_winners(dialect, table, source, _WINNERS, columns=columns)]
+        return [delete, merging.insert_winners(dialect, table, source, _WINNERS, columns=columns)]
     given = [name for name in columns if name not in keep]
-    again = statements.insert_winners(dialect, table, source, _WINNERS, columns=given, kept=kept, matched=True)
+    again = merging.insert_winners(dialect, table, source, _WINNERS, columns=given, kept=kept, matched=True)
     return [delete, again, fresh]
 
 
@@ -137,10 +137,10 @@ def _insert_ignored(
     removal = _removal(staging)
     removals = deleted = 0
     if removal:
-        removals = _number(session, statements.count_segment(dialect, staging.table, removal), segment)
+        removals = _number(session, merging.count_segment(dialect, staging.table, removal), segment)
     if removal and removals:
-        deleted = session.execute(statements.delete_segment(dialect, table, staging.table, key, removal), segment)
-    sql = statements.insert_first(
+        deleted = session.execute(merging.delete_segment(dialect, table, staging.table, key, removal), segment)
+    sql = merging.insert_first(
         dialect, table, staging.table, columns=place.columns, key=key, deletion=removal if removals else None
     )
     inserted = session.execute(sql, segment * 2 if removals else segment)

@@ -1,0 +1,71 @@
+"""Pieces that SQL text is built from with sqlglot: identifiers are always quoted, and values are always parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from tailrace.model import LINE, TableName
+from tailrace.sql.dialect import Dialect
+
+
+def is_mysql(dialect: Dialect) -> bool:
+    """Whether it has MySQL's own forms of DELETE, INSERT and DROP, which sqlglot doesn't derive from the others'."""
+    return dialect.sqlglot == "mysql"
+
+
+def written(dialect: Dialect, expression: exp.Expression) -> str:
+    """The text of an expression."""
+    return expression.sql(dialect=dialect.sqlglot)
+
+
+def identifier(name: str) -> exp.Identifier:
+    """A name as it is."""
+    return exp.to_identifier(name, quoted=True)
+
+
+def column_of(name: str, table: str | TableName | None = None) -> exp.Column:
+    """A column, of the table with that alias, or of the table itself."""
+    if isinstance(table, TableName):
+        schema = identifier(table.schema) if table.schema else None
+        return exp.Column(this=identifier(name), table=identifier(table.name), db=schema)
+    return exp.Column(this=identifier(name), table=identifier(table) if table else None)
+
+
+def table_of(table: TableName, alias: str | None = None) -> exp.Table:
+    """A table, under an alias."""
+    return exp.Table(
+        this=identifier(table.name),
+        db=identifier(table.schema) if table.schema else None,
+        alias=exp.TableAlias(this=identifier(alias)) if alias else None,
+    )
+
+
+def insert_into(table: TableName, columns: Sequence[str], rows: exp.Expression) -> exp.Insert:
+    """INSERT of rows in these columns."""
+    into = exp.Schema(this=table_of(table), expressions=[identifier(name) for name in columns])
+    return exp.Insert(this=into, expression=rows)
+
+
+def segment(table: str | None = None) -> exp.Condition:
+    """That a row stands from line ? to before line ?."""
+    line = column_of(LINE, table)
+    return exp.and_(
+        exp.GTE(this=line, expression=exp.Placeholder()), exp.LT(this=line.copy(), expression=exp.Placeholder())
+    )
+
+
+def is_null(name: str, table: str | None = None) -> exp.Expression:
+    """That a column is null."""
+    return exp.Is(this=column_of(name, table), expression=exp.Null())
+
+
+def is_set(name: str, table: str | None = None) -> exp.Expression:
+    """That a column isn't null."""
+    return exp.Not(this=is_null(name, table))
+
+
+def keys_equal(key: Sequence[str], left: str | TableName, right: str) -> exp.Condition:
+    """That the keys of two tables are the same, value by value."""
+    return exp.and_(*(column_of(name, left).eq(column_of(name, right)) for name in key))

@@ -1,0 +1,260 @@
+"""Statements that bring staged rows into their table in the order of their lines, as SQL text; see expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from tailrace.model import LINE, TableName
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.expressions import (
+    column_of,
+    identifier,
+    insert_into,
+    is_mysql,
+    is_null,
+    is_set,
+    keys_equal,
+    segment,
+    table_of,
+    written,
+)
+
+MATCH = "_tailrace_match"
+"""In a table of winners: what names the row of the table that has the same key; null where there is none."""
+
+
+def insert_segment(dialect: Dialect, table: TableName, columns: Sequence[str], staging: TableName) -> str:
+    """INSERT of the staged rows from line ? to before line ?, in their order."""
+    rows = exp.select(*(column_of(name) for name in columns)).from_(table_of(staging)).where(segment())
+    return written(dialect, insert_into(table, columns, rows.order_by(column_of(LINE))))
+
+
+def count_segment(dialect: Dialect, staging: TableName, deletion: str | None = None) -> str:
+    """The number of staged rows from line ? to before line ?; with `deletion`, of those that have that column set."""
+    rows = exp.select(exp.Count(this=exp.Star())).from_(table_of(staging)).where(segment())
+    return written(dialect, rows.where(is_set(deletion)) if deletion else rows)
+
+
+def create_winners(
+    dialect: Dialect,
+    winners: TableName,
+    staging: TableName,
+    table: TableName,
+    *,
+    key: Sequence[str],
+    kept: Sequence[str] = (),
+) -> str:
+    """A temporary table of the line of each key's last row from line ? to before line ?.
+
+    Beside the line stand the MATCH in the table and the `kept` columns that the table has there.
+    """
+    rows = (
+        exp.select(
+            column_of(LINE, "s"),
+            column_of(key[0], "t").as_(MATCH, quoted=True),
+            *(column_of(name, "t") for name in kept),
+        )
+        .from_(table_of(staging, "s"))
+        .join(_lines_by_key(staging, key, exp.Max), on=_lines_equal("s", "k"), join_type="inner")
+        .join(table_of(table, "t"), on=keys_equal(key, "t", "s"), join_type="left")
+    )
+    properties = exp.Properties(expressions=[exp.TemporaryProperty()])
+    return written(dialect, exp.Create(this=table_of(winners), kind="TABLE", expression=rows, properties=properties))
+
+
+def count_winners(dialect: Dialect, winners: TableName) -> str:
+    """The number of winners, and of those that match."""
+    matched = exp.case().when(is_set(MATCH), column_of(LINE))
+    return written(dialect, exp.select(_distinct(column_of(LINE)), _distinct(matched)).from_(table_of(winners)))
+
+
+def delete_removals(dialect: Dialect, winners: TableName, staging: TableName, deletion: str) -> str:
+    """DELETE of the winners whose row has the deletion column set."""
+    rows = exp.select(column_of(LINE)).from_(table_of(staging)).where(is_set(deletion))
+    return written(dialect, exp.Delete(this=table_of(winners), where=exp.Where(this=_in(column_of(LINE), rows))))
+
+
+def delete_removed(
+    dialect: Dialect, table: TableName, staging: TableName, winners: TableName, *, key: Sequence[str], deletion: str
+) -> str:
+    """DELETE of the table's rows with the key of a winner that has the deletion column set."""
+    rows = _winning_rows(staging, winners, "1").where(_has_key(dialect, table, key), is_set(deletion, "s"))
+    return _delete_existing(dialect, table, rows)
+
+
+def delete_segment(dialect: Dialect, table: TableName, staging: TableName, key: Sequence[str], deletion: str) -> str:
+    """DELETE of the table's rows whose key has a row from line ? to before line ? with the deletion column set."""
+    rows = exp.select("1").from_(table_of(staging, "s")).where(_has_key(dialect, table, key), is_set(deletion, "s"))
+    rows = rows.where(segment("s"))
+    return _delete_existing(dialect, table, rows)
+
+
+def delete_matched(
+    dialect: Dialect, table: TableName, staging: TableName, winners: TableName, key: Sequence[str]
+) -> str:
+    """DELETE of the table's rows with the key of a winner."""
+    rows = _winning_rows(staging, winners, "1").where(_has_key(dialect, table, key))
+    return _delete_existing(dialect, table, rows)
+
+
+def update_matched(
+    dialect: Dialect, table: TableName, staging: TableName, winners: TableName, *, key: Sequence[str], to: Sequence[str]
+) -> str:
+    """UPDATE of the table's rows that the winners match, in the columns `to`."""
+    rows = _winning_rows(staging, winners, *(column_of(name, "s") for name in (*key, *to)))
+    update = exp.Update(
+        this=table_of(table, "t"),
+        expressions=[exp.EQ(this=column_of(name), expression=column_of(name, "n")) for name in to],
+        from_=exp.From(this=rows.subquery(identifier("n"))),
+        where=exp.Where(this=keys_equal(key, "t", "n")),
+    )
+    return written(dialect, update)
+
+
+def insert_winners(
+    dialect: Dialect,
+    table: TableName,
+    staging: TableName,
+    winners: TableName,
+    *,
+    columns: Sequence[str],
+    kept: Sequence[str] = (),
+    matched: bool | None = None,
+) -> str:
+    """INSERT of the winners' rows, with the `kept` values that stand beside them; only those that (don't) match."""
+    values = [*(column_of(name, "s") for name in columns), *(column_of(name, "w") for name in kept)]
+    rows = _winning_rows(staging, winners, *values)
+    if matched is not None:
+        rows = rows.where(is_set(MATCH, "w") if matched else is_null(MATCH, "w"))
+    return written(dialect, insert_into(table, [*columns, *kept], rows))
+
+
+def upsert_winners(
+    dialect: Dialect,
+    table: TableName,
+    staging: TableName,
+    winners: TableName,
+    *,
+    columns: Sequence[str],
+    key: Sequence[str],
+    to: Sequence[str],
+) -> list[str]:
+    """INSERT of the winners' rows, with UPDATE in the columns `to` where the table, whose key it is, has theirs."""
+    insert = insert_into(table, columns, _winning_rows(staging, winners, *(column_of(name, "s") for name in columns)))
+    if not is_mysql(dialect):
+        changes = [exp.EQ(this=column_of(name), expression=column_of(name, "excluded")) for name in to]
+        action = exp.var("DO UPDATE" if to else "DO NOTHING")
+        insert.set(
+            "conflict", exp.OnConflict(conflict_keys=[*map(identifier, key)], action=action, expressions=changes)
+        )
+        return [written(dialect, insert)]
+    # A row that is new may not update another through some other unique key of the table: that is an error.
+    fresh = insert_winners(dialect, table, staging, winners, columns=columns, matched=False)
+    changes = [exp.EQ(this=column_of(name), expression=exp.func("VALUES", column_of(name))) for name in to]
+    insert.expression.where(is_set(MATCH, "w"), copy=False)
+    insert.set("conflict", exp.OnConflict(duplicate=True, action=exp.var("UPDATE"), expressions=changes))
+    return [written(dialect, insert), fresh] if to else [fresh]
+
+
+def insert_first(
+    dialect: Dialect,
+    table: TableName,
+    staging: TableName,
+    *,
+    columns: Sequence[str],
+    key: Sequence[str],
+    deletion: str | None = None,
+) -> str:
+    """INSERT of each key's first row from line ? to before line ?, where the table has no row with that key.
+
+    With `deletion` the rows that have that column set, and those that come before such a row of the same key, are left
+    out; the two lines are then given a second time.
+    """
+    first = _lines_by_key(staging, key, exp.Min, deletion)
+    present = exp.select("1").from_(table_of(table, "t")).where(keys_equal(key, "t", "s"))
+    rows = (
+        exp.select(*(column_of(name, "s") for name in columns))
+        .from_(table_of(staging, "s"))
+        .join(first, on=_lines_equal("s", "k"), join_type="inner")
+        .where(exp.Not(this=exp.Exists(this=present)))
+    )
+    return written(dialect, insert_into(table, columns, rows))
+
+
+def delete_older(dialect: Dialect, table: TableName, version: str) -> str:
+    """DELETE of the rows whose version is below ?."""
+    return written(dialect, exp.Delete(this=table_of(table), where=exp.Where(this=_below(version))))
+
+
+def mark_older(dialect: Dialect, table: TableName, version: str, deletion: str) -> str:
+    """UPDATE that sets the deletion column to ? where it is null and the version is below ?."""
+    update = exp.Update(
+        this=table_of(table),
+        expressions=[exp.EQ(this=column_of(deletion), expression=exp.Placeholder())],
+        where=exp.Where(this=exp.and_(_below(version), is_null(deletion))),
+    )
+    return written(dialect, update)
+
+
+def _has_key(dialect: Dialect, table: TableName, key: Sequence[str]) -> exp.Condition:
+    """That the row which is to be deleted has the key of a staged row, `s`."""
+    return keys_equal(key, "t" if _aliases_deletes(dialect) else table, "s")
+
+
+def _delete_existing(dialect: Dialect, table: TableName, rows: exp.Select) -> str:
+    """DELETE of the table's rows for which there are such rows."""
+    named = [table_of(TableName("t"))] if is_mysql(dialect) else None
+    source = table_of(table, "t" if _aliases_deletes(dialect) else None)
+    return written(dialect, exp.Delete(tables=named, this=source, where=exp.Where(this=exp.Exists(this=rows))))
+
+
+def _aliases_deletes(dialect: Dialect) -> bool:
+    """Whether the table of a DELETE can have another name in its condition."""
+    return dialect.sqlglot != "redshift"
+
+
+def _below(version: str) -> exp.Expression:
+    return exp.LT(this=column_of(version), expression=exp.Placeholder())
+
+
+def _lines_equal(left: str, right: str) -> exp.Condition:
+    return column_of(LINE, left).eq(column_of(LINE, right))
+
+
+def _winning_rows(staging: TableName, winners: TableName, *values: exp.Expression | str) -> exp.Select:
+    """Values of the staged rows `s` that are winners, `w`."""
+    rows = exp.select(*values).from_(table_of(staging, "s"))
+    return rows.join(table_of(winners, "w"), on=_lines_equal("s", "w"), join_type="inner")
+
+
+def _in(column: exp.Column, rows: exp.Select) -> exp.In:
+    return exp.In(this=column, query=rows.subquery())
+
+
+def _lines_by_key(
+    staging: TableName, key: Sequence[str], pick: type[exp.AggFunc], deletion: str | None = None
+) -> exp.Subquery:
+    """One line of the segment for each key, as `k`; with `deletion` of those behind the key's last such row."""
+    lines = (
+        exp.select(pick(this=column_of(LINE, "f")).as_(LINE, quoted=True))
+        .from_(table_of(staging, "f"))
+        .where(segment("f"))
+        .group_by(*(column_of(name, "f") for name in key))
+    )
+    if deletion:
+        deleted = (
+            exp.select(*(column_of(name) for name in key), exp.Max(this=column_of(LINE)).as_(LINE, quoted=True))
+            .from_(table_of(staging))
+            .where(segment(), is_set(deletion))
+            .group_by(*(column_of(name) for name in key))
+        )
+        is_behind = exp.GT(this=column_of(LINE, "f"), expression=column_of(LINE, "d"))
+        lines = lines.join(deleted.subquery(identifier("d")), on=keys_equal(key, "d", "f"), join_type="left")
+        lines = lines.where(exp.or_(is_null(LINE, "d"), is_behind))
+    return lines.subquery(identifier("k"))
+
+
+def _distinct(value: exp.Expression) -> exp.Expression:
+    return exp.Count(this=exp.Distinct(expressions=[value]))
