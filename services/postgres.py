@@ -40,7 +40,7 @@ class PostgresServer:
     host = "127.0.0.1"
     user = "tailrace"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, auth: str = "scram-sha-256") -> None:
         self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self._folder = folder
@@ -51,8 +51,8 @@ class PostgresServer:
         password = folder / "password"
         password.write_text(self.password, encoding="utf-8")
         give(password, USER)
-        auth = ["--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C.UTF-8"]
-        _run([_program("initdb"), "-D", str(self._data), "-U", self.user, *auth])
+        options = [f"--auth={auth}", f"--pwfile={password}", "--encoding=UTF8", "--locale=C.UTF-8"]
+        _run([_program("initdb"), "-D", str(self._data), "-U", self.user, *options])
         self.start()
 
     def start(self) -> None:
@@ -93,10 +93,10 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres() -> Iterator[PostgresServer]:
-    """A server of one's own, gone at the end."""
+def postgres(auth: str = "scram-sha-256") -> Iterator[PostgresServer]:
+    """A server of one's own, gone at the end; `auth` is how passwords are sent."""
     with tempfile.TemporaryDirectory(prefix="tailrace-postgres-") as folder:
-        server = PostgresServer(Path(folder))
+        server = PostgresServer(Path(folder), auth)
         try:
             yield server
         finally:

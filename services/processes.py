@@ -36,11 +36,11 @@ def give(folder: Path, user: str) -> None:
         shutil.chown(folder, user, user)
 
 
-def start(words: Sequence[str], user: str, log: Path, *, death_signal: str) -> subprocess.Popen[bytes]:
-    """A server that runs as that user, and gets the signal when this process is gone, however it ends."""
+def start(words: Sequence[str], user: str | None, log: Path, *, death_signal: str) -> subprocess.Popen[bytes]:
+    """A server that runs as that user (None is our own), and gets the signal when this process is gone."""
     with log.open("ab") as output:
         return subprocess.Popen(
-            ["setpriv", "--pdeathsig", death_signal, *owner_of_servers(user), *words],
+            ["setpriv", "--pdeathsig", death_signal, *(owner_of_servers(user) if user else ()), *words],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

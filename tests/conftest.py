@@ -8,6 +8,7 @@ from services.mariadb import mariadb
 from services.postgres import postgres
 from services.processes import MissingServiceError
 from services.processes import free_port as any_free_port
+from services.redshift import redshift
 
 
 @contextmanager
@@ -56,3 +57,18 @@ def mariadb_url(mariadb_server):
     url = mariadb_server.database()
     yield url
     mariadb_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def redshift_server():
+    """What stands in for Redshift."""
+    with had(redshift) as server:
+        yield server
+
+
+@pytest.fixture
+def redshift_url(redshift_server):
+    """The address of a new, empty database of what stands in for Redshift, with a bucket."""
+    url = redshift_server.database()
+    yield url
+    redshift_server.drop(url)

@@ -23,7 +23,8 @@ ALLOWED = {
     "schema": BOTTOM,
     "decode": BOTTOM | {"schema"},
     "sql": BOTTOM | {"destination", "schema"},
-    "destinations": BOTTOM | {"destination", "schema", "sql"},
+    "objects": BOTTOM,
+    "destinations": BOTTOM | {"destination", "schema", "sql", "objects"},
     "runtime": BOTTOM | {"singer", "schema", "decode", "destination"},
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
     "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime"},
@@ -31,7 +32,7 @@ ALLOWED = {
 }
 """Part of the package -> the parts that it may import (itself always)."""
 
-DRIVERS = {"duckdb", "mysql", "psycopg", "sqlite3"}
+DRIVERS = {"duckdb", "mysql", "psycopg", "redshift_connector", "sqlite3"}
 
 
 def part_of(path: Path) -> str:

@@ -20,6 +20,7 @@ NAMES: Mapping[str, str] = {
     "memory": "tailrace.destinations.memory",
     "mysql": "tailrace.destinations.mysql",
     "postgres": "tailrace.destinations.postgres",
+    "redshift": "tailrace.destinations.redshift",
     "sqlite": "tailrace.destinations.sqlite",
 }
 """The name of each destination, which is the scheme of its addresses, and its module."""

@@ -29,6 +29,7 @@ from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.evolve import WIDENINGS
 from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import percent
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.url import server_settings
@@ -270,7 +271,7 @@ class _PostgresSession:
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Copy the rows; where PostgreSQL refuses one, all are tried in parts to name what it refuses, and undone."""
-        rows = self._without_nul(rows)
+        rows = without_nul(rows, TRAITS.name, strips=self._strips_nul)
         written = pa.table([_written(rows[name]) for name in columns], names=list(columns))
         copy = _copy(table, columns)
         self.execute("SAVEPOINT tailrace_load")
@@ -323,26 +324,6 @@ class _PostgresSession:
             reasons[lines[start + row].as_py()] = str(error).removeprefix("PostgreSQL: ")
             start, size = start + row + 1, _ROWS_AFTER_ERROR
         return reasons
-
-    def _without_nul(self, rows: pa.Table) -> pa.Table:
-        """The rows with NUL left out of text; RowsRefusedError for those that have one, if that isn't asked for."""
-        reasons: dict[int, str] = {}
-        for place, name in enumerate(rows.column_names):
-            if not pa.types.is_string(rows.schema.field(place).type):
-                continue
-            has_nul = pc.match_substring(rows[name], "\0")
-            if not pc.any(has_nul).as_py():
-                continue
-            if self._strips_nul:
-                rows = rows.set_column(place, name, pc.replace_substring(rows[name], "\0", ""))
-            else:
-                lines = rows[LINE].filter(has_nul).to_pylist()
-                reasons |= dict.fromkeys(
-                    lines, f"column {name!r}: PostgreSQL has no NUL in text (`nul: strip` drops it)"
-                )
-        if reasons:
-            raise RowsRefusedError(f"PostgreSQL has no NUL in text, and {len(reasons)} rows have one", reasons)
-        return rows
 
 
 @contextmanager

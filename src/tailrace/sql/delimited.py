@@ -1,4 +1,4 @@
-"""Rows as delimited text, as LOAD DATA reads it without escapes: quotes are doubled, NULL is a bare word."""
+"""Rows as delimited text, as LOAD DATA and COPY read it: quotes are doubled, and nothing is escaped."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _STRING = pa.large_string()
 _NOTHING, _COMMA, _QUOTE, _LINE_END = (pa.scalar(text, _STRING) for text in ("", ",", '"', "\n"))
 
 
-def delimited(columns: Sequence[pa.ChunkedArray]) -> list[pa.Buffer]:
-    """The rows as lines, as one piece of text for each chunk: fields between commas, texts in quotes.
+def delimited(columns: Sequence[pa.ChunkedArray], null: str = "NULL") -> list[pa.Buffer]:
+    """The rows as lines, as one piece of text for each chunk: fields between commas, texts in quotes, `null` bare.
 
     Booleans are 0 and 1, bytes hexadecimal digits, times in UTC without saying so.
     """
     texts = [_text(column) for column in columns]
-    lines = _joined([*texts[:-1], _joined([texts[-1], _LINE_END], _NOTHING)], _COMMA)
+    lines = _joined([*texts[:-1], _joined([texts[-1], _LINE_END], _NOTHING, null)], _COMMA, null)
     return [_content(chunk) for chunk in lines.chunks]
 
 
-def _joined(texts: Sequence[pa.ChunkedArray | pa.Scalar], between: pa.Scalar) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(*texts, between, null_handling="replace", null_replacement="NULL")
+def _joined(texts: Sequence[pa.ChunkedArray | pa.Scalar], between: pa.Scalar, null: str) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(*texts, between, null_handling="replace", null_replacement=null)
 
 
 def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:

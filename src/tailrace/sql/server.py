@@ -14,9 +14,10 @@ from tailrace.sql.checkpoints import Row
 from tailrace.sql.destination import SqlDestination, digest, fitting_rows, prefix, waits
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
+from tailrace.sql.files import Files, StagedFiles
 from tailrace.sql.publish import Staging
-from tailrace.sql.session import Database, Session
-from tailrace.sql.staging import StagingTables
+from tailrace.sql.session import Database
+from tailrace.sql.staging import StagingTables, Waiting
 from tailrace.sql.tables import Place
 
 
@@ -26,20 +27,22 @@ class Serving:
 
     `appends_directly`: rows that wait for nothing go into their table within the commit's own transaction, over one
     session; a lost connection then ends the run. Otherwise all rows are staged. `unlogged` says whether staging tables
-    can be without a log. `ddl_commits` says that DDL ends the open transaction.
+    can be without a log. `ddl_commits` says that DDL ends the open transaction. `files` is where rows wait; without
+    it they wait in staging tables.
     """
 
     appends_directly: bool = False
     unlogged: bool = False
     ddl_commits: bool = False
+    files: Files | None = None
 
 
 class ServerDestination(SqlDestination):
     """A Destination, and Inspectable, on a database server of that dialect.
 
-    Rows wait in staging tables, whose names begin with the pipeline's prefix; the commit brings them into their tables
-    in one transaction with the checkpoint, and the staging tables are dropped after it. Tables are made and altered in
-    transactions of their own, so that nobody waits for the checkpoint's.
+    Rows wait in staging tables, or in files, whose names begin with the pipeline's prefix; the commit brings them into
+    their tables in one transaction with the checkpoint, and what they waited in is dropped after it. Tables are made
+    and altered in transactions of their own, so that nobody waits for the checkpoint's.
     """
 
     def __init__(
@@ -47,7 +50,9 @@ class ServerDestination(SqlDestination):
     ) -> None:
         super().__init__(database, dialect, traits, schema)
         self._serving = serving
-        self._staged = StagingTables(database, dialect)
+        self._staged: Waiting = (
+            StagedFiles(serving.files, dialect) if serving.files else StagingTables(database, dialect)
+        )
         self._exchanges = Exchanges(dialect, self._tables, schema)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -62,7 +67,7 @@ class ServerDestination(SqlDestination):
             place = self._place(stream)
         rows = fitting_rows(batch, place)
         try:
-            staging = self._staged.of(stream, lambda session, number: self._made(session, stream, place, number))
+            staging = self._staged.of(stream, lambda number: self._made(stream, place, number))
             self._staged.load(staging, batch, rows)
         except RowsRefusedError:
             raise
@@ -91,11 +96,13 @@ class ServerDestination(SqlDestination):
             super().close()
             self._staged.close()
 
-    def _made(self, session: Session, stream: Stream, place: Place, number: int) -> Staging:
-        """A new staging table."""
-        table = TableName(f"{prefix(self._pipeline)}{digest(self._fence)}_{number}", self._schema)
-        session.execute(self._tables.staging(place, table, unlogged=self._serving.unlogged))
-        return Staging(stream, table, place)
+    def _made(self, stream: Stream, place: Place, number: int) -> tuple[Staging, str]:
+        """A new staging table, and what makes it."""
+        is_temporary = self._serving.files is not None
+        name = f"{prefix(self._pipeline)}{digest(self._fence)}_{number}"
+        table = TableName(name, None if is_temporary else self._schema)
+        create = self._tables.staging(place, table, unlogged=self._serving.unlogged, temporary=is_temporary)
+        return Staging(stream, table, place), create
 
     def _roll_back(self, error: BaseException | None) -> None:
         super()._roll_back(error)
@@ -104,8 +111,6 @@ class ServerDestination(SqlDestination):
 
     def _taken_over(self, pipeline: str, fence: str) -> Row | None:
         """The pipeline's row as it was; the tables that others left of it go once it is ours."""
-        with suppress(DestinationError):  # what can't be dropped now is left over, and found below
-            self._staged.discard()
         for sql in self._tables.schemas(self._open(), self._schema):
             self._run(sql)
             self._disconnect()  # a session may begin in that schema
@@ -116,6 +121,7 @@ class ServerDestination(SqlDestination):
         row = self._checkpoints.take_over(session, pipeline, fence)
         self._run("COMMIT")
         self._transaction = None
+        self._staged.begin(prefix(pipeline))
         if self._serving.ddl_commits:
             self._exchanges.finish(session, pipeline)
         for table in self._left_over(pipeline):
@@ -151,6 +157,7 @@ class ServerDestination(SqlDestination):
         for stream in (*(activation.stream for activation in checkpoint.activate), *checkpoint.replace):
             self._place(stream)
         direct = self._begun().direct
+        self._staged.arrive(self._open())
         promised = Counter[str]()
         for receipt in checkpoint.publish:
             promised[receipt.token] += receipt.rows
@@ -164,7 +171,7 @@ class ServerDestination(SqlDestination):
         return self._publish(checkpoint, direct, stagings)
 
     def _let_go(self, staging: Staging) -> None:
-        """Leave the staging table: it is dropped after the commit."""
+        self._staged.let_go(self._open(), staging)
 
     def _swapped(self, stream: Stream) -> Published:
         if not self._serving.ddl_commits:

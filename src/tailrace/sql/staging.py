@@ -1,10 +1,11 @@
-"""Tables in which rows wait for their commit, filled over several sessions at once."""
+"""Where rows wait for their commit: in tables, filled over several sessions at once, or in files."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -15,9 +16,41 @@ from tailrace.sql.dialect import Dialect
 from tailrace.sql.publish import Staging
 from tailrace.sql.session import Database, LoggedSession, Session
 
+Make = Callable[[int], tuple[Staging, str]]
+"""Gives the staging table of a number, and the CREATE TABLE that makes it."""
+
+
+class Waiting(Protocol):
+    """The rows of the checkpoint that is being loaded. Thread-safe; `arrive` and `let_go` are the commit's."""
+
+    @property
+    def tables(self) -> list[Staging]:
+        """The staging tables, in the order in which they were asked for."""
+
+    def begin(self, folder: str) -> None:
+        """Drop what waits, and what is left in the folder by runs before this one."""
+
+    def of(self, stream: Stream, make: Make) -> Staging:
+        """The stream's staging table; where there is none yet, the one of the next number."""
+
+    def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:
+        """Take in the batch's rows, as the table takes them; all or none, and repeatable."""
+
+    def arrive(self, session: Session) -> None:
+        """Bring all rows into the staging tables, within the session's transaction."""
+
+    def let_go(self, session: Session, staging: Staging) -> None:
+        """Drop a staging table, within the session's transaction, once its rows are where they belong."""
+
+    def discard(self) -> None:
+        """Drop what waits. Raises DestinationError where that fails; the next run begins by it."""
+
+    def close(self) -> None:
+        """Drop what waits, as far as that goes, and let go of connections."""
+
 
 class StagingTables:
-    """The staging tables of the checkpoint that is being loaded, one for each revision of a stream. Thread-safe.
+    """Waiting, in one table for each revision of a stream, made when the first batch comes.
 
     A batch is loaded in a transaction of its own. Where that one's outcome isn't known, a second try begins by deleting
     the lines of the first.
@@ -34,20 +67,27 @@ class StagingTables:
 
     @property
     def tables(self) -> list[Staging]:
-        """The tables, in the order in which they were made."""
+        """The tables; see Waiting."""
         return [*self._stagings.values()]
 
-    def of(self, stream: Stream, make: Callable[[Session, int], Staging]) -> Staging:
-        """The stream's table; where there is none yet, `make` makes the one of that number."""
+    def begin(self, folder: str) -> None:  # noqa: ARG002 what others have left are tables, which are found by name
+        """Drop the tables, as far as that goes; see Waiting."""
+        with suppress(DestinationError):
+            self.discard()
+
+    def of(self, stream: Stream, make: Make) -> Staging:
+        """The stream's table; see Waiting."""
         with self._lock:
             if stream not in self._stagings:
                 self._made += 1
+                staging, create = make(self._made)
                 with self._borrowed() as session:
-                    self._stagings[stream] = make(session, self._made)
+                    session.execute(create)
+                self._stagings[stream] = staging
             return self._stagings[stream]
 
     def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:
-        """Load the batch's rows, as the table takes them; all or none."""
+        """Load the batch's rows, in a transaction of their own; see Waiting."""
         tried = (staging.table, batch.first_line)
         with self._borrowed() as session:
             session.execute(self._dialect.begin)
@@ -63,8 +103,14 @@ class StagingTables:
             session.execute("COMMIT")
         self._tried.discard(tried)
 
+    def arrive(self, session: Session) -> None:
+        """Nothing: rows are in the tables from the start."""
+
+    def let_go(self, session: Session, staging: Staging) -> None:
+        """Nothing: the tables are dropped after the commit, since others may have them open."""
+
     def discard(self) -> None:
-        """Drop the tables. Raises DestinationError where that fails; recover() finds what is left."""
+        """Drop the tables; see Waiting."""
         stagings, self._stagings = self.tables, {}
         self._tried.clear()
         if stagings:
@@ -74,8 +120,7 @@ class StagingTables:
 
     def close(self) -> None:
         """Drop the tables, as far as that goes, and let go of the sessions."""
-        with suppress(DestinationError):
-            self.discard()
+        self.begin("")
         while self._idle:
             with suppress(DestinationError):
                 self._idle.pop().close()

@@ -1,0 +1,402 @@
+"""Amazon Redshift: rows wait in files on S3, and COPY brings them into the transaction that commits the checkpoint.
+
+*Durable when* COMMIT returns.
+*Visible when* COMMIT returns; until then other sessions see the checkpoint before.
+*Load verb* COPY from a manifest of compressed CSV files on S3; without a bucket INSERT of many rows, which is slow.
+*Source* https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html and
+https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html
+
+Keys are declared and not enforced by Redshift: matching rows are updated, and the others inserted. Names keep their
+case, as `enable_case_sensitive_identifier` is on in our sessions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+import redshift_connector
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from redshift_connector.core import Connection
+from redshift_connector.cursor import Cursor
+from redshift_connector.error import Error, InterfaceError, OperationalError
+from sqlglot import exp
+
+from tailrace.destination import Destination
+from tailrace.errors import DestinationError, RowsRefusedError
+from tailrace.model import Kind, TableName, Traits
+from tailrace.objects import AwsSettings, S3Folder, is_passing
+from tailrace.schema.evolve import TableColumn
+from tailrace.schema.texts import TEXTS
+from tailrace.sql.delimited import delimited
+from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.expressions import identifier, insert_into, table_of, written
+from tailrace.sql.limits import refuse_beyond_limits
+from tailrace.sql.nul import without_nul
+from tailrace.sql.server import ServerDestination, Serving
+from tailrace.sql.session import Session
+from tailrace.sql.url import server_settings
+
+from_url = server_settings
+
+TRAITS = Traits(
+    name="Redshift",
+    guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    max_name_length=127,
+    case_sensitive=True,
+    reserved=frozenset({"tableoid", "ctid", "oid", "xmin", "xmax", "cmin", "cmax"}),
+)
+
+DIALECT = Dialect(
+    sqlglot="redshift",
+    types={
+        Kind.BOOL: "boolean",
+        Kind.INT: "bigint",
+        Kind.FLOAT: "double precision",
+        Kind.DECIMAL: "numeric({precision},{scale})",
+        Kind.TEXT: "varchar(65535)",
+        Kind.JSON: "super",
+        Kind.BINARY: "varbyte(1024000)",
+        Kind.DATE: "date",
+        Kind.TIME: "time without time zone",
+        Kind.TIMESTAMP: "timestamp without time zone",
+        Kind.TIMESTAMPTZ: "timestamp with time zone",
+        Kind.UUID: "varchar(36)",
+    },
+    kinds={
+        "BOOLEAN": Kind.BOOL,
+        **dict.fromkeys(("SMALLINT", "INTEGER", "BIGINT"), Kind.INT),
+        **dict.fromkeys(("REAL", "DOUBLE PRECISION"), Kind.FLOAT),
+        "NUMERIC": Kind.DECIMAL,
+        **dict.fromkeys(("CHARACTER VARYING", "CHARACTER", "TEXT", "VARCHAR"), Kind.TEXT),
+        "SUPER": Kind.JSON,
+        **dict.fromkeys(("BINARY VARYING", "VARBYTE"), Kind.BINARY),
+        "DATE": Kind.DATE,
+        "TIME WITHOUT TIME ZONE": Kind.TIME,
+        "TIMESTAMP WITHOUT TIME ZONE": Kind.TIMESTAMP,
+        "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMPTZ,
+    },
+    alterable=frozenset(),
+    relaxes=False,
+    merge=Merge.UPDATE,
+    keeps_key_in_comment=False,
+    columns="""
+        SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef,
+            CASE WHEN a.attnum = ANY(k.conkey) THEN a.attnum END
+        FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
+        WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'v')
+        ORDER BY a.attnum
+    """,
+    tables="""
+        SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND strpos(n.nspname, 'pg_temp') <> 1 AND strpos(c.relname, %s) = 1
+    """,
+    schemas="SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s",
+)
+
+_SESSION = ("SET enable_case_sensitive_identifier TO true", "SET TimeZone TO 'UTC'", "SET DateStyle TO 'ISO'")
+_PASSING = ("08", "40", "53", "57P", "55P03")
+"""What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks."""
+_PASSING_TEXTS = ("1023", "conflict with concurrent transaction", "S3ServiceException:Please reduce", "InternalError")
+"""What errors of SQLSTATE XX000 say that may pass: serializable isolation violations, and S3 that is busy."""
+_VALUES = {Kind.JSON: "JSON_PARSE", Kind.BINARY: "FROM_HEX"}
+_INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 32_000
+_MAX_ROW_BYTES = 4 * 2**20
+_COPY_OPTIONS = "MANIFEST CSV ZSTD DATEFORMAT 'YYYY-MM-DD' TIMEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF"
+
+
+class Settings(AwsSettings):
+    """The settings of Redshift."""
+
+    host: str | None = Field(None, description="The endpoint's name; without it AWS says where the cluster is.")
+    port: int = Field(5439, gt=0, description="The endpoint's port.")
+    user: str | None = Field(
+        None, validation_alias=AliasChoices("user", "username", "db_user"), description="The user to log in as."
+    )
+    password: SecretStr | None = Field(None, description="Its password; without it IAM gives one for a while.")
+    database: str = Field(validation_alias=AliasChoices("database", "dbname"), description="The database.")
+    schema_name: str = Field(
+        "public",
+        validation_alias=AliasChoices("schema", "schema_name", "default_target_schema"),
+        serialization_alias="schema",
+        description="The schema that tables and checkpoints stand in by default, made when it isn't there.",
+    )
+    tls: Literal["disable", "verify-ca", "verify-full"] = Field(
+        "verify-full",
+        validation_alias=AliasChoices("tls", "sslmode", "ssl_mode"),
+        description="Whether the connection is encrypted and the server's certificate and name are checked.",
+    )
+    cluster_identifier: str | None = Field(None, description="The cluster, for logging in by IAM.")
+    workgroup: str | None = Field(
+        None,
+        validation_alias=AliasChoices("workgroup", "serverless_work_group"),
+        description="The serverless workgroup, for logging in by IAM.",
+    )
+    bucket: str | None = Field(
+        None,
+        validation_alias=AliasChoices("bucket", "s3_bucket"),
+        description="The S3 bucket in which rows wait; without one they are sent by INSERT, which is slow.",
+    )
+    prefix: str = Field(
+        "tailrace",
+        validation_alias=AliasChoices("prefix", "s3_key_prefix", "s3_path"),
+        description="The folder of the bucket in which rows wait; files there are ours to remove.",
+    )
+    iam_role: str | None = Field(
+        None,
+        validation_alias=AliasChoices("iam_role", "copy_role_arn", "aws_redshift_copy_role_arn"),
+        description="The role by which COPY reads the bucket, or `default`; without it our own keys are sent.",
+    )
+    nul: Literal["refuse", "strip"] = Field(
+        "refuse",
+        description="The character NUL in text, which Redshift can't store: the row is refused, or NUL left out.",
+    )
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> Settings:
+        if not (self.cluster_identifier or self.workgroup or (self.host and self.user and self.password)):
+            raise ValueError(
+                "set `host`, `user` and `password`; or `cluster_identifier` or `workgroup`, to log in by IAM"
+            )
+        return self
+
+
+SETTINGS = Settings
+
+
+def build(settings: Settings) -> Destination:
+    """The destination of these settings."""
+    files = S3Files(settings) if settings.bucket else None
+    return ServerDestination(RedshiftServer(settings), DIALECT, TRAITS, Serving(files=files), settings.schema_name)
+
+
+@dataclass(frozen=True, slots=True)
+class RedshiftServer:
+    """A database of a cluster or workgroup."""
+
+    settings: Settings = field(repr=False)
+
+    def open(self) -> _RedshiftSession:
+        """A new session."""
+        given = self.settings
+        login: dict[str, Any] = {"user": given.user}
+        if given.password is not None:
+            login["password"] = given.password.get_secret_value()
+        else:
+            login = {
+                "iam": True,
+                "db_user": given.user,
+                "cluster_identifier": given.cluster_identifier,
+                "is_serverless": given.workgroup is not None,
+                "serverless_work_group": given.workgroup,
+                "region": given.region,
+                **given.credentials(),
+            }
+        tls = {"ssl": False} if given.tls == "disable" else {"ssl": True, "sslmode": given.tls}
+        try:
+            with _told():
+                connection = redshift_connector.connect(
+                    host=given.host,
+                    port=given.port,
+                    database=given.database,
+                    application_name="tailrace",
+                    max_prepared_statements=0,
+                    **login,
+                    **tls,
+                )
+        except DestinationError as error:
+            raise DestinationError(f"{self._name} can't be reached: {error}") from error.__cause__
+        connection.autocommit = True
+        session = _RedshiftSession(connection, strips_nul=given.nul == "strip")
+        for sql in _SESSION:
+            session.execute(sql)
+        return session
+
+    def exists(self) -> bool:
+        """Whether there is a database: Redshift makes none by itself."""
+        return True
+
+    def check(self) -> Sequence[str]:
+        """Where the database and the bucket are, and what may be done there."""
+        session, schema = self.open(), self.settings.schema_name
+        try:
+            asked = "SELECT has_schema_privilege(nspname, 'CREATE') FROM pg_catalog.pg_namespace WHERE nspname = %s"
+            found = session.query(asked, (schema,))
+        finally:
+            session.close()
+        if found and not found[0][0]:
+            raise DestinationError(f"{self._name}: no tables may be created in {schema!r}; grant CREATE on the schema")
+        there = "tables may be created in it" if found else "isn't there yet and will be made"
+        waits = "rows are sent by INSERT, which is slow; set `bucket` for COPY"
+        if self.settings.bucket:
+            S3Files(self.settings).remove("check")
+            waits = f"rows wait in the bucket {self.settings.bucket!r}"
+        return [f"Redshift, {self._name}; {waits}.", f"The schema {schema!r}: {there}."]
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether the connection, a conflict, the cluster's state or S3 was to blame."""
+        if isinstance(error, Error):
+            state, text = _said(error)
+            is_lost = not state and isinstance(error, OperationalError | InterfaceError)
+            is_busy = state == "XX000" and any(passing in text for passing in _PASSING_TEXTS)
+            return is_lost or is_busy or state.startswith(_PASSING)
+        return is_passing(error) or isinstance(error, OSError | struct.error)
+
+    @property
+    def _name(self) -> str:
+        given = self.settings
+        return f"the database {given.database!r} at {given.host or given.workgroup or given.cluster_identifier}"
+
+
+class _RedshiftSession:
+    """A connection to the database."""
+
+    def __init__(self, connection: Connection, *, strips_nul: bool) -> None:
+        self._connection = connection
+        self._strips_nul = strips_nul
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        if sql.startswith("COPY "):
+            sql, parameters = _with_literals(sql, parameters), ()
+        with _told():
+            return max(int(self._ran(sql, parameters).rowcount), 0)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with _told():
+            return [tuple(row) for row in self._ran(sql, parameters).fetchall()]
+
+    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """Insert the rows, many at once; of those that can't be found before it isn't said which is refused."""
+        found = {
+            str(name): TableColumn(str(name), *DIALECT.kind_of(str(sql_type)), bool(nullable), str(sql_type))
+            for name, sql_type, nullable, *_ in self.query(DIALECT.columns, (table.schema, table.name))
+        }
+        rows = _sendable(rows, {name: found[name] for name in columns}, strips_nul=self._strips_nul)
+        at_once = min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns))
+        for start in range(0, rows.num_rows, at_once):
+            part = rows.select(list(columns)).slice(start, at_once)
+            sql = _insert_values(table, [found[name] for name in columns], part.num_rows)
+            try:
+                self.execute(sql, [value for row in zip(*map(_values, part.columns), strict=True) for value in row])
+            except DestinationError as error:
+                if not _is_about_rows(error.__cause__):
+                    raise
+                raise RowsRefusedError(f"the table {table} refuses rows: {error}") from error.__cause__
+
+    def rest(self) -> None:
+        """Nothing: a session keeps no more than its settings."""
+
+    def close(self) -> None:
+        with _told():
+            self._connection.close()
+
+    def _ran(self, sql: str, parameters: Sequence[object]) -> Cursor:
+        cursor = self._connection.cursor()
+        cursor.paramstyle = "format"
+        return cursor.execute(sql, tuple(parameters) or None)
+
+
+class S3Files:
+    """Files in a folder of the bucket, for one schema of one database."""
+
+    def __init__(self, settings: Settings) -> None:
+        place = "|".join(map(str, (settings.host, settings.port, settings.database, settings.schema_name)))
+        path = f"{settings.prefix}/{hashlib.blake2b(place.encode(), digest_size=8).hexdigest()}".strip("/")
+        self._folder = S3Folder(settings, settings.bucket or "", path)
+        self._settings = settings
+        self._null = f"null-{secrets.token_hex(8)}"  # no text that a tap sends
+
+    def put(self, name: str, rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:
+        """Write the rows as compressed CSV; see Files."""
+        rows = _sendable(rows, columns, strips_nul=self._settings.nul == "strip")
+        text = b"".join(delimited([rows[column] for column in columns], self._null))
+        self._folder.put(name, pa.compress(text, "zstd", asbytes=True))
+
+    def copy(self, session: Session, table: TableName, columns: Sequence[str], names: Sequence[str]) -> None:
+        """COPY from a manifest of the files; see Files."""
+        given, url = self._settings, self._folder.url
+        entries = [{"url": f"{url}/{name}", "mandatory": True} for name in names]
+        manifest = f"{names[0].rpartition('/')[0]}/manifest-{secrets.token_hex(8)}"
+        self._folder.put(manifest, json.dumps({"entries": entries}).encode())
+        into = exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)])
+        sql = f"COPY {written(DIALECT, into)} FROM {_literal(f'{url}/{manifest}')} NULL AS {_literal(self._null)}"
+        sql += f" REGION AS {_literal(given.region)} {_COPY_OPTIONS}" if given.region else f" {_COPY_OPTIONS}"
+        if given.iam_role:
+            role = "default" if given.iam_role == "default" else _literal(given.iam_role)
+            session.execute(f"{sql} IAM_ROLE {role}")
+        else:
+            keys = given.credentials()
+            session.execute(" ".join([sql, *(f"{name.upper()} %s" for name in keys)]), [*keys.values()])
+
+    def remove(self, folder: str) -> None:
+        """Remove all files of the folder; see Files."""
+        self._folder.remove(folder)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise Redshift's errors as ours."""
+    try:
+        yield
+    except Error as error:
+        raise DestinationError(f"Redshift: {_said(error)[1]}") from error
+    except (OSError, struct.error) as error:  # what the driver lets through when a connection breaks
+        raise DestinationError(f"Redshift: the connection is lost ({error})") from error
+
+
+def _is_about_rows(error: BaseException | None) -> bool:
+    """Whether values are to blame: data exceptions, and constraints."""
+    return isinstance(error, Error) and _said(error)[0].startswith(("22", "23"))
+
+
+def _said(error: Error) -> tuple[str, str]:
+    """The SQLSTATE and the text of the server's error; of the driver's own just the text."""
+    said = error.args[0] if error.args else ""
+    if isinstance(said, dict):
+        return str(said.get("C", "")), " ".join(filter(None, (said.get("M"), said.get("D"))))
+    return "", str(said)
+
+
+def _sendable(rows: pa.Table, columns: Mapping[str, TableColumn], *, strips_nul: bool) -> pa.Table:
+    """The rows as Redshift takes them; RowsRefusedError for those that it doesn't."""
+    rows = without_nul(rows, TRAITS.name, strips=strips_nul)
+    refuse_beyond_limits(rows, columns, max_row_bytes=_MAX_ROW_BYTES)
+    return rows
+
+
+def _insert_values(table: TableName, columns: Sequence[TableColumn], count: int) -> str:
+    """INSERT of so many rows, each with a parameter for each column; JSON and bytes come as text."""
+    calls = [_VALUES.get(column.kind) if column.kind else None for column in columns]
+    row = exp.Tuple(expressions=[exp.func(call, exp.Placeholder()) if call else exp.Placeholder() for call in calls])
+    rows = exp.Values(expressions=[row.copy() for _ in range(count)])
+    return written(DIALECT, insert_into(table, [column.name for column in columns], rows))
+
+
+def _values(values: pa.ChunkedArray) -> list[object]:
+    """A column's values as the driver takes them: bytes as hexadecimal digits, decimals as text."""
+    if pa.types.is_binary(values.type):
+        return [None if value is None else value.hex() for value in values.to_pylist()]
+    return list((TEXTS[Kind.DECIMAL](values) if pa.types.is_decimal(values.type) else values).to_pylist())
+
+
+def _with_literals(sql: str, values: Sequence[object]) -> str:
+    """COPY with the values that stand at its end: it takes no parameters."""
+    for value in reversed(values):
+        before, _, after = sql.rpartition("%s")
+        sql = f"{before}{_literal(str(value))}{after}"
+    return sql
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

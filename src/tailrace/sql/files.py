@@ -1,0 +1,105 @@
+"""Rows that wait for their commit in files, which the commit copies into its transaction in one go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import pyarrow as pa
+
+from tailrace.errors import DestinationError
+from tailrace.model import LINE, Batch, Kind, Stream, TableName
+from tailrace.schema.evolve import TableColumn
+from tailrace.sql import statements
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.publish import Staging
+from tailrace.sql.session import Session
+from tailrace.sql.staging import Make
+
+
+class Files(Protocol):
+    """Where files wait, in folders. Picklable before use, and thread-safe; raises DestinationError."""
+
+    def put(self, name: str, rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:
+        """Write the rows to the file of that name, which is replaced; durable on return.
+
+        `columns` are those of the table that the rows are for, by name. Raises RowsRefusedError for rows that it
+        would refuse, since the commit can't name them.
+        """
+
+    def copy(self, session: Session, table: TableName, columns: Sequence[str], names: Sequence[str]) -> None:
+        """Copy all rows of the files into these columns of the table, within the session's transaction."""
+
+    def remove(self, folder: str) -> None:
+        """Remove all files of the folder."""
+
+
+class StagedFiles:
+    """Waiting, in files: a folder for each revision of a stream, a file for each batch.
+
+    Staging tables are temporary ones of the commit's session.
+    """
+
+    def __init__(self, files: Files, dialect: Dialect) -> None:
+        self._files = files
+        self._dialect = dialect
+        self._lock = threading.Lock()
+        self._folder = ""
+        self._stagings: dict[Stream, Staging] = {}
+        self._creates: dict[TableName, str] = {}
+        self._names: dict[TableName, set[str]] = {}
+        self._made = 0
+
+    @property
+    def tables(self) -> list[Staging]:
+        """The tables; see Waiting."""
+        return [*self._stagings.values()]
+
+    def begin(self, folder: str) -> None:
+        """Remove all files of the pipeline; see Waiting."""
+        self._folder = folder
+        self.discard()
+
+    def of(self, stream: Stream, make: Make) -> Staging:
+        """The stream's table, to be made by the commit; see Waiting."""
+        with self._lock:
+            if stream not in self._stagings:
+                self._made += 1
+                staging, create = make(self._made)
+                self._stagings[stream] = staging
+                self._creates[staging.table] = create
+                self._names[staging.table] = set()
+            return self._stagings[stream]
+
+    def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:
+        """Write the batch's rows to a file; see Waiting."""
+        name = f"{self._folder}/{staging.table.name}/{batch.first_line}-{batch.last_line}"
+        columns = {column.name: column for column in staging.place.targets.values()}
+        self._files.put(name, rows, columns | {LINE: TableColumn(LINE, Kind.INT, nullable=False)})
+        with self._lock:
+            self._names[staging.table].add(name)
+
+    def arrive(self, session: Session) -> None:
+        """Make the tables and copy the files into them; see Waiting."""
+        for staging in self.tables:
+            session.execute(self._creates[staging.table])
+            names = sorted(self._names[staging.table])
+            if names:
+                self._files.copy(session, staging.table, [*staging.place.columns, LINE], names)
+
+    def let_go(self, session: Session, staging: Staging) -> None:
+        """Drop a table; see Waiting."""
+        session.execute(statements.drop_temporary(self._dialect, staging.table))
+
+    def discard(self) -> None:
+        """Remove the files; see Waiting."""
+        self._stagings, self._creates, self._names = {}, {}, {}
+        if self._folder:
+            self._files.remove(self._folder)
+
+    def close(self) -> None:
+        """Remove the files, as far as that goes."""
+        with suppress(DestinationError):
+            self.discard()

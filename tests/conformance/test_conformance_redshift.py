@@ -1,0 +1,57 @@
+"""Redshift's destination does what every destination does, as far as PostgreSQL and an S3 server can tell."""
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.types.json import set_json_loads
+
+from tailrace.destinations import open_destination, redshift
+from tailrace.testing import BEHAVIOURS, Subject
+
+NO_NUL = "Redshift has no NUL in text; such a row is refused, or its NUL stripped, by the setting `nul`"
+LONG = "texts of Redshift have 65,535 bytes; a longer one is refused"
+
+LACKS = {
+    "keeps_nul_in_text": NO_NUL,
+    "keeps_nul_inside_json": "SUPER has no NUL in its strings; such a row is refused",
+    "texts_with_nul_are_keys": NO_NUL,
+    "keeps_a_megabyte_of_text": LONG,
+    "a_state_is_kept_to_the_letter": LONG,
+}
+
+
+@pytest.fixture(params=[True, False], ids=["copy", "insert"])
+def subject(request, redshift_server, monkeypatch):
+    # PostgreSQL stands in for Redshift, and its names have 63 bytes instead of 127.
+    monkeypatch.setattr(redshift, "TRAITS", replace(redshift.TRAITS, max_name_length=63))
+    url = redshift_server.database(has_bucket=request.param)
+    behind = redshift_server.behind(url)
+
+    def rows(table, schema=None):
+        with psycopg.connect(behind, options="-c TimeZone=UTC") as connection:
+            set_json_loads(lambda text: text.decode() if isinstance(text, bytes) else text, connection)
+            types = connection.execute(
+                "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped "
+                "AND attrelid = to_regclass(%s)",
+                [sql.Identifier(schema or "public", table).as_string(connection)],
+            ).fetchall()
+            if not types:
+                return []
+            kinds = dict(types)
+            cursor = connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema or "public", table)))
+            names = [column.name for column in cursor.description]
+            return [{n: plain(v, kinds[n]) for n, v in zip(names, row, strict=True)} for row in cursor]
+
+    yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
+    redshift_server.drop(url)
+
+
+def plain(value, sql_type):
+    return bytes.fromhex(value) if sql_type == "varbyte" and value is not None else value
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+def test_redshift(behaviour, subject):
+    behaviour(subject)
