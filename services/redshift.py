@@ -136,7 +136,8 @@ class RedshiftServer:
 
     def _copy(self, copy: re.Match[str]) -> str:
         """COPY from a file of all rows that the manifest's files have."""
-        keys = f"ACCESS_KEY_ID '{self.objects.key}' SECRET_ACCESS_KEY '{self.objects.secret.replace(chr(39), chr(39) * 2)}'"
+        secret = self.objects.secret.replace("'", "''")
+        keys = f"ACCESS_KEY_ID '{self.objects.key}' SECRET_ACCESS_KEY '{secret}'"
         if copy["by"] != keys:
             return _raising("S3ServiceException: The AWS Access Key Id you provided does not exist in our records.")
         path = self._folder / secrets.token_hex(8)
@@ -155,7 +156,8 @@ class RedshiftServer:
 @contextmanager
 def redshift() -> Iterator[RedshiftServer]:
     """A server of one's own, gone at the end."""
-    with postgres(auth="md5") as server, s3() as objects, tempfile.TemporaryDirectory(prefix="tailrace-redshift-") as folder:
+    folders = tempfile.TemporaryDirectory(prefix="tailrace-redshift-")
+    with postgres(auth="md5") as server, s3() as objects, folders as folder:
         Path(folder).chmod(0o755)
         made = RedshiftServer(server, objects, Path(folder))
         try:

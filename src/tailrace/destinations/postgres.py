@@ -81,7 +81,7 @@ DIALECT = Dialect(
     keeps_key_in_comment=False,
     columns="""
         SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef OR a.attidentity <> '',
-            array_position(i.indkey::smallint[], a.attnum) + 1
+            array_position((i.indkey::smallint[])[0:i.indnkeyatts - 1], a.attnum)
         FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -102,8 +102,12 @@ _SESSION = (
     "SET TimeZone = 'UTC'",
     "SET DateStyle = 'ISO'",
     "SET standard_conforming_strings = on",
-    # A transaction waits while the tap is slow.
-    "SET idle_in_transaction_session_timeout = 0",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    # Sessions and transactions wait while the tap is slow; not every version has each of these.
+    """
+    SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings
+    WHERE name IN ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
+    """,
 )
 _ROWS_AT_ONCE = 10_000
 _ROWS_AFTER_ERROR = 16
@@ -111,8 +115,9 @@ _ROWS_AFTER_ERROR = 16
 _HEADER = b"\n"
 """An empty first line, from which PostgreSQL learns what ends a line; until then it miscounts lines within quotes."""
 _CSV = csv.WriteOptions(include_header=False)
-_PASSING = ("08", "40", "53", "57P", "55P03")
-"""What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks."""
+_PASSING = ("08", "40", "53", "57P", "55P03", "55006", "25006", "25P03", "25P04", "42P06", "42P07", "42701")
+"""What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
+servers that only read while another takes over, and what two sessions make at once."""
 _STARTING = re.compile("starting up|shutting down|recovery mode|too many|remaining connection slots")
 _LINE_OF = re.compile(r"^COPY .*?, line (\d+)", re.DOTALL)
 
@@ -337,12 +342,14 @@ def _told() -> Iterator[None]:
 
 def _reason(error: psycopg.Error) -> str:
     """What the server says; what the driver says where it isn't the server's."""
-    return error.diag.message_primary or str(error).strip().partition("\n")[0]
+    said = error.diag.message_primary or str(error).strip().partition("\n")[0]
+    # What depends on a table is named in the detail, which may hold values in other errors.
+    return f"{said} ({error.diag.message_detail})" if error.sqlstate == "2BP01" else said
 
 
 def _is_about_rows(error: BaseException | None) -> bool:
-    """Whether values are to blame: data exceptions, and constraints."""
-    return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(("22", "23"))
+    """Whether values are to blame: data exceptions, constraints, and what is too big."""
+    return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(("22", "23", "54"))
 
 
 def _refused_row(error: BaseException | None, rows: pa.Table) -> int | None:

@@ -38,7 +38,7 @@ from tailrace.schema.texts import TEXTS
 from tailrace.sql.delimited import delimited
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import identifier, insert_into, table_of, written
-from tailrace.sql.limits import refuse_beyond_limits
+from tailrace.sql.limits import refuse_long_rows, refuse_null
 from tailrace.sql.nul import without_nul
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.session import Session
@@ -371,7 +371,8 @@ def _said(error: Error) -> tuple[str, str]:
 def _sendable(rows: pa.Table, columns: Mapping[str, TableColumn], *, strips_nul: bool) -> pa.Table:
     """The rows as Redshift takes them; RowsRefusedError for those that it doesn't."""
     rows = without_nul(rows, TRAITS.name, strips=strips_nul)
-    refuse_beyond_limits(rows, columns, max_row_bytes=_MAX_ROW_BYTES)
+    refuse_null(rows, columns)
+    refuse_long_rows(rows, _MAX_ROW_BYTES)
     return rows
 
 

@@ -135,6 +135,11 @@ class Checkpoints:
         return expression.sql(dialect=self._dialect.sqlglot)
 
 
+def is_unnamed(pipeline: str) -> bool:
+    """Whether that is the name of a run that has no pipeline."""
+    return pipeline.startswith(_UNNAMED)
+
+
 def _instant(text: str) -> datetime:
     """A time as the database writes it, which is UTC."""
     at = datetime.fromisoformat(text)
@@ -142,7 +147,7 @@ def _instant(text: str) -> datetime:
 
 
 def _is_forgotten(checkpoint: Checkpoint) -> bool:
-    return checkpoint.final and checkpoint.pipeline.startswith(_UNNAMED)
+    return checkpoint.final and is_unnamed(checkpoint.pipeline)
 
 
 def _column(name: str) -> exp.Column:

@@ -18,6 +18,7 @@ from tailrace.schema.cast import cast_rows
 from tailrace.sql import publish, statements
 from tailrace.sql.checkpoints import Checkpoints, Row
 from tailrace.sql.dialect import Dialect
+from tailrace.sql.limits import refuse_beyond_limits
 from tailrace.sql.publish import LAST_LINE, Staging
 from tailrace.sql.session import Database, LoggedSession, Session
 from tailrace.sql.tables import Place, Tables
@@ -25,11 +26,15 @@ from tailrace.sql.tables import Place, Tables
 
 @dataclass(slots=True)
 class _Transaction:
-    """What waits in the open transaction: rows in all, rows already in their tables by stream, and staging tables."""
+    """What waits in the open transaction: rows in all, rows already in their tables by stream, and staging tables.
+
+    `tables` are those that rows have gone into.
+    """
 
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     rows: int = 0
     direct: dict[str, int] = field(default_factory=dict)
+    tables: set[TableName] = field(default_factory=set)
     stagings: dict[Stream, Staging] = field(default_factory=dict)
 
 
@@ -86,7 +91,7 @@ class SqlDestination:
         """Take the batch's rows into the open transaction; see Destination."""
         with self._lock, self._in_one_piece():
             stream, place = batch.stream, self._place(batch.stream)
-            rows = fitting_rows(batch, place)
+            rows = fitting_rows(self._dialect, batch, place)
             transaction = self._begun()
             if waits(stream):
                 staging = self._staging(stream, place)
@@ -94,6 +99,7 @@ class SqlDestination:
             else:
                 self._open().load(place.table, place.columns, rows)
                 transaction.direct[stream.name] = transaction.direct.get(stream.name, 0) + rows.num_rows
+                transaction.tables.add(place.table)
             transaction.rows += rows.num_rows
             self.on_step("stage")
             return Receipt(
@@ -232,7 +238,8 @@ class SqlDestination:
         found = self._tables.found(self._open(), table)
         changed = self._tables.statements(found, loaded, table)
         if changed:
-            self._alter([*(self._tables.schemas(self._open(), table.schema) if found is None else ()), *changed])
+            schemas = self._tables.schemas(self._open(), table.schema) if found is None else ()
+            self._alter(table, [*schemas, *changed])
             self._places = {other: place for other, place in self._places.items() if place.table != table}
             found = self._tables.found(self._open(), table)
         if found is None:
@@ -240,7 +247,7 @@ class SqlDestination:
         place = self._places[stream] = self._tables.place(found, loaded, table)
         return place
 
-    def _alter(self, changed: Sequence[str]) -> None:
+    def _alter(self, table: TableName, changed: Sequence[str]) -> None:  # noqa: ARG002 others alter some apart
         """Run what makes a table fit, within the open transaction."""
         self._begun()
         for sql in changed:
@@ -355,13 +362,14 @@ def waits(stream: Stream) -> bool:
     return publish.is_merged(stream) or stream.versioned
 
 
-def fitting_rows(batch: Batch, place: Place) -> pa.Table:
+def fitting_rows(dialect: Dialect, batch: Batch, place: Place) -> pa.Table:
     """The batch's rows as their table takes them; RowsRefusedError when it doesn't take some unchanged."""
     rows, refused = cast_rows(batch.rows, batch.stream, place.targets)
     if refused:
         raise RowsRefusedError(
             f"stream {batch.stream.name!r}: the table {place.table} doesn't take {len(refused)} rows unchanged", refused
         )
+    refuse_beyond_limits(dialect, rows, {column.name: column for column in place.targets.values()})
     return rows
 
 

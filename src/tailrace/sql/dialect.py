@@ -17,7 +17,7 @@ class Merge(StrEnum):
     """How rows that the table has get new values.
 
     They are updated; or deleted and inserted anew; or inserted, with what is to be done where the key is there already
-    (that takes a table whose own key it is; in others rows are deleted and inserted anew).
+    (that takes a table whose own key it is; in others rows are updated).
     """
 
     UPDATE = "update"
@@ -73,6 +73,6 @@ class Dialect:
         kind = self.kinds.get(f"{name} {rest}".strip().upper())
         if kind is not Kind.DECIMAL:
             return kind, 0, 0
-        numbers = [int(number) for number in (digits or "").split(",") if number.strip().isdecimal()]
+        numbers = [int(number) for number in (digits or "").split(",") if number.strip()]
         precision, scale = (*numbers, 0, 0)[:2]
-        return kind, precision, scale
+        return (kind, precision, scale) if scale >= 0 else (None, 0, 0)

@@ -1,9 +1,10 @@
-"""Values that a table's types don't hold, found before they are sent: for databases that can't say which they were."""
+"""Values that a table's types would change or refuse, found before they are sent: the rows of each, by line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,40 +12,134 @@ import pyarrow.compute as pc
 from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE
 from tailrace.schema.evolve import TableColumn
+from tailrace.sql.dialect import Dialect
 
-_BYTES = re.compile(r"(?:character varying|varchar|character|char|binary varying|varbyte)\((\d+)\)", re.IGNORECASE)
-_RANGES = {"smallint": 2**15, "integer": 2**31}
+Beyond = Callable[[pa.ChunkedArray, "re.Match[str]"], pa.ChunkedArray]
+"""Which values a type doesn't hold as they are; the match is that of the type's name."""
 
 
-def refuse_beyond_limits(rows: pa.Table, columns: Mapping[str, TableColumn], *, max_row_bytes: int) -> None:
-    """Raise RowsRefusedError for rows with a null, a length in bytes or a number that their column doesn't hold.
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A type that holds less than its kind, in these dialects."""
 
-    `max_row_bytes` is the most that the texts of a row may have together.
-    """
+    dialects: frozenset[str]
+    sql_type: re.Pattern[str]
+    is_beyond: Beyond
+
+
+def _limit(dialects: str, sql_type: str, is_beyond: Beyond) -> _Limit:
+    return _Limit(frozenset(dialects.split()), re.compile(sql_type, re.IGNORECASE), is_beyond)
+
+
+def _rounded(values: pa.ChunkedArray, _: re.Match[str]) -> pa.ChunkedArray:
+    """Numbers that aren't what they are in 32 bits."""
+    if not pa.types.is_floating(values.type):
+        return _none(values)
+    is_changed = pc.not_equal(values.cast(pa.float32()).cast(pa.float64()), values)
+    return pc.and_(is_changed, pc.invert(pc.is_nan(values)))
+
+
+def _cut(values: pa.ChunkedArray, match: re.Match[str]) -> pa.ChunkedArray:
+    """Times of more digits behind the second than the type has; the type names them, or has its dialect's own."""
+    if not pa.types.is_temporal(values.type) or pa.types.is_date(values.type):
+        return _none(values)
+    unit = 10 ** (6 - int(match["digits"] or 0))
+    counts = values.cast(pa.int64())
+    return pc.not_equal(pc.multiply(pc.divide(counts, unit), unit), counts)
+
+
+def _too_many_characters(values: pa.ChunkedArray, match: re.Match[str]) -> pa.ChunkedArray:
+    """Texts that are longer than the type, be it by spaces, which the database would cut."""
+    return (
+        pc.greater(pc.utf8_length(values), int(match["length"])) if pa.types.is_string(values.type) else _none(values)
+    )
+
+
+def _too_many_bytes(values: pa.ChunkedArray, match: re.Match[str]) -> pa.ChunkedArray:
+    """Texts and bytes that are longer than the type."""
+    is_long = pa.types.is_string(values.type) or pa.types.is_binary(values.type)
+    return pc.greater(pc.binary_length(values), int(match["length"])) if is_long else _none(values)
+
+
+def _padded(values: pa.ChunkedArray, _: re.Match[str]) -> pa.ChunkedArray:
+    """Texts with a space at their end, which types of fixed length forget."""
+    return pc.ends_with(values, " ") if pa.types.is_string(values.type) else _none(values)
+
+
+def _out_of_range(values: pa.ChunkedArray, match: re.Match[str]) -> pa.ChunkedArray:
+    """Integers beyond those of the type."""
+    end = 2**15 if match[0].lower() == "smallint" else 2**31
+    return pc.or_(pc.greater_equal(values, end), pc.less(values, -end))
+
+
+def _no_member(values: pa.ChunkedArray, match: re.Match[str]) -> pa.ChunkedArray:
+    """Texts that an enumeration doesn't have to the letter."""
+    if not pa.types.is_string(values.type):
+        return _all(values)
+    members = [member.replace("''", "'") for member in re.findall(r"'((?:[^']|'')*)'", match["members"])]
+    return pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, value_set=pa.array(members, pa.string()))))
+
+
+def _none(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array([False] * len(values))])
+
+
+def _all(values: pa.ChunkedArray, _: re.Match[str] | None = None) -> pa.ChunkedArray:
+    return pc.is_valid(values)
+
+
+_LIMITS = (
+    _limit("postgres redshift", "real", _rounded),
+    _limit("mysql", r"float( unsigned)?", _rounded),
+    _limit("postgres", r"(time|timestamp)\((?P<digits>\d)\).*", _cut),
+    _limit("mysql", r"(time|timestamp|datetime)(\((?P<digits>\d)\))?( COMMENT .*)?", _cut),
+    _limit("postgres", r"character( varying)?\((?P<length>\d+)\)", _too_many_characters),
+    _limit("postgres redshift", r"character\(\d+\)", _padded),
+    _limit("mysql", r"char\(\d+\).*", _padded),
+    _limit("mysql", r"enum\((?P<members>.*)\).*", _no_member),
+    _limit("postgres", r'money|name|"char"|numeric\(\d+,-\d+\)', _all),
+    _limit(
+        "redshift",
+        r"(character varying|varchar|character|char|binary varying|varbyte)\((?P<length>\d+)\)",
+        _too_many_bytes,
+    ),
+    _limit("redshift", "smallint|integer", _out_of_range),
+)
+
+
+def refuse_beyond_limits(dialect: Dialect, rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:
+    """Raise RowsRefusedError for rows with a value that its column, of those by name, would change or refuse."""
     reasons: dict[int, str] = {}
-    total = pa.chunked_array([pa.array([0] * rows.num_rows, pa.int64())])
     for name, column in columns.items():
-        values = rows[name]
+        for limit in _LIMITS:
+            match = limit.sql_type.fullmatch(column.sql_type) if dialect.sqlglot in limit.dialects else None
+            if match:
+                lines = rows[LINE].filter(limit.is_beyond(rows[name], match), null_selection_behavior="drop")
+                reasons |= dict.fromkeys(
+                    lines.to_pylist(), f"column {name!r}: {column.sql_type} doesn't hold it unchanged"
+                )
+    if reasons:
+        raise RowsRefusedError(f"the table doesn't hold {len(reasons)} rows unchanged", reasons)
+
+
+def refuse_null(rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:
+    """Raise RowsRefusedError for rows with a null where the column, of those by name, can't be null."""
+    reasons: dict[int, str] = {}
+    for name, column in columns.items():
+        if not column.nullable:
+            lines = rows[LINE].filter(pc.is_null(rows[name])).to_pylist()
+            reasons |= dict.fromkeys(lines, f"column {name!r} can't be null")
+    if reasons:
+        raise RowsRefusedError(f"{len(reasons)} rows have a null where there can be none", reasons)
+
+
+def refuse_long_rows(rows: pa.Table, max_bytes: int) -> None:
+    """Raise RowsRefusedError for rows whose texts and bytes are longer than that together."""
+    total = pa.chunked_array([pa.array([0] * rows.num_rows, pa.int64())])
+    for values in rows.columns:
         if pa.types.is_string(values.type) or pa.types.is_binary(values.type):
             total = pc.add(total, pc.fill_null(pc.binary_length(values), 0))
-        for is_beyond, reason in _checks(values, column):
-            lines = rows[LINE].filter(is_beyond, null_selection_behavior="drop").to_pylist()
-            reasons |= dict.fromkeys(lines, f"column {name!r}: {reason}")
-    lines = rows[LINE].filter(pc.greater(total, max_row_bytes)).to_pylist()
-    reasons |= dict.fromkeys(lines, f"its texts have more than {max_row_bytes:,} bytes together")
-    if reasons:
-        raise RowsRefusedError(f"the table doesn't hold {len(reasons)} rows", reasons)
-
-
-def _checks(values: pa.ChunkedArray, column: TableColumn) -> list[tuple[pa.ChunkedArray, str]]:
-    """What is true of values that the column doesn't hold, each with a reason for people."""
-    checks: list[tuple[pa.ChunkedArray, str]] = []
-    if not column.nullable:
-        checks.append((pc.is_null(values), "it can't be null"))
-    if match := _BYTES.fullmatch(column.sql_type):
-        checks.append((pc.greater(pc.binary_length(values), int(match[1])), f"it holds {int(match[1]):,} bytes"))
-    if column.sql_type in _RANGES:
-        end = _RANGES[column.sql_type]
-        is_beyond = pc.or_(pc.greater_equal(values, end), pc.less(values, -end))
-        checks.append((is_beyond, f"a {column.sql_type} doesn't hold it"))
-    return checks
+    lines = rows[LINE].filter(pc.greater(total, max_bytes)).to_pylist()
+    if lines:
+        reason = f"its texts have more than {max_bytes:,} bytes together"
+        raise RowsRefusedError(f"{len(lines)} rows are too long", dict.fromkeys(lines, reason))

@@ -76,7 +76,7 @@ def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tup
     stream, place, source = staging.stream, staging.place, staging.table
     key, table = place.key(stream), place.table
     keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
-    kept = [*keep, *place.others] if _merge_of(dialect, place) is Merge.REWRITE else []
+    kept = [*keep, *place.others] if dialect.merge is Merge.REWRITE else []
     sql = merging.create_winners(dialect, _WINNERS, source, table, key=key, kept=kept)
     session.execute(sql, segment)
     winners, matched = _numbers(session, merging.count_winners(dialect, _WINNERS))
@@ -125,7 +125,7 @@ def _merging(dialect: Dialect, staging: Staging, keep: list[str], kept: list[str
 
 def _merge_of(dialect: Dialect, place: Place) -> Merge:
     """How the rows of that table get new values."""
-    return Merge.REWRITE if dialect.merge is Merge.CONFLICT and not place.is_unique else dialect.merge
+    return Merge.UPDATE if dialect.merge is Merge.CONFLICT and not place.is_unique else dialect.merge
 
 
 def _insert_ignored(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
 from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.sql import statements
-from tailrace.sql.checkpoints import Row
+from tailrace.sql.checkpoints import Row, is_unnamed
 from tailrace.sql.destination import SqlDestination, digest, fitting_rows, prefix, waits
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
 from tailrace.sql.files import Files, StagedFiles
 from tailrace.sql.publish import Staging
-from tailrace.sql.session import Database
+from tailrace.sql.session import Database, LoggedSession
 from tailrace.sql.staging import StagingTables, Waiting
 from tailrace.sql.tables import Place
 
@@ -54,6 +54,7 @@ class ServerDestination(SqlDestination):
             StagedFiles(serving.files, dialect) if serving.files else StagingTables(database, dialect)
         )
         self._exchanges = Exchanges(dialect, self._tables, schema)
+        self._landed: tuple[Checkpoint, dict[str, Published]] | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self._database, self._dialect, self.traits, self._serving, self._schema)
@@ -65,7 +66,7 @@ class ServerDestination(SqlDestination):
             return super().stage(batch)
         with self._lock, self._in_one_piece():
             place = self._place(stream)
-        rows = fitting_rows(batch, place)
+        rows = fitting_rows(self._dialect, batch, place)
         try:
             staging = self._staged.of(stream, lambda number: self._made(stream, place, number))
             self._staged.load(staging, batch, rows)
@@ -80,7 +81,31 @@ class ServerDestination(SqlDestination):
         return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, staging.table.name)
 
     def commit(self, checkpoint: Checkpoint) -> dict[str, Published]:
-        """Publish the receipts, apply the activations and store the state, in one transaction; see Destination."""
+        """Publish the receipts, apply the activations and store the state, in one transaction; see Destination.
+
+        Where DDL ends a transaction the exchange of replaced tables comes after it; when that fails, this may be
+        repeated, and begins there.
+        """
+        if self._landed is None or self._landed[0] != checkpoint:
+            self._landed = checkpoint, self._committed(checkpoint)
+        if self._serving.ddl_commits and checkpoint.replace:
+            with self._lock, self._in_one_piece():
+                self._exchanges.finish(self._open(), self._pipeline)
+                self._places.clear()
+        published, self._landed = self._landed[1], None
+        return published
+
+    def close(self) -> None:
+        """Undo what isn't committed and let go of the sessions; repeatable."""
+        with self._lock:
+            self._roll_back(None)
+            if is_unnamed(self._pipeline) and not self._serving.ddl_commits:
+                with suppress(DestinationError):  # no later run looks for what this one leaves
+                    self._drop_left_over(self._pipeline)
+            super().close()
+            self._staged.close()
+
+    def _committed(self, checkpoint: Checkpoint) -> dict[str, Published]:
         try:
             return dict(super().commit(checkpoint))
         except FencedError as error:
@@ -89,12 +114,6 @@ class ServerDestination(SqlDestination):
                     f"checkpoint {checkpoint.number} was committed by an attempt that seemed to have failed"
                 ) from error
             raise
-
-    def close(self) -> None:
-        """Undo what isn't committed and let go of the sessions; repeatable."""
-        with self._lock:
-            super().close()
-            self._staged.close()
 
     def _made(self, stream: Stream, place: Place, number: int) -> tuple[Staging, str]:
         """A new staging table, and what makes it."""
@@ -124,10 +143,13 @@ class ServerDestination(SqlDestination):
         self._staged.begin(prefix(pipeline))
         if self._serving.ddl_commits:
             self._exchanges.finish(session, pipeline)
+        self._drop_left_over(pipeline)
+        return row
+
+    def _drop_left_over(self, pipeline: str) -> None:
         for table in self._left_over(pipeline):
             with suppress(DestinationError):  # an older run may hold it; the names of ours are others
                 self._run(statements.drop_table(self._dialect, table))
-        return row
 
     def _own_tables(self) -> list[str]:
         """The statements that make the tables in which tailrace remembers."""
@@ -136,16 +158,22 @@ class ServerDestination(SqlDestination):
             wanted[self._exchanges.table] = self._exchanges.create
         return [create for table, create in wanted.items() if self._tables.found(self._open(), table) is None]
 
-    def _alter(self, changed: Sequence[str]) -> None:
-        """Run what makes a table fit: at once, unless rows wait in the open transaction."""
-        is_apart = self._transaction is None
-        if not self._serving.ddl_commits:
-            self._begun()
-        for sql in changed:
-            self._run(sql)
-        if is_apart and not self._serving.ddl_commits:
-            self._run("COMMIT")
-            self._transaction = None
+    def _alter(self, table: TableName, changed: Sequence[str]) -> None:
+        """Run what makes a table fit: at once and apart, unless rows wait for the table in the open transaction."""
+        if self._serving.ddl_commits:
+            for sql in changed:
+                self._run(sql)
+        elif self._transaction is not None and table in self._transaction.tables:
+            super()._alter(table, changed)
+        else:
+            try:
+                with closing(LoggedSession(self._database.open())) as session:
+                    for sql in (self._dialect.begin, *changed, "COMMIT"):
+                        session.execute(sql)
+            except DestinationError as error:
+                if self._transaction is None or not self.is_transient(error):
+                    raise
+                super()._alter(table, changed)  # it may be our own transaction that holds a lock, by a foreign key
 
     def _require_staged(self, checkpoint: Checkpoint) -> None:
         names = {staging.table.name for staging in self._staged.tables}
@@ -184,9 +212,6 @@ class ServerDestination(SqlDestination):
         return Published(deleted=int(str(rows)))
 
     def _tidy(self) -> None:
-        if self._serving.ddl_commits:
-            self._exchanges.finish(self._open(), self._pipeline)
-            self._places.clear()
         self._staged.discard()
         super()._tidy()
 

@@ -121,13 +121,16 @@ class StagingTables:
     def close(self) -> None:
         """Drop the tables, as far as that goes, and let go of the sessions."""
         self.begin("")
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while self._idle:
             with suppress(DestinationError):
                 self._idle.pop().close()
 
     @contextmanager
     def _borrowed(self) -> Iterator[Session]:
-        """A session; it is given back unless an error leaves it in doubt."""
+        """A session; it is given back unless an error leaves it in doubt, and then the idle ones are too."""
         try:
             session = self._idle.pop()
         except IndexError:
@@ -140,5 +143,6 @@ class StagingTables:
         except BaseException:
             with suppress(DestinationError):
                 session.close()
+            self._close_idle()
             raise
         self._idle.append(session)
