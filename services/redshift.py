@@ -89,6 +89,14 @@ class RedshiftServer:
         """Drop the database, whoever uses it."""
         self._server.drop(self.behind(url))
 
+    def kill(self) -> None:
+        """End the database's server as a crash does."""
+        self._server.kill()
+
+    def start(self) -> None:
+        """Start the database's server again."""
+        self._server.start()
+
     def close(self) -> None:
         """Let nobody connect any more."""
         self._listening.close()

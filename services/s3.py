@@ -35,17 +35,7 @@ class S3Server:
         words = [str(PROGRAM), "-H", self.host, "-p", str(self.port)]
         self._process = start(words, None, log, death_signal="KILL")
         wait_until(self._answers, self._process, log)
-
-    def bucket(self) -> str:
-        """The name of a new, empty bucket."""
-        self._made += 1
-        name = f"bucket-{self._made}"
-        self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.region})
-        return name
-
-    def client(self) -> boto3.client:
-        """AWS's own client."""
-        return boto3.client(
+        self._client = boto3.client(
             "s3",
             endpoint_url=self.endpoint,
             region_name=self.region,
@@ -53,21 +43,29 @@ class S3Server:
             aws_secret_access_key=self.secret,
         )
 
+    def bucket(self) -> str:
+        """The name of a new, empty bucket."""
+        self._made += 1
+        name = f"bucket-{self._made}"
+        self._client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.region})
+        return name
+
     def read(self, url: str) -> bytes:
         """The content of `s3://bucket/key`; KeyError where there is none."""
         bucket, _, key = url.removeprefix("s3://").partition("/")
-        client = self.client()
         try:
-            return client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except client.exceptions.NoSuchKey:
+            with self._client.get_object(Bucket=bucket, Key=key)["Body"] as body:
+                return body.read()
+        except self._client.exceptions.NoSuchKey:
             raise KeyError(url) from None
 
     def names(self, bucket: str) -> list[str]:
         """The keys of a bucket."""
-        return [found["Key"] for found in self.client().list_objects_v2(Bucket=bucket).get("Contents", [])]
+        return [found["Key"] for found in self._client.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
     def stop(self) -> None:
         """End the server."""
+        self._client.close()
         stop(self._process, signal.SIGTERM)
 
     def _answers(self) -> bool:

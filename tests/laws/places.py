@@ -225,7 +225,7 @@ def databases(server: Any) -> Places:
 
     def place() -> Database:
         url = server.database()
-        return Database(_reader(url, url))
+        return Database(_reader(server, url, url))
 
     return place
 
@@ -233,8 +233,10 @@ def databases(server: Any) -> Places:
 def through(server: Any, port: int) -> Database:
     """A new database of the server, to which tailrace connects through another port."""
     url = server.database()
-    return Database(_reader(url, url.replace(f":{server.port}/", f":{port}/")))
+    return Database(_reader(server, url, url.replace(f":{server.port}/", f":{port}/")))
 
 
-def _reader(address: str, url: str) -> Reader:
+def _reader(server: Any, address: str, url: str) -> Reader:
+    if url.startswith("redshift"):
+        return Postgres(server.behind(address), url)
     return (MySQL if url.startswith("mysql") else Postgres)(address, url)

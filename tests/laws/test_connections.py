@@ -10,11 +10,12 @@ from places import databases, through
 from services.mariadb import mariadb
 from services.postgres import postgres
 from services.proxy import proxy
+from services.redshift import redshift
 
 ROWS, CUTS, SERVER_KILLS = 3000, 12, 4
 QUICK = ("checkpoint_rows=500", "batch_rows=200", "retry_s=30")
 
-SERVERS = {"postgres": postgres, "mariadb": mariadb}
+SERVERS = {"postgres": postgres, "mariadb": mariadb, "redshift": redshift}
 
 each_way = pytest.mark.parametrize(
     ("kind", "more"),
@@ -22,8 +23,9 @@ each_way = pytest.mark.parametrize(
         ("postgres", ("append_through=transaction",)),
         ("postgres", ("append_through=staging",)),
         ("mariadb", ()),
+        ("redshift", ()),
     ],
-    ids=["postgres-transaction", "postgres-staging", "mariadb"],
+    ids=["postgres-transaction", "postgres-staging", "mariadb", "redshift"],
 )
 """Where rows are loaded, and how append-only rows wait there."""
 

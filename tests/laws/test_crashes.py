@@ -26,7 +26,7 @@ ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 """Settings under which nothing but the end of a run is a boundary."""
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "postgres", "mariadb"])
+@pytest.fixture(params=["duckdb", "sqlite", "postgres", "mariadb", "redshift"])
 def places(request, tmp_path):
     """Gives a new database at each call."""
     if request.param in ("duckdb", "sqlite"):

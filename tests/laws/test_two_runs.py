@@ -13,7 +13,7 @@ ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 SMALL_CHECKPOINTS = ("checkpoint_rows=500", "batch_rows=200")
 
 
-@pytest.fixture(params=["postgres", "mariadb"])
+@pytest.fixture(params=["postgres", "mariadb", "redshift"])
 def place(request):
     """A new database of a server."""
     return databases(request.getfixturevalue(f"{request.param}_server"))()

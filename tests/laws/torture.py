@@ -19,18 +19,20 @@ from launcher import STEPS
 from places import Places, databases, files
 from services.mariadb import mariadb
 from services.postgres import postgres
+from services.redshift import redshift
 
 import tailrace
 
 EACH_STEP, INSTANTS = 24, 80
 ROWS, SEED = 6000, 20_000
 RESULT = Path(__file__).with_name("TORTURE.md")
-SERVERS = {"postgres": postgres, "mariadb": mariadb}
+SERVERS = {"postgres": postgres, "mariadb": mariadb, "redshift": redshift}
 VERSIONS = {
     "duckdb": f"DuckDB {duckdb.__version__}",
     "sqlite": f"SQLite {sqlite3.sqlite_version}",
     "postgres": "PostgreSQL 15",
     "mariadb": "MariaDB 10.11",
+    "redshift": "what stands in for Redshift",
 }
 
 HEAD = """# Killed, and started again

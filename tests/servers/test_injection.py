@@ -23,7 +23,7 @@ HOSTILE = [
 NAMES = [name for name in HOSTILE if "\n" not in name]
 
 
-@pytest.fixture(params=["postgres", "mariadb"])
+@pytest.fixture(params=["postgres", "mariadb", "redshift"])
 def url(request):
     """A database with a table of victims."""
     address = request.getfixturevalue(f"{request.param}_url")

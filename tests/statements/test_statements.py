@@ -156,7 +156,7 @@ def test_the_first_line_of_a_key_that_the_table_lacks_is_inserted():
         'INNER JOIN (SELECT MIN("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
         'WHERE "f"."_tailrace_line" >= ? AND "f"."_tailrace_line" < ? GROUP BY "f"."id") AS "k" '
         'ON "s"."_tailrace_line" = "k"."_tailrace_line" '
-        'WHERE NOT EXISTS(SELECT 1 FROM "users" AS "t" WHERE "t"."id" = "s"."id")'
+        'LEFT JOIN "users" AS "t" ON "t"."id" = "s"."id" WHERE "t"."id" IS NULL'
     )
 
 
