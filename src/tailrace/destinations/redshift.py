@@ -204,17 +204,10 @@ class RedshiftServer:
                 **given.credentials(),
             }
         tls = {"ssl": False} if given.tls == "disable" else {"ssl": True, "sslmode": given.tls}
+        login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
         try:
             with _told():
-                connection = redshift_connector.connect(
-                    host=given.host,
-                    port=given.port,
-                    database=given.database,
-                    application_name="tailrace",
-                    max_prepared_statements=0,
-                    **login,
-                    **tls,
-                )
+                connection = redshift_connector.connect(**login, **tls, max_prepared_statements=0)
         except DestinationError as error:
             raise DestinationError(f"{self._name} can't be reached: {error}") from error.__cause__
         connection.autocommit = True
@@ -224,7 +217,7 @@ class RedshiftServer:
         return session
 
     def exists(self) -> bool:
-        """Whether there is a database: Redshift makes none by itself."""
+        """Whether there is a database: none is made by opening one."""
         return True
 
     def check(self) -> Sequence[str]:
@@ -238,10 +231,9 @@ class RedshiftServer:
         if found and not found[0][0]:
             raise DestinationError(f"{self._name}: no tables may be created in {schema!r}; grant CREATE on the schema")
         there = "tables may be created in it" if found else "isn't there yet and will be made"
-        waits = "rows are sent by INSERT, which is slow; set `bucket` for COPY"
-        if self.settings.bucket:
+        if bucket := self.settings.bucket:
             S3Files(self.settings).remove("check")
-            waits = f"rows wait in the bucket {self.settings.bucket!r}"
+        waits = f"rows wait in the bucket {bucket!r}" if bucket else "rows are sent by INSERT; set `bucket` for COPY"
         return [f"Redshift, {self._name}; {waits}.", f"The schema {schema!r}: {there}."]
 
     def is_transient(self, error: BaseException) -> bool:
@@ -329,8 +321,8 @@ class S3Files:
         entries = [{"url": f"{url}/{name}", "mandatory": True} for name in names]
         manifest = f"{names[0].rpartition('/')[0]}/manifest-{secrets.token_hex(8)}"
         self._folder.put(manifest, json.dumps({"entries": entries}).encode())
-        into = exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)])
-        sql = f"COPY {written(DIALECT, into)} FROM {_literal(f'{url}/{manifest}')} NULL AS {_literal(self._null)}"
+        into = written(DIALECT, exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)]))
+        sql = f"COPY {into} FROM {_literal(f'{url}/{manifest}')} NULL AS {_literal(self._null)}"
         sql += f" REGION AS {_literal(given.region)} {_COPY_OPTIONS}" if given.region else f" {_COPY_OPTIONS}"
         if given.iam_role:
             role = "default" if given.iam_role == "default" else _literal(given.iam_role)
@@ -378,8 +370,9 @@ def _sendable(rows: pa.Table, columns: Mapping[str, TableColumn], *, strips_nul:
 
 def _insert_values(table: TableName, columns: Sequence[TableColumn], count: int) -> str:
     """INSERT of so many rows, each with a parameter for each column; JSON and bytes come as text."""
-    calls = [_VALUES.get(column.kind) if column.kind else None for column in columns]
-    row = exp.Tuple(expressions=[exp.func(call, exp.Placeholder()) if call else exp.Placeholder() for call in calls])
+    value = exp.Placeholder()
+    calls = [column.kind and _VALUES.get(column.kind) for column in columns]
+    row = exp.Tuple(expressions=[exp.func(call, value.copy()) if call else value.copy() for call in calls])
     rows = exp.Values(expressions=[row.copy() for _ in range(count)])
     return written(DIALECT, insert_into(table, [column.name for column in columns], rows))
 
