@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.certificates import made_certificate
 from services.processes import MissingServiceError, free_port, give, kill, owner_of_servers, start, stop, wait_until
 
 USER = "mysql"
@@ -23,10 +24,10 @@ class MariaDBServer:
     host = "127.0.0.1"
     user = "tailrace"
 
-    def __init__(self, folder: Path, *, local_infile: bool) -> None:
+    def __init__(self, folder: Path, *, local_infile: bool, tls: bool) -> None:
         self.port = free_port()
         self.password = secrets.token_urlsafe(12)
-        self._local_infile = local_infile
+        self._settings = [f"--local-infile={int(local_infile)}"]
         self._folder = folder
         self._data = folder / "data"
         self._log = folder / "log"
@@ -39,6 +40,11 @@ class MariaDBServer:
                 "MariaDB isn't here: install the Debian package mariadb-server (scripts/setup-services)"
             )
         subprocess.run([*before, *install, "--auth-root-authentication-method=normal"], capture_output=True, check=True)
+        if tls:
+            self.certificate = made_certificate(folder)
+            give(self.certificate.key, USER)
+            files = {"cert": self.certificate.certificate, "key": self.certificate.key}
+            self._settings += [f"--ssl-{name}={path}" for name, path in files.items()]
         self.start()
         grant = f"GRANT ALL ON *.* TO '{self.user}'@'%' IDENTIFIED BY '{self.password}' WITH GRANT OPTION"
         self._sql(grant)
@@ -55,7 +61,7 @@ class MariaDBServer:
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=128M",
-            f"--local-infile={int(self._local_infile)}",
+            *self._settings,
         ]
         self._process = start(words, USER, self._log, death_signal="KILL")
         wait_until(lambda: self._admin("ping").returncode == 0, self._process, self._log)
@@ -89,10 +95,10 @@ class MariaDBServer:
 
 
 @contextmanager
-def mariadb(*, local_infile: bool = True) -> Iterator[MariaDBServer]:
-    """A server of one's own, gone at the end."""
+def mariadb(*, local_infile: bool = True, tls: bool = False) -> Iterator[MariaDBServer]:
+    """A server of one's own, gone at the end; `tls` lets clients encrypt."""
     with tempfile.TemporaryDirectory(prefix="tailrace-mariadb-") as folder:
-        server = MariaDBServer(Path(folder), local_infile=local_infile)
+        server = MariaDBServer(Path(folder), local_infile=local_infile, tls=tls)
         try:
             yield server
         finally:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from services.certificates import made_certificate
 from services.processes import (
     MissingServiceError,
     free_port,
@@ -40,7 +41,7 @@ class PostgresServer:
     host = "127.0.0.1"
     user = "tailrace"
 
-    def __init__(self, folder: Path, auth: str = "scram-sha-256") -> None:
+    def __init__(self, folder: Path, auth: str, *, tls: bool) -> None:
         self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self._folder = folder
@@ -53,11 +54,17 @@ class PostgresServer:
         give(password, USER)
         options = [f"--auth={auth}", f"--pwfile={password}", "--encoding=UTF8", "--locale=C.UTF-8"]
         _run([_program("initdb"), "-D", str(self._data), "-U", self.user, *options])
+        self._settings = dict(_SETTINGS)
+        if tls:
+            self.certificate = made_certificate(folder)
+            give(self.certificate.key, USER)
+            files = {"ssl_cert_file": self.certificate.certificate, "ssl_key_file": self.certificate.key}
+            self._settings |= {"ssl": "on", **{name: str(path) for name, path in files.items()}}
         self.start()
 
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         words = [_program("postgres"), "-D", str(self._data), "-p", str(self.port), "-k", str(self._folder), *settings]
         self._process = start(words, USER, self._log, death_signal="QUIT")
         ready = [_program("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
@@ -93,10 +100,10 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres(auth: str = "scram-sha-256") -> Iterator[PostgresServer]:
-    """A server of one's own, gone at the end; `auth` is how passwords are sent."""
+def postgres(auth: str = "scram-sha-256", *, tls: bool = False) -> Iterator[PostgresServer]:
+    """A server of one's own, gone at the end; `auth` is how passwords are sent, `tls` lets clients encrypt."""
     with tempfile.TemporaryDirectory(prefix="tailrace-postgres-") as folder:
-        server = PostgresServer(Path(folder), auth)
+        server = PostgresServer(Path(folder), auth, tls=tls)
         try:
             yield server
         finally:
