@@ -1,4 +1,7 @@
-"""Kills loads 200 times a destination, checks the rows after each kill, and writes what came of it to TORTURE.md."""
+"""Kills loads 200 times a destination, checks the rows after each kill, and writes what came of it to TORTURE.md.
+
+`torture.py KIND...` does so for some destinations, and leaves the lines of the others as they are.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ VERSIONS = {
     "sqlite": f"SQLite {sqlite3.sqlite_version}",
     "postgres": "PostgreSQL 15",
     "mariadb": "MariaDB 10.11",
-    "redshift": "what stands in for Redshift",
+    "redshift": "Redshift",
 }
 
 HEAD = """# Killed, and started again
@@ -46,14 +49,11 @@ After every kill, and at every end, the database is read with nothing but its dr
 that the remembered state covers, none is missing and none is there twice, no state on stdout is ahead of them, and in
 the end the tables equal the source.
 
-| | |
-|---|---|
-| date | {date} |
-| versions | tailrace {tailrace}, {versions}, pyarrow {pyarrow}, Python {python} |
-| machine | {machine}, {cores} cores |
+tailrace {tailrace}, pyarrow {pyarrow}, Python {python}; {machine}, {cores} cores. Redshift is PostgreSQL and
+an S3 server here, behind what stands in for it.
 
-| destination | {names} | kills | runs | sources loaded | rows compared | minutes | result |
-|---|{rules}---:|---:|---:|---:|---:|---|
+| destination | date | {names} | kills | runs | sources loaded | rows compared | minutes | result |
+|---|---|{rules}---:|---:|---:|---:|---:|---|
 """
 
 
@@ -61,13 +61,13 @@ def main() -> None:
     """Torture each destination; a broken promise ends the program with what was found, and writes nothing."""
     kinds = sys.argv[1:] or list(VERSIONS)
     names = [*STEPS, "random instant"]
-    lines = [_line(kind, names, _tortured(kind)) for kind in kinds]
+    lines = _lines()
+    for kind in kinds:
+        lines[VERSIONS[kind]] = _line(kind, names, _tortured(kind))
     head = HEAD.format(
         rows=f"{ROWS:,}",
         settings=" and ".join(f"`{setting}`" for setting in SETTINGS),
-        date=datetime.now(UTC).date().isoformat(),
         tailrace=tailrace.__version__,
-        versions=", ".join(VERSIONS[kind] for kind in kinds),
         pyarrow=pa.__version__,
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
@@ -75,8 +75,16 @@ def main() -> None:
         names=" | ".join(names),
         rules="---:|" * len(names),
     )
-    RESULT.write_text(head + "".join(lines), encoding="utf-8")
+    in_order = [lines[version] for version in VERSIONS.values() if version in lines]
+    RESULT.write_text(head + "".join(in_order), encoding="utf-8")
     sys.stdout.write(RESULT.read_text(encoding="utf-8"))
+
+
+def _lines() -> dict[str, str]:
+    """The lines that the page has, by destination."""
+    lines = RESULT.read_text(encoding="utf-8").splitlines(keepends=True)
+    found = {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+    return {version: found[version] for version in VERSIONS.values() if version in found}
 
 
 def _tortured(kind: str) -> Tally:
@@ -99,7 +107,8 @@ def _places(kind: str) -> Iterator[Places]:
 def _line(kind: str, names: list[str], tally: Tally) -> str:
     kills = " | ".join(str(tally.kills.get(name, 0)) for name in names)
     numbers = f"{sum(tally.kills.values())} | {tally.runs} | {tally.loads} | {tally.rows:,} | {tally.seconds / 60:.0f}"
-    return f"| {VERSIONS[kind]} | {kills} | {numbers} | no row lost, none twice, no state ahead |\n"
+    date = datetime.now(UTC).date().isoformat()
+    return f"| {VERSIONS[kind]} | {date} | {kills} | {numbers} | no row lost, none twice, no state ahead |\n"
 
 
 if __name__ == "__main__":
