@@ -1,12 +1,16 @@
-"""Write the generated parts of the docs: every setting, from the models, and every destination's types."""
+"""Write the generated parts of the docs: settings by all their names, from the code, and every destination's types."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 
+from tailrace.aliases import ADDRESSES, ALIASES, MELTANO, Alias
 from tailrace.cli.about import about_facts, about_settings
-from tailrace.destinations import NAMES
+from tailrace.config import Settings
+from tailrace.configfile import spellings
+from tailrace.destinations import NAMES, settings_model
 
 PAGE = Path(__file__).with_name("configuration.md")
 DESTINATIONS = sorted(Path(__file__).with_name("destinations").glob("*.md"))
@@ -16,7 +20,7 @@ END = "<!-- end of generated -->\n"
 
 def page() -> str:
     """The page of settings as it should be."""
-    return _filled(PAGE, about_settings(about_facts()))
+    return _filled(PAGE, "\n".join([about_settings(about_facts()), "", *_other_names(), "", *_names_from_elsewhere()]))
 
 
 def destination_page(path: Path) -> str:
@@ -24,6 +28,38 @@ def destination_page(path: Path) -> str:
     dialect = import_module(NAMES[path.stem]).DIALECT
     rows = [f"| {kind.value} | `{spelling}` |" for kind, spelling in dialect.types.items()]
     return _filled(path, "\n".join(["| kind | type |", "|---|---|", *rows]))
+
+
+def _other_names() -> list[str]:
+    """The settings that have several names of their own."""
+    lines = ["## Other names of settings", "", "| of | setting | other names |", "|---|---|---|"]
+    for place in ("the run", *NAMES):
+        model = Settings if place == "the run" else settings_model(place)
+        for setting, (_, *others) in spellings(model).items():
+            if others:
+                lines.append(f"| {place} | `{setting}` | {', '.join(f'`{other}`' for other in others)} |")
+    return lines
+
+
+def _names_from_elsewhere() -> list[str]:
+    """What the names of other targets mean."""
+    lines = ["## Names of other targets", "", "| name | of | what it means here |", "|---|---|---|"]
+    lines += [f"| `{name}` | {MELTANO} | {_sentence(text)} |" for name, text in ADDRESSES.items()]
+    for (of, meaning), names in groupby(ALIASES, key=lambda name: (ALIASES[name].of, _meaning(ALIASES[name]))):
+        lines.append(f"| {', '.join(f'`{name}`' for name in names)} | {of} | {meaning} |")
+    return lines
+
+
+def _meaning(alias: Alias) -> str:
+    if alias.settings or (alias.refused and alias.warned):
+        return _sentence(alias.text)
+    if alias.refused:
+        return f"Refused where it asks for something: {alias.text}."
+    return f"Not {'done' if alias.warned else 'needed'}: {alias.text}."
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _filled(path: Path, generated: str) -> str:

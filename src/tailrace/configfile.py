@@ -7,20 +7,26 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import AliasChoices, BaseModel, ValidationError
 
-from tailrace.config import Settings
+from tailrace.aliases import ADDRESSES, ALIASES, OPTIONAL, without_switched_off
+from tailrace.config import Settings, StreamSettings
 from tailrace.errors import ConfigError
+from tailrace.log import get_logger
 
 PREFIX = "TAILRACE_"
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
 
+SCHEMAS = frozenset({"schema", "schema_name", "default_target_schema"})
+"""Names of a schema. Where a schema is a database, it is the one that tables stand in."""
+
 Values = dict[str, Any]
+_log = get_logger("config")
 
 
 def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
@@ -68,18 +74,43 @@ def merged(*sources: Mapping[str, Any]) -> Values:
     return result
 
 
+def own_names(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
+    """The settings by the names that the models give them, whatever names of theirs or other targets' they come by.
+
+    Raises ConfigError for one setting that two names give two values, and for what other targets have and we don't.
+    """
+    canonical = _canonical(models)
+    given = without_switched_off(values)
+    own: Values = {}
+    said: dict[str, str] = {}
+    for name, value in given.items():
+        if name in canonical or name not in ALIASES:
+            _fold(own, said, canonical.get(name, name), name, value)
+    for name, value in given.items():
+        if name in ALIASES and name not in canonical and value not in (None, ""):
+            for setting, meant in _meant(name, value, given).items():
+                _add(own, said, canonical, setting, name, meant)
+    if Settings in models and isinstance(own.get("streams"), dict):
+        own["streams"] = {
+            pattern: own_names(overrides, StreamSettings) if isinstance(overrides, dict) else overrides
+            for pattern, overrides in own["streams"].items()
+        }
+    return own
+
+
 def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Settings, Values]:
     """The run's settings, checked, and the destination's by name; an unknown one is refused with the nearest known.
 
-    A setting that both have, as `schema`, is given to both, unless it is a template.
+    A setting that both have, as `schema`, is given to both, unless it is a template. A null is as good as unset.
     """
     run, own = names_of(Settings), names_of(destination)
-    for key in values:
+    given = {key: value for key, value in own_names(values, Settings, destination).items() if value is not None}
+    for key in given:
         if key not in run | own:
-            raise _unknown(key, run | own)
-    settings = validated(Settings, {key: value for key, value in values.items() if key in run})
+            raise _unknown(key, {*run, *own, *ALIASES})
+    settings = validated(Settings, {key: value for key, value in given.items() if key in run})
     return settings, {
-        key: value for key, value in values.items() if key in own - run or (key in own and "{" not in str(value))
+        key: value for key, value in given.items() if key in own - run or (key in own and "{" not in str(value))
     }
 
 
@@ -93,13 +124,79 @@ def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
 
 def names_of(model: type[BaseModel]) -> set[str]:
     """Every name that a settings model takes, aliases included."""
-    names: set[str] = set()
-    for name, field in model.model_fields.items():
-        alias = field.validation_alias
-        choices = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
-        names.update(str(choice) for choice in choices)
-        names.add(name)
+    return set(_canonical([model]))
+
+
+def spellings(model: type[BaseModel]) -> dict[str, list[str]]:
+    """The names that a settings model takes for each setting, its own name first."""
+    names: dict[str, list[str]] = {}
+    for field, info in model.model_fields.items():
+        alias = info.validation_alias
+        choices = [str(choice) for choice in (alias.choices if isinstance(alias, AliasChoices) else [alias or field])]
+        names[choices[0]] = list(dict.fromkeys([*choices, field]))
     return names
+
+
+def _canonical(models: Sequence[type[BaseModel]]) -> dict[str, str]:
+    """The setting that each name of the models means, the first model's where several have the name."""
+    return {
+        name: setting for model in reversed(models) for setting, names in spellings(model).items() for name in names
+    }
+
+
+def _fold(own: Values, said: dict[str, str], setting: str, name: str, value: Any) -> None:
+    """Add a setting that may have come by another of its names already."""
+    other = said.get(setting)
+    if other is None or own[setting] in (None, ""):
+        own[setting], said[setting] = value, name
+    elif value in (None, "") or str(value) == str(own[setting]):
+        pass
+    elif (name in SCHEMAS) == (other in SCHEMAS):
+        raise ConfigError(f"it and `{other}` are one setting, and differ", key=name, hint="leave one out")
+    elif name in SCHEMAS:
+        own[setting], said[setting] = value, name
+
+
+def _meant(name: str, value: Any, given: Values) -> Values:
+    """The settings that a name of other targets comes to; the log says so when they are none."""
+    alias = ALIASES[name]
+    try:
+        if alias.refused and alias.refused(value, given):
+            raise ConfigError("it can't be had here", key=name, hint=alias.text)
+        meant = alias.settings(value, given) if alias.settings else {}
+        is_warned = alias.warned is not None and alias.warned(value, given)
+    except ValueError as error:
+        raise ConfigError(str(error), key=name) from None
+    if is_warned:
+        _log.warning(f"`{name}` differs here: {alias.text}")
+    elif alias.refused or alias.settings is None:
+        asked = "it asks for nothing" if alias.refused else alias.text
+        _log.info(f"`{name}` isn't needed: {asked}")
+    return meant
+
+
+def _add(own: Values, said: dict[str, str], canonical: Mapping[str, str], setting: str, name: str, value: Any) -> None:
+    """Add what a name of other targets comes to, beside what is set by its own name."""
+    if setting not in canonical.values():
+        if setting not in OPTIONAL:
+            raise ConfigError(f"it means `{setting}`, which can't be set here", key=name)
+        _log.info(f"`{name}` isn't needed: it means `{setting}`, and the destination has none")
+    elif own.get(setting) is None:
+        own[setting], said[setting] = value, name
+    else:
+        own[setting] = _joined(
+            own[setting], value, f"it means `{setting}`, which `{said[setting]}` sets otherwise", name
+        )
+
+
+def _joined(stronger: Any, weaker: Any, difference: str, name: str) -> Any:
+    """Two values of a setting, which must be the same, or mappings in which what both have is."""
+    if isinstance(stronger, dict) and isinstance(weaker, dict):
+        both = {key: _joined(stronger[key], weaker[key], difference, name) for key in weaker.keys() & stronger.keys()}
+        return {**weaker, **stronger, **both}
+    if str(stronger).lower() != str(weaker).lower():
+        raise ConfigError(difference, key=name, hint="leave one out")
+    return stronger
 
 
 def _parsed(path: Path, text: str) -> Any:
@@ -151,9 +248,11 @@ def _put(values: Values, path: list[str], value: Any) -> None:
     values[path[-1]] = value
 
 
-def _unknown(name: str, known: set[str], key: str | None = None) -> ConfigError:
+def _unknown(name: str, known: Iterable[str], key: str | None = None) -> ConfigError:
     nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]}?" if nearest else "`tailrace about` lists the settings"
+    if name in ADDRESSES:
+        hint = "the address is `to`"
     return ConfigError("there is no such setting", key=key or name, hint=hint)
 
 

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -100,6 +102,13 @@ def test_log_lines_can_be_json(tailrace):
         (("run", "--tap", "no-such-tap", "--to", "duckdb:///x.duckdb", "--pipeline", "p"), "", 2, "no-such-tap"),
         (("replay", "nothing.jsonl", "--to", "duckdb:///x.duckdb"), "", 2, "there is no file nothing.jsonl"),
         (("load", "--nonsense"), "", 2, "--nonsense"),
+        (
+            ("load", "--to", "postgresql://u:pa[ss@h/d"),
+            "",
+            2,
+            "error: to: the address can't be read (in a password write",
+        ),
+        (("load", "--to", "duckdb:///x.duckdb", "--set", "ssh_host=bastion"), "", 2, "ssh -L"),
     ],
 )
 def test_an_error_is_one_sentence_that_says_what_to_do_and_an_exit_code(tailrace, words, stdin, code, said):
@@ -232,3 +241,45 @@ def test_target_tailrace_takes_its_config_from_the_environment(tailrace, tmp_pat
 def test_target_tailrace_describes_itself(tailrace):
     facts = json.loads(tailrace("--about", "--format", "json", program="target-tailrace").stdout)
     assert (facts["name"], "settings" in facts, "capabilities" in facts) == ("target-tailrace", True, True)
+
+
+def test_a_config_of_mages_loads_unchanged_and_the_log_says_what_is_not_needed(tailrace, tmp_path):
+    config = {
+        "database": "shop.duckdb",
+        "schema": "raw",
+        "table": "sales",
+        "lower_case": True,
+        "allow_reserved_words": False,
+        "unique_conflict_method": "IGNORE",
+        "unique_constraints": ["id"],
+        "connection_method": "direct",
+        "ssh_port": 22,
+        "_streams": {"columns": {"origin": "shop"}},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = tailrace("load", ORDERS, "--to", "duckdb", "--config", "config.json")
+    assert done.returncode == 0, done.stderr
+    assert rows(tmp_path, "SELECT id, origin FROM raw.sales ORDER BY id") == [(1, "shop"), (2, "shop")]
+    assert "`allow_reserved_words` isn't needed: names are always quoted" in done.stderr.decode()
+
+
+def test_a_config_of_meltanos_loads_unchanged_and_names_the_destination(tailrace, tmp_path):
+    config = {
+        "sqlalchemy_url": "sqlite+pysqlite:///shop.db",
+        "host": "nowhere",
+        "port": 5432,
+        "dialect+driver": "postgresql+psycopg",
+        "load_method": "append-only",
+        "add_record_metadata": True,
+        "batch_size_rows": 2,
+        "stream_maps": {},
+        "ssl_enable": False,
+        "ssl_mode": "verify-full",
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = tailrace("--config", "config.json", stdin=ORDERS.read_bytes(), program="target-tailrace")
+    assert done.returncode == 0, done.stderr
+    assert b"`load_method` differs here: " in done.stderr
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        found = connection.execute("SELECT id, _sdc_sequence IS NULL FROM orders ORDER BY id").fetchall()
+    assert found == [(1, 0), (2, 0)]

@@ -11,13 +11,14 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-BOTTOM = {"errors", "log", "config", "model", "configfile"}
+BOTTOM = {"errors", "log", "config", "model", "aliases", "configfile"}
 ALLOWED = {
     "errors": set(),
     "log": set(),
     "model": {"errors"},
     "config": {"model", "errors"},
-    "configfile": {"config", "errors"},
+    "aliases": set(),
+    "configfile": {"aliases", "config", "errors", "log"},
     "destination": {"model", "errors"},
     "singer": BOTTOM,
     "schema": BOTTOM,

@@ -96,7 +96,7 @@ def test_later_sources_are_stronger_level_by_level():
 
 def test_settings_of_the_run_and_of_the_destination_are_told_apart():
     settings, own = split({"batch_rows": "5", "filepath": "my.db", "schema": "raw"}, Place)
-    assert (settings.batch_rows, settings.schema_name, own) == (5, "raw", {"filepath": "my.db"})
+    assert (settings.batch_rows, settings.schema_name, own) == (5, "raw", {"path": "my.db"})
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one():

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tailrace.aliases import ADDRESSES, PARTS_OF_ADDRESS
 from tailrace.config import Settings
-from tailrace.configfile import environment_values, file_values, flag_values, merged, split
+from tailrace.configfile import environment_values, file_values, flag_values, merged, own_names, split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError
@@ -46,9 +47,34 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     """The settings of a run: from files, then the environment, then flags, the later the stronger."""
     files = config or ([Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else [])
     given = {key: value for key, value in {"to": to, **flags}.items() if value is not None}
-    values = merged(*(file_values(path) for path in files), environment_values(), flag_values(sets or ()), given)
-    destination = values.pop("to", None)
+    sources = [*(file_values(path) for path in files), environment_values(), flag_values(sets or ()), given]
+    addressed = [_addressed(source) for source in sources]
+    destination = ""
+    for source in addressed:
+        destination = _more_exact(str(source.pop("to", None) or ""), destination)
     if not destination:
         raise ConfigError("where to load isn't said", key="--to", hint="as in --to duckdb:///my.duckdb")
-    settings, own = split(values, settings_model(scheme_of(str(destination))))
-    return Setup(str(destination), settings, own)
+    model = settings_model(scheme_of(destination))
+    settings, own = split(merged(*(own_names(source, Settings, model) for source in addressed)), model)
+    return Setup(destination, settings, own)
+
+
+def _addressed(source: dict[str, Any]) -> dict[str, Any]:
+    """The settings with the address by its own name, `to`, as Meltano's configs have other names for it."""
+    name = next((name for name in ADDRESSES if source.get(name)), None)
+    unused = {*ADDRESSES, *(PARTS_OF_ADDRESS if name == "sqlalchemy_url" else ())}
+    rest = {key: value for key, value in source.items() if key not in unused}
+    if name is None:
+        return rest
+    said = str(source[name])
+    own = str(source.get("to") or said)
+    is_one_exact = own == said or ":" not in own or ":" not in said
+    if scheme_of(own) != scheme_of(said) or not is_one_exact:
+        raise ConfigError("it and `to` name two places", key=name, hint="leave one out")
+    return {**rest, "to": own if ":" in own else said}
+
+
+def _more_exact(stronger: str, weaker: str) -> str:
+    """The stronger of two addresses, but the weaker where the other has no more than its destination's name."""
+    is_name_of_weaker = ":" not in stronger and (not stronger or scheme_of(stronger) == scheme_of(weaker))
+    return weaker if is_name_of_weaker and weaker else stronger

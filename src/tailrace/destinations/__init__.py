@@ -11,9 +11,11 @@ from typing import Protocol, cast
 
 from pydantic import BaseModel, ValidationError
 
+from tailrace.configfile import own_names
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError
 from tailrace.model import Traits
+from tailrace.sql.url import ESCAPING
 
 NAMES: Mapping[str, str] = {
     "duckdb": "tailrace.destinations.duckdb",
@@ -48,9 +50,12 @@ class Module(Protocol):
 
 
 def scheme_of(to: str) -> str:
-    """The destination's name in an address or a bare name: `duckdb` of `duckdb:///my.duckdb` and of `duckdb`."""
+    """The destination's name in an address or a bare name: `duckdb` of `duckdb:///my.duckdb` and of `duckdb`.
+
+    A driver, as in `mysql+pymysql://`, doesn't matter.
+    """
     match = _SCHEME.match(to)
-    name = (match[1] if match else to).lower()
+    name = (match[1] if match else to).lower().partition("+")[0]
     return ALIASES.get(name, name)
 
 
@@ -58,7 +63,11 @@ def open_destination(to: str, settings: Mapping[str, object]) -> Destination:
     """The destination at an address, or of a bare name with settings; settings win. Nothing is connected yet."""
     name = scheme_of(to)
     module = _module(name)
-    given = (module.from_url(to) if _SCHEME.match(to) else {}) | dict(settings)
+    try:
+        told = module.from_url(to) if _SCHEME.match(to) else {}
+    except ValueError:
+        raise ConfigError("the address can't be read", key="to", hint=ESCAPING) from None
+    given = own_names(told, module.SETTINGS) | own_names(settings, module.SETTINGS)
     try:
         checked = module.SETTINGS.model_validate(given)
     except ValidationError as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from tailrace.errors import ConfigError
+
+ESCAPING = "in a password write / as %2F, : as %3A, @ as %40, # as %23, ? as %3F, [ as %5B and ] as %5D"
+"""What to do about an address that can't be read."""
 
 
 def file_settings(url: str) -> dict[str, object]:
@@ -12,11 +15,12 @@ def file_settings(url: str) -> dict[str, object]:
 
     As in SQLAlchemy three slashes begin a relative path and four an absolute one; `sqlite:x.db` is relative too.
     """
-    parts = urlsplit(url, allow_fragments=False)
+    parts = _split(url)
     if parts.netloc:
-        relative = f"{parts.scheme}:///{parts.netloc}{parts.path}"
+        may_be_secret = set(parts.netloc) & {":", "@"}
+        relative = f"{parts.scheme}:///FILE" if may_be_secret else f"{parts.scheme}:///{parts.netloc}{parts.path}"
         raise ConfigError(
-            f"{url!r} names a host, and a file has none",
+            "the address names a host, and a file has none",
             key="to",
             hint=f"write {relative} for a relative path, four slashes for an absolute one",
         )
@@ -31,15 +35,11 @@ def server_settings(url: str) -> dict[str, object]:
 
     `postgresql://user:password@host:5432/database?schema=raw`; a special character is written as its percent code.
     """
-    parts = urlsplit(url, allow_fragments=False)
+    parts = _split(url)
     try:
         port = parts.port
     except ValueError:
-        raise ConfigError(
-            "the address has a port that isn't a number",
-            key="to",
-            hint="in a password write / as %2F, : as %3A, @ as %40, # as %23 and ? as %3F",
-        ) from None
+        raise ConfigError("the address has a port that isn't a number", key="to", hint=ESCAPING) from None
     named = {
         "user": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
@@ -49,3 +49,11 @@ def server_settings(url: str) -> dict[str, object]:
     }
     settings: dict[str, object] = dict(parse_qsl(parts.query, keep_blank_values=True))
     return settings | {name: value for name, value in named.items() if value}
+
+
+def _split(url: str) -> SplitResult:
+    """The address's parts; what can't be read isn't told, since a password may be in it."""
+    try:
+        return urlsplit(url, allow_fragments=False)
+    except ValueError:
+        raise ConfigError("the address can't be read", key="to", hint=ESCAPING) from None

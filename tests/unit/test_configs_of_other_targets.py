@@ -1,0 +1,329 @@
+"""Whole config.json files of other targets, as their users have them: unchanged, they set what they are meant to."""
+
+import json
+
+import pytest
+
+from tailrace import destinations
+from tailrace.cli.options import setup
+from tailrace.destinations import open_destination, scheme_of
+from tailrace.errors import ConfigError
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """The run's settings, and the destination's as its module gets them, of a config.json and a `--to`."""
+
+    def load(config, to=None, *sets):
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(config))
+        made = setup(to, [path], list(sets))
+        module = destinations._module(scheme_of(made.to))
+        monkeypatch.setattr(module, "build", lambda settings: settings)
+        return made.settings, made.open()
+
+    return load
+
+
+def secret(settings):
+    return settings.password.get_secret_value()
+
+
+MAGE_POSTGRES = {
+    "database": "shop",
+    "host": "db.example.com",
+    "password": "p@ss",
+    "port": 5433,
+    "schema": "raw",
+    "table": "dim_users_v1",
+    "username": "guest",
+    "lower_case": True,
+    "allow_reserved_words": False,
+    "skip_schema_creation": False,
+    "truncate_full_table": False,
+    "unique_conflict_method": "UPDATE",
+    "unique_constraints": ["id"],
+    "maximum_batch_size_mb": 100,
+    "connection_method": "direct",
+    "ssh_host": None,
+    "ssh_port": 22,
+    "ssh_username": None,
+    "ssh_password": None,
+    "ssh_pkey": None,
+}
+
+
+def test_mages_config_for_postgresql(loaded):
+    run, own = loaded(MAGE_POSTGRES, "postgres")
+    assert (own.host, own.port, own.user, secret(own)) == ("db.example.com", 5433, "guest", "p@ss")
+    assert (own.database, own.schema_name) == ("shop", "raw")
+    assert (run.table, run.schema_name, run.naming) == ("dim_users_v1", "raw", "snake")
+    assert (run.method, run.key_properties, run.batch_bytes) == ("upsert", ("id",), 100 * 2**20)
+
+
+def test_mages_config_for_mysql_and_the_schema_is_where_tables_stand(loaded):
+    config = {
+        "database": "demo",
+        "host": "mage.abc.us-west-2.rds.amazonaws.com",
+        "password": "abc123",
+        "port": 3306,
+        "table": "dim_users_v1",
+        "username": "root",
+        "use_lowercase": False,
+        "connection_method": "direct",
+        "ssh_host": "",
+        "ssh_port": 22,
+        "conn_kwargs": None,
+    }
+    run, own = loaded(config, "mysql")
+    assert (own.database, own.user, own.port, secret(own)) == ("demo", "root", 3306, "abc123")
+    assert (run.naming, run.table, run.schema_name) == ("preserve", "dim_users_v1", None)
+    run, own = loaded({**config, "schema": "raw"}, "mysql")
+    assert (own.database, run.schema_name) == ("raw", "raw")
+    assert loaded({**config, "schema": ""}, "mysql")[1].database == "demo"
+    assert loaded({**config, "schema": "{schema}"}, "mysql")[1].database == "demo"
+
+
+MAGE_REDSHIFT = {
+    "database": "dev",
+    "host": "mage.3.us-west-2.redshift.amazonaws.com",
+    "port": 5439,
+    "region": "us-west-2",
+    "schema": "public",
+    "table": "dim_users_v1",
+    "use_merge_load": False,
+    "use_s3_copy": False,
+    "lower_case": True,
+}
+
+
+def test_mages_config_for_redshift_by_password_and_by_iam(loaded):
+    run, own = loaded({**MAGE_REDSHIFT, "user": "awsuser", "password": "abc123"}, "redshift")
+    assert (own.user, secret(own), own.region, own.schema_name) == ("awsuser", "abc123", "us-west-2", "public")
+    assert (run.table, run.naming) == ("dim_users_v1", "snake")
+    iam = {"user": "", "db_user": "admin", "cluster_identifier": "mage", "access_key_id": "A", "secret_access_key": "S"}
+    _, own = loaded({**MAGE_REDSHIFT, **iam}, "redshift")
+    assert (own.user, own.cluster_identifier, own.access_key_id) == ("admin", "mage", "A")
+
+
+MELTANO_POSTGRES = {
+    "activate_version": True,
+    "add_record_metadata": True,
+    "batch_size_rows": 20000,
+    "database": "warehouse",
+    "default_target_schema": "tap_github",
+    "dialect+driver": "postgresql+psycopg",
+    "flattening_enabled": True,
+    "flattening_max_depth": 1,
+    "hard_delete": False,
+    "host": "db.example.com",
+    "interpret_content_encoding": False,
+    "load_method": "append-only",
+    "password": "p",
+    "port": 5432,
+    "process_activate_version_messages": True,
+    "sanitize_null_text_characters": True,
+    "ssh_tunnel": {"enable": False, "port": 22},
+    "ssl_certificate_authority": "~/.postgresql/root.crl",
+    "ssl_client_certificate": "~/.postgresql/postgresql.crt",
+    "ssl_client_certificate_enable": False,
+    "ssl_client_private_key": "~/.postgresql/postgresql.key",
+    "ssl_enable": False,
+    "ssl_mode": "verify-full",
+    "ssl_storage_directory": ".secrets",
+    "stream_maps": {},
+    "use_copy": True,
+    "user": "meltano",
+    "validate_records": True,
+}
+"""As `meltano invoke` writes it: with the defaults of everything."""
+
+
+def test_meltanos_config_for_postgresql_names_the_destination_itself(loaded):
+    run, own = loaded(MELTANO_POSTGRES)
+    assert (own.host, own.user, own.database, own.schema_name) == (
+        "db.example.com",
+        "meltano",
+        "warehouse",
+        "tap_github",
+    )
+    assert (own.tls, own.tls_ca, own.tls_cert, own.tls_key, own.nul) == ("prefer", None, None, None, "strip")
+    assert (run.method, run.batch_rows, run.metadata, run.validation) == (None, 20000, "singer", "types")
+    assert (run.nested, run.max_level, run.hard_delete) == ("flatten", 1, False)
+
+
+def test_meltanos_tls_is_ours_where_it_is_switched_on(loaded):
+    switches = {"ssl_enable": True, "ssl_mode": "verify-ca", "ssl_client_certificate_enable": "true"}
+    _, own = loaded({**MELTANO_POSTGRES, **switches})
+    assert (own.tls, own.tls_ca) == ("verify-ca", "~/.postgresql/root.crl")
+    assert (own.tls_cert, own.tls_key) == ("~/.postgresql/postgresql.crt", "~/.postgresql/postgresql.key")
+
+
+def test_meltanos_sqlalchemy_url_overrides_what_stands_beside_it(loaded):
+    url = "postgresql+psycopg2://other:s%40crt@elsewhere:6000/shop?sslmode=require"
+    for to in (None, "postgres"):
+        _, own = loaded({**MELTANO_POSTGRES, "sqlalchemy_url": url}, to)
+        assert (own.host, own.port, own.user, secret(own)) == ("elsewhere", 6000, "other", "s@crt")
+        assert (own.database, own.schema_name, own.tls) == ("shop", "tap_github", "require")
+
+
+def test_meltanos_config_for_mysql(loaded):
+    config = {
+        "add_record_metadata": False,
+        "default_target_schema": "tap_github",
+        "dialect+driver": "mysql+mysqldb",
+        "hard_delete": True,
+        "max_varchar_size": 255,
+        "sqlalchemy_url": "mysql+pymysql://root:p@db:3307/melty?charset=utf8mb4",
+    }
+    run, own = loaded(config)
+    assert (own.host, own.port, own.user, own.database) == ("db", 3307, "root", "tap_github")
+    assert (run.schema_name, run.metadata, run.hard_delete) == ("tap_github", "none", True)
+
+
+def test_meltanos_config_for_redshift(loaded):
+    config = {
+        "host": "h.redshift.amazonaws.com",
+        "port": "5439",
+        "user": "u",
+        "password": "p",
+        "dbname": "dev",
+        "default_target_schema": "raw",
+        "s3_bucket": "stage",
+        "s3_region": "eu-west-1",
+        "s3_key_prefix": "meltano/",
+        "aws_redshift_copy_role_arn": "arn:aws:iam::1:role/copy",
+        "remove_s3_files": False,
+        "temp_dir": "temp",
+        "activate_version": False,
+        "hard_delete": False,
+        "add_record_metadata": False,
+        "ssl_enable": False,
+        "ssl_mode": "verify-full",
+        "grants": [],
+    }
+    run, own = loaded(config, "redshift")
+    assert (own.host, own.port, own.user, own.database) == ("h.redshift.amazonaws.com", 5439, "u", "dev")
+    assert (own.bucket, own.region, own.prefix, own.iam_role) == (
+        "stage",
+        "eu-west-1",
+        "meltano/",
+        config["aws_redshift_copy_role_arn"],
+    )
+    assert (own.schema_name, run.metadata) == ("raw", "none")
+
+
+PIPELINEWISE_POSTGRES = {
+    "host": "localhost",
+    "port": 5432,
+    "user": "my_user",
+    "password": "secret",
+    "dbname": "my_db_name",
+    "ssl": "false",
+    "default_target_schema": "my_target_schema",
+    "default_target_schema_select_permission": "",
+    "schema_mapping": {"public": {"target_schema": "repl", "target_schema_select_permissions": ["grp_stats"]}},
+    "batch_size_rows": 100000,
+    "flush_all_streams": False,
+    "parallelism": 0,
+    "parallelism_max": 16,
+    "add_metadata_columns": True,
+    "hard_delete": True,
+    "data_flattening_max_level": 0,
+    "primary_key_required": True,
+    "validate_records": False,
+    "temp_dir": "/tmp",
+}
+
+
+def test_pipelinewises_config_for_postgresql(loaded):
+    run, own = loaded(PIPELINEWISE_POSTGRES, "postgres")
+    assert (own.user, own.database, own.schema_name, own.tls) == ("my_user", "my_db_name", "my_target_schema", "prefer")
+    assert (run.batch_rows, run.max_parallelism, run.metadata, run.hard_delete) == (100000, 16, "singer", True)
+    assert (run.nested, run.validation) == ("json", "off")
+    mapped = run.for_stream("public-orders")
+    assert (mapped.schema_name, mapped.table) == ("repl", "{table}")
+
+
+def test_pipelinewises_config_for_redshift(loaded):
+    config = {
+        "host": "xxxxxx.redshift.amazonaws.com",
+        "port": 5439,
+        "user": "my_user",
+        "password": "password",
+        "dbname": "database_name",
+        "aws_access_key_id": "key",
+        "aws_secret_access_key": "secret",
+        "s3_bucket": "bucket_name",
+        "default_target_schema": "my_target_schema",
+        "copy_options": "EMPTYASNULL TRUNCATECOLUMNS",
+        "compression": "gzip",
+        "slices": 4,
+        "skip_updates": True,
+        "disable_table_cache": True,
+        "max_parallelism": 4,
+    }
+    run, own = loaded(config, "redshift")
+    assert (own.access_key_id, own.secret_access_key.get_secret_value(), own.bucket) == ("key", "secret", "bucket_name")
+    assert (run.method, run.max_parallelism) == ("insert_ignore", 4)
+
+
+@pytest.mark.parametrize("name", ["schema", "default_target_schema", "dbname"])
+def test_a_setting_wins_over_the_address_whatever_its_name(loaded, name):
+    assert loaded({}, "mysql://root@db/shop", f"{name}=raw")[1].database == "raw"
+    assert loaded({"username": "me"}, "postgresql://you@db/shop")[1].user == "me"
+    assert loaded({}, "postgres://you@db/shop", "dbname=other")[1].database == "other"
+
+
+def test_a_setting_and_the_address_are_told_apart_from_two_names_in_one_place(loaded):
+    with pytest.raises(ConfigError, match=r"^dbname: it and `database` are one setting, and differ"):
+        loaded({"database": "a", "dbname": "b", "user": "me"}, "postgres")
+    with pytest.raises(ConfigError, match=r"^username: it and `user`"):
+        open_destination("postgres", {"user": "a", "username": "b", "database": "c"})
+
+
+def test_the_address_of_the_stronger_source_wins(loaded):
+    config = {**MELTANO_POSTGRES, "sqlalchemy_url": "postgresql://a@x/d"}
+    assert loaded(config, "postgresql://b@y/e")[1].host == "y"
+    assert loaded({"to": "postgresql://a@x/d"}, "postgres")[1].host == "x"
+    assert loaded({"dialect+driver": "mysql+mysqldb", "user": "u", "database": "d"}, "postgres")[1].port == 5432
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"to": "postgresql://a@x/d", "sqlalchemy_url": "postgresql://a@y/d"},
+        {"to": "mysql", "sqlalchemy_url": "postgresql://a@y/d"},
+        {"to": "mysql://a@x/d", "dialect+driver": "postgresql+psycopg"},
+    ],
+)
+def test_two_addresses_in_one_source_must_agree(loaded, config):
+    with pytest.raises(ConfigError, match="it and `to` name two places"):
+        loaded(config)
+
+
+def test_the_driver_in_an_address_does_not_matter():
+    assert [scheme_of(to) for to in ("postgresql+psycopg2://h/d", "MySQL+PyMySQL://h/d", "postgresql+psycopg")] == [
+        "postgres",
+        "mysql",
+        "postgres",
+    ]
+
+
+def test_options_of_drivers_in_an_address_are_not_needed_or_refused_with_what_to_do(loaded):
+    own = loaded({}, "postgresql://u@h/d?client_encoding=utf8&connect_timeout=5&application_name=x")[1]
+    assert own.connect_timeout_s == 5
+    with pytest.raises(ConfigError, match=r"^options: .*set `schema`"):
+        loaded({}, "postgresql://u@h/d?options=-csearch_path%3Draw")
+    with pytest.raises(ConfigError, match=r"^lower_case: it means `naming`, which can't be set here"):
+        loaded({}, "postgresql://u@h/d?lower_case=true")
+
+
+@pytest.mark.parametrize("password", ["pa[ss", "pa]ss", "p[a]ss", "pa\u2100ss", "pa/ss", "pa?ss", "[::1"])
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql+pymysql", "duckdb", "memory"])
+def test_an_address_that_cannot_be_read_is_refused_without_its_password(scheme, password):
+    with pytest.raises(ConfigError) as refused:
+        open_destination(f"{scheme}://user:{password}@host/d", {"user": "x", "database": "d"})
+    assert password not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.exit_code == 2
