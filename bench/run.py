@@ -1,157 +1,115 @@
 """The benchmark: tailrace and others load the same bytes, side by side in one run; results in bench/RESULTS.md.
 
-`python bench/run.py` measures everything; `--only flights` one input; `--skip dlt` leaves a loader out.
+`python bench/run.py` measures everything; `--only flights` one part, `--skip dlt` leaves a loader out, and
+`--records 20000` makes every input shorter, for a quick look.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import duckdb
-from measure import Measured, measured
+import servers
+from loaders import LOADERS, ROOT, WORK, Input, right, rows_in
+from measure import QUICK_S, ROUNDS, Outcome, in_rounds, measured
 
-ROOT = Path(__file__).parents[1]
-WORK = ROOT / ".work" / "bench"
-RIVALS = ROOT / ".work" / "rivals"
-BIN = Path(sys.executable).parent
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A Singer file, and what a right load of it looks like."""
-
-    name: str
-    about: str
-    stream: str
-    records: int
-    rows: int
-    key: str | None
-
-    @property
-    def path(self) -> Path:
-        """Where the file is, once it is made."""
-        return WORK / f"{self.name}.singer"
-
-    def make(self) -> None:
-        """Write the file, unless it is there; in a process of its own, whose memory isn't counted as a loader's."""
-        if not self.path.exists():
-            command = [sys.executable, str(ROOT / "bench/inputs.py"), self.stream, str(self.path), str(self.records)]
-            subprocess.run(command, check=True)
-
-
-INPUTS = [
-    Input("flights", "19 columns, append-only", "flights", 1_010_328, 1_010_328, None),
-    Input("events", "nested, append-only", "events", 200_000, 200_000, None),
-    Input("accounts", "upsert over 100,000 keys", "accounts", 500_000, 100_000, "id"),
+FILE_INPUTS = [
+    Input("flights", "19 columns, append-only", 1_010_328),
+    Input("events", "nested, append-only", 200_000),
+    Input("accounts", "upsert over 100,000 keys", 500_000, "id"),
 ]
 MEMORY_RECORDS = (100_000, 1_000_000, 3_000_000)
+COLUMNS = [
+    "| loader | records/s | seconds | CPU seconds | peak MiB | tailrace is |",
+    "|---|---:|---:|---:|---:|---:|",
+]
 
 
-def tailrace(of: Input, folder: Path) -> tuple[list[str], Path | None]:
-    """tailrace, at default settings."""
-    return [str(BIN / "tailrace"), "load", "--to", f"duckdb:///{folder / 'out.duckdb'}"], of.path
-
-
-def target_duckdb(of: Input, folder: Path) -> tuple[list[str], Path | None]:
-    """PyPI's target-duckdb, at default settings."""
-    config = {"filepath": str(folder / "out.duckdb"), "default_target_schema": "main"}
-    (folder / "config.json").write_text(json.dumps(config | {"primary_key_required": of.key is not None}))
-    return [str(RIVALS / "target-duckdb/bin/target-duckdb"), "--config", "config.json"], of.path
-
-
-def target_jsonl(of: Input, folder: Path) -> tuple[list[str], Path | None]:
-    """PyPI's target-jsonl, which writes the records to a file."""
-    (folder / "config.json").write_text(json.dumps({"destination_path": str(folder)}))
-    return [str(RIVALS / "target-jsonl/bin/target-jsonl"), "--config", "config.json"], of.path
-
-
-def dlt(of: Input, folder: Path) -> tuple[list[str], Path | None]:
-    """dlt, with a resource that yields the records."""
-    script = str(ROOT / "bench/rivals/load_with_dlt.py")
-    key = [of.key] if of.key else []
-    return [str(RIVALS / "dlt/bin/python"), script, str(of.path), str(folder / "out.duckdb"), of.stream, *key], None
-
-
-def read_json(of: Input, folder: Path) -> tuple[list[str], Path | None]:
-    """DuckDB reading the file itself: no states, no checks."""
-    script = str(ROOT / "bench/rivals/read_json.py")
-    key = [of.key] if of.key else []
-    return [sys.executable, script, str(of.path), str(folder / "out.duckdb"), of.stream, *key], None
-
-
-LOADERS = {
-    "tailrace": tailrace,
-    "target-duckdb": target_duckdb,
-    "target-jsonl": target_jsonl,
-    "dlt": dlt,
-    "DuckDB read_json": read_json,
-}
-
-
-def rows_in(folder: Path, stream: str) -> int:
-    """How many rows or lines a loader has left behind."""
-    lines = list(folder.glob("*.jsonl"))
-    if lines:
-        with lines[0].open("rb") as file:
-            return sum(1 for _ in file)
-    with duckdb.connect(str(folder / "out.duckdb"), read_only=True) as connection:
-        return connection.execute(f"SELECT count(*) FROM main.{stream}").fetchone()[0]
-
-
-def run(name: str, of: Input) -> Measured:
-    """Measure one loader on one input, in a fresh folder, and check that it loaded everything."""
+def load(name: str, of: Input) -> Outcome:
+    """Measure one loader on one input, in a fresh folder, and count what it has loaded."""
     folder = WORK / "out"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command, stdin = LOADERS[name](of, folder)
-    result = measured(command, stdin, folder)
-    if result.exit_code != 0:
-        raise SystemExit(f"{name} on {of.name} failed:\n{result.said}")
-    rows, wanted = rows_in(folder, of.stream), of.records if name == "target-jsonl" else of.rows
-    if rows != wanted:
-        print(f"  ! {name} left {rows:,} rows, not {wanted:,}", flush=True)
+    result = right(name, of, measured(command, stdin, folder))
+    outcome = Outcome(result, rows_in(folder, of.stream), of.records if name == "target-jsonl" else of.rows)
     shutil.rmtree(folder)
-    print(f"  {name:17} {of.records / result.seconds:12,.0f} records/s {result.peak_mib:8.0f} MiB", flush=True)
-    return result
+    return told(name, of, outcome)
 
 
-def comparison(of: Input, skip: set[str]) -> list[str]:
-    """The Markdown table of all loaders on one input."""
-    print(f"{of.name}: {of.records:,} records, {of.about}", flush=True)
-    of.make()
-    results = {name: run(name, of) for name in LOADERS if name not in skip}
-    ours = results["tailrace"].seconds
-    size = of.path.stat().st_size / 2**20
-    lines = [
-        f"## {of.name}: {of.records:,} records, {size:,.0f} MiB, {of.about}",
-        "",
-        "| loader | records/s | seconds | CPU seconds | peak MiB | tailrace is |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for name, r in results.items():
-        ratio = "" if name == "tailrace" else f"{r.seconds / ours:.1f} times as fast"
-        figures = f"{of.records / r.seconds:,.0f} | {r.seconds:.1f} | {r.cpu_s:.1f} | {r.peak_mib:.0f}"
-        lines.append(f"| {name} | {figures} | {ratio} |")
+def told(name: str, of: Input, outcome: Outcome) -> Outcome:
+    """The outcome, printed as soon as it is known."""
+    took, wrong = outcome.measured, "" if outcome.is_right else f"  ! {_wrong(outcome)}"
+    speed = f"{took.seconds:7.2f} s {of.records / took.seconds:11,.0f} records/s"
+    print(f"  {name:38} {speed} {took.peak_mib:6.0f} MiB{wrong}", flush=True)
+    return outcome
+
+
+def aloud(name: str, of: Input, measure: Callable[[], Outcome]) -> Callable[[], Outcome]:
+    """The measure, printing what it finds."""
+    return lambda: told(name, of, measure())
+
+
+def table(of: Input, outcomes: dict[str, Outcome]) -> list[str]:
+    """The Markdown table of all loaders on one input; one that left wrong rows has no speed."""
+    tailrace = outcomes.get("tailrace")
+    ours = tailrace.measured.seconds if tailrace and tailrace.is_right else None
+    lines = [*COLUMNS]
+    for name, outcome in outcomes.items():
+        took = outcome.measured
+        ratio = "" if ours is None or name == "tailrace" else f"{took.seconds / ours:.1f} times as fast"
+        figures = f"{of.records / took.seconds:,.0f} | {took.seconds:.1f} | {took.cpu_s:.1f} | {took.peak_mib:.0f}"
+        lines.append(f"| {name} | {figures} | {ratio} |" if outcome.is_right else f"| {name} | {_wrong(outcome)} |||||")
     return [*lines, ""]
 
 
-def memory() -> list[str]:
+def _wrong(outcome: Outcome) -> str:
+    return f"left {outcome.rows:,} rows, not {outcome.wanted:,}"
+
+
+def into_files(inputs: Sequence[Input], skip: set[str]) -> list[str]:
+    """The tables of the loaders that load into files."""
+    lines = []
+    for of in inputs:
+        of.make()
+        print(of.title, flush=True)
+        outcomes = {name: load(name, of) for name in LOADERS if name not in skip}
+        lines += [f"## {of.title}", "", *table(of, outcomes)]
+    return lines
+
+
+def into_server(kind: servers.Kind, inputs: Sequence[Input], skip: set[str]) -> list[str]:
+    """The tables of the loaders that load into one server, each into a database of its own."""
+    quick = f"What takes less than {QUICK_S:.0f} seconds is the median of {ROUNDS} rounds"
+    lines = [f"## Into {kind.name}", "", f"CPU seconds and memory are the client's. {quick}.", ""]
+    with kind.start() as server:
+        for of in inputs:
+            of.make()
+            print(f"{kind.name}, {of.title}", flush=True)
+            measures = {name: aloud(name, of, m) for name, m in kind.measures(of, server).items() if name not in skip}
+            outcomes = in_rounds(measures)
+            loaded = {name: outcome for name, outcome in outcomes.items() if name in kind.loaders}
+            lines += [f"### {kind.name}, {of.title}", "", *table(of, loaded), *servers.against_limit(kind, outcomes)]
+    return lines
+
+
+def memory(counts: Sequence[int]) -> list[str]:
     """The Markdown table of tailrace's peak memory as the input grows."""
     lines = ["## Memory: tailrace at default settings", "", "| flights | peak MiB | records/s |", "|---:|---:|---:|"]
-    for records in MEMORY_RECORDS:
-        of = Input(f"flights-{records}", "memory", "flights", records, records, None)
+    for records in counts:
+        of = Input("flights", "memory", records)
         of.make()
-        result = run("tailrace", of)
-        lines.append(f"| {records:,} | {result.peak_mib:.0f} | {records / result.seconds:,.0f} |")
+        took = load("tailrace", of).measured
+        lines.append(f"| {records:,} | {took.peak_mib:.0f} | {records / took.seconds:,.0f} |")
         of.path.unlink()
     return [*lines, ""]
 
@@ -161,34 +119,53 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     cores = cpuinfo.count("processor\t:")
     model = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "?")
-    ours = ", ".join(f"{name} {version(name)}" for name in ("tailrace", "duckdb", "pyarrow", "msgspec"))
+    packages = ("tailrace", "duckdb", "pyarrow", "msgspec", "psycopg", "mysql-connector-python")
+    ours = ", ".join(f"{name} {version(name)}" for name in packages)
     theirs = ", ".join(
         line
         for path in sorted((ROOT / "bench/rivals").glob("*.txt"))
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.startswith(path.stem + "==")
     )
+    programs = ", ".join(f"{name} {_version(program)}" for name, program in servers.PROGRAMS.items())
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores ({model}), {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}; {ours}; {theirs}."
+        f"Python {platform.python_version()}; {ours}; {programs}; {theirs}."
     )
+
+
+def _version(program: str) -> str:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return next(iter(re.findall(r"\d+\.[\d.]+", said)), "?")
+
+
+def arguments() -> argparse.Namespace:
+    """What is to be measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    server_loaders = [name for kind in servers.KINDS.values() for name in kind.loaders]
+    parser.add_argument("--only", choices=[*(of.stream for of in FILE_INPUTS), *servers.KINDS, "memory"])
+    parser.add_argument("--skip", action="append", default=[], choices=sorted({*LOADERS, *server_loaders}))
+    parser.add_argument("--records", type=int, help="the most records that an input may have")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Measure, and write bench/RESULTS.md when everything was measured."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=[of.name for of in INPUTS] + ["memory"])
-    parser.add_argument("--skip", action="append", default=[], choices=list(LOADERS))
-    wanted = parser.parse_args()
+    wanted = arguments()
     WORK.mkdir(parents=True, exist_ok=True)
+    skip, most = set(wanted.skip), wanted.records or sys.maxsize
     lines = ["# Results of `make bench`", "", machine(), "", "Every figure of a table comes from one run.", ""]
-    for of in INPUTS:
-        if wanted.only in (None, of.name):
-            lines += comparison(of, set(wanted.skip))
+    of_files, of_servers = (
+        [replace(of, records=min(of.records, most)) for of in inputs] for inputs in (FILE_INPUTS, servers.INPUTS)
+    )
+    lines += into_files([of for of in of_files if wanted.only in (None, of.stream)], skip)
+    for name, kind in servers.KINDS.items():
+        if wanted.only in (None, name):
+            lines += into_server(kind, of_servers, skip)
     if wanted.only in (None, "memory"):
-        lines += memory()
+        lines += memory(sorted({min(records, most) for records in MEMORY_RECORDS}))
     text = "\n".join(lines)
-    if wanted.only is None and not wanted.skip:
+    if wanted.only is None and not skip and wanted.records is None:
         (ROOT / "bench/RESULTS.md").write_text(text, encoding="utf-8")
     print(text)
 

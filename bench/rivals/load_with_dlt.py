@@ -1,7 +1,11 @@
-"""Load a Singer file's records into a DuckDB file with dlt: `load_with_dlt.py INPUT DATABASE STREAM [KEY]`."""
+"""Load a Singer file's records with dlt: `load_with_dlt.py INPUT DATABASE STREAM [KEY]`.
+
+A database is a DuckDB file, or the address of a PostgreSQL database. Its files are written as dlt loads them fastest.
+"""
 
 import json
 import sys
+from pathlib import Path
 
 import dlt
 
@@ -20,13 +24,15 @@ def main() -> None:
                 if message["type"] == "RECORD":
                     yield message["record"]
 
+    is_server = database.startswith("postgresql://")
+    destination = dlt.destinations.postgres(database) if is_server else dlt.destinations.duckdb(database)
     pipeline = dlt.pipeline(
         pipeline_name="bench",
-        destination=dlt.destinations.duckdb(database),
-        dataset_name="main",
-        pipelines_dir=database + ".pipelines",
+        destination=destination,
+        dataset_name="public" if is_server else "main",
+        pipelines_dir=str(Path.cwd() / "pipelines"),
     )
-    pipeline.run(records(), loader_file_format="parquet")
+    pipeline.run(records(), loader_file_format="csv" if is_server else "parquet")
 
 
 if __name__ == "__main__":
