@@ -1,6 +1,7 @@
 """MySQL beyond what every destination does: what it refuses, how rows get in, and what it needs."""
 
 import json
+import re
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -10,9 +11,9 @@ from services.mariadb import mariadb
 
 import tailrace
 from tailrace.destinations import open_destination
-from tailrace.errors import DestinationError, RecordError, RowsRefusedError
+from tailrace.errors import DestinationError, RecordError, RowsRefusedError, SchemaError
 from tailrace.model import Column, Kind, Method
-from tailrace.testing.messages import BINARY, BOOL, DATE, INT, TEXT, TIMESTAMPTZ, decimal, record, schema
+from tailrace.testing.messages import ANY, BINARY, BOOL, DATE, FLOAT, INT, TEXT, TIMESTAMPTZ, decimal, record, schema
 from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
 
 
@@ -79,9 +80,155 @@ def test_a_keyed_table_without_a_key_of_its_own_has_its_rows_rewritten(query, ma
 def test_another_unique_index_is_an_error_and_never_updates_another_row(query, mariadb_url):
     query("CREATE TABLE things (id bigint PRIMARY KEY, name varchar(9) UNIQUE)")
     query("INSERT INTO things VALUES (1, 'taken')")
-    with pytest.raises(DestinationError, match="Duplicate entry"):
+    with pytest.raises(DestinationError, match="Duplicate entry for key 'name'") as refused:
         load(mariadb_url, schema({"id": INT, "name": TEXT}, ["id"]), record({"id": 2, "name": "taken"}))
+    assert "taken" not in str(refused.value)
     assert query("SELECT * FROM things") == [(1, "taken")]
+
+
+@pytest.mark.parametrize("method", ["upsert", "insert_ignore"])
+def test_a_table_without_an_index_is_merged_without_reading_it_for_each_row(query, mariadb_url, method):
+    query("CREATE TABLE things (id bigint, name varchar(20))")
+    messages = [schema({"id": INT, "name": TEXT}, ["id"]), *(record({"id": n, "name": "x"}) for n in range(20_000))]
+    load(mariadb_url, *messages, method=method)
+    reads = "SHOW GLOBAL STATUS LIKE 'Handler_read_rnd_next'"
+    before = int(query(reads)[0][1])
+    load(mariadb_url, *messages, method=method)
+    assert int(query(reads)[0][1]) - before < 100 * 20_000
+    assert query("SELECT count(*) FROM things") == [(20_000,)]
+
+
+def test_a_key_of_zero_stays_zero_where_the_server_counts_by_itself(query, mariadb_url):
+    query("CREATE TABLE things (id bigint AUTO_INCREMENT PRIMARY KEY, name text)")
+    for _ in range(2):
+        load(mariadb_url, schema({"id": INT, "name": TEXT}, ["id"]), record({"id": 0, "name": "a"}))
+    assert query("SELECT * FROM things") == [(0, "a")]
+
+
+def test_a_table_of_another_engine_is_refused_with_the_statement_that_changes_it(query, mariadb_url):
+    query("CREATE TABLE things (id bigint) ENGINE = MyISAM")
+    with pytest.raises(SchemaError, match=r"MyISAM.*run `ALTER TABLE `.*`\.`things` ENGINE = InnoDB`"):
+        load(mariadb_url, schema({"id": INT}), record({"id": 1}))
+    assert load(mariadb_url, schema({"id": INT}), record({"id": 1}), method="replace").total.loaded == 1
+    assert query("SELECT * FROM things") == [(1,)]
+
+
+SETTINGS = {
+    "default_storage_engine": ("'MyISAM'", "'InnoDB'"),
+    "innodb_force_primary_key": (1, 0),
+    "sql_safe_updates": (1, 0),
+    "wait_timeout": (1, 28800),
+    "lc_messages": ("'de_DE'", "'en_US'"),
+}
+
+
+def test_the_servers_own_settings_change_nothing(query, mariadb_url):
+    messages = [schema({"id": INT, "name": TEXT}, ["id"]), record({"id": 1, "name": "a"})]
+    try:
+        for name, (hostile, _) in SETTINGS.items():
+            query(f"SET GLOBAL {name} = {hostile}")
+        load(mariadb_url, *messages, pipeline="p")
+        load(mariadb_url, *messages, record({"id": 2, "name": "b"}), pipeline="p")
+        load(mariadb_url, *messages, pipeline="q", method="replace")
+        with pytest.raises(RecordError, match=r"line 2: .*truncated"):
+            load(mariadb_url, schema({"id": TEXT}, ["id"], "others"), record({"id": "x" * 701}, "others"))
+    finally:
+        for name, (_, usual) in SETTINGS.items():
+            query(f"SET GLOBAL {name} = {usual}")
+    assert query("SELECT * FROM things") == [(1, "a")]
+    engines = query("SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = database()")
+    assert engines == [("InnoDB",)]
+
+
+@pytest.mark.parametrize(
+    ("sql_type", "kind", "value", "cure"),
+    [
+        ("bit(8)", INT, 5, "bigint unsigned"),
+        ("year", INT, 70, "smallint"),
+        ("set('a','b')", TEXT, "b,a", "text"),
+        ("float(7,2)", FLOAT, 1.005, "double"),
+        ("double(7,2)", FLOAT, 1.005, "double"),
+        ("binary(5)", BINARY, "AAE=", r"varbinary\(5\)"),
+        ("inet6", TEXT, "0:0::1", "text"),
+    ],
+)
+def test_a_type_that_changes_values_is_refused_by_its_name(query, mariadb_url, sql_type, kind, value, cure):
+    query(f"CREATE TABLE things (id bigint, other {sql_type})")
+    assert load(mariadb_url, schema({"id": INT}), record({"id": 1})).total.loaded == 1
+    query("ALTER TABLE things RENAME COLUMN other TO v")
+    with pytest.raises(SchemaError, match=f"'v'.*changes values; run `ALTER TABLE .* MODIFY COLUMN `v` {cure}`"):
+        load(mariadb_url, schema({"id": INT, "v": kind}), record({"id": 2, "v": value}))
+    assert query("SELECT id FROM things") == [(1,)]
+
+
+@pytest.mark.parametrize(("collation", "other"), [("latin1_general_ci", "A"), ("latin1_bin", "a ")])
+def test_a_key_whose_collation_takes_texts_for_the_same_is_refused_with_the_statement_that_changes_it(
+    query, mariadb_url, collation, other
+):
+    query(f"CREATE TABLE things (id varchar(9) CHARACTER SET latin1 COLLATE {collation} PRIMARY KEY)")
+    sent = [schema({"id": TEXT}, ["id"]), record({"id": "a"}), record({"id": other})]
+    with pytest.raises(SchemaError, match=collation) as refused:
+        load(mariadb_url, *sent)
+    query(re.search("`(ALTER .*?)`, with", str(refused.value))[1])
+    assert load(mariadb_url, *sent).total.loaded == 2
+    assert query("SELECT id FROM things ORDER BY id") == sorted([(other,), ("a",)])
+
+
+def test_a_number_in_a_key_becomes_text_by_hand(query, mariadb_url):
+    query("CREATE TABLE things (id bigint PRIMARY KEY)")
+    sent = [schema({"id": TEXT}, ["id"]), record({"id": "a"})]
+    with pytest.raises(SchemaError, match="part of the key") as refused:
+        load(mariadb_url, *sent)
+    query(re.search("`(ALTER .*?)`, or", str(refused.value))[1])
+    assert load(mariadb_url, *sent).total.loaded == 1
+
+
+@pytest.mark.parametrize(
+    ("rest", "lost"),
+    [
+        ("DEFAULT 7", "DEFAULT"),
+        ("COMMENT 'mine'", "COMMENT"),
+        ("AUTO_INCREMENT UNIQUE", "auto_increment"),
+        ("CHECK (n > 3)", "CHECK"),
+    ],
+)
+def test_a_column_that_would_lose_something_of_its_own_is_not_altered(query, mariadb_url, rest, lost):
+    query(f"CREATE TABLE things (id bigint, n int NOT NULL {rest})")
+    before = query("SHOW CREATE TABLE things")
+    for kind, change in ((INT, r"int\(11\)"), (decimal(12, 2), r"decimal\(21,2\)")):
+        with pytest.raises(SchemaError, match=f"'n'.* would lose its {lost}; run `.* MODIFY COLUMN `n` {change}`"):
+            load(mariadb_url, schema({"id": INT, "n": kind}), record({"id": 1, "n": None}))
+    assert query("SHOW CREATE TABLE things") == before
+
+
+def test_a_column_is_widened_and_loses_not_null_at_once(query, mariadb_url):
+    query("CREATE TABLE things (id bigint, n int NOT NULL)")
+    load(mariadb_url, schema({"id": INT, "n": decimal(12, 2)}), record({"id": 1, "n": 1.25}), record({"id": 2}))
+    assert query("SELECT id, cast(n AS char) FROM things ORDER BY id") == [(1, "1.25"), (2, None)]
+
+
+def test_json_that_the_server_does_not_take_is_refused_by_its_line(query, mariadb_url, tmp_path):
+    query("CREATE TABLE things (id bigint PRIMARY KEY, `a``b` json)")
+    deep = json.loads("[" * 40 + "]" * 40)
+    sent = [record({"id": n, "a`b": value}) for n, value in enumerate(({"x": 1}, deep, "no json", [2]))]
+    path = tmp_path / "aside.jsonl"
+    messages = [schema({"id": INT, "a`b": ANY}, ["id"]), *sent]
+    report = load(mariadb_url, *messages, naming="preserve", on_invalid="quarantine", quarantine=str(path))
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [entry["line"] for entry in entries if "record" in entry] == [3]
+    assert report.total.loaded == 3
+    rows = query("SELECT * FROM things ORDER BY id")
+    assert [(n, json.loads(text)) for n, text in rows] == [(0, {"x": 1}), (2, "no json"), (3, [2])]
+
+
+def test_bytes_in_a_key_are_told_apart_and_json_has_no_place_there(query, mariadb_url):
+    keyed = schema({"a": BINARY, "b": TEXT}, ["a", "b"])
+    rows = [record({"a": a, "b": "x"}) for a in ("AAE=", "AAEA", "AAE=")]
+    assert load(mariadb_url, keyed, *rows).total.deduplicated == 1
+    assert query("SELECT a FROM things ORDER BY a") == [(b"\0\1",), (b"\0\1\0",)]
+    assert [row[1] for row in query("DESCRIBE things")] == ["varbinary(1400)", "varchar(350)"]
+    with pytest.raises(SchemaError, match=r"'k'.* JSON .*takes in no key"):
+        load(mariadb_url, schema({"k": ANY}, ["k"], "others"), record({"k": [1]}, "others"))
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before the exchange", "after the exchange"])
@@ -168,3 +315,10 @@ def test_nobody_listening_is_passing_trouble(mariadb_url, free_port):
     with pytest.raises(DestinationError, match="can't be reached") as refused:
         destination.recover("p")
     assert destination.is_transient(refused.value)
+
+
+@pytest.mark.parametrize(("number", "passes"), [(1020, True), (1047, True), (3101, True), (4031, True), (1062, False)])
+def test_conflicts_and_idle_sessions_are_passing_trouble(mariadb_url, number, passes):
+    error = DestinationError("MySQL: no")
+    error.__cause__ = mysql.connector.Error("no", errno=number)
+    assert open_destination(mariadb_url, {}).is_transient(error) is passes

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +22,6 @@ from typing import Any, Literal
 
 import mysql.connector
 import pyarrow as pa
-import pyarrow.compute as pc
 from mysql.connector.connection import MySQLConnection
 from mysql.connector.constants import ClientFlag
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
@@ -33,6 +33,8 @@ from tailrace.log import get_logger
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.sql import delimited, statements
 from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.finite import refuse_infinite
+from tailrace.sql.obstacles import MYSQL
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.url import server_settings
 
@@ -47,12 +49,16 @@ TRAITS = Traits(
 _EXACT = "CHARACTER SET utf8mb4 COLLATE /*M!100100 utf8mb4_nopad_bin */ /*!80000 utf8mb4_0900_bin */"
 """Text that differs by a byte differs, a space at its end too: MariaDB reads the one collation, MySQL the other."""
 
-_KEY_CHARACTERS = 700
-"""An index of InnoDB takes 3072 bytes, and a character of utf8mb4 up to four; the rest is for other columns."""
+_KEY_BYTES = 2800
+"""An index of InnoDB takes 3072 bytes, and a character of utf8mb4 is up to four; the rest is for other columns."""
 
 
-def _key_text(texts: int) -> str:
-    return f"varchar({_KEY_CHARACTERS // texts}) {_EXACT}"
+def _key_text(columns: int) -> str:
+    return f"varchar({_KEY_BYTES // 4 // columns}) {_EXACT}"
+
+
+def _key_bytes(columns: int) -> str:
+    return f"varbinary({_KEY_BYTES // columns})"
 
 
 DIALECT = Dialect(
@@ -84,6 +90,7 @@ DIALECT = Dialect(
         "TIME": Kind.TIME,
         **dict.fromkeys(("DATETIME", "TIMESTAMP"), Kind.TIMESTAMP),
         "DATETIME COMMENT 'IN UTC'": Kind.TIMESTAMPTZ,
+        "UUID": Kind.UUID,
     },
     # What MySQL's own text of other types looks like isn't ours.
     alterable=frozenset(
@@ -102,14 +109,21 @@ DIALECT = Dialect(
     keeps_key_in_comment=False,
     columns="""
         SELECT c.column_name,
-            concat(if(c.column_type = 'tinyint(1)', 'boolean', c.column_type),
-                coalesce(concat(' CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name), ''),
-                if(c.column_comment = 'in UTC', ' COMMENT ''in UTC''', '')),
+            CASE WHEN c.column_type = 'tinyint(1)' THEN 'boolean'
+                /*M!100600 WHEN k.constraint_name IS NOT NULL THEN 'json' */
+                ELSE concat(c.column_type,
+                    coalesce(concat(' CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name), ''),
+                    if(c.column_comment = 'in UTC', ' COMMENT ''in UTC''', ''))
+            END,
             c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index
         FROM information_schema.columns c
         LEFT JOIN information_schema.statistics s
             ON s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.column_name = c.column_name
             AND s.index_name = 'PRIMARY'
+        /*M!100600 LEFT JOIN information_schema.check_constraints k
+            ON k.constraint_schema = c.table_schema AND k.table_name = c.table_name AND k.level = 'Column'
+            AND k.constraint_name = c.column_name AND c.data_type = 'longtext'
+            AND k.check_clause = concat('json_valid(`', replace(c.column_name, '`', '``'), '`)') */
         WHERE c.table_schema = coalesce(?, database()) AND c.table_name = ?
             AND coalesce(c.generation_expression, '') = ''
         ORDER BY c.ordinal_position
@@ -117,24 +131,31 @@ DIALECT = Dialect(
     tables="SELECT table_schema, table_name FROM information_schema.tables WHERE instr(table_name, ?) = 1",
     schemas="SELECT 1 FROM information_schema.schemata WHERE schema_name = ?",
     begin="START TRANSACTION",
-    key_text=_key_text,
+    key_types={Kind.TEXT: _key_text, Kind.BINARY: _key_bytes},
 )
 
 _SESSION = (
-    "SET SESSION time_zone = '+00:00'",
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    "SET SESSION time_zone = '+00:00', lc_messages = 'en_US', max_error_count = 65535",
+    "SET SESSION wait_timeout = 28800, sql_safe_updates = 0",
+    "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,ERROR_FOR_DIVISION_BY_ZERO'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION max_error_count = 65535",
+    "SET SESSION default_storage_engine = InnoDB /*M!100600 , join_cache_level = 8 */",
 )
-_PASSING = frozenset({1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1836, 1927})
-"""Errors of the server that may pass: too many sessions, shutdown, broken connections, locks, deadlocks, read-only."""
+"""Whatever the server's own settings are. At level 8 MariaDB joins by hashing where there is no index."""
+
+_PASSING = frozenset(
+    {1020, 1040, 1047, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1836, 1927}
+) | {1050, 1060, 3101, 4031}
+"""Errors of the server that may pass: too many sessions, shutdown, broken connections, locks, conflicts, read-only,
+and what two sessions make at once."""
 _LOST = frozenset({2002, 2003, 2006, 2012, 2013, 2055})
 """Errors of the driver: nobody listens, or the connection is gone."""
 _NOT_ALLOWED = frozenset({1148, 3948, 4166})
 """LOAD DATA LOCAL isn't allowed by the server."""
 _AT_ROW = re.compile(r" at row (\d+)$")
+_TAKEN = re.compile(r"^Duplicate entry '.*' for", re.DOTALL)
+"""What is told without the value."""
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 60_000
-_NO_NUMBERS = "MySQL has no NaN and no infinity"
 _log = get_logger("mysql")
 
 
@@ -172,7 +193,8 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    return ServerDestination(MySQLServer(settings), DIALECT, TRAITS, Serving(ddl_commits=True), settings.database)
+    serving = Serving(ddl_commits=True, obstacles=MYSQL)
+    return ServerDestination(MySQLServer(settings), DIALECT, TRAITS, serving, settings.database)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +263,12 @@ class _Connection(MySQLConnection):
 
     rows = b""
 
+    def _open_connection(self) -> None:
+        """Connect, and send what is small at once: the driver lets each statement wait for 40 ms."""
+        super()._open_connection()
+        if self._socket and self._socket.sock:
+            self._socket.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def _handle_load_data_infile(
         self, _filename: str, read_timeout: int | None = None, write_timeout: int | None = None
     ) -> dict[str, Any]:
@@ -270,7 +298,7 @@ class _MySQLSession:
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Load the rows; MySQL changes what it doesn't take and warns, so that any warning undoes the call."""
-        _refuse_no_numbers(rows, columns)
+        refuse_infinite(rows, columns, TRAITS.name)
         self.execute("SAVEPOINT tailrace_load")
         if self._loads_local and not self._load_local(table, columns, rows):
             self._loads_local = False
@@ -306,20 +334,29 @@ class _MySQLSession:
         self._connection.rows = b"".join(delimited.delimited([rows[name] for name in columns]))
         with _told():
             try:
-                done = self._connection.cmd_query(_load_data(table, rows.select(columns).schema).encode())
+                sql = delimited.load_data(DIALECT, table, rows.select(columns).schema)
+                done = self._connection.cmd_query(sql.encode())
             except mysql.connector.Error as error:
                 if error.errno in _NOT_ALLOWED:
                     return False
+                if _is_about_rows(error):
+                    raise self._refused(table, error) from error
                 raise
         if done["warning_count"] or done["affected_rows"] != rows.num_rows:
+            told = [(level, str(message)) for level, _, message in self.query("SHOW WARNINGS")]
             reasons: dict[int, str] = {}
-            for _, _, message in self.query("SHOW WARNINGS"):
-                if match := _AT_ROW.search(str(message)):
-                    line = rows[LINE][int(match[1]) - 1].as_py()
-                    reasons.setdefault(line, str(message)[: match.start()])
-            self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
-            raise RowsRefusedError(f"the table {table} refuses {len(reasons) or 'some'} rows", reasons)
+            for _, message in told:
+                if match := _AT_ROW.search(message):
+                    reasons.setdefault(rows[LINE][int(match[1]) - 1].as_py(), message[: match.start()])
+            # The warning of a CHECK that fails has no row, so that there may be more of them.
+            is_known = all(level == "Note" or _AT_ROW.search(message) for level, message in told)
+            raise self._refused(table, "".join(message for _, message in told[:1]), reasons if is_known else None)
         return True
+
+    def _refused(self, table: TableName, error: object, reasons: Mapping[int, str] | None = None) -> RowsRefusedError:
+        """What says that rows are refused, once they are undone."""
+        self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
+        return RowsRefusedError(f"the table {table} refuses rows: {error}", reasons)
 
     def _insert(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Insert the rows, many at once; where one is refused it isn't said which."""
@@ -333,8 +370,7 @@ class _MySQLSession:
             except DestinationError as error:
                 if not _is_about_rows(error.__cause__):
                     raise
-                self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
-                raise RowsRefusedError(f"the table {table} refuses rows: {error}") from error.__cause__
+                raise self._refused(table, error) from error.__cause__
 
 
 @contextmanager
@@ -343,23 +379,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except mysql.connector.Error as error:
-        raise DestinationError(f"MySQL: {error.msg}") from error
-
-
-def _load_data(table: TableName, columns: pa.Schema) -> str:
-    """LOAD DATA of these columns; bytes come as hexadecimal digits."""
-    into = exp.table_(table.name, db=table.schema, quoted=True).sql(dialect=DIALECT.sqlglot)
-    fields, changes = [], []
-    for place, column in enumerate(columns):
-        name = exp.to_identifier(column.name, quoted=True).sql(dialect=DIALECT.sqlglot)
-        fields.append(f"@v{place}" if pa.types.is_binary(column.type) else name)
-        if pa.types.is_binary(column.type):
-            changes.append(f"{name} = UNHEX(@v{place})")
-    return (
-        f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {into} CHARACTER SET utf8mb4 "
-        "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
-        f"({', '.join(fields)})" + (f" SET {', '.join(changes)}" if changes else "")
-    )
+        raise DestinationError(f"MySQL: {_TAKEN.sub('Duplicate entry for', error.msg or '')}") from error
 
 
 def _text(value: object) -> object:
@@ -375,13 +395,3 @@ def _bound(value: object) -> object:
 def _is_about_rows(error: BaseException | None) -> bool:
     """Whether values are to blame: data exceptions, and constraints."""
     return isinstance(error, mysql.connector.Error) and (error.sqlstate or "")[:2] in {"21", "22", "23"}
-
-
-def _refuse_no_numbers(rows: pa.Table, columns: Sequence[str]) -> None:
-    reasons: dict[int, str] = {}
-    for name in columns:
-        if pa.types.is_floating(rows.schema.field(name).type):
-            lines = rows[LINE].filter(pc.invert(pc.is_finite(rows[name]))).to_pylist()
-            reasons |= dict.fromkeys(lines, f"column {name!r}: {_NO_NUMBERS}")
-    if reasons:
-        raise RowsRefusedError(f"{_NO_NUMBERS}, and {len(reasons)} rows have one", reasons)

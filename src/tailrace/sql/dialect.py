@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tailrace.model import Column, Kind
@@ -39,8 +39,8 @@ class Dialect:
     whether nullable, whether there is a default, and the place in the table's key or null. `tables` is the query of the
     tables whose name begins with the parameter; its rows are schema (or null) and name. `schemas` is the query of the
     schema whose name is the parameter; it is empty where tables stand in no schemas. `begin` opens a transaction
-    that may write. `key_text`, where text in a key needs another type than other text, gives it for the number of such
-    columns that the key has.
+    that may write. `key_types` are the kinds that need another type in a key, which depends on how many such columns
+    the key has.
     """
 
     sqlglot: str
@@ -54,7 +54,7 @@ class Dialect:
     tables: str
     schemas: str = ""
     begin: str = "BEGIN"
-    key_text: Callable[[int], str] | None = None
+    key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
 
     def spelled(self, column: Column | TableColumn) -> str:
         """The type that a column has in CREATE TABLE: its own override, or the spelling of its kind."""

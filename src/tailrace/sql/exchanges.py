@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlglot import exp
 
+from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql import statements
+from tailrace.sql.checkpoints import is_unnamed
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Tables
@@ -15,6 +19,7 @@ TABLE = "_tailrace_exchanges"
 """The name of the table, in the destination's default schema."""
 
 _NAMES = ("pipeline", "new_schema", "new_name", "schema", "name")
+_KEY = ("pipeline", "new_name")
 
 
 class Exchanges:
@@ -28,8 +33,8 @@ class Exchanges:
     @property
     def create(self) -> str:
         """CREATE TABLE, unless it exists."""
-        columns = [TableColumn(name, Kind.TEXT) for name in _NAMES]
-        return statements.create_table(self._dialect, self.table, columns, exists=True)
+        columns = [TableColumn(name, Kind.TEXT, nullable=name not in _KEY) for name in _NAMES]
+        return statements.create_table(self._dialect, self.table, columns, _KEY, exists=True)
 
     def add(self, session: Session, pipeline: str, new: TableName, table: TableName) -> None:
         """Remember, with the open transaction, that the new table takes the place of the table."""
@@ -39,11 +44,23 @@ class Exchanges:
     def finish(self, session: Session, pipeline: str) -> None:
         """Do what the pipeline's commits have decided. Repeatable: what a crash has left is done the next time."""
         for new, table in self._decided(session, pipeline):
-            if self._tables.found(session, new) is not None:
-                self._exchange(session, new, table)
+            try:
+                if self._tables.found(session, new) is not None:
+                    self._exchange(session, new, table)
+            except DestinationError:
+                if self._tables.found(session, new) is not None:  # otherwise another run has done it just now
+                    raise
         session.execute(
             self._sql(exp.Delete(this=self._source(), where=exp.Where(this=_is_given("pipeline")))), (pipeline,)
         )
+
+    def finish_unnamed(self, session: Session) -> None:
+        """Do what commits of runs without a pipeline have decided, as far as that goes: no later run has their name."""
+        pipelines = exp.select(exp.column("pipeline", quoted=True)).distinct().from_(self._source())
+        for (pipeline,) in session.query(self._sql(pipelines)):
+            if is_unnamed(str(pipeline)):
+                with suppress(DestinationError):
+                    self.finish(session, str(pipeline))
 
     def _decided(self, session: Session, pipeline: str) -> list[tuple[TableName, TableName]]:
         rows = exp.select(*(exp.column(name, quoted=True) for name in _NAMES[1:])).from_(self._source())

@@ -60,8 +60,12 @@ def create_winners(
         .join(_lines_by_key(staging, key, exp.Max), on=_lines_equal("s", "k"), join_type="inner")
         .join(table_of(table, "t"), on=keys_equal(key, "t", "s"), join_type="left")
     )
+    into: exp.Expression = table_of(winners)
+    if is_mysql(dialect):  # where each table may have to have a key; a line is there for each row that it matches
+        kind = exp.Var(this="bigint AUTO_INCREMENT PRIMARY KEY")
+        into = exp.Schema(this=into, expressions=[exp.ColumnDef(this=identifier("_tailrace_number"), kind=kind)])
     properties = exp.Properties(expressions=[exp.TemporaryProperty()])
-    return written(dialect, exp.Create(this=table_of(winners), kind="TABLE", expression=rows, properties=properties))
+    return written(dialect, exp.Create(this=into, kind="TABLE", expression=rows, properties=properties))
 
 
 def count_winners(dialect: Dialect, winners: TableName) -> str:
@@ -173,12 +177,12 @@ def insert_first(
     out; the two lines are then given a second time.
     """
     first = _lines_by_key(staging, key, exp.Min, deletion)
-    present = exp.select("1").from_(table_of(table, "t")).where(keys_equal(key, "t", "s"))
     rows = (
         exp.select(*(column_of(name, "s") for name in columns))
         .from_(table_of(staging, "s"))
         .join(first, on=_lines_equal("s", "k"), join_type="inner")
-        .where(exp.Not(this=exp.Exists(this=present)))
+        .join(table_of(table, "t"), on=keys_equal(key, "t", "s"), join_type="left")
+        .where(is_null(key[0], "t"))
     )
     return written(dialect, insert_into(table, columns, rows))
 

@@ -15,6 +15,7 @@ from tailrace.sql.destination import SqlDestination, digest, fitting_rows, prefi
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
 from tailrace.sql.files import Files, StagedFiles
+from tailrace.sql.obstacles import ObstacleTables
 from tailrace.sql.publish import Staging
 from tailrace.sql.session import Database, LoggedSession
 from tailrace.sql.staging import StagingTables, Waiting
@@ -28,13 +29,14 @@ class Serving:
     `appends_directly`: rows that wait for nothing go into their table within the commit's own transaction, over one
     session; a lost connection then ends the run. Otherwise all rows are staged. `unlogged` says whether staging tables
     can be without a log. `ddl_commits` says that DDL ends the open transaction. `files` is where rows wait; without
-    it they wait in staging tables.
+    it they wait in staging tables. `obstacles` is the query of what is wrong with a table; see ObstacleTables.
     """
 
     appends_directly: bool = False
     unlogged: bool = False
     ddl_commits: bool = False
     files: Files | None = None
+    obstacles: str = ""
 
 
 class ServerDestination(SqlDestination):
@@ -53,6 +55,8 @@ class ServerDestination(SqlDestination):
         self._staged: Waiting = (
             StagedFiles(serving.files, dialect) if serving.files else StagingTables(database, dialect)
         )
+        if serving.obstacles:
+            self._tables = ObstacleTables(dialect, traits, schema, serving.obstacles)
         self._exchanges = Exchanges(dialect, self._tables, schema)
         self._landed: tuple[Checkpoint, dict[str, Published]] | None = None
 
@@ -143,6 +147,7 @@ class ServerDestination(SqlDestination):
         self._staged.begin(prefix(pipeline))
         if self._serving.ddl_commits:
             self._exchanges.finish(session, pipeline)
+            self._exchanges.finish_unnamed(session)
         self._drop_left_over(pipeline)
         return row
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from tailrace.model import Kind, TableName
+from tailrace.model import TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import column_of, identifier, insert_into, is_mysql, segment, table_of, written
@@ -51,15 +51,16 @@ def add_column(dialect: Dialect, table: TableName, column: TableColumn) -> str:
 
 def alter_type(dialect: Dialect, table: TableName, column: TableColumn) -> str:
     """ALTER TABLE that gives a column another type."""
-    return _alter(
-        dialect, table, exp.AlterColumn(this=identifier(column.name), dtype=exp.Var(this=dialect.spelled(column)))
-    )
+    # MySQL's form says all of the column anew.
+    rest = " NOT NULL" if is_mysql(dialect) and not column.nullable else ""
+    sql_type = exp.Var(this=dialect.spelled(column) + rest)
+    return _alter(dialect, table, exp.AlterColumn(this=identifier(column.name), dtype=sql_type))
 
 
 def drop_not_null(dialect: Dialect, table: TableName, column: TableColumn) -> str:
     """ALTER TABLE that lets a column be null; MySQL gives it its type anew for that."""
     if is_mysql(dialect):
-        return alter_type(dialect, table, column)
+        return alter_type(dialect, table, replace(column, nullable=True))
     return _alter(dialect, table, exp.AlterColumn(this=identifier(column.name), drop=True, allow_null=True))
 
 
@@ -110,13 +111,11 @@ def delete_lines(dialect: Dialect, staging: TableName) -> str:
 
 
 def _with_key(dialect: Dialect, columns: Iterable[TableColumn], key: Sequence[str]) -> list[TableColumn]:
-    """The columns, with the types that text has in a key."""
+    """The columns, with the types that they have in a key."""
     columns = list(columns)
-    texts = [c.name for c in columns if c.name in key and c.kind is Kind.TEXT and not c.sql_type]
-    if dialect.key_text is None or not texts:
-        return columns
-    sql_type = dialect.key_text(len(texts))
-    return [replace(c, sql_type=sql_type) if c.name in texts else c for c in columns]
+    keyed = {c.name: dialect.key_types.get(c.kind) for c in columns if c.name in key and c.kind and not c.sql_type}
+    types = {name: spelled for name, spelled in keyed.items() if spelled}
+    return [replace(c, sql_type=types[c.name](len(types))) if c.name in types else c for c in columns]
 
 
 def _definition(dialect: Dialect, column: TableColumn) -> exp.ColumnDef:

@@ -98,7 +98,8 @@ class Tables:
         changed = [statements.add_column(dialect, table, _table_column(column)) for column in fit.add]
         changed += [statements.alter_type(dialect, table, widening.want) for widening in fit.widen]
         if dialect.relaxes:
-            relaxed = [column for column in found.columns if column.name in fit.relax]
+            widened = {widening.have.name: widening.want for widening in fit.widen}
+            relaxed = [widened.get(column.name, column) for column in found.columns if column.name in fit.relax]
             changed += [statements.drop_not_null(dialect, table, column) for column in relaxed]
         return changed
 

@@ -1,0 +1,180 @@
+"""Tables that somebody else has made and that would change rows, or lose something of their own: refused before that.
+
+What a database has of that kind is found by a query of its own, as data; see ObstacleTables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tailrace.errors import SchemaError
+from tailrace.model import Kind, Method, Stream, TableName, Traits
+from tailrace.schema.evolve import Fit, TableColumn
+from tailrace.sql import statements
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.expressions import table_of, written
+from tailrace.sql.publish import is_merged
+from tailrace.sql.session import Session
+from tailrace.sql.tables import Found, Tables
+
+MYSQL = """
+    SELECT '' COLLATE utf8mb4_bin, 'always',
+        concat('has the engine ' COLLATE utf8mb4_bin, engine, ', whose rows aren''t committed with the checkpoint'),
+        'ENGINE = InnoDB' COLLATE utf8mb4_bin
+    FROM information_schema.tables
+    WHERE table_schema = coalesce(?, database()) AND table_name = ? AND engine <> 'InnoDB'
+    UNION ALL
+    SELECT constraint_name, 'altered', 'CHECK', '' FROM information_schema.check_constraints
+    WHERE constraint_schema = coalesce(?, database())
+        AND /*M!100600 level = 'Column' AND table_name = */ ? /*!80000 IS NULL AND FALSE */
+        AND check_clause <> concat('json_valid(`', replace(constraint_name, '`', '``'), '`)')
+    UNION ALL
+    SELECT c.column_name, o.matters,
+        CASE o.matters
+            WHEN 'loaded' THEN concat('as ' COLLATE utf8mb4_bin, c.column_type, ', which changes values')
+            WHEN 'key' THEN concat('in the collation ', c.collation_name, ', in which texts are the same that differ')
+            ELSE concat_ws(', ',
+                if(c.column_default IS NOT NULL /*M!100600 AND c.column_default <> 'NULL' */, 'DEFAULT', NULL),
+                nullif(c.extra, ''), if(c.column_comment IN ('', 'in UTC'), NULL, 'COMMENT'))
+        END,
+        CASE o.matters
+            WHEN 'key' THEN concat(c.column_type, ' CHARACTER SET utf8mb4 COLLATE utf8mb4_',
+                if(version() LIKE '%MariaDB%', 'nopad', '0900'), '_bin')
+            WHEN 'loaded' THEN CASE c.data_type
+                WHEN 'bit' THEN 'bigint unsigned'
+                WHEN 'year' THEN 'smallint'
+                WHEN 'binary' THEN concat('var', c.column_type)
+                WHEN 'float' THEN 'double'
+                WHEN 'double' THEN 'double'
+                ELSE 'text'
+            END
+            ELSE ''
+        END
+    FROM information_schema.columns c
+    JOIN (SELECT 'loaded' AS matters UNION ALL SELECT 'key' UNION ALL SELECT 'altered') o
+    WHERE c.table_schema = coalesce(?, database()) AND c.table_name = ?
+        AND CASE o.matters
+            WHEN 'loaded' THEN c.data_type IN ('bit', 'year', 'set', 'binary', 'inet4', 'inet6')
+                OR c.column_type REGEXP '^(float|double)[(]'
+            WHEN 'key' THEN c.data_type <> 'enum'
+                AND c.collation_name NOT REGEXP if(c.data_type = 'char', '_bin$', '_(nopad|0900)_bin$')
+            ELSE c.extra <> '' OR c.column_comment NOT IN ('', 'in UTC')
+                OR c.column_default IS NOT NULL /*M!100600 AND c.column_default <> 'NULL' */
+        END
+"""
+"""In MySQL and MariaDB. The latter writes NULL for no default, and it alone has CHECKs that belong to a column.
+
+A collation is given since those of MySQL's own tables don't go together.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    """What is wrong with a column, or with the table where that is empty; `cure` is its type or the table's option."""
+
+    column: str
+    matters: str
+    trouble: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined(Found):
+    """A table that exists, with its obstacles."""
+
+    obstacles: tuple[_Obstacle, ...] = ()
+
+
+class ObstacleTables(Tables):
+    """Tables of a database whose `query` says what is wrong with one of them.
+
+    Its parameters are schema (or null) and name, thrice. Its rows are column (empty: the table), when it matters
+    (`always`, or when the column is `loaded`, part of the `key`, or `altered`), what the trouble is, and the cure: the
+    column's type, or what ALTER TABLE sets. What is `altered` has no cure, and its trouble is what would be lost.
+    """
+
+    def __init__(self, dialect: Dialect, traits: Traits, schema: str | None, query: str) -> None:
+        super().__init__(dialect, traits, schema)
+        self._query = query
+
+    def found(self, session: Session, table: TableName) -> Found | None:
+        """What the database has under that name, and what is wrong with it; None if nothing."""
+        found = super().found(session, table)
+        if found is None:
+            return None
+        rows = session.query(self._query, (table.schema, table.name) * 3)
+        return _Examined(found.columns, found.key, tuple(_Obstacle(*map(str, row)) for row in rows))
+
+    def statements(self, found: Found | None, stream: Stream, table: TableName) -> list[str]:
+        """What makes the table fit the stream. Raises SchemaError where nothing does, or something is in the way."""
+        if isinstance(found, _Examined):
+            fit = self._fit(found, stream)
+            matters = _matters(fit, stream)
+            columns = {column.name: column for column in found.columns}
+            for obstacle in found.obstacles:
+                if obstacle.column in matters[obstacle.matters]:
+                    raise SchemaError(
+                        self._told(obstacle, columns.get(obstacle.column), fit, table),
+                        stream=stream.name,
+                        column=obstacle.column or None,
+                        have=obstacle.trouble,
+                    )
+            self._refuse_long_key(found.key or (), fit, stream, table)
+        return super().statements(found, stream, table)
+
+    def _refuse_long_key(self, key: Sequence[str], fit: Fit, stream: Stream, table: TableName) -> None:
+        """Raise where a column of the table's key would become of a kind that has another type in a key."""
+        for want in (widening.want for widening in fit.widen if widening.want.name in key):
+            of = self._dialect.key_types.get(want.kind) if want.kind else None
+            if of:
+                change = statements.alter_type(self._dialect, table, replace(want, sql_type=of(len(key))))
+                raise SchemaError(
+                    f"the column {want.name!r} is part of the key of the table {table}, and has to become "
+                    f"{want.spelling}; run `{change}`, or with another length",
+                    stream=stream.name,
+                    column=want.name,
+                )
+
+    def _creation(self, stream: Stream, table: TableName) -> list[str]:
+        for column in stream.columns if stream.method is not Method.APPEND else ():
+            if column.name in stream.key and column.kind is Kind.JSON and not column.sql_type:
+                raise SchemaError(
+                    f"the key of the table {table} has JSON in it, which {self._traits.name} takes in no key; give "
+                    "it another kind under `columns:`, such as TEXT",
+                    stream=stream.name,
+                    column=column.name,
+                )
+        return super()._creation(stream, table)
+
+    def _told(self, obstacle: _Obstacle, column: TableColumn | None, fit: Fit, table: TableName) -> str:
+        """What is wrong, and the statement that mends it."""
+        dialect = self._dialect
+        if column is None:
+            name = written(dialect, table_of(table))
+            return f"the table {table} {obstacle.trouble}; run `ALTER TABLE {name} {obstacle.cure}`"
+        if obstacle.matters != "altered":
+            cure = statements.alter_type(dialect, table, replace(column, sql_type=obstacle.cure))
+            other = ", or leave it out with `select: false` under `columns:`" if obstacle.matters == "loaded" else ""
+            return (
+                f"the table {table} has the column {column.name!r} {obstacle.trouble}; run `{cure}`, with what else "
+                f"SHOW CREATE TABLE says of the column{other}"
+            )
+        wanted = next((widening.want for widening in fit.widen if widening.have is column), column)
+        change = statements.alter_type(
+            dialect, table, replace(wanted, nullable=column.name in fit.relax or wanted.nullable)
+        )
+        return (
+            f"the column {column.name!r} of the table {table} has to be altered, and would lose its "
+            f"{obstacle.trouble}; run `{change}` with that added"
+        )
+
+
+def _matters(fit: Fit, stream: Stream) -> dict[str, set[str]]:
+    """The columns that are concerned, by when an obstacle matters."""
+    return {
+        "always": {""},
+        "loaded": {target.name for target in fit.targets.values()},
+        "key": {fit.targets[name].name for name in stream.key} if is_merged(stream) else set(),
+        "altered": {*fit.relax, *(widening.have.name for widening in fit.widen)},
+    }
