@@ -73,6 +73,9 @@ class RedshiftServer:
         url = self._server.database()
         with psycopg.connect(url) as connection:
             connection.execute(TYPES)
+            # As Redshift's own default, a transaction sees what was there when it began.
+            name = connection.info.dbname
+            connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
         s3_keys = {"region": self.objects.region, "endpoint": self.objects.endpoint, "bucket": self.objects.bucket()}
         s3_keys |= {"access_key_id": self.objects.key, "secret_access_key": self.objects.secret}
         query = "".join(f"&{name}={quote(value, safe='')}" for name, value in s3_keys.items() if has_bucket)
@@ -135,6 +138,8 @@ class RedshiftServer:
             return self._copy(copy)
         parts = _QUOTED.split(sql)
         unquoted = " ".join(parts[::2])
+        if "$1" in unquoted and (unquoted.startswith("CREATE") or unquoted.count("SELECT") > 1):
+            return _raising("Redshift takes no parameters in subqueries")
         if sql.startswith("COPY") or (unknown := _UNKNOWN.search(unquoted)):
             return _raising(f"Redshift has no {sql[:80] if sql.startswith('COPY') else unknown[0]}")
         for place in range(0, len(parts), 2):

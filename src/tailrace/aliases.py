@@ -43,9 +43,10 @@ _TABLE_VERSIONS = (
 class Alias:
     """A name of other targets: whose it is, and in words what it means here, why nothing is needed, or what to do.
 
-    `settings` are what its value comes to, by their own names; None when nothing is needed. The predicates say of
-    which values the name is refused, and of which the reader of the log is warned; they and `settings` are given the
-    value and everything that is set beside it, and raise ValueError for a value that can't be.
+    `settings` are what its value comes to, by their own names, where a value of None is the default; None when nothing
+    is needed. The predicates say of which values the name is refused, and of which the reader of the log is warned;
+    they and `settings` are given the value and everything that is set beside it, and raise ValueError for a value that
+    can't be.
     """
 
     of: str
@@ -119,7 +120,7 @@ def _flattened(value: Any, given: Given) -> Values:
 
 
 def _depth(value: Any, _given: Given) -> Values:
-    return {"max_level": value} if _number(value) > 0 else {}
+    return {"max_level": value} if _number(value) > 0 else {"nested": "json"}
 
 
 def _levels(value: Any, _given: Given) -> Values:
@@ -192,7 +193,9 @@ ALIASES: Mapping[str, Alias] = {
     "_streams": Alias(
         MAGE, "its `columns` are `constants`; its `partition_keys` are nothing to these databases", _constants
     ),
-    "disable_column_type_check": Alias(MAGE, "`validation: off`", _on({"validation": "off"})),
+    "disable_column_type_check": Alias(
+        MAGE, "`validation: off`; false is `validation: types`", _on({"validation": "off"}, {"validation": "types"})
+    ),
     "disable_update_column_types": Alias(MAGE, "a column's type is only changed where all values stay the same"),
     "allow_reserved_words": Alias(MAGE, "names are always quoted, and so may be words of SQL"),
     "skip_schema_creation": Alias(MAGE, "CREATE SCHEMA is only run where the schema isn't there"),
@@ -212,7 +215,7 @@ ALIASES: Mapping[str, Alias] = {
     "load_method": Alias(
         MELTANO,
         f"overwrite is `method: replace`; with append-only (which Meltano writes by default) and upsert {_BY_KEY}",
-        _choice({"append-only": {}, "upsert": {}, "overwrite": {"method": "replace"}}),
+        _choice({"append-only": {"method": None}, "upsert": {"method": None}, "overwrite": {"method": "replace"}}),
         warned=lambda value, _given: str(value).lower() == "append-only",
     ),
     "batch_size_rows": Alias(MELTANO, "`batch_rows`", _as("batch_rows")),
@@ -223,9 +226,13 @@ ALIASES: Mapping[str, Alias] = {
     ),
     "activate_version": Alias(MELTANO, _TABLE_VERSIONS, refused=_deletes_versions, warned=_is_off),
     "process_activate_version_messages": Alias(MELTANO, _TABLE_VERSIONS, refused=_deletes_versions, warned=_is_off),
-    "validate_records": Alias(MELTANO, "false is `validation: off`", _on({}, {"validation": "off"})),
+    "validate_records": Alias(
+        MELTANO,
+        "false is `validation: off`, true `validation: types`",
+        _on({"validation": "types"}, {"validation": "off"}),
+    ),
     "flattening_enabled": Alias(MELTANO, "`nested: flatten`; false is `nested: json`", _flattened),
-    "flattening_max_depth": Alias(MELTANO, "`max_level`", _depth),
+    "flattening_max_depth": Alias(MELTANO, "`max_level`; 0 is `nested: json`", _depth),
     "flattening_max_key_length": Alias(MELTANO, "a name that is too long is cut and given a hash"),
     "flattening_separator": Alias(
         MELTANO,
@@ -248,7 +255,7 @@ ALIASES: Mapping[str, Alias] = {
         MELTANO, "contentEncoding always makes a binary column; `kind: TEXT` under `columns:` keeps the text"
     ),
     "sanitize_null_text_characters": Alias(
-        MELTANO, "`nul: strip`, for databases that don't take NUL", _on({"nul": "strip"})
+        MELTANO, "`nul: strip`, for databases that don't take NUL", _on({"nul": "strip"}, {"nul": "refuse"})
     ),
     "max_varchar_size": Alias(MELTANO, "columns of text take the longest that the database has"),
     "remove_s3_files": Alias(MELTANO, "files are removed once their rows are committed"),
@@ -269,7 +276,7 @@ ALIASES: Mapping[str, Alias] = {
         ("default_target_schema_select_permission", "default_target_schema_select_permissions"),
         Alias(PIPELINEWISE, _GRANTS, warned=_has_content),
     ),
-    "skip_updates": Alias(PIPELINEWISE, "`method: insert_ignore`", _on({"method": "insert_ignore"})),
+    "skip_updates": Alias(PIPELINEWISE, "`method: insert_ignore`", _on({"method": "insert_ignore"}, {"method": None})),
     "primary_key_required": Alias(PIPELINEWISE, "streams without a key are appended"),
     "flush_all_streams": Alias(PIPELINEWISE, "all streams are committed together with the state that covers them"),
     "temp_dir": Alias(PIPELINEWISE, "rows wait in memory, and not in files"),

@@ -101,10 +101,11 @@ def own_names(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
 def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Settings, Values]:
     """The run's settings, checked, and the destination's by name; an unknown one is refused with the nearest known.
 
-    A setting that both have, as `schema`, is given to both, unless it is a template. A null is as good as unset.
+    A setting that both have, as `schema`, is given to both, unless it is a template. Null and an empty text, as
+    templates of configs have them, are as good as unset.
     """
     run, own = names_of(Settings), names_of(destination)
-    given = {key: value for key, value in own_names(values, Settings, destination).items() if value is not None}
+    given = {key: value for key, value in own_names(values, Settings, destination).items() if value not in (None, "")}
     for key in given:
         if key not in run | own:
             raise _unknown(key, {*run, *own, *ALIASES})
@@ -181,6 +182,8 @@ def _add(own: Values, said: dict[str, str], canonical: Mapping[str, str], settin
         if setting not in OPTIONAL:
             raise ConfigError(f"it means `{setting}`, which can't be set here", key=name)
         _log.info(f"`{name}` isn't needed: it means `{setting}`, and the destination has none")
+    elif value is None:  # the default, which a value beside it may change, and which changes that of a weaker source
+        own.setdefault(setting, None)
     elif own.get(setting) is None:
         own[setting], said[setting] = value, name
     else:

@@ -8,11 +8,15 @@ from typing import Any
 
 import boto3
 import obstore
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import ConnectionError as AwsConnectionError
 from obstore.exceptions import BaseError, GenericError
 from obstore.store import S3Store
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from tailrace.errors import DestinationError
+
+_SERVER_ERROR = 500
 
 
 class AwsSettings(BaseModel):
@@ -55,13 +59,12 @@ class AwsSettings(BaseModel):
             token = self.session_token.get_secret_value() if self.session_token else None
             found = (self.access_key_id, self.secret_access_key.get_secret_value(), token)
         else:
-            chain = boto3.Session(region_name=self.region).get_credentials()
-            if chain is None:
-                raise DestinationError(
-                    "there are no credentials of AWS; set `access_key_id` and `secret_access_key`, or log in to AWS"
-                )
-            frozen = chain.get_frozen_credentials()
-            found = (frozen.access_key, frozen.secret_key, frozen.token)
+            with told():
+                chain = boto3.Session(region_name=self.region).get_credentials()
+                if chain is None:
+                    raise NoCredentialsError
+                frozen = chain.get_frozen_credentials()
+                found = (frozen.access_key, frozen.secret_key, frozen.token)
         names = ("access_key_id", "secret_access_key", "session_token")
         return {name: value for name, value in zip(names, found, strict=True) if value}
 
@@ -78,12 +81,12 @@ class S3Folder:
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file, in the place of one of that name; durable on return."""
-        with _told():
+        with told():
             obstore.put(self._opened(), name, content)
 
     def remove(self, folder: str) -> None:
         """Remove all files of a folder in it."""
-        with _told():
+        with told():
             for listed in obstore.list(self._opened(), folder):
                 obstore.delete(self._opened(), [file["path"] for file in listed])
 
@@ -99,13 +102,17 @@ class S3Folder:
 
 def is_passing(error: BaseException) -> bool:
     """Whether an object store failed in a way that may pass: it, or the way to it, was to blame."""
-    return isinstance(error, GenericError)
+    return isinstance(error, GenericError | HTTPClientError | AwsConnectionError) or (
+        isinstance(error, ClientError) and error.response["ResponseMetadata"].get("HTTPStatusCode", 0) >= _SERVER_ERROR
+    )
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Raise an object store's errors as ours."""
+def told() -> Iterator[None]:
+    """Raise AWS's and the object store's errors as ours."""
     try:
         yield
-    except BaseError as error:
+    except (BaseError, ValueError) as error:
         raise DestinationError(f"S3: {str(error).strip().partition(chr(10))[0]}") from error
+    except (BotoCoreError, ClientError) as error:
+        raise DestinationError(f"AWS: {error}") from error

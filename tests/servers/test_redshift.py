@@ -1,9 +1,11 @@
 """Redshift beyond what every destination does: COPY, what it refuses, who may log in, and what is left on S3."""
 
+import base64
 import gc
 import json
 import pickle
 import re
+import threading
 from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +18,7 @@ import tailrace
 from tailrace.destinations import open_destination
 from tailrace.destinations.redshift import RedshiftServer, Settings
 from tailrace.errors import ConfigError, DestinationError
+from tailrace.runtime.retry import Retry
 from tailrace.testing.messages import BINARY, INT, OBJECT, TEXT, record, schema
 from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
 
@@ -60,7 +63,8 @@ def _unclosed():
         (INT, "integer", 2**31 - 1, 2**31, "integer"),
         (TEXT, "varchar(9) NOT NULL", "", None, "can't be null"),
         (TEXT, "varchar(9)", "a", "a\0b", "NUL"),
-        (OBJECT, "super", {"a": "x" * 10}, {"a": "x" * 2**22}, "4,194,304 bytes"),
+        (TEXT, "char(4)", "abc", "äb", "character"),
+        (OBJECT, "super", {"a": ["x" * 65535] * 2}, {"b": [1, {"a": "x" * 65536}]}, "super"),
     ],
 )
 @pytest.mark.parametrize("key", [[], ["id"]], ids=["appended", "keyed"])
@@ -77,6 +81,76 @@ def test_a_row_that_redshift_wouldnt_take_is_refused_by_its_line(
     (aside,) = [entry for entry in map(json.loads, path.read_text(encoding="utf-8").splitlines()) if "record" in entry]
     assert aside["line"] == 3
     assert re.search(reason, aside["reasons"][0]["got"])
+
+
+def test_a_row_whose_line_is_longer_than_copy_reads_is_refused(redshift_url):
+    names = [f"b{n}" for n in range(3)]
+    sent = (record(dict.fromkeys(names, base64.b64encode(bytes(size)).decode())) for size in (10**5, 10**6))
+    with pytest.raises(tailrace.RecordError, match=r"line 3.*4,194,304 bytes"):
+        load(redshift_url, schema(dict.fromkeys(names, BINARY)), *sent)
+
+
+def test_an_older_run_that_ends_leaves_the_files_of_the_newer_one(redshift_server, redshift_url):
+    things = stream()
+    with closing(open_destination(redshift_url, {})) as newer:
+        older = open_destination(redshift_url, {})
+        older.recover("p")
+        older.prepare(things)
+        lost = older.stage(batch(things, (1, "a")))
+        newer.recover("p")
+        newer.prepare(things)
+        receipt = newer.stage(batch(things, (2, "b")))
+        with pytest.raises(tailrace.FencedError):
+            older.commit(checkpoint(lost, pipeline="p"))
+        older.close()
+        newer.commit(checkpoint(receipt, pipeline="p"))
+    assert query(redshift_server, redshift_url, "SELECT id FROM things") == [(2,)]
+    assert files(redshift_server, redshift_url) == []
+
+
+def test_two_first_runs_of_a_pipeline_leave_one_row_of_it(redshift_server, redshift_url):
+    with closing(open_destination(redshift_url, {})) as maker:
+        maker.recover("other")
+    query(redshift_server, redshift_url, "ALTER TABLE _tailrace_checkpoints DROP CONSTRAINT _tailrace_checkpoints_pkey")
+
+    def recover():
+        with closing(open_destination(redshift_url, {})) as destination:
+            Retry(destination, 30.0).call(destination.recover, "p")
+
+    threads = [threading.Thread(target=recover) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    asked = "SELECT count(*) FROM _tailrace_checkpoints WHERE pipeline = 'p'"
+    assert query(redshift_server, redshift_url, asked) == [(1,)]
+
+
+def test_keys_of_aws_come_from_where_its_own_tools_find_them(redshift_server, redshift_url, monkeypatch, tmp_path):
+    address = re.sub("&(access_key_id|secret_access_key|region)=[^&]*", "", redshift_url)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(DestinationError, match="AWS: Unable to locate credentials"):
+        load(address, schema({"id": INT}), record({"id": 1}))
+    objects = redshift_server.objects
+    for name, text in (
+        ("credentials", f"[load]\naws_access_key_id = {objects.key}\naws_secret_access_key = {objects.secret}\n"),
+        ("config", f"[profile load]\nregion = {objects.region}\n"),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "load")
+    load(address, schema({"id": INT}), record({"id": 1}))
+    assert query(redshift_server, redshift_url, "SELECT id FROM things") == [(1,)]
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(DestinationError, match="AWS: The config profile"):
+        load(address, schema({"id": INT}), record({"id": 1}))
+
+
+def test_a_prefix_may_have_slashes_anywhere(redshift_server, redshift_url):
+    for prefix in ("a/b/", "/a//b", ""):
+        load(redshift_url, schema({"id": INT}), record({"id": 1}), prefix=prefix)
+    assert query(redshift_server, redshift_url, "SELECT count(*) FROM things") == [(3,)]
 
 
 def test_rows_of_several_batches_and_revisions_are_copied_in_one_commit(redshift_server, redshift_url):

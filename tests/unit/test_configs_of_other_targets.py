@@ -327,3 +327,29 @@ def test_an_address_that_cannot_be_read_is_refused_without_its_password(scheme, 
     assert password not in str(refused.value)
     assert refused.value.__cause__ is None
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("weaker", "stronger", "setting", "value"),
+    [
+        ({"load_method": "overwrite"}, "load_method=append-only", "method", None),
+        ({"load_method": "overwrite"}, "load_method=upsert", "method", None),
+        ({"skip_updates": True}, "skip_updates=false", "method", None),
+        ({"validate_records": False}, "validate_records=true", "validation", "types"),
+        ({"flattening_enabled": True}, "flattening_max_depth=0", "nested", "json"),
+    ],
+)
+def test_what_asks_for_the_default_overrides_a_weaker_source(loaded, weaker, stronger, setting, value):
+    run, _ = loaded({"host": "h", "user": "u", "database": "d", **weaker}, "postgres", stronger)
+    assert getattr(run, setting) == value
+
+
+def test_what_asks_for_the_default_overrides_it_for_a_stream(loaded):
+    config = {"host": "h", "user": "u", "database": "d", "load_method": "overwrite"}
+    run, _ = loaded(config | {"streams": {"log": {"load_method": "append-only"}}}, "postgres")
+    assert (run.for_stream("log").method, run.for_stream("other").method) == (None, "replace")
+
+
+def test_an_empty_text_as_templates_have_it_is_as_good_as_unset(loaded):
+    run, own = loaded({"host": "h", "user": "u", "database": "d", "table": "", "schema": "", "port": ""}, "postgres")
+    assert (run.table, own.schema_name, own.port) == ("{stream}", "public", 5432)

@@ -31,15 +31,16 @@ from sqlglot import exp
 
 from tailrace.destination import Destination
 from tailrace.errors import DestinationError, RowsRefusedError
-from tailrace.model import Kind, TableName, Traits
-from tailrace.objects import AwsSettings, S3Folder, is_passing
+from tailrace.model import LINE, Kind, TableName, Traits
+from tailrace.objects import AwsSettings, S3Folder, is_passing, told
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.texts import TEXTS
-from tailrace.sql.delimited import delimited
+from tailrace.sql.delimited import contents, delimited_lines
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import identifier, insert_into, table_of, written
-from tailrace.sql.limits import refuse_long_rows, refuse_null
+from tailrace.sql.limits import refuse_long_lines, refuse_null
 from tailrace.sql.nul import without_nul
+from tailrace.sql.placeholders import literal, with_literals, with_numbers
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.session import Session
 from tailrace.sql.url import server_settings
@@ -106,9 +107,16 @@ DIALECT = Dialect(
 )
 
 _SESSION = ("SET enable_case_sensitive_identifier TO true", "SET TimeZone TO 'UTC'", "SET DateStyle TO 'ISO'")
-_PASSING = ("08", "40", "53", "57P", "55P03")
-"""What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks."""
-_PASSING_TEXTS = ("1023", "conflict with concurrent transaction", "S3ServiceException:Please reduce", "InternalError")
+_PASSING = ("08", "40", "53", "57P", "55P03", "42P06", "42P07", "42701")
+"""What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
+and what two sessions make at once."""
+_PASSING_TEXTS = (
+    "1023",
+    "1018",
+    "conflict with concurrent transaction",
+    "S3ServiceException:Please reduce",
+    "InternalError",
+)
 """What errors of SQLSTATE XX000 say that may pass: serializable isolation violations, and S3 that is busy."""
 _VALUES = {Kind.JSON: "JSON_PARSE", Kind.BINARY: "FROM_HEX"}
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 32_000
@@ -165,7 +173,8 @@ class Settings(AwsSettings):
 
     @model_validator(mode="after")
     def _can_log_in(self) -> Settings:
-        if not (self.cluster_identifier or self.workgroup or (self.host and self.user and self.password)):
+        is_by_iam = self.password is None and (self.cluster_identifier or self.workgroup)
+        if not (is_by_iam or (self.host and self.user and self.password)):
             raise ValueError(
                 "set `host`, `user` and `password`; or `cluster_identifier` or `workgroup`, to log in by IAM"
             )
@@ -206,7 +215,7 @@ class RedshiftServer:
         tls = {"ssl": False} if given.tls == "disable" else {"ssl": True, "sslmode": given.tls}
         login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
         try:
-            with _told():
+            with told(), _told():
                 connection = redshift_connector.connect(**login, **tls, max_prepared_statements=0)
         except DestinationError as error:
             raise DestinationError(f"{self._name} can't be reached: {error}") from error.__cause__
@@ -260,7 +269,9 @@ class _RedshiftSession:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         if sql.startswith("COPY "):
-            sql, parameters = _with_literals(sql, parameters), ()
+            sql, parameters = with_literals(sql, parameters), ()
+        elif LINE in sql:
+            sql, parameters = with_numbers(sql, parameters)
         with _told():
             return max(int(self._ran(sql, parameters).rowcount), 0)
 
@@ -275,12 +286,14 @@ class _RedshiftSession:
             for name, sql_type, nullable, *_ in self.query(DIALECT.columns, (table.schema, table.name))
         }
         rows = _sendable(rows, {name: found[name] for name in columns}, strips_nul=self._strips_nul)
-        at_once = min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns))
+        by_size = rows.num_rows * _MAX_ROW_BYTES // max(rows.nbytes, 1)
+        at_once = max(1, min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns), by_size))
         for start in range(0, rows.num_rows, at_once):
             part = rows.select(list(columns)).slice(start, at_once)
             sql = _insert_values(table, [found[name] for name in columns], part.num_rows)
             try:
-                self.execute(sql, [value for row in zip(*map(_values, part.columns), strict=True) for value in row])
+                with _told():
+                    self._ran(sql, [value for row in zip(*map(_values, part.columns), strict=True) for value in row])
             except DestinationError as error:
                 if not _is_about_rows(error.__cause__):
                     raise
@@ -303,8 +316,10 @@ class S3Files:
     """Files in a folder of the bucket, for one schema of one database."""
 
     def __init__(self, settings: Settings) -> None:
-        place = "|".join(map(str, (settings.host, settings.port, settings.database, settings.schema_name)))
-        path = f"{settings.prefix}/{hashlib.blake2b(place.encode(), digest_size=8).hexdigest()}".strip("/")
+        where = (settings.host, settings.port, settings.cluster_identifier, settings.workgroup, settings.database)
+        place = "|".join(map(str, (*where, settings.schema_name)))
+        folders = [*settings.prefix.split("/"), hashlib.blake2b(place.encode(), digest_size=8).hexdigest()]
+        path = "/".join(folder for folder in folders if folder)
         self._folder = S3Folder(settings, settings.bucket or "", path)
         self._settings = settings
         self._null = f"null-{secrets.token_hex(8)}"  # no text that a tap sends
@@ -312,8 +327,9 @@ class S3Files:
     def put(self, name: str, rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:
         """Write the rows as compressed CSV; see Files."""
         rows = _sendable(rows, columns, strips_nul=self._settings.nul == "strip")
-        text = b"".join(delimited([rows[column] for column in columns], self._null))
-        self._folder.put(name, pa.compress(text, "zstd", asbytes=True))
+        lines = delimited_lines([rows[column] for column in columns], self._null)
+        refuse_long_lines(lines, rows[LINE], _MAX_ROW_BYTES)
+        self._folder.put(name, pa.compress(b"".join(contents(lines)), "zstd", asbytes=True))
 
     def copy(self, session: Session, table: TableName, columns: Sequence[str], names: Sequence[str]) -> None:
         """COPY from a manifest of the files; see Files."""
@@ -322,10 +338,10 @@ class S3Files:
         manifest = f"{names[0].rpartition('/')[0]}/manifest-{secrets.token_hex(8)}"
         self._folder.put(manifest, json.dumps({"entries": entries}).encode())
         into = written(DIALECT, exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)]))
-        sql = f"COPY {into} FROM {_literal(f'{url}/{manifest}')} NULL AS {_literal(self._null)}"
-        sql += f" REGION AS {_literal(given.region)} {_COPY_OPTIONS}" if given.region else f" {_COPY_OPTIONS}"
+        sql = f"COPY {into} FROM {literal(f'{url}/{manifest}')} NULL AS {literal(self._null)}"
+        sql += f" REGION AS {literal(given.region)} {_COPY_OPTIONS}" if given.region else f" {_COPY_OPTIONS}"
         if given.iam_role:
-            role = "default" if given.iam_role == "default" else _literal(given.iam_role)
+            role = "default" if given.iam_role == "default" else literal(given.iam_role)
             session.execute(f"{sql} IAM_ROLE {role}")
         else:
             keys = given.credentials()
@@ -364,7 +380,6 @@ def _sendable(rows: pa.Table, columns: Mapping[str, TableColumn], *, strips_nul:
     """The rows as Redshift takes them; RowsRefusedError for those that it doesn't."""
     rows = without_nul(rows, TRAITS.name, strips=strips_nul)
     refuse_null(rows, columns)
-    refuse_long_rows(rows, _MAX_ROW_BYTES)
     return rows
 
 
@@ -382,15 +397,3 @@ def _values(values: pa.ChunkedArray) -> list[object]:
     if pa.types.is_binary(values.type):
         return [None if value is None else value.hex() for value in values.to_pylist()]
     return list((TEXTS[Kind.DECIMAL](values) if pa.types.is_decimal(values.type) else values).to_pylist())
-
-
-def _with_literals(sql: str, values: Sequence[object]) -> str:
-    """COPY with the values that stand at its end: it takes no parameters."""
-    for value in reversed(values):
-        before, _, after = sql.rpartition("%s")
-        sql = f"{before}{_literal(str(value))}{after}"
-    return sql
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

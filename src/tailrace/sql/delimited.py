@@ -16,13 +16,22 @@ _STRING = pa.large_string()
 _NOTHING, _COMMA, _QUOTE, _LINE_END = (pa.scalar(text, _STRING) for text in ("", ",", '"', "\n"))
 
 
-def delimited(columns: Sequence[pa.ChunkedArray], null: str = "NULL") -> list[pa.Buffer]:
-    """The rows as lines, as one piece of text for each chunk: fields between commas, texts in quotes, `null` bare.
+def delimited(columns: Sequence[pa.ChunkedArray]) -> list[pa.Buffer]:
+    """The rows as text, one piece for each chunk; see delimited_lines."""
+    return contents(delimited_lines(columns))
+
+
+def delimited_lines(columns: Sequence[pa.ChunkedArray], null: str = "NULL") -> pa.ChunkedArray:
+    """The rows as lines, with their ends: fields between commas, texts in quotes, `null` bare.
 
     Booleans are 0 and 1, bytes hexadecimal digits, times in UTC without saying so.
     """
     texts = [_text(column) for column in columns]
-    lines = _joined([*texts[:-1], _joined([texts[-1], _LINE_END], _NOTHING, null)], _COMMA, null)
+    return _joined([*texts[:-1], _joined([texts[-1], _LINE_END], _NOTHING, null)], _COMMA, null)
+
+
+def contents(lines: pa.ChunkedArray) -> list[pa.Buffer]:
+    """The lines, one right behind the other, as one piece for each chunk."""
     return [_content(chunk) for chunk in lines.chunks]
 
 

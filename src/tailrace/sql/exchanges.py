@@ -50,9 +50,9 @@ class Exchanges:
             except DestinationError:
                 if self._tables.found(session, new) is not None:  # otherwise another run has done it just now
                     raise
-        session.execute(
-            self._sql(exp.Delete(this=self._source(), where=exp.Where(this=_is_given("pipeline")))), (pipeline,)
-        )
+            done = exp.and_(_is_given("pipeline"), _is_given("new_name"))
+            sql = self._sql(exp.Delete(this=self._source(), where=exp.Where(this=done)))
+            session.execute(sql, (pipeline, new.name))
 
     def finish_unnamed(self, session: Session) -> None:
         """Do what commits of runs without a pipeline have decided, as far as that goes: no later run has their name."""

@@ -60,7 +60,8 @@ class StagedFiles:
     def begin(self, folder: str) -> None:
         """Remove all files of the pipeline; see Waiting."""
         self._folder = folder
-        self.discard()
+        self._stagings, self._creates, self._names = {}, {}, {}
+        self._files.remove(folder)
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table, to be made by the commit; see Waiting."""
@@ -94,10 +95,11 @@ class StagedFiles:
         session.execute(statements.drop_temporary(self._dialect, staging.table))
 
     def discard(self) -> None:
-        """Remove the files; see Waiting."""
+        """Remove the files of this run; see Waiting."""
+        stagings = self.tables
         self._stagings, self._creates, self._names = {}, {}, {}
-        if self._folder:
-            self._files.remove(self._folder)
+        for staging in stagings:
+            self._files.remove(f"{self._folder}/{staging.table.name}")
 
     def close(self) -> None:
         """Remove the files, as far as that goes."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,6 +14,8 @@ from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dialect import Dialect
+
+_LONGEST_STRING = 65_535
 
 Beyond = Callable[[pa.ChunkedArray, "re.Match[str]"], pa.ChunkedArray]
 """Which values a type doesn't hold as they are; the match is that of the type's name."""
@@ -72,6 +75,28 @@ def _out_of_range(values: pa.ChunkedArray, match: re.Match[str]) -> pa.ChunkedAr
     return pc.or_(pc.greater_equal(values, end), pc.less(values, -end))
 
 
+def _not_ascii(values: pa.ChunkedArray, _: re.Match[str]) -> pa.ChunkedArray:
+    """Texts with other characters than ASCII's."""
+    return pc.invert(pc.string_is_ascii(values)) if pa.types.is_string(values.type) else _none(values)
+
+
+def _long_string_within(values: pa.ChunkedArray, _: re.Match[str]) -> pa.ChunkedArray:
+    """JSON texts with a string in them that is longer than 65,535 bytes."""
+    is_long = pc.greater(pc.binary_length(values), _LONGEST_STRING)
+    if not pc.any(is_long).as_py():
+        return _none(values)
+    pairs = zip(is_long.to_pylist(), values, strict=True)
+    found = [bool(long) and _has_long_string(msgspec.json.decode(text.as_py())) for long, text in pairs]
+    return pa.chunked_array([pa.array(found, pa.bool_())])
+
+
+def _has_long_string(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value.encode()) > _LONGEST_STRING
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_has_long_string, parts))
+
+
 def _no_member(values: pa.ChunkedArray, match: re.Match[str]) -> pa.ChunkedArray:
     """Texts that an enumeration doesn't have to the letter."""
     if not pa.types.is_string(values.type):
@@ -81,7 +106,7 @@ def _no_member(values: pa.ChunkedArray, match: re.Match[str]) -> pa.ChunkedArray
 
 
 def _none(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array([False] * len(values))])
+    return pa.chunked_array([pa.array([False] * len(values), pa.bool_())])
 
 
 def _all(values: pa.ChunkedArray, _: re.Match[str] | None = None) -> pa.ChunkedArray:
@@ -103,6 +128,8 @@ _LIMITS = (
         r"(character varying|varchar|character|char|binary varying|varbyte)\((?P<length>\d+)\)",
         _too_many_bytes,
     ),
+    _limit("redshift", r"(character|char)\(\d+\)", _not_ascii),
+    _limit("redshift", "super", _long_string_within),
     _limit("redshift", "smallint|integer", _out_of_range),
 )
 
@@ -133,13 +160,9 @@ def refuse_null(rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:
         raise RowsRefusedError(f"{len(reasons)} rows have a null where there can be none", reasons)
 
 
-def refuse_long_rows(rows: pa.Table, max_bytes: int) -> None:
-    """Raise RowsRefusedError for rows whose texts and bytes are longer than that together."""
-    total = pa.chunked_array([pa.array([0] * rows.num_rows, pa.int64())])
-    for values in rows.columns:
-        if pa.types.is_string(values.type) or pa.types.is_binary(values.type):
-            total = pc.add(total, pc.fill_null(pc.binary_length(values), 0))
-    lines = rows[LINE].filter(pc.greater(total, max_bytes)).to_pylist()
-    if lines:
-        reason = f"its texts have more than {max_bytes:,} bytes together"
-        raise RowsRefusedError(f"{len(lines)} rows are too long", dict.fromkeys(lines, reason))
+def refuse_long_lines(lines: pa.ChunkedArray, numbers: pa.ChunkedArray, max_bytes: int) -> None:
+    """Raise RowsRefusedError for rows that are longer as lines of text; `numbers` are their lines in the input."""
+    found = numbers.filter(pc.greater(pc.binary_length(lines), max_bytes)).to_pylist()
+    if found:
+        reason = f"it has more than {max_bytes:,} bytes as a line of a file"
+        raise RowsRefusedError(f"{len(found)} rows are too long", dict.fromkeys(found, reason))
