@@ -207,6 +207,11 @@ def ordered(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted(rows, key=lambda row: row[:1])
 
 
+def file(kind: str, path: Path) -> Database:
+    """The database in a file."""
+    return Database(DuckDB(path) if kind == "duckdb" else SQLite(path))
+
+
 def files(kind: str, folder: Path) -> Places:
     """New database files in the folder."""
     made = 0
@@ -214,8 +219,7 @@ def files(kind: str, folder: Path) -> Places:
     def place() -> Database:
         nonlocal made
         made += 1
-        path = folder / f"{made}.{kind}"
-        return Database(DuckDB(path) if kind == "duckdb" else SQLite(path))
+        return file(kind, folder / f"{made}.{kind}")
 
     return place
 

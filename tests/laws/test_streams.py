@@ -12,10 +12,10 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from crashing import Database
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from message_streams import cases, line_of
+from places import file
 from plain_model import Model, comparable
 
 from tailrace import load
@@ -60,14 +60,14 @@ class Place:
                 self.seen.append(look())
 
         # The folder's name is the place in memory, which lasts as long as the process.
-        to = f"memory://{self.folder.name}" if self.kind == "memory" else Database(self.kind, self.folder / "db").url
+        to = f"memory://{self.folder.name}" if self.kind == "memory" else file(self.kind, self.folder / "db").url
         return load(lines, to, tell=tell, quarantine=self.folder / "quarantine", **{**case.settings, **more})
 
     def rows(self, table):
         """The visible rows of a table, read with the driver."""
         if self.kind == "memory":
             return MemoryDestination(self.folder.name).tables().get(table, [])
-        return Database(self.kind, self.folder / "db").rows(table)
+        return file(self.kind, self.folder / "db").rows(table)
 
     def tables(self, case, columns):
         """The visible rows of the case's selected streams, in those columns."""
