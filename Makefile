@@ -19,7 +19,7 @@ setup:
 tap: setup
 	scripts/setup-tap
 
-services:
+services: setup
 	scripts/setup-services
 
 lint:
