@@ -278,8 +278,9 @@ def test_a_login_that_cant_work_says_what_is_missing(given):
 def test_a_cluster_or_a_workgroup_is_enough_for_iam():
     for name in ("cluster_identifier", "workgroup"):
         assert Settings.model_validate({name: "x", "database": "d"}).password is None
-    with pytest.raises(ValidationError):
-        Settings.model_validate({"database": "d"})
+    for given in ({"database": "d"}, {"database": "d", "workgroup": "x", "tls": "disable"}):
+        with pytest.raises(ValidationError):
+            Settings.model_validate(given)
 
 
 def test_the_smallest_grants_are_enough(redshift_server, redshift_url):

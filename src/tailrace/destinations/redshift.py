@@ -110,13 +110,7 @@ _SESSION = ("SET enable_case_sensitive_identifier TO true", "SET TimeZone TO 'UT
 _PASSING = ("08", "40", "53", "57P", "55P03", "42P06", "42P07", "42701")
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
 and what two sessions make at once."""
-_PASSING_TEXTS = (
-    "1023",
-    "1018",
-    "conflict with concurrent transaction",
-    "S3ServiceException:Please reduce",
-    "InternalError",
-)
+_PASSING_TEXTS = ("1023", "1018", "conflict with concurrent transaction", "Please reduce your", "InternalError")
 """What errors of SQLSTATE XX000 say that may pass: serializable isolation violations, and S3 that is busy."""
 _VALUES = {Kind.JSON: "JSON_PARSE", Kind.BINARY: "FROM_HEX"}
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 32_000
@@ -178,6 +172,8 @@ class Settings(AwsSettings):
             raise ValueError(
                 "set `host`, `user` and `password`; or `cluster_identifier` or `workgroup`, to log in by IAM"
             )
+        if is_by_iam and self.tls == "disable":
+            raise ValueError("`tls: disable` can't be had with IAM, whose passwords aren't sent in the open")
         return self
 
 
