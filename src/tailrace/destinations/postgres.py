@@ -115,7 +115,7 @@ _ROWS_AFTER_ERROR = 16
 _HEADER = b"\n"
 """An empty first line, from which PostgreSQL learns what ends a line; until then it miscounts lines within quotes."""
 _CSV = csv.WriteOptions(include_header=False)
-_PASSING = ("08", "40", "53", "57P", "55P03", "55006", "25006", "25P03", "25P04", "42P06", "42P07", "42701")
+_PASSING = ("08", "40", "53", "57P", "55P03", "55006", "25006", "25P03", "25P04", "42P06", "42P07", "42701", "42710")
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
 servers that only read while another takes over, and what two sessions make at once."""
 _STARTING = re.compile("starting up|shutting down|recovery mode|too many|remaining connection slots")

@@ -107,7 +107,7 @@ DIALECT = Dialect(
 )
 
 _SESSION = ("SET enable_case_sensitive_identifier TO true", "SET TimeZone TO 'UTC'", "SET DateStyle TO 'ISO'")
-_PASSING = ("08", "40", "53", "57P", "55P03", "42P06", "42P07", "42701")
+_PASSING = ("08", "40", "53", "57P", "55P03", "42P06", "42P07", "42701", "42710")
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
 and what two sessions make at once."""
 _PASSING_TEXTS = ("1023", "1018", "conflict with concurrent transaction", "Please reduce your", "InternalError")
