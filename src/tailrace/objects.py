@@ -10,6 +10,7 @@ import boto3
 import obstore
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as AwsConnectionError
+from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError, GenericError
 from obstore.store import S3Store
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
@@ -92,9 +93,14 @@ class S3Folder:
 
     def _opened(self) -> S3Store:
         if self._store is None:
-            given = self._settings
-            options: dict[str, Any] = dict(given.credentials())
-            options |= {name: getattr(given, name) for name in ("region", "endpoint") if getattr(given, name)}
+            given, keys = self._settings, self._settings.credentials()
+            session = boto3.Session(region_name=given.region)
+            places = {"region": session.region_name, "endpoint": given.endpoint}
+            options: dict[str, Any] = {name: place for name, place in places.items() if place}
+            if given.access_key_id:
+                options |= keys
+            else:  # keys that are given for a while are asked for anew
+                options["credential_provider"] = Boto3CredentialProvider(session)
             client: Any = {"allow_http": bool(given.endpoint and given.endpoint.startswith("http:"))}
             self._store = S3Store(self._bucket, prefix=self._path, client_options=client, **options)
         return self._store

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
+from obstore.auth.boto3 import Boto3CredentialProvider
 from pydantic import ValidationError
 from redshift_connector.error import InterfaceError, OperationalError, ProgrammingError
 
@@ -18,6 +19,7 @@ import tailrace
 from tailrace.destinations import open_destination
 from tailrace.destinations.redshift import RedshiftServer, Settings
 from tailrace.errors import ConfigError, DestinationError
+from tailrace.objects import AwsSettings, S3Folder
 from tailrace.runtime.retry import Retry
 from tailrace.testing.messages import BINARY, INT, OBJECT, TEXT, record, schema
 from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
@@ -142,6 +144,9 @@ def test_keys_of_aws_come_from_where_its_own_tools_find_them(redshift_server, re
     monkeypatch.setenv("AWS_PROFILE", "load")
     load(address, schema({"id": INT}), record({"id": 1}))
     assert query(redshift_server, redshift_url, "SELECT id FROM things") == [(1,)]
+    folder = S3Folder(AwsSettings(), "bucket", "folder")
+    assert folder._opened().config["region"] == objects.region
+    assert isinstance(folder._opened().credential_provider, Boto3CredentialProvider)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(DestinationError, match="AWS: The config profile"):
         load(address, schema({"id": INT}), record({"id": 1}))

@@ -62,9 +62,7 @@ class Checkpoints:
 
     def take_over(self, session: Session, pipeline: str, fence: str) -> Row | None:
         """The pipeline's row as it was; from here on it has that fence."""
-        if (
-            self._dialect.sqlglot == "redshift"
-        ):  # which enforces no key: of two runs the later has to see the other's row
+        if self._dialect.sqlglot == "redshift":  # it enforces no key, so that two first runs may not look at once
             session.execute(f"LOCK {self._sql(self._source)}")
         row = self.row(session, pipeline)
         if row is None:
