@@ -43,6 +43,7 @@ from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.session import Session
+from tailrace.sql.tables import Tables
 from tailrace.sql.url import server_settings
 
 from_url = server_settings
@@ -277,10 +278,8 @@ class _RedshiftSession:
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Insert the rows, many at once; of those that can't be found before it isn't said which is refused."""
-        found = {
-            str(name): TableColumn(str(name), *DIALECT.kind_of(str(sql_type)), bool(nullable), str(sql_type))
-            for name, sql_type, nullable, *_ in self.query(DIALECT.columns, (table.schema, table.name))
-        }
+        there = Tables(DIALECT, TRAITS, None).found(self, table)
+        found = {column.name: column for column in there.columns} if there else {}
         rows = _sendable(rows, {name: found[name] for name in columns}, strips_nul=self._strips_nul)
         by_size = rows.num_rows * _MAX_ROW_BYTES // max(rows.nbytes, 1)
         at_once = max(1, min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns), by_size))
