@@ -30,7 +30,8 @@ class Decoder(Protocol):
 
 def decoder(stream: Stream, clock: Clock) -> Decoder:
     """The decoder of a stream; SchemaError when `validation: full` can't follow the stream's schema."""
+    plan = Plan(stream)
     if _NATIVE:
-        native: Decoder = import_module("tailrace_native").Decoder(stream, clock)
-        return native
-    return Vectorised(stream, clock) if is_eligible(Plan(stream)) else Reference(stream, clock)
+        native = import_module("tailrace.decode.native")
+        return native.Native(stream, clock) if native.is_eligible(plan) else Reference(stream, clock)
+    return Vectorised(stream, clock) if is_eligible(plan) else Reference(stream, clock)

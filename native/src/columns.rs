@@ -1,0 +1,192 @@
+//! The columns of a run while its rows come in, one value after the other; a row that turns out doubtful is taken back.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray,
+};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::ArrowError;
+
+use crate::plan::{Column, Kind};
+
+/// Bits, of which some at the end may be taken back.
+#[derive(Default)]
+pub struct Bits {
+    words: Vec<u64>,
+    count: usize,
+}
+
+impl Bits {
+    #[inline]
+    pub fn push(&mut self, bit: bool) {
+        let place = self.count % 64;
+        if place == 0 {
+            self.words.push(0);
+        }
+        if bit {
+            *self.words.last_mut().expect("a word was pushed for the first of its bits") |= 1 << place;
+        }
+        self.count += 1;
+    }
+
+    fn truncate(&mut self, count: usize) {
+        if count >= self.count {
+            return;
+        }
+        self.count = count;
+        self.words.truncate(count.div_ceil(64));
+        if count % 64 != 0
+            && let Some(last) = self.words.last_mut()
+        {
+            *last &= (1 << (count % 64)) - 1;
+        }
+    }
+
+    fn finish(self) -> BooleanBuffer {
+        BooleanBuffer::new(Buffer::from_vec(self.words), 0, self.count)
+    }
+}
+
+/// The values of a column; nulls have one too, which means nothing. The ends of texts count bytes.
+pub enum Values {
+    Bools(Bits),
+    Days(Vec<i32>),
+    Integers(Vec<i64>),
+    Floats(Vec<f64>),
+    Decimals(Vec<i128>),
+    Texts { bytes: Vec<u8>, ends: Vec<i32> },
+}
+
+/// A column that is being filled. `inexact` are the rows whose float doesn't hold their number.
+pub struct Filling {
+    pub values: Values,
+    pub inexact: Vec<usize>,
+    valid: Bits,
+}
+
+impl Filling {
+    pub fn new(kind: Kind, rows: usize) -> Self {
+        let values = match kind {
+            Kind::Bool => Values::Bools(Bits::default()),
+            Kind::Date => Values::Days(Vec::with_capacity(rows)),
+            Kind::Int | Kind::Time | Kind::Timestamp | Kind::Timestamptz => Values::Integers(Vec::with_capacity(rows)),
+            Kind::Float => Values::Floats(Vec::with_capacity(rows)),
+            Kind::Decimal => Values::Decimals(Vec::with_capacity(rows)),
+            Kind::Text | Kind::Json | Kind::Binary | Kind::Uuid => {
+                let mut ends = Vec::with_capacity(rows + 1);
+                ends.push(0);
+                Values::Texts { bytes: Vec::new(), ends }
+            }
+        };
+        Self { values, inexact: Vec::new(), valid: Bits::default() }
+    }
+
+    /// Count the value that was pushed last as a row's.
+    #[inline]
+    pub fn count(&mut self) {
+        self.valid.push(true);
+    }
+
+    #[inline]
+    pub fn push_integer(&mut self, value: i64) {
+        if let Values::Integers(values) = &mut self.values {
+            values.push(value);
+            self.count();
+        }
+    }
+
+    #[inline]
+    pub fn push_null(&mut self) {
+        match &mut self.values {
+            Values::Bools(values) => values.push(false),
+            Values::Days(values) => values.push(0),
+            Values::Integers(values) => values.push(0),
+            Values::Floats(values) => values.push(0.0),
+            Values::Decimals(values) => values.push(0),
+            Values::Texts { ends, .. } => ends.push(ends.last().copied().unwrap_or_default()),
+        }
+        self.valid.push(false);
+    }
+
+    /// Take back what goes beyond that many rows, a value that isn't counted yet included.
+    pub fn truncate(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Bools(values) => values.truncate(rows),
+            Values::Days(values) => values.truncate(rows),
+            Values::Integers(values) => values.truncate(rows),
+            Values::Floats(values) => values.truncate(rows),
+            Values::Decimals(values) => values.truncate(rows),
+            Values::Texts { bytes, ends } => {
+                ends.truncate(rows + 1);
+                bytes.truncate(ends.last().copied().unwrap_or_default() as usize);
+            }
+        }
+        self.valid.truncate(rows);
+        while self.inexact.last().is_some_and(|&row| row >= rows) {
+            self.inexact.pop();
+        }
+    }
+
+    /// The column as an Arrow array.
+    pub fn finish(self, column: &Column) -> Result<ArrayRef, ArrowError> {
+        let nulls = Some(NullBuffer::new(self.valid.finish())).filter(|nulls| nulls.null_count() > 0);
+        Ok(match (self.values, column.kind) {
+            (Values::Bools(bits), _) => Arc::new(BooleanArray::new(bits.finish(), nulls)),
+            (Values::Days(days), _) => Arc::new(Date32Array::try_new(days.into(), nulls)?),
+            (Values::Floats(floats), _) => Arc::new(Float64Array::try_new(floats.into(), nulls)?),
+            (Values::Decimals(units), _) => Arc::new(
+                Decimal128Array::try_new(units.into(), nulls)?
+                    .with_precision_and_scale(column.precision, column.scale)?,
+            ),
+            (Values::Integers(us), Kind::Time) => Arc::new(Time64MicrosecondArray::try_new(us.into(), nulls)?),
+            (Values::Integers(us), Kind::Timestamp) => Arc::new(TimestampMicrosecondArray::try_new(us.into(), nulls)?),
+            (Values::Integers(us), Kind::Timestamptz) => {
+                Arc::new(TimestampMicrosecondArray::try_new(us.into(), nulls)?.with_timezone("UTC"))
+            }
+            (Values::Integers(values), _) => Arc::new(Int64Array::try_new(values.into(), nulls)?),
+            (Values::Texts { bytes, ends }, kind) => {
+                let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
+                if kind == Kind::Binary {
+                    Arc::new(BinaryArray::try_new(ends, bytes.into(), nulls)?)
+                } else {
+                    Arc::new(StringArray::try_new(ends, bytes.into(), nulls)?)
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Array;
+
+    use super::*;
+
+    #[test]
+    fn bits_are_taken_back_at_every_place_of_a_word() {
+        for kept in 0..130 {
+            let mut bits = Bits::default();
+            (0..130).for_each(|_| bits.push(true));
+            bits.truncate(kept);
+            bits.push(false);
+            let bits = bits.finish();
+            assert_eq!((bits.len(), bits.count_set_bits()), (kept + 1, kept));
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_taken_back_leaves_nothing_behind() {
+        let mut filling = Filling::new(Kind::Text, 2);
+        filling.push_null();
+        let Values::Texts { bytes, .. } = &mut filling.values else { panic!("texts") };
+        bytes.extend_from_slice(b"half a value");
+        filling.truncate(1);
+        filling.push_null();
+        let array = filling.finish(&Column::plain("c", Kind::Text)).unwrap();
+        assert_eq!((array.len(), array.null_count()), (2, 2));
+    }
+}

@@ -1,0 +1,367 @@
+//! A cursor over JSON text that goes on only where it is sure: anything but plain, valid JSON is a doubt.
+
+#![forbid(unsafe_code)]
+
+/// What isn't certain to be read as the reference reads it; it is for the reference to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt;
+
+/// A value that is certain, or a doubt.
+pub type Sure<T> = Result<T, Doubt>;
+
+/// How many levels of objects and arrays a line may have, the message's own among them.
+pub const MAX_DEPTH: usize = 512;
+
+/// A string as it stands in the text, without its quotes; its escapes are known to be valid.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    pub raw: &'a [u8],
+    pub has_escapes: bool,
+}
+
+/// A place in UTF-8 text. Nothing reads past a line feed, for JSON has none within a line of Singer's.
+pub struct Cursor<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(data: &'a [u8], at: usize) -> Self {
+        Self { data, at }
+    }
+
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The text from an earlier place up to here.
+    pub fn since(&self, start: usize) -> &'a [u8] {
+        &self.data[start..self.at]
+    }
+
+    /// The next byte; 0, which no JSON has between its tokens, at the end.
+    #[inline]
+    pub fn peek(&self) -> u8 {
+        self.data.get(self.at).copied().unwrap_or(0)
+    }
+
+    /// Go past bytes that are known to be there.
+    #[inline]
+    pub fn advance(&mut self, count: usize) {
+        self.at += count;
+    }
+
+    /// Go past these bytes, if they come next.
+    #[inline]
+    pub fn take(&mut self, expected: &[u8]) -> bool {
+        let is_next = self.data.get(self.at..).is_some_and(|rest| rest.starts_with(expected));
+        if is_next {
+            self.at += expected.len();
+        }
+        is_next
+    }
+
+    /// Go past this byte, if it comes next.
+    #[inline]
+    pub fn take_byte(&mut self, expected: u8) -> bool {
+        let is_next = self.peek() == expected;
+        if is_next {
+            self.at += 1;
+        }
+        is_next
+    }
+
+    #[inline]
+    pub fn expect(&mut self, expected: u8) -> Sure<()> {
+        if self.take_byte(expected) { Ok(()) } else { Err(Doubt) }
+    }
+
+    /// Go past blanks: mostly there is one or none.
+    #[inline]
+    pub fn skip_space(&mut self) {
+        if self.peek() == b' ' {
+            self.at += 1;
+        }
+        while matches!(self.peek(), b' ' | b'\t' | b'\r') {
+            self.at += 1;
+        }
+    }
+
+    /// Go past the colon between a name and its value.
+    #[inline]
+    pub fn colon(&mut self) -> Sure<()> {
+        self.skip_space();
+        self.expect(b':')?;
+        self.skip_space();
+        Ok(())
+    }
+
+    /// Go past what comes after a member: true when it is a comma, false when it is the closing byte.
+    #[inline]
+    pub fn goes_on(&mut self, closing: u8) -> Sure<bool> {
+        self.skip_space();
+        if self.take_byte(b',') {
+            self.skip_space();
+            return Ok(true);
+        }
+        self.expect(closing)?;
+        Ok(false)
+    }
+
+    /// Go past a string, the cursor being at its opening quote.
+    #[inline]
+    pub fn string(&mut self) -> Sure<Text<'a>> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut has_escapes = false;
+        loop {
+            self.at = special(self.data, self.at);
+            match self.peek() {
+                b'"' => break,
+                b'\\' => {
+                    has_escapes = true;
+                    self.at = end_of_escape(self.data, self.at)?;
+                }
+                _ => return Err(Doubt),
+            }
+        }
+        let raw = &self.data[start..self.at];
+        self.at += 1;
+        Ok(Text { raw, has_escapes })
+    }
+
+    /// Go past a number; gives its text.
+    #[inline]
+    pub fn number(&mut self) -> Sure<&'a [u8]> {
+        let start = self.at;
+        self.take_byte(b'-');
+        let first = self.peek();
+        self.digits()?;
+        if first == b'0' && self.at - start > 1 + usize::from(self.data[start] == b'-') {
+            return Err(Doubt);
+        }
+        if self.take_byte(b'.') {
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(self.since(start))
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Sure<()> {
+        if !self.peek().is_ascii_digit() {
+            return Err(Doubt);
+        }
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Go past a value, which begins at that depth; gives its text.
+    #[inline]
+    pub fn value(&mut self, depth: usize) -> Sure<&'a [u8]> {
+        let start = self.at;
+        self.skip_value(depth)?;
+        Ok(self.since(start))
+    }
+
+    fn skip_value(&mut self, depth: usize) -> Sure<()> {
+        match self.peek() {
+            b'"' => self.string().map(|_| ()),
+            b'{' => self.skip_object(depth + 1),
+            b'[' => self.skip_array(depth + 1),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => self.number().map(|_| ()),
+        }
+    }
+
+    pub fn word(&mut self, word: &[u8]) -> Sure<()> {
+        if self.take(word) { Ok(()) } else { Err(Doubt) }
+    }
+
+    fn skip_object(&mut self, depth: usize) -> Sure<()> {
+        self.open(depth)?;
+        if self.take_byte(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.string()?;
+            self.colon()?;
+            self.skip_value(depth)?;
+            if !self.goes_on(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn skip_array(&mut self, depth: usize) -> Sure<()> {
+        self.open(depth)?;
+        if self.take_byte(b']') {
+            return Ok(());
+        }
+        loop {
+            self.skip_value(depth)?;
+            if !self.goes_on(b']')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn open(&mut self, depth: usize) -> Sure<()> {
+        if depth > MAX_DEPTH {
+            return Err(Doubt);
+        }
+        self.at += 1;
+        self.skip_space();
+        Ok(())
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// The first place from here on with a quote, a backslash or a control character; the end if there is none.
+#[inline]
+fn special(data: &[u8], mut at: usize) -> usize {
+    while let Some(bytes) = data.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*bytes);
+        let found = (zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | controls(word))
+            & HIGH_BITS;
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = data.get(at) {
+        if byte < b' ' || byte == b'"' || byte == b'\\' {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The high bit of the lowest byte that is zero; bits above it mean nothing.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word
+}
+
+/// The high bit of the lowest byte that is below a space; bits above it mean nothing.
+fn controls(word: u64) -> u64 {
+    word.wrapping_sub(ONES * u64::from(b' ')) & !word
+}
+
+/// The place behind the escape that begins here; of a surrogate, behind the pair.
+fn end_of_escape(data: &[u8], at: usize) -> Sure<usize> {
+    match data.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') => code_point(data, at).map(|(_, end)| end),
+        _ => Err(Doubt),
+    }
+}
+
+/// The character of a `\u` escape, or of a pair of surrogates, and the place behind it.
+fn code_point(data: &[u8], at: usize) -> Sure<(char, usize)> {
+    let unit = code_unit(data, at)?;
+    if (0xD800..0xDC00).contains(&unit) {
+        let low = code_unit(data, at + 6)?;
+        if !(0xDC00..0xE000).contains(&low) {
+            return Err(Doubt);
+        }
+        let code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+        return Ok((char::from_u32(code).ok_or(Doubt)?, at + 12));
+    }
+    Ok((char::from_u32(unit).ok_or(Doubt)?, at + 6))
+}
+
+fn code_unit(data: &[u8], at: usize) -> Sure<u32> {
+    let escape = data.get(at..at + 6).ok_or(Doubt)?;
+    if !escape.starts_with(b"\\u") {
+        return Err(Doubt);
+    }
+    escape[2..].iter().try_fold(0, |unit, &byte| Ok(unit * 16 + char::from(byte).to_digit(16).ok_or(Doubt)?))
+}
+
+/// Write what a string with escapes stands for behind what is there.
+pub fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Sure<()> {
+    let mut at = 0;
+    while let Some(offset) = memchr::memchr(b'\\', &raw[at..]) {
+        text.extend_from_slice(&raw[at..at + offset]);
+        at += offset;
+        let plain = match raw.get(at + 1) {
+            Some(b'u') => {
+                let (found, end) = code_point(raw, at)?;
+                text.extend_from_slice(found.encode_utf8(&mut [0; 4]).as_bytes());
+                at = end;
+                continue;
+            }
+            Some(b'b') => 0x08,
+            Some(b'f') => 0x0C,
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b't') => b'\t',
+            Some(&byte @ (b'"' | b'\\' | b'/')) => byte,
+            _ => return Err(Doubt),
+        };
+        text.push(plain);
+        at += 2;
+    }
+    text.extend_from_slice(&raw[at..]);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn skipped(text: &str) -> Sure<usize> {
+        let mut cursor = Cursor::new(text.as_bytes(), 0);
+        cursor.value(0)?;
+        Ok(cursor.at())
+    }
+
+    #[test]
+    fn values_are_skipped_whole() {
+        for text in ["0", "-0.5e+10", "\"\"", "\"a\\\"b\\u00e9\"", "[]", "[1, {\"a\" : [null]}]", "true", "{ }"] {
+            assert_eq!(skipped(text), Ok(text.len()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_json_is_a_doubt() {
+        for text in ["", "01", "-", "1.", "1e", "+1", "NaN", "\"a", "\"\t\"", "\"\\x\"", "[1,]", "{\"a\"}", "nul", "\"\\ud800\""] {
+            assert_eq!(skipped(text), Err(Doubt), "{text}");
+        }
+    }
+
+    #[test]
+    fn strings_end_at_the_first_quote_wherever_it_stands_in_a_word() {
+        for length in 0..40 {
+            let text = format!("\"{}\"\"", "é".repeat(length / 2) + &"x".repeat(length % 7));
+            assert_eq!(skipped(&text), Ok(text.len() - 1), "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_past_the_limit_is_a_doubt() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(skipped(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(skipped(&nested(MAX_DEPTH + 1)), Err(Doubt));
+    }
+
+    #[test]
+    fn escapes_become_what_they_stand_for() {
+        let mut text = Vec::new();
+        unescape(br#"a\n\u00e9\ud83d\ude00\\\/z"#, &mut text).unwrap();
+        assert_eq!(text, "a\né😀\\/z".as_bytes());
+    }
+}

@@ -1,0 +1,16 @@
+//! The native half of tailrace: Singer's lines to runs, and runs to Arrow columns, in one pass over the bytes.
+//!
+//! What isn't certain is left to the Python package's reference decoder, so that both always say the same.
+
+pub mod columns;
+pub mod decode;
+pub mod json;
+pub mod number;
+pub mod others;
+pub mod plan;
+#[cfg(feature = "python")]
+mod python;
+pub mod run;
+pub mod split;
+pub mod time;
+pub mod values;

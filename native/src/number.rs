@@ -1,0 +1,221 @@
+//! Exact numbers from JSON text: 64 bit integers, decimals, and floats that know when they lost digits.
+
+#![forbid(unsafe_code)]
+
+use crate::json::{Doubt, Sure};
+
+/// Integers of so many digits fit into 64 bits, whatever the digits.
+const SAFE_DIGITS: usize = 18;
+/// Every number of so many significant digits that isn't tiny comes back from a float as it was.
+const FLOAT_DIGITS: usize = 15;
+const HELD_DIGITS: usize = 17;
+const TINY: f64 = 1e-290;
+const MAX_POWER: i64 = 1_000_000_000_000;
+const POWERS_OF_TEN: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// A number as its digits, without zeros at either end, and the power of ten of the last one; no digits for zero.
+struct Digits {
+    is_negative: bool,
+    digits: Vec<u8>,
+    power: i64,
+}
+
+/// The digits of a number that is written as JSON has them.
+fn digits_of(raw: &[u8]) -> Digits {
+    let is_negative = raw.first() == Some(&b'-');
+    let end = raw.iter().position(|byte| matches!(byte, b'e' | b'E')).unwrap_or(raw.len());
+    let mantissa = &raw[usize::from(is_negative)..end];
+    let mut digits: Vec<u8> = mantissa.iter().filter(|&&byte| byte != b'.').map(|byte| byte - b'0').collect();
+    let fraction = mantissa.iter().position(|&byte| byte == b'.').map_or(0, |point| mantissa.len() - point - 1);
+    let mut power = power_of(raw.get(end + 1..).unwrap_or_default()) - fraction as i64;
+    let significant = digits.iter().rposition(|&digit| digit != 0).map_or(0, |last| last + 1);
+    power += (digits.len() - significant) as i64;
+    digits.truncate(significant);
+    let zeros = digits.iter().take_while(|&&digit| digit == 0).count();
+    digits.drain(..zeros);
+    Digits { is_negative, digits, power }
+}
+
+fn power_of(text: &[u8]) -> i64 {
+    let size = text
+        .iter()
+        .filter(|byte| byte.is_ascii_digit())
+        .fold(0, |size: i64, byte| (size * 10 + i64::from(byte - b'0')).min(MAX_POWER));
+    if text.first() == Some(&b'-') { -size } else { size }
+}
+
+/// The integer that a number is; `is_written_plainly` doubts `1.0` and `1e3`, which aren't integers in Draft 4.
+#[inline]
+pub fn int64_of(raw: &[u8], is_written_plainly: bool) -> Sure<i64> {
+    let is_negative = raw.first() == Some(&b'-');
+    let digits = &raw[usize::from(is_negative)..];
+    if digits.len() <= SAFE_DIGITS && digits.iter().all(u8::is_ascii_digit) {
+        let size = digits.iter().fold(0, |size: i64, byte| size * 10 + i64::from(byte - b'0'));
+        return Ok(if is_negative { -size } else { size });
+    }
+    if is_written_plainly && !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Doubt);
+    }
+    i64::try_from(unscaled(&digits_of(raw), 0)?).map_err(|_| Doubt)
+}
+
+/// The number times ten to the scale, where that is whole and has at most 38 digits.
+fn unscaled(number: &Digits, scale: i64) -> Sure<i128> {
+    if number.digits.is_empty() {
+        return Ok(0);
+    }
+    let zeros = number.power + scale;
+    if zeros < 0 || number.digits.len() as i64 + zeros > 38 {
+        return Err(Doubt);
+    }
+    let size = number.digits.iter().fold(0, |size: i128, &digit| size * 10 + i128::from(digit));
+    let size = size * 10_i128.pow(zeros as u32);
+    Ok(if number.is_negative { -size } else { size })
+}
+
+/// The decimal that a number is, in units of its scale, none of its digits lost.
+#[inline]
+pub fn decimal_of(raw: &[u8], precision: u32, scale: u32) -> Sure<i128> {
+    if let Some(plain) = plain_decimal(raw, scale)
+        && plain.unsigned_abs() < 10_u128.pow(precision)
+    {
+        return Ok(plain);
+    }
+    let value = unscaled(&digits_of(raw), i64::from(scale))?;
+    if value.unsigned_abs() < 10_u128.pow(precision) { Ok(value) } else { Err(Doubt) }
+}
+
+/// A short number without an exponent, whose places fit into the scale.
+#[inline]
+fn plain_decimal(raw: &[u8], scale: u32) -> Option<i128> {
+    if raw.len() > SAFE_DIGITS {
+        return None;
+    }
+    let (is_negative, size, places) = plain_parts(raw)?;
+    let zeros = scale.checked_sub(places)?;
+    let value = i128::from(size).checked_mul(10_i128.checked_pow(zeros)?)?;
+    Some(if is_negative { -value } else { value })
+}
+
+/// A number of at most 18 characters without an exponent: its sign, its digits as one integer, and its decimal places.
+#[inline]
+fn plain_parts(raw: &[u8]) -> Option<(bool, i64, u32)> {
+    let is_negative = raw.first() == Some(&b'-');
+    let (mut size, mut places, mut is_fraction) = (0_i64, 0, false);
+    for &byte in &raw[usize::from(is_negative)..] {
+        match byte {
+            b'0'..=b'9' => {
+                size = size * 10 + i64::from(byte - b'0');
+                places += u32::from(is_fraction);
+            }
+            b'.' => is_fraction = true,
+            _ => return None,
+        }
+    }
+    Some((is_negative, size, places))
+}
+
+/// The float nearest to a number, and whether it holds the number to 17 significant digits.
+#[inline]
+pub fn float_of(raw: &[u8]) -> Sure<(f64, bool)> {
+    if raw.len() <= FLOAT_DIGITS
+        && let Some((is_negative, size, places)) = plain_parts(raw)
+    {
+        // Both are held exactly, so that their quotient is rounded once.
+        let value = size as f64 / POWERS_OF_TEN[places as usize];
+        return Ok((if is_negative { -value } else { value }, true));
+    }
+    let text = std::str::from_utf8(raw).map_err(|_| Doubt)?;
+    let value: f64 = text.parse().map_err(|_| Doubt)?;
+    if value.is_infinite() { Err(Doubt) } else { Ok((value, is_held(&digits_of(raw), value))) }
+}
+
+fn is_held(number: &Digits, value: f64) -> bool {
+    if value == 0.0 {
+        return number.digits.is_empty();
+    }
+    if number.digits.len() <= FLOAT_DIGITS && value.abs() > TINY {
+        return true;
+    }
+    let (digits, power) = rounded(number);
+    let is_same = |written: String| {
+        let held = digits_of(written.as_bytes());
+        (held.digits, held.power) == (digits.clone(), power)
+    };
+    is_same(format!("{value:e}")) || is_same(format!("{value:.16e}"))
+}
+
+/// The digits and the power of a number that is rounded, half to even, to 17 significant digits.
+fn rounded(number: &Digits) -> (Vec<u8>, i64) {
+    let mut digits = number.digits.clone();
+    if digits.len() <= HELD_DIGITS {
+        return (digits, number.power);
+    }
+    let rest = digits.split_off(HELD_DIGITS);
+    let mut power = number.power + rest.len() as i64;
+    // No zeros are at the end of the digits, so that a half is a lone 5.
+    let is_up = if rest == [5] { digits[HELD_DIGITS - 1] % 2 == 1 } else { rest[0] >= 5 };
+    if is_up {
+        match digits.iter().rposition(|&digit| digit < 9) {
+            Some(place) => {
+                digits[place] += 1;
+                digits[place + 1..].fill(0);
+            }
+            None => {
+                digits = vec![1];
+                power += HELD_DIGITS as i64;
+            }
+        }
+    }
+    while digits.last() == Some(&0) {
+        digits.pop();
+        power += 1;
+    }
+    (digits, power)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_read_to_the_ends_of_64_bits() {
+        assert_eq!(int64_of(b"-0", false), Ok(0));
+        assert_eq!(int64_of(b"9223372036854775807", true), Ok(i64::MAX));
+        assert_eq!(int64_of(b"-9223372036854775808", true), Ok(i64::MIN));
+        assert_eq!(int64_of(b"9223372036854775808", true), Err(Doubt));
+        assert_eq!(int64_of(b"1.50e1", false), Ok(15));
+        assert_eq!(int64_of(b"1.0", true), Err(Doubt));
+        assert_eq!(int64_of(b"1e-1", false), Err(Doubt));
+        assert_eq!(int64_of(b"1e99999999999999999999", false), Err(Doubt));
+    }
+
+    #[test]
+    fn decimals_keep_every_digit_or_are_doubted() {
+        assert_eq!(decimal_of(b"-517.60", 10, 2), Ok(-51760));
+        assert_eq!(decimal_of(b"517.600", 10, 2), Ok(51760));
+        assert_eq!(decimal_of(b"517.601", 10, 2), Err(Doubt));
+        assert_eq!(decimal_of(b"1e8", 10, 2), Err(Doubt));
+        assert_eq!(decimal_of(b"99999999999999999999999999999999999999", 38, 0), Ok(10_i128.pow(38) - 1));
+        assert_eq!(decimal_of(b"0.00000000000000000000000000000000000001", 38, 38), Ok(1));
+        assert_eq!(decimal_of(b"0e999", 1, 0), Ok(0));
+    }
+
+    #[test]
+    fn floats_know_whether_they_hold_their_number() {
+        assert_eq!(float_of(b"-0.0"), Ok((-0.0, true)));
+        assert_eq!(float_of(b"517.6"), Ok((517.6, true)));
+        assert_eq!(float_of(b"0.1234567890123456"), Ok((0.1234567890123456, true)));
+        assert_eq!(float_of(b"9007199254740993"), Ok((9007199254740992.0, false)));
+        assert_eq!(float_of(b"0.30000000000000004"), Ok((0.30000000000000004, true)));
+        assert_eq!(float_of(b"1e-400"), Ok((0.0, false)));
+        assert_eq!(float_of(b"1e400"), Err(Doubt));
+    }
+
+    #[test]
+    fn rounding_carries_through_nines() {
+        let number = digits_of(b"9999999999999999951");
+        assert_eq!(rounded(&number), (vec![1], 19));
+    }
+}

@@ -1,0 +1,195 @@
+//! The plan of a stream: which field of its records fills which column, and what is allowed at its place.
+
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+/// What is done with fields that the schema doesn't name.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    Drop,
+    Fail,
+    Evolve,
+}
+
+/// A column's kind, as the Python package names it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Kind {
+    Bool,
+    Int,
+    Float,
+    Decimal,
+    Text,
+    Json,
+    Binary,
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Uuid,
+}
+
+/// A column that values of records fill. `precision` and `scale` are of DECIMAL alone.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Column {
+    pub name: String,
+    pub kind: Kind,
+    #[serde(default)]
+    pub precision: u8,
+    #[serde(default)]
+    pub scale: i8,
+    #[serde(default)]
+    pub is_base16: bool,
+}
+
+impl Column {
+    /// A column with no more to it than its kind.
+    pub fn plain(name: &str, kind: Kind) -> Self {
+        Self { name: name.to_owned(), kind, precision: 0, scale: 0, is_base16: false }
+    }
+}
+
+/// The JSON types that the schema allows at a place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Types {
+    pub boolean: bool,
+    pub integer: bool,
+    pub number: bool,
+    pub string: bool,
+    pub object: bool,
+    pub array: bool,
+}
+
+impl From<Vec<String>> for Types {
+    fn from(names: Vec<String>) -> Self {
+        let has = |name: &str| names.iter().any(|found| found == name);
+        Self {
+            boolean: has("boolean"),
+            integer: has("integer"),
+            number: has("number"),
+            string: has("string"),
+            object: has("object"),
+            array: has("array"),
+        }
+    }
+}
+
+impl Types {
+    pub fn has_numbers(&self) -> bool {
+        self.integer || self.number
+    }
+
+    pub fn is_string_alone(&self) -> bool {
+        self.string && !self.boolean && !self.has_numbers() && !self.object && !self.array
+    }
+}
+
+/// What becomes of a field: it fills a column, is an object that is taken apart, or is left out.
+#[derive(Clone, Copy, Debug)]
+pub enum Use {
+    Column { slot: usize, types: Types },
+    Object(usize),
+    Nothing,
+}
+
+/// A field of an object. `key` is its name as JSON mostly writes it, in quotes.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub key: Vec<u8>,
+    pub takes: Use,
+    pub refuses_null: bool,
+    pub refuses_missing: bool,
+}
+
+/// An object that is taken apart: the record itself or one in it. Its fields are numbered from `first` in the plan.
+#[derive(Clone, Debug)]
+pub struct Object {
+    pub path: Vec<String>,
+    pub fields: Vec<Field>,
+    pub by_name: HashMap<Vec<u8>, usize>,
+    pub first: usize,
+}
+
+/// The plan of one stream; the record is the first of its objects.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub stream: String,
+    pub columns: Vec<Column>,
+    pub objects: Vec<Object>,
+    pub field_count: usize,
+    pub unknown: Unknown,
+    pub is_draft4: bool,
+    pub is_versioned: bool,
+    pub reads_extracted_at: bool,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    stream: String,
+    columns: Vec<Column>,
+    record: Vec<FieldSpec>,
+    unknown: Unknown,
+    is_draft4: bool,
+    is_versioned: bool,
+    reads_extracted_at: bool,
+}
+
+#[derive(Deserialize)]
+struct FieldSpec {
+    name: String,
+    slot: Option<usize>,
+    #[serde(default)]
+    types: Vec<String>,
+    fields: Option<Vec<FieldSpec>>,
+    refuses_null: bool,
+    refuses_missing: bool,
+}
+
+impl Plan {
+    /// The plan that JSON text describes, as `tailrace.decode.native` writes it.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let spec: Spec = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let has_decimals_that_fit = |column: &Column| column.kind != Kind::Decimal || (1..=38).contains(&column.precision);
+        if !spec.columns.iter().all(has_decimals_that_fit) || spec.columns.iter().any(|column| column.scale < 0) {
+            return Err("a decimal has 1 to 38 digits".to_owned());
+        }
+        let mut plan = Self {
+            stream: spec.stream,
+            columns: spec.columns,
+            objects: Vec::new(),
+            field_count: 0,
+            unknown: spec.unknown,
+            is_draft4: spec.is_draft4,
+            is_versioned: spec.is_versioned,
+            reads_extracted_at: spec.reads_extracted_at,
+        };
+        plan.add_object(Vec::new(), spec.record)?;
+        Ok(plan)
+    }
+
+    fn add_object(&mut self, path: Vec<String>, specs: Vec<FieldSpec>) -> Result<usize, String> {
+        let number = self.objects.len();
+        let by_name = specs.iter().enumerate().map(|(at, spec)| (spec.name.clone().into_bytes(), at)).collect();
+        let first = self.field_count;
+        self.field_count += specs.len();
+        self.objects.push(Object { path: path.clone(), fields: Vec::new(), by_name, first });
+        let mut fields = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let key = serde_json::to_vec(&spec.name).map_err(|error| error.to_string())?;
+            let takes = match (spec.slot, spec.fields) {
+                (Some(slot), None) if slot < self.columns.len() => Use::Column { slot, types: spec.types.into() },
+                (None, Some(inner)) => Use::Object(self.add_object([path.as_slice(), &[spec.name]].concat(), inner)?),
+                (None, None) => Use::Nothing,
+                _ => return Err(format!("the field {:?} fills no column of the plan", spec.name)),
+            };
+            let (refuses_null, refuses_missing) = (spec.refuses_null, spec.refuses_missing);
+            fields.push(Field { key, takes, refuses_null, refuses_missing });
+        }
+        self.objects[number].fields = fields;
+        Ok(number)
+    }
+}

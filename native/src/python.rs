@@ -1,0 +1,92 @@
+//! What Python sees: `split`, and `Decoder`, which gives its columns through Arrow's C data interface.
+
+use std::sync::Arc;
+
+use arrow_array::ffi::{FFI_ArrowArray, to_ffi};
+use arrow_array::{Array, StructArray};
+use arrow_schema::{ArrowError, Field, Fields};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyCapsule;
+
+use crate::decode::{Decoded, decode};
+use crate::plan::Plan;
+use crate::split;
+
+/// Columns of one length, to be taken by what knows Arrow's C data interface, such as `pyarrow.record_batch`.
+#[pyclass(frozen)]
+struct Columns {
+    rows: StructArray,
+}
+
+#[pymethods]
+impl Columns {
+    /// The schema and the array as capsules; nothing is copied.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        let _ = requested_schema;
+        let (array, schema): (FFI_ArrowArray, _) = to_ffi(&self.rows.to_data()).map_err(failed)?;
+        let schema = PyCapsule::new_with_value(py, schema, c"arrow_schema")?;
+        Ok((schema, PyCapsule::new_with_value(py, array, c"arrow_array")?))
+    }
+}
+
+/// What a run comes to, and the lines that are for the reference to judge, as (line, start, end) in the run's bytes.
+type Answer = (Columns, Vec<(i64, usize, usize)>, Vec<(String, u64)>, Vec<(String, usize, i64)>);
+
+/// Decodes the runs of one stream; threads may share it.
+#[pyclass(frozen)]
+struct Decoder {
+    plan: Plan,
+}
+
+#[pymethods]
+impl Decoder {
+    /// The decoder of a plan, which is given as JSON.
+    #[new]
+    fn new(plan: &str) -> PyResult<Self> {
+        Ok(Self { plan: Plan::from_json(plan).map_err(PyValueError::new_err)? })
+    }
+
+    /// Decode the lines of a run, numbered by spans of (first line, count); other Python threads go on meanwhile.
+    fn decode(&self, py: Python<'_>, data: PyBackedBytes, spans: Vec<(i64, i64)>) -> PyResult<Answer> {
+        py.detach(|| decode(&self.plan, &data, &spans).and_then(|decoded| answer(&self.plan, decoded))).map_err(failed)
+    }
+}
+
+fn answer(plan: &Plan, decoded: Decoded) -> Result<Answer, ArrowError> {
+    let names = plan.columns.iter().map(|column| column.name.as_str()).chain(["version", "extracted_at", "line"]);
+    let fields: Fields = names
+        .zip(&decoded.columns)
+        .map(|(name, column)| Arc::new(Field::new(name, column.data_type().clone(), true)))
+        .collect();
+    let rows = StructArray::try_new(fields, decoded.columns, None)?;
+    let doubtful = decoded.doubtful.into_iter().map(|found| (found.line, found.bytes.start, found.bytes.end)).collect();
+    let inexact = decoded.inexact.into_iter().map(|found| (found.column, found.count, found.first_line)).collect();
+    Ok((Columns { rows }, doubtful, decoded.unknown, inexact))
+}
+
+fn failed(error: ArrowError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+/// The runs of a block of whole lines, as (start, end, lines, end of the prefix or None).
+#[pyfunction]
+#[pyo3(name = "split")]
+fn split_lines(py: Python<'_>, block: PyBackedBytes) -> Vec<(usize, usize, usize, Option<usize>)> {
+    let found = py.detach(|| split::split(&block));
+    found.into_iter().map(|lines| (lines.start, lines.end, lines.count, lines.prefix_end)).collect()
+}
+
+/// The native half of tailrace.
+#[pymodule]
+fn tailrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<Decoder>()?;
+    module.add_function(wrap_pyfunction!(split_lines, module)?)
+}

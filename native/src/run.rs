@@ -1,0 +1,335 @@
+//! A run on its way into columns: messages and their records, member by member.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use arrow_array::Int64Array;
+use arrow_schema::ArrowError;
+
+use crate::columns::Filling;
+use crate::decode::{Decoded, Doubtful, Inexact};
+use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text, unescape};
+use crate::number::int64_of;
+use crate::others::Others;
+use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
+use crate::time::timestamp_us;
+use crate::values::Reading;
+
+/// The most names that a message may have beside its own before it is left to the reference.
+const MAX_OTHER_NAMES: usize = 8;
+const MESSAGE_DEPTH: usize = 1;
+
+/// A run while it is read. `prefix` is how lines begin, up to their record, once a line has shown it.
+///
+/// `followers` has, for each object's start and each of its fields, the field that came next when it was read last.
+pub struct Run<'a> {
+    plan: &'a Plan,
+    data: &'a [u8],
+    is_utf8: bool,
+    columns: Vec<Filling>,
+    versions: Filling,
+    extracted_at: Filling,
+    lines: Vec<i64>,
+    prefix: &'a [u8],
+    seen: Vec<u64>,
+    followers: Vec<usize>,
+    others: Others,
+    scratch: Vec<u8>,
+}
+
+/// The members of a message that have been there.
+#[derive(Default)]
+struct Members<'a> {
+    kind: bool,
+    stream: bool,
+    record: bool,
+    version: bool,
+    extracted_at: bool,
+    others: Vec<&'a [u8]>,
+}
+
+impl<'a> Run<'a> {
+    /// An empty run over lines that end in line feeds, with room for that many rows.
+    pub fn new(plan: &'a Plan, data: &'a [u8], rows: usize) -> Self {
+        Self {
+            plan,
+            data,
+            is_utf8: std::str::from_utf8(data).is_ok(),
+            columns: plan.columns.iter().map(|column| Filling::new(column.kind, rows)).collect(),
+            versions: Filling::new(Kind::Int, rows),
+            extracted_at: Filling::new(Kind::Timestamptz, rows),
+            lines: Vec::with_capacity(rows),
+            prefix: b"",
+            seen: vec![0; plan.field_count.div_ceil(64)],
+            followers: plan.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
+            others: Others::new(plan.objects.len()),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Read the line that begins at a place as the next row; gives the place of its line feed.
+    pub fn read_line(&mut self, start: usize, line: i64) -> Sure<usize> {
+        self.others.begin_row();
+        if !self.is_utf8 {
+            let end = memchr::memchr(b'\n', &self.data[start..]).ok_or(Doubt)?;
+            std::str::from_utf8(&self.data[start..start + end]).map_err(|_| Doubt)?;
+        }
+        let mut cursor = Cursor::new(self.data, start);
+        self.read_message(&mut cursor, start)?;
+        cursor.skip_space();
+        if cursor.peek() != b'\n' {
+            return Err(Doubt);
+        }
+        self.lines.push(line);
+        self.others.count_row();
+        Ok(cursor.at())
+    }
+
+    /// Take back what a doubtful line has left.
+    pub fn take_back(&mut self) {
+        let rows = self.lines.len();
+        self.columns.iter_mut().for_each(|column| column.truncate(rows));
+        self.versions.truncate(rows);
+        self.extracted_at.truncate(rows);
+    }
+
+    /// What the run has come to, with the lines that were doubtful.
+    pub fn finish(self, doubtful: Vec<Doubtful>) -> Result<Decoded, ArrowError> {
+        let mut inexact = Vec::new();
+        let mut columns = Vec::with_capacity(self.columns.len() + 3);
+        for (filling, column) in self.columns.into_iter().zip(&self.plan.columns) {
+            if let Some(&first) = filling.inexact.first() {
+                let (count, first_line) = (filling.inexact.len(), self.lines[first]);
+                inexact.push(Inexact { column: column.name.clone(), count, first_line });
+            }
+            columns.push(filling.finish(column)?);
+        }
+        columns.push(self.versions.finish(&Column::plain("version", Kind::Int))?);
+        columns.push(self.extracted_at.finish(&Column::plain("extracted_at", Kind::Timestamptz))?);
+        columns.push(Arc::new(Int64Array::from(self.lines)));
+        Ok(Decoded { columns, doubtful, unknown: self.others.counts(&self.plan.objects), inexact })
+    }
+
+    fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<()> {
+        let mut seen = Members::default();
+        let mut goes_on = true;
+        if !self.prefix.is_empty() && cursor.take(self.prefix) {
+            (seen.kind, seen.stream, seen.record) = (true, true, true);
+            self.read_record(cursor)?;
+            goes_on = cursor.goes_on(b'}')?;
+        } else {
+            cursor.skip_space();
+            cursor.expect(b'{')?;
+            cursor.skip_space();
+        }
+        while goes_on {
+            self.read_member(cursor, &mut seen, start)?;
+            goes_on = cursor.goes_on(b'}')?;
+        }
+        if !(seen.kind && seen.stream && seen.record) {
+            return Err(Doubt);
+        }
+        if !seen.version {
+            self.versions.push_null();
+        }
+        if !seen.extracted_at {
+            self.extracted_at.push_null();
+        }
+        Ok(())
+    }
+
+    fn read_member(&mut self, cursor: &mut Cursor<'a>, seen: &mut Members<'a>, start: usize) -> Sure<()> {
+        let name = cursor.string()?;
+        cursor.colon()?;
+        if name.has_escapes {
+            return Err(Doubt);
+        }
+        match name.raw {
+            b"type" => {
+                once(&mut seen.kind)?;
+                cursor.word(b"\"RECORD\"")
+            }
+            b"stream" => {
+                once(&mut seen.stream)?;
+                self.read_stream(cursor)
+            }
+            b"record" => {
+                once(&mut seen.record)?;
+                if seen.kind && seen.stream && !seen.version && !seen.extracted_at && seen.others.is_empty() {
+                    self.prefix = cursor.since(start);
+                }
+                self.read_record(cursor)
+            }
+            b"version" => {
+                once(&mut seen.version)?;
+                self.read_version(cursor)
+            }
+            b"time_extracted" => {
+                once(&mut seen.extracted_at)?;
+                self.read_extracted_at(cursor)
+            }
+            other => {
+                if seen.others.len() >= MAX_OTHER_NAMES || seen.others.contains(&other) {
+                    return Err(Doubt);
+                }
+                seen.others.push(other);
+                cursor.value(MESSAGE_DEPTH).map(|_| ())
+            }
+        }
+    }
+
+    fn read_stream(&mut self, cursor: &mut Cursor) -> Sure<()> {
+        let name = cursor.string()?;
+        self.scratch.clear();
+        unescape(name.raw, &mut self.scratch)?;
+        if self.scratch == self.plan.stream.as_bytes() { Ok(()) } else { Err(Doubt) }
+    }
+
+    fn read_version(&mut self, cursor: &mut Cursor) -> Sure<()> {
+        if cursor.take(b"null") {
+            self.versions.push_null();
+            return Ok(());
+        }
+        // A stream without a column for it has to grow first.
+        if !self.plan.is_versioned {
+            return Err(Doubt);
+        }
+        self.versions.push_integer(int64_of(cursor.number()?, true)?);
+        Ok(())
+    }
+
+    fn read_extracted_at(&mut self, cursor: &mut Cursor) -> Sure<()> {
+        if !self.plan.reads_extracted_at {
+            cursor.value(MESSAGE_DEPTH)?;
+            self.extracted_at.push_null();
+        } else if cursor.take(b"null") {
+            self.extracted_at.push_null();
+        } else {
+            let text = cursor.string()?;
+            if text.has_escapes {
+                return Err(Doubt);
+            }
+            self.extracted_at.push_integer(timestamp_us(text.raw)?);
+        }
+        Ok(())
+    }
+
+    fn read_record(&mut self, cursor: &mut Cursor<'a>) -> Sure<()> {
+        self.seen.fill(0);
+        self.read_object(cursor, 0, MESSAGE_DEPTH + 1)
+    }
+
+    /// Take apart an object that is nested that deep.
+    fn read_object(&mut self, cursor: &mut Cursor<'a>, number: usize, depth: usize) -> Sure<()> {
+        if depth > MAX_DEPTH {
+            return Err(Doubt);
+        }
+        let object: &'a Object = &self.plan.objects[number];
+        let start = object.first + number;
+        let mut found = 0;
+        let mut place = start;
+        cursor.expect(b'{')?;
+        cursor.skip_space();
+        let mut goes_on = !cursor.take_byte(b'}');
+        while goes_on {
+            let expected = self.followers[place];
+            let field = match object.fields.get(expected) {
+                Some(field) if cursor.take(&field.key) => Some(expected),
+                _ => {
+                    let name = cursor.string()?;
+                    let field = self.find_field(object, name)?;
+                    match field {
+                        Some(at) => self.followers[place] = at,
+                        None => self.read_other(cursor, number, name, depth)?,
+                    }
+                    field
+                }
+            };
+            if let Some(at) = field {
+                self.read_field(cursor, object, at, depth)?;
+                place = start + 1 + at;
+                found += 1;
+            }
+            goes_on = cursor.goes_on(b'}')?;
+        }
+        if found < object.fields.len() { self.note_missing(object) } else { Ok(()) }
+    }
+
+    fn find_field(&mut self, object: &Object, name: Text) -> Sure<Option<usize>> {
+        if !name.has_escapes {
+            return Ok(object.by_name.get(name.raw).copied());
+        }
+        self.scratch.clear();
+        unescape(name.raw, &mut self.scratch)?;
+        Ok(object.by_name.get(&self.scratch).copied())
+    }
+
+    #[inline]
+    fn read_field(&mut self, cursor: &mut Cursor<'a>, object: &'a Object, at: usize, depth: usize) -> Sure<()> {
+        cursor.colon()?;
+        let (word, mask) = (&mut self.seen[(object.first + at) / 64], 1 << ((object.first + at) % 64));
+        if *word & mask != 0 {
+            return Err(Doubt);
+        }
+        *word |= mask;
+        let field = &object.fields[at];
+        if cursor.take(b"null") {
+            if field.refuses_null {
+                return Err(Doubt);
+            }
+            self.push_nulls(field.takes);
+            return Ok(());
+        }
+        match field.takes {
+            Use::Column { slot, types } => {
+                let reading = Reading { column: &self.plan.columns[slot], types, is_draft4: self.plan.is_draft4, depth };
+                reading.read(cursor, &mut self.columns[slot], self.lines.len(), &mut self.scratch)
+            }
+            Use::Object(inner) => self.read_object(cursor, inner, depth + 1),
+            Use::Nothing => cursor.value(depth).map(|_| ()),
+        }
+    }
+
+    /// Read a field that the plan doesn't name.
+    fn read_other(&mut self, cursor: &mut Cursor, number: usize, name: Text, depth: usize) -> Sure<()> {
+        cursor.colon()?;
+        let value = cursor.value(depth)?;
+        let is_growth = self.plan.unknown == Unknown::Evolve && number == 0 && value != b"null";
+        if self.plan.unknown == Unknown::Fail || is_growth {
+            return Err(Doubt);
+        }
+        self.scratch.clear();
+        unescape(name.raw, &mut self.scratch)?;
+        self.others.see(number, &self.scratch)
+    }
+
+    fn note_missing(&mut self, object: &'a Object) -> Sure<()> {
+        for (at, field) in object.fields.iter().enumerate() {
+            let number = object.first + at;
+            if self.seen[number / 64] & (1 << (number % 64)) == 0 {
+                if field.refuses_missing {
+                    return Err(Doubt);
+                }
+                self.push_nulls(field.takes);
+            }
+        }
+        Ok(())
+    }
+
+    fn push_nulls(&mut self, takes: Use) {
+        match takes {
+            Use::Column { slot, .. } => self.columns[slot].push_null(),
+            Use::Object(inner) => {
+                let object: &'a Object = &self.plan.objects[inner];
+                object.fields.iter().for_each(|field| self.push_nulls(field.takes));
+            }
+            Use::Nothing => {}
+        }
+    }
+}
+
+/// Note that a member is there, which it may be once.
+fn once(seen: &mut bool) -> Sure<()> {
+    if std::mem::replace(seen, true) { Err(Doubt) } else { Ok(()) }
+}

@@ -1,0 +1,44 @@
+"""Parts of a run that were decoded apart, as the one run that they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from tailrace.model import LINE, Decoded, Growth, Inexact, Stream
+
+
+def joined(stream: Stream, parts: Sequence[Decoded]) -> Decoded:
+    """The parts as one, its rows and refusals in the order of their lines."""
+    growths = [part.growth for part in parts if part.growth is not None]
+    if growths:
+        fields = {name: schema for growth in reversed(growths) for name, schema in growth.fields.items()}
+        in_order = {name: fields[name] for growth in growths for name in growth.fields}
+        growth = Growth(in_order, versioned=any(growth.versioned for growth in growths))
+        return Decoded(stream.arrow.empty_table(), growth=growth)
+    unknown: Counter[str] = Counter()
+    for part in parts:
+        unknown.update(part.unknown)
+    refused = sorted((refused for part in parts for refused in part.refused), key=lambda refused: refused.line)
+    return Decoded(_rows(stream, parts), tuple(refused), dict(unknown), _inexact(parts))
+
+
+def _rows(stream: Stream, parts: Sequence[Decoded]) -> pa.Table:
+    tables = [part.rows for part in parts if part.rows.num_rows]
+    if not tables:
+        return stream.arrow.empty_table()
+    if all(before[LINE][-1].as_py() < after[LINE][0].as_py() for before, after in zip(tables, tables[1:], strict=False)):
+        return pa.concat_tables(tables)
+    return pa.concat_tables(tables).sort_by(LINE)
+
+
+def _inexact(parts: Sequence[Decoded]) -> dict[str, Inexact]:
+    found: dict[str, Inexact] = {}
+    for part in parts:
+        for name, inexact in part.inexact.items():
+            before = found.get(name, Inexact(0, inexact.first_line))
+            first_line = min(before.first_line, inexact.first_line)
+            found[name] = Inexact(before.count + inexact.count, first_line)
+    return found

@@ -1,0 +1,111 @@
+"""Decoding by the package tailrace-native: it takes what is certain, and the reference judges the lines that it doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pyarrow as pa
+import tailrace_native
+
+from tailrace.decode.joining import joined
+from tailrace.decode.metadata import Facts, filled
+from tailrace.decode.plan import Object, Plan, Value
+from tailrace.decode.reference import Reference
+from tailrace.model import Clock, Column, Decoded, Fill, Inexact, Kind, RecordRun, Stream
+
+MAX_BYTES = 2**30
+"""The longest run that is decoded natively: its columns count bytes in 32 bits."""
+
+
+def is_eligible(plan: Plan) -> bool:
+    """Whether the stream's records can be decoded natively: all but those that have to be checked by every keyword."""
+    return plan.stream.validation != "full"
+
+
+class Native:
+    """Decodes the runs of one stream whose plan `is_eligible`; the answers are the reference's. Thread-safe."""
+
+    def __init__(self, stream: Stream, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+        plan = Plan(stream)
+        self._columns = plan.columns
+        self._decoder = tailrace_native.Decoder(plan_json(plan))
+        self._reference = Reference(stream, clock)
+
+    def decode(self, run: RecordRun) -> Decoded:
+        """The run as columns."""
+        now = self._clock.now()
+        if len(run.data) > MAX_BYTES:
+            return self._reference.decode_at(run, now)
+        columns, doubtful, unknown, inexact = self._decoder.decode(run.data, run.spans)
+        arrays = pa.record_batch(columns).columns
+        *_, versions, extracted_at, lines = arrays
+        by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
+        by_name |= {column.name: array for column, array in zip(self._columns, arrays, strict=False)}
+        rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
+        found = Decoded(rows, (), dict(unknown), {name: Inexact(count, line) for name, count, line in inexact})
+        if not doubtful:
+            return found
+        return joined(self._stream, [found, self._reference.decode_at(_lines_of(run, doubtful), now)])
+
+
+def _lines_of(run: RecordRun, lines: Sequence[tuple[int, int, int]]) -> RecordRun:
+    """The lines of a run that are given as (line, start, end)."""
+    data = b"".join(run.data[start:end] + b"\n" for _, start, end in lines)
+    return RecordRun(run.stream, data, tuple((line, 1) for line, _, _ in lines))
+
+
+def plan_json(plan: Plan) -> str:
+    """The plan as tailrace-native reads it."""
+    stream = plan.stream
+    keys = {column.path for column in plan.columns if column.name in stream.key}
+    written = {
+        "stream": stream.name,
+        "columns": [_column(column) for column in plan.columns],
+        "record": _fields(plan.record, keys, is_strict=plan.is_strict),
+        "unknown": stream.unknown_fields,
+        "is_draft4": plan.is_draft4,
+        "is_versioned": stream.versioned,
+        "reads_extracted_at": stream.filled_with(Fill.EXTRACTED_AT) is not None,
+    }
+    return msgspec.json.encode(written).decode()
+
+
+def _column(column: Column) -> dict[str, object]:
+    written: dict[str, object] = {"name": column.name, "kind": column.kind.value}
+    if column.kind is Kind.DECIMAL:
+        written |= {"precision": column.precision, "scale": column.scale}
+    if column.kind is Kind.BINARY:
+        written["is_base16"] = column.encoding == "base16"
+    return written
+
+
+def _fields(plan: Object, keys: set[tuple[str, ...]], *, is_strict: bool) -> list[dict[str, object]]:
+    return [
+        {"name": name, **(_object if isinstance(field, Object) else _value)(field, keys, is_strict=is_strict)}
+        for name, field in plan.fields.items()
+    ]
+
+
+def _value(value: Value, keys: set[tuple[str, ...]], *, is_strict: bool) -> dict[str, object]:
+    column = value.column
+    if column is None:
+        return {"refuses_null": False, "refuses_missing": False}
+    is_key = value.path in keys
+    return {
+        "slot": value.slot,
+        "types": sorted(value.types),
+        "refuses_null": is_key or (is_strict and not column.nullable),
+        "refuses_missing": is_key or (is_strict and column.required),
+    }
+
+
+def _object(inside: Object, keys: set[tuple[str, ...]], *, is_strict: bool) -> dict[str, object]:
+    has_key = any(value.path in keys for value in inside.values())
+    return {
+        "fields": _fields(inside, keys, is_strict=is_strict),
+        "refuses_null": has_key or (is_strict and not inside.is_nullable),
+        "refuses_missing": has_key or (is_strict and inside.is_required),
+    }
