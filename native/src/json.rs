@@ -34,6 +34,10 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    pub fn is_at_end(&self) -> bool {
+        self.at >= self.data.len()
+    }
+
     /// The text from an earlier place up to here.
     pub fn since(&self, start: usize) -> &'a [u8] {
         &self.data[start..self.at]

@@ -65,11 +65,25 @@ fn record_start(block: &[u8], at: usize) -> Sure<usize> {
     Ok(cursor.at())
 }
 
+/// The stream's name may be any text in quotes: whether it is a name is told when it is read.
 fn stream(cursor: &mut Cursor) -> Sure<()> {
     cursor.word(b"\"stream\"")?;
     cursor.colon()?;
-    let name = cursor.string()?;
-    if name.raw.is_empty() { Err(Doubt) } else { Ok(()) }
+    cursor.expect(b'"')?;
+    loop {
+        match cursor.peek() {
+            b'"' => break,
+            b'\n' => return Err(Doubt),
+            b'\\' => cursor.advance(1),
+            _ => {}
+        }
+        if cursor.peek() == b'\n' || cursor.is_at_end() {
+            return Err(Doubt);
+        }
+        cursor.advance(1);
+    }
+    cursor.advance(1);
+    Ok(())
 }
 
 fn comma(cursor: &mut Cursor) -> Sure<()> {

@@ -171,14 +171,11 @@ class RecordRun:
     """RECORD lines of one stream as raw bytes, in input order, each ended by a line feed (and holding no other).
 
     `spans` says which input lines they are: (first line, count) pairs in order; the counts add up to those of `data`.
-    `prefix`, where not empty, is what every line begins with: an object's start with the type and the stream and
-    nothing else, up to and with the colon after `"record"`.
     """
 
     stream: str
     data: bytes
     spans: tuple[tuple[int, int], ...]
-    prefix: bytes = b""
 
     @property
     def count(self) -> int:
@@ -216,8 +213,8 @@ class RecordRun:
             if first + count - 1 > last_line
         ]
         return (
-            RecordRun(self.stream, self.data[: at + 1], tuple(left), self.prefix),
-            RecordRun(self.stream, self.data[at + 1 :], tuple(right), self.prefix),
+            RecordRun(self.stream, self.data[: at + 1], tuple(left)),
+            RecordRun(self.stream, self.data[at + 1 :], tuple(right)),
         )
 
     @classmethod
@@ -226,12 +223,10 @@ class RecordRun:
         runs = tuple(runs)
         if len(runs) == 1:
             return runs[0]
-        prefixes = {run.prefix for run in runs}
         return cls(
             stream=runs[0].stream,
             data=b"".join(run.data for run in runs),
             spans=tuple(span for run in runs for span in run.spans),
-            prefix=prefixes.pop() if len(prefixes) == 1 else b"",
         )
 
 

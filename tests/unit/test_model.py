@@ -16,7 +16,7 @@ def runs(draw):
             spans.append((line, count))
             line += count + draw(st.integers(0, 3))
         data = b"".join(b"%d\n" % at for first, count in spans for at in range(first, first + count))
-        made.append(RecordRun("s", data, tuple(spans), draw(st.sampled_from([b"", b"x"]))))
+        made.append(RecordRun("s", data, tuple(spans)))
     return made
 
 
@@ -26,12 +26,6 @@ def test_a_joined_run_holds_every_record_with_its_line(made):
     assert list(joined.lines()) == [int(text) for text in joined.data.split()]
     assert joined.count == sum(run.count for run in made)
     assert (joined.first_line, joined.last_line) == (made[0].first_line, made[-1].last_line)
-
-
-@given(runs())
-def test_a_joined_run_keeps_a_prefix_that_all_share_and_no_other(made):
-    prefixes = {run.prefix for run in made}
-    assert RecordRun.join(made).prefix == (prefixes.pop() if len(prefixes) == 1 else b"")
 
 
 @given(runs(), st.integers(0, 120))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
@@ -12,9 +13,10 @@ from tailrace.decode.reference import Reference
 from tailrace.decode.vectorised import Vectorised
 from tailrace.model import Clock, Decoded, RecordRun, Stream
 
-_NATIVE = find_spec("tailrace_native") is not None
+IS_NATIVE = find_spec("tailrace_native") is not None
+"""Whether this installation has the package tailrace-native."""
 
-IMPLEMENTATION = "native" if _NATIVE else "vectorised"
+IMPLEMENTATION = "native" if IS_NATIVE else "vectorised"
 """What decodes in this installation: the package tailrace-native when it is there, else pyarrow."""
 
 
@@ -30,8 +32,12 @@ class Decoder(Protocol):
 
 def decoder(stream: Stream, clock: Clock) -> Decoder:
     """The decoder of a stream; SchemaError when `validation: full` can't follow the stream's schema."""
-    plan = Plan(stream)
-    if _NATIVE:
+    return implementation(Plan(stream), is_native=IS_NATIVE)(stream, clock)
+
+
+def implementation(plan: Plan, *, is_native: bool) -> Callable[[Stream, Clock], Decoder]:
+    """What decodes the records of that plan fastest, where the package tailrace-native is there or isn't."""
+    if is_native:
         native = import_module("tailrace.decode.native")
-        return native.Native(stream, clock) if native.is_eligible(plan) else Reference(stream, clock)
-    return Vectorised(stream, clock) if is_eligible(plan) else Reference(stream, clock)
+        return native.Native if native.is_eligible(plan) else Reference
+    return Vectorised if is_eligible(plan) else Reference

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -29,9 +30,9 @@ def _rows(stream: Stream, parts: Sequence[Decoded]) -> pa.Table:
     tables = [part.rows for part in parts if part.rows.num_rows]
     if not tables:
         return stream.arrow.empty_table()
-    if all(before[LINE][-1].as_py() < after[LINE][0].as_py() for before, after in zip(tables, tables[1:], strict=False)):
-        return pa.concat_tables(tables)
-    return pa.concat_tables(tables).sort_by(LINE)
+    rows = pa.concat_tables(tables)
+    are_in_order = all(before[LINE][-1].as_py() < after[LINE][0].as_py() for before, after in pairwise(tables))
+    return rows if are_in_order else rows.sort_by(LINE)
 
 
 def _inexact(parts: Sequence[Decoded]) -> dict[str, Inexact]:

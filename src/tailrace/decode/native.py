@@ -1,4 +1,4 @@
-"""Decoding by the package tailrace-native: it takes what is certain, and the reference judges the lines that it doubts."""
+"""Decoding by the package tailrace-native, which takes what is certain; the reference judges the lines it doubts."""
 
 from __future__ import annotations
 
@@ -83,10 +83,13 @@ def _column(column: Column) -> dict[str, object]:
 
 
 def _fields(plan: Object, keys: set[tuple[str, ...]], *, is_strict: bool) -> list[dict[str, object]]:
-    return [
-        {"name": name, **(_object if isinstance(field, Object) else _value)(field, keys, is_strict=is_strict)}
-        for name, field in plan.fields.items()
-    ]
+    return [{"name": name, **_field(field, keys, is_strict=is_strict)} for name, field in plan.fields.items()]
+
+
+def _field(field: Value | Object, keys: set[tuple[str, ...]], *, is_strict: bool) -> dict[str, object]:
+    if isinstance(field, Object):
+        return _object(field, keys, is_strict=is_strict)
+    return _value(field, keys, is_strict=is_strict)
 
 
 def _value(value: Value, keys: set[tuple[str, ...]], *, is_strict: bool) -> dict[str, object]:

@@ -45,15 +45,21 @@ _INTEGER = re.compile(rb"-?[0-9]{1,19}")
 _EXCERPT_BYTES = 80
 
 
-def stream_of(start: re.Match[bytes], line: int) -> str:
-    """The stream that a match of RECORD_PREFIX names."""
+def stream_of(prefix: bytes, line: int) -> str:
+    """The stream that the start of a RECORD line names, which RECORD_PREFIX or more of it matches.
+
+    Raises MessageError where that is no name.
+    """
+    start = _RECORD_START.match(prefix)
+    if start is None:
+        raise ValueError("no RECORD line starts like this")
     return _Envelope(line, "RECORD", {"stream": msgspec.Raw(start[1] or start[2])}).name("stream")
 
 
 def message_of(data: bytes, line: int) -> Message:
     """The message that a line, ended by a line feed, holds.
 
-    A RECORD comes as a run of one line without a prefix; nothing but its type and stream is looked at.
+    A RECORD comes as a run of one line; nothing but its type and stream is looked at.
     Raises MessageError for all that isn't a message.
     """
     stream = _record_stream(data)
@@ -62,10 +68,9 @@ def message_of(data: bytes, line: int) -> Message:
     try:
         fields = _FIELDS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        start = _RECORD_START.match(data)
-        if start is None:
+        if _RECORD_START.match(data) is None:
             raise MessageError(_unreadable(data, error), line=line) from error
-        return RecordRun(stream_of(start, line), data, ((line, 1),))
+        return RecordRun(stream_of(data, line), data, ((line, 1),))
     envelope = _Envelope(line, _type_of(fields, line), fields)
     if envelope.type == "RECORD":
         raise envelope.wrong("stream", "a name")

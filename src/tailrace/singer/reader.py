@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tailrace.errors import MessageError
 from tailrace.model import RecordRun
-from tailrace.singer.envelope import RECORD_PREFIX, message_of, stream_of
+from tailrace.singer.envelope import message_of, stream_of
+from tailrace.singer.lines import Stretch, splitter
 from tailrace.singer.messages import Message
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -30,7 +30,8 @@ class Reader:
         self._max_run_bytes = max_run_bytes
         self._bytes_read = 0
         self._line = 0
-        self._known: dict[bytes, _Known] = {}
+        self._split = splitter()
+        self._streams: dict[bytes, str] = {}
         self._partial: list[bytes] = []
         self._partial_bytes = 0
 
@@ -87,10 +88,9 @@ class Reader:
         allowed = _allowed_bytes(block, self._max_line_bytes)
         lines = _normalised(block[:allowed], is_start=self._line == 0)
         runs: list[RecordRun] = []
-        at = 0
-        while at < len(lines):
+        for stretch in self._split(lines):
             try:
-                message, at = self._next(lines, at)
+                message = self._message(lines, stretch)
             except MessageError:
                 if runs:
                     yield _joined(runs)
@@ -110,57 +110,32 @@ class Reader:
         if allowed < len(block):
             raise self._too_long()
 
-    def _next(self, lines: bytes, at: int) -> tuple[Message | None, int]:
-        """The message at an offset, and the offset behind it; records come as many as have the same prefix."""
-        start = RECORD_PREFIX.match(lines, at)
-        if start is not None:
-            known = self._known.get(start[0]) or self._learn(start)
-            end, count = known.stretch(lines, at)
-            run = RecordRun(known.stream, lines[at:end], ((self._line + 1, count),), known.prefix)
-            self._line += count
-            return run, end
-        end = lines.index(b"\n", at) + 1
-        line = lines[at:end]
-        is_blank = line.isspace() and not line.strip(_SPACE)
-        message = None if is_blank else message_of(line, self._line + 1)
-        self._line += 1
-        return message, end
+    def _message(self, lines: bytes, stretch: Stretch) -> Message | None:
+        """The message of a stretch of the lines; none where it is a line of white space."""
+        start, end, count, record_start = stretch
+        line = self._line + 1
+        data = lines[start:end]
+        if record_start is not None:
+            message: Message | None = RecordRun(self._stream(lines[start:record_start], line), data, ((line, count),))
+        else:
+            is_blank = data.isspace() and not data.strip(_SPACE)
+            message = None if is_blank else message_of(data, line)
+        self._line += count
+        return message
 
-    def _learn(self, start: re.Match[bytes]) -> _Known:
-        """Remember a prefix, so that the lines after this one are found by it."""
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        prefix = start[0]
-        pattern = re.compile(rb"\n(?!" + re.escape(prefix) + rb")")
-        self._known[prefix] = _Known(stream_of(start, self._line + 1), prefix, pattern)
-        return self._known[prefix]
+    def _stream(self, prefix: bytes, line: int) -> str:
+        """The stream of lines that begin like this."""
+        if prefix not in self._streams:
+            if len(self._streams) >= _MAX_KNOWN:
+                self._streams.clear()
+            self._streams[prefix] = stream_of(prefix, line)
+        return self._streams[prefix]
 
     def _too_long(self) -> MessageError:
         return MessageError(
             f"the line is longer than {self._max_line_bytes} bytes; raise max_line_bytes if it is meant to be",
             line=self._line + 1,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A prefix that RECORD lines of a stream begin with; `last_line_end` is a line end that it doesn't follow."""
-
-    stream: str
-    prefix: bytes
-    last_line_end: re.Pattern[bytes]
-
-    def stretch(self, lines: bytes, at: int) -> tuple[int, int]:
-        """Where the lines with this prefix end that begin at an offset, and how many they are.
-
-        JSON has no line feed within a line, so the prefix behind a line feed always is a line's.
-        """
-        end = lines.index(b"\n", at) + 1
-        if not lines.startswith(self.prefix, end):
-            return end, 1
-        last = self.last_line_end.search(lines, end)
-        end = len(lines) if last is None else last.end()
-        return end, lines.count(b"\n", at, end)
 
 
 def _joined(runs: Sequence[RecordRun]) -> RecordRun:

@@ -123,7 +123,7 @@ def _messages(raw: dict[str, Any]) -> list[bytes]:
 
 def _lines(run: RecordRun) -> Iterator[RecordRun]:
     for number, line in zip(run.lines(), run.data.splitlines(keepends=True), strict=True):
-        yield RecordRun(run.stream, line, ((number, 1),), run.prefix)
+        yield RecordRun(run.stream, line, ((number, 1),))
 
 
 def _check_decoded(case: Case, parts: list[Decoded]) -> None:

@@ -1,25 +1,35 @@
 """Which implementation decodes."""
 
-import subprocess
-import sys
+import pytest
 
-from tailrace.decode import IMPLEMENTATION
+from tailrace.config import StreamSettings
+from tailrace.decode import IMPLEMENTATION, IS_NATIVE, implementation
+from tailrace.decode.plan import Plan
+from tailrace.decode.reference import Reference
+from tailrace.decode.vectorised import Vectorised
+from tailrace.model import Traits
+from tailrace.schema.stream import planned_stream
 
-SCRIPT = """
-from tailrace.decode import IMPLEMENTATION, decoder
-print(IMPLEMENTATION, decoder("stream", "clock"))
-"""
+FLAT = b'{"properties": {"a": {"type": "integer"}}}'
+NESTED = b'{"properties": {"a": {"type": "object"}}}'
 
 
-def test_without_tailrace_native_pyarrow_decodes():
-    assert IMPLEMENTATION == "vectorised"
+def plan(schema, **options):
+    settings = StreamSettings.model_validate(options)
+    return Plan(planned_stream("s", schema, (), settings, Traits("t", "none"), revision=1, versioned=False))
 
 
-def test_tailrace_native_decodes_when_it_is_installed(tmp_path):
-    (tmp_path / "tailrace_native.py").write_text(
-        "def Decoder(stream, clock):\n    return f'for {stream} and {clock}'\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "native for stream and clock\n"
+def test_what_decodes_is_named_after_what_is_installed():
+    assert ("native" if IS_NATIVE else "vectorised") == IMPLEMENTATION
+
+
+def test_without_tailrace_native_pyarrow_decodes_flat_records_and_the_reference_all_others():
+    assert implementation(plan(FLAT), is_native=False) is Vectorised
+    assert implementation(plan(NESTED), is_native=False) is Reference
+    assert implementation(plan(FLAT, validation="full"), is_native=False) is Reference
+
+
+def test_tailrace_native_decodes_when_it_is_installed():
+    native = pytest.importorskip("tailrace.decode.native")
+    assert implementation(plan(FLAT), is_native=True) is native.Native
+    assert implementation(plan(NESTED), is_native=True) is native.Native

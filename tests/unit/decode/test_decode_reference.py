@@ -21,9 +21,9 @@ def stream_of(properties, **options):
     )
 
 
-def run_of(*records, spans=None, prefix=b""):
+def run_of(*records, spans=None):
     data = b"".join(b'{"type":"RECORD","stream":"s","record":' + record + b"}\n" for record in records)
-    return RecordRun("s", data, spans or ((1, len(records)),), prefix)
+    return RecordRun("s", data, spans or ((1, len(records)),))
 
 
 INTEGER = {"a": {"type": ["null", "integer"]}}
@@ -59,13 +59,6 @@ def test_all_rows_of_a_run_are_received_at_one_time():
         assert set(decoder.decode(run_of(b'{"a":1}')).rows["_sdc_received_at"].to_pylist()) == {
             START + timedelta(seconds=1)
         }
-
-
-def test_a_prefix_changes_nothing():
-    prefix = b'{"type":"RECORD","stream":"s","record":'
-    for implementation in (Reference, Vectorised):
-        decoder = implementation(stream_of(INTEGER), CLOCK)
-        assert decoder.decode(run_of(b'{"a":1}', prefix=prefix)) == decoder.decode(run_of(b'{"a":1}'))
 
 
 def test_an_empty_run_is_no_rows():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tailrace.config import StreamSettings
-from tailrace.decode import decoder
+from tailrace.decode import implementation
 from tailrace.decode.arrays import DoubtError
 from tailrace.decode.plan import Plan
 from tailrace.decode.reader import Reader, is_eligible
@@ -84,7 +84,7 @@ def read(stream, records, more=""):
 def test_streams_without_json_columns_are_eligible(properties, options, expected):
     stream = stream_of(properties, **options)
     assert is_eligible(Plan(stream)) is expected
-    assert type(decoder(stream, CLOCK)) is (Vectorised if expected else Reference)
+    assert implementation(Plan(stream), is_native=False) is (Vectorised if expected else Reference)
 
 
 @pytest.mark.parametrize("metadata", ["none", "singer", "mage"])

@@ -32,9 +32,8 @@ def read_until_error(*chunks, **limits):
     return messages, raised.value
 
 
-def run(stream, data, *spans, prefix=None):
-    prefix = b'{"type": "RECORD", "stream": "%b", "record":' % stream.encode() if prefix is None else prefix
-    return RecordRun(stream, data, spans, prefix)
+def run(stream, data, *spans):
+    return RecordRun(stream, data, spans)
 
 
 def test_consecutive_records_of_one_stream_are_one_run():
@@ -112,19 +111,19 @@ def test_a_byte_order_mark_elsewhere_is_an_error():
         b'{"type":"RECORD","stream":"\\u0061","record":',
     ],
 )
-def test_a_prefix_is_whatever_the_tap_writes_before_its_records(prefix):
+def test_records_may_begin_however_the_tap_writes_them(prefix):
     lines = prefix + b'{"id": 1}}\n' + prefix + b' {"id": 2}, "version": 3}\n'
-    assert read(lines) == [run("a", lines, (1, 2), prefix=prefix)]
+    assert read(lines) == [run("a", lines, (1, 2))]
 
 
-def test_different_prefixes_of_one_stream_are_one_run_without_a_prefix():
+def test_records_of_one_stream_that_begin_differently_are_one_run():
     compact = b'{"type":"RECORD","stream":"a","record":{"id":1}}\n'
-    assert read(ONE + TWO + compact) == [run("a", ONE + TWO + compact, (1, 3), prefix=b"")]
+    assert read(ONE + TWO + compact) == [run("a", ONE + TWO + compact, (1, 3))]
 
 
 def test_a_stream_name_with_quotes_in_it_is_told_right():
     line = b'{"type":"RECORD","stream":"a\\",\\"record\\":","record":{}}\n'
-    assert read(line + line) == [run('a","record":', line * 2, (1, 2), prefix=line[:-4])]
+    assert read(line + line) == [run('a","record":', line * 2, (1, 2))]
 
 
 def test_streams_whose_names_begin_alike_are_told_apart():
@@ -141,8 +140,8 @@ def test_streams_whose_names_begin_alike_are_told_apart():
         b'{"t\\u0079pe": "RECORD", "stream": "a", "record": {"id": 1}}\n',
     ],
 )
-def test_records_with_their_keys_in_another_order_are_runs_without_a_prefix(line):
-    assert read(line + line) == [run("a", line * 2, (1, 2), prefix=b"")]
+def test_records_with_their_keys_in_another_order_are_runs_too(line):
+    assert read(line + line) == [run("a", line * 2, (1, 2))]
 
 
 @pytest.mark.parametrize(
@@ -171,8 +170,8 @@ def test_a_broken_record_is_handed_on_for_the_decoder_to_refuse(line):
         b'{"type": "RECORD", "stream": "a", "version": 1, "record": ' + b"[" * 10_000 + b"\n",
     ],
 )
-def test_a_broken_record_without_a_prefix_is_handed_on_when_its_stream_can_be_told(line):
-    assert read(line) == [run("a", line, (1, 1), prefix=b"")]
+def test_a_broken_record_that_begins_otherwise_is_handed_on_when_its_stream_can_be_told(line):
+    assert read(line) == [run("a", line, (1, 1))]
 
 
 def test_a_broken_record_whose_stream_can_not_be_told_is_an_error():
@@ -232,7 +231,7 @@ def test_a_thousand_streams_line_by_line_are_each_told_right():
     ]
 
 
-def test_more_prefixes_than_are_remembered_are_read_all_the_same():
+def test_more_beginnings_than_are_remembered_are_read_all_the_same():
     lines = [b'{"type":"RECORD","stream":"s%d","record":{}}\n' % number for number in range(10_050)]
     assert [r.stream for r in read(b"".join(lines))] == [f"s{number}" for number in range(10_050)]
 
