@@ -1,22 +1,17 @@
-"""What tailrace-native gives to Python; see src/python.rs."""
-
+# What tailrace-native gives to Python; src/python.rs says more of it.
 from collections.abc import Sequence
 
 __version__: str
 
 class Columns:
-    """Columns of one length, to be taken through Arrow's C data interface, by `pyarrow.record_batch` for one."""
-
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
 
+# Answers with the columns, the lines in doubt as (line, start, end), the fields that were dropped with how often they
+# were there, and columns with inexact floats, how many, and the line of the first.
 class Decoder:
-    """Decodes the runs of one stream; threads may share it."""
-
     def __init__(self, plan: str) -> None: ...
     def decode(
         self, data: bytes, spans: Sequence[tuple[int, int]]
-    ) -> tuple[Columns, list[tuple[int, int, int]], list[tuple[str, int]], list[tuple[str, int, int]]]:
-        """The columns of a run; the lines that are in doubt, as (line, start, end); what was dropped; what was inexact."""
+    ) -> tuple[Columns, list[tuple[int, int, int]], list[tuple[str, int]], list[tuple[str, int, int]]]: ...
 
-def split(block: bytes) -> list[tuple[int, int, int, int | None]]:
-    """The stretches of a block of whole lines, as (start, end, lines, where the first record starts or None)."""
+def split(block: bytes) -> list[tuple[int, int, int, int | None]]: ...

@@ -128,22 +128,37 @@ pub fn float_of(raw: &[u8]) -> Sure<(f64, bool)> {
     }
     let text = std::str::from_utf8(raw).map_err(|_| Doubt)?;
     let value: f64 = text.parse().map_err(|_| Doubt)?;
-    if value.is_infinite() { Err(Doubt) } else { Ok((value, is_held(&digits_of(raw), value))) }
+    if value.is_infinite() { Err(Doubt) } else { Ok((value, is_held(&digits_of(raw), value)?)) }
 }
 
-fn is_held(number: &Digits, value: f64) -> bool {
+fn is_held(number: &Digits, value: f64) -> Sure<bool> {
     if value == 0.0 {
-        return number.digits.is_empty();
+        return Ok(number.digits.is_empty());
     }
     if number.digits.len() <= FLOAT_DIGITS && value.abs() > TINY {
-        return true;
+        return Ok(true);
+    }
+    if may_be_half_way(value) {
+        return Err(Doubt);
     }
     let (digits, power) = rounded(number);
     let is_same = |written: String| {
         let held = digits_of(written.as_bytes());
         (held.digits, held.power) == (digits.clone(), power)
     };
-    is_same(format!("{value:e}")) || is_same(format!("{value:.16e}"))
+    Ok(is_same(format!("{value:e}")) || is_same(format!("{value:.16e}")))
+}
+
+/// Whether a float may be half way between two numbers of 15 to 17 digits, either of which may stand for it.
+///
+/// Its own digits are then at most 18, which only few fractions of small powers of two have.
+fn may_be_half_way(value: f64) -> bool {
+    let bits = value.abs().to_bits();
+    let fraction = bits & ((1 << 52) - 1) | 1 << 52;
+    let zeros = fraction.trailing_zeros();
+    let places = 1075 - (bits >> 52) as i64 - i64::from(zeros);
+    let size = u128::from(fraction >> zeros);
+    (1..=25).contains(&places) && size * 5_u128.pow(places as u32) < 10_u128.pow(18)
 }
 
 /// The digits and the power of a number that is rounded, half to even, to 17 significant digits.
@@ -211,6 +226,7 @@ mod tests {
         assert_eq!(float_of(b"0.30000000000000004"), Ok((0.30000000000000004, true)));
         assert_eq!(float_of(b"1e-400"), Ok((0.0, false)));
         assert_eq!(float_of(b"1e400"), Err(Doubt));
+        assert_eq!(float_of(b"2.9802322387695313e-08"), Err(Doubt));
     }
 
     #[test]
