@@ -111,7 +111,10 @@ def stream(dice: random.Random) -> Stream:
     }
     if dice.random() < 0.2:
         options["columns"][names[-1]] = {"kind": "TEXT"}
-    keys = [name for name in names if properties[name].get("type") in ("integer", "string") and dice.random() < 0.2]
+    may_be_keys = [name for name in names if properties[name].get("type") in ("integer", "string")]
+    keys = [
+        name for name in may_be_keys if dice.random() < 0.2 and options["columns"].get(name, {}).get("select", True)
+    ]
     traits = Traits("laws", "none")
     settings = StreamSettings.model_validate(options)
     versioned = dice.random() < 0.5

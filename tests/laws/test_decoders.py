@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("tailrace_native", reason="cargo isn't at hand, so that tailrace-native isn't built")
-from decoding import compared  # noqa: E402 there is nothing to compare without the native decoder
+from decoding import compared
 
 PARTS = 8
 
