@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from tailrace.config import Settings
@@ -19,8 +20,11 @@ from tailrace.singer.source import ChunkPump, open_source
 
 def decoded(sink: Sink) -> int:
     """Decode what waits in the sink; the number of its rows."""
-    run = sink.take_run()
-    return sink.decoder.decode(run).rows.num_rows if run else 0
+    sink.decode_ahead()
+    rows = 0
+    while found := sink.take_decoded():
+        rows += found[1].rows.num_rows
+    return rows
 
 
 def main() -> None:
@@ -33,11 +37,11 @@ def main() -> None:
     reader = Reader(max_line_bytes=settings.max_line_bytes)
     sinks: dict[str, Sink] = {}
     rows = 0
-    with open_source(source) as stream, ChunkPump(stream) as pump:
+    with ThreadPoolExecutor(1) as threads, open_source(source) as stream, ChunkPump(stream) as pump:
         while chunk := pump.next(None):
             for message in reader.feed(chunk):
                 if isinstance(message, SchemaMessage) and (plan := streams.accept(message)):
-                    sinks[message.stream] = Sink(plan, decoder(plan, clock))
+                    sinks[message.stream] = Sink(plan, decoder(plan, clock), threads)
                 if isinstance(message, RecordRun):
                     sink = sinks[message.stream]
                     sink.add(message, 0.0)

@@ -13,6 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use tailrace_native::decode::{Decoded, Doubtful, decode};
 use tailrace_native::plan::Plan;
+use tailrace_native::split::split;
 
 /// More lines than any input has.
 const ALL_LINES: i64 = 1 << 40;
@@ -47,10 +48,13 @@ fn check(plan: &Plan, data: &[u8], spans: &[(i64, i64)]) {
     let (mut row, mut doubtful) = (0, whole.doubtful.iter());
     let (mut unknown, mut inexact) = (HashMap::new(), HashMap::new());
     for (line, bytes) in lines {
-        let alone = decoded(plan, &data[bytes.start..data.len().min(bytes.end + 1)], &[(line, 1)]);
+        let text = &data[bytes.start..data.len().min(bytes.end + 1)];
+        let alone = decoded(plan, text, &[(line, 1)]);
         if taken.get(row) != Some(&line) {
             assert_eq!(doubtful.next(), Some(&Doubtful { line, bytes: bytes.clone() }));
-            assert_eq!(alone.doubtful, [Doubtful { line, bytes: 0..bytes.len() }]);
+            if !(alone.doubtful.is_empty() && has_blanks_before_record(text)) {
+                assert_eq!(alone.doubtful, [Doubtful { line, bytes: 0..bytes.len() }]);
+            }
             continue;
         }
         assert_eq!(alone.doubtful, []);
@@ -69,6 +73,12 @@ fn check(plan: &Plan, data: &[u8], spans: &[(i64, i64)]) {
         inexact,
         whole.inexact.into_iter().map(|found| (found.column, (found.count, found.first_line))).collect()
     );
+}
+
+/// A line whose record has more blanks before it than that of the line that a run goes by is doubted in that run alone.
+fn has_blanks_before_record(line: &[u8]) -> bool {
+    let record = split(line).first().and_then(|lines| lines.prefix_end);
+    record.is_some_and(|start| matches!(line[start], b' ' | b'\t' | b'\r'))
 }
 
 /// The run decoded, its columns known to be whole and of one length.

@@ -36,15 +36,13 @@ fn check_run(block: &[u8], lines: &Lines) {
     }
 }
 
-/// A prefix says that it is a RECORD and of what stream, nothing else; a JSON parser reads it so, too.
+/// A prefix says that it is a RECORD and of what stream, nothing else, as far as the stream's name is JSON.
 fn check_prefix(prefix: &[u8]) {
     assert!(!prefix.contains(&b'\n'));
-    let Ok(text) = std::str::from_utf8(prefix) else { return };
-    let message: Value = serde_json::from_str(&format!("{text}null}}")).expect("a prefix is the start of JSON");
-    let names: Vec<&String> = message.as_object().expect("a message is an object").keys().collect();
+    let Ok(Value::Object(message)) = serde_json::from_slice(&[prefix, b"null}"].concat()) else { return };
+    let names: Vec<&String> = message.keys().collect();
     assert_eq!(names, ["record", "stream", "type"]);
     assert_eq!(message["type"], "RECORD");
-    assert_ne!(message["stream"], "");
     assert!(message["stream"].is_string());
 }
 

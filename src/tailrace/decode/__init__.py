@@ -21,7 +21,7 @@ IMPLEMENTATION = "native" if IS_NATIVE else "vectorised"
 
 
 class Decoder(Protocol):
-    """Decodes the runs of one stream. All implementations give the same answer for the same run."""
+    """Decodes the runs of one stream, several threads at once. All implementations give the same answer for a run."""
 
     def decode(self, run: RecordRun) -> Decoded:
         """The run as columns: rows in line order, and every other record refused with all its reasons.

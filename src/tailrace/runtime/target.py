@@ -39,17 +39,13 @@ from tailrace.runtime.drain import Boundary, Drain, Observer
 from tailrace.runtime.invalid import Invalid
 from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
-from tailrace.runtime.sink import Sink
+from tailrace.runtime.sink import Sink, decoding_threads
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
 
 _log = get_logger("target")
 
 _LEVELS = logging.getLevelNamesMapping()
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Target:
@@ -67,7 +63,7 @@ class Target:
         settings: Settings,
         *,
         tell: Callable[[bytes], None],
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tally = Tally()
@@ -86,6 +82,7 @@ class Target:
         self._sinks: dict[str, Sink] = {}
         self._activations: list[Activation] = []
         self._boundaries = Boundaries(settings, monotonic_s())
+        self._threads = decoding_threads()
         self._next_seal_s = 0.0
         self._line = 0
         self._drain: Drain | None = None
@@ -172,6 +169,7 @@ class Target:
         """Let go of the destination and the quarantine; repeatable."""
         if self._drain is not None:
             self._drain.abandon()
+        self._threads.shutdown(cancel_futures=True)
         self._invalid.close()
         self._destination.close()
 
@@ -207,7 +205,7 @@ class Target:
             self._open(self._sink(stream))
 
     def _sink(self, stream: Stream) -> Sink:
-        return Sink(stream, decoder(stream, self._clock))
+        return Sink(stream, decoder(stream, self._clock), self._threads)
 
     def _open(self, sink: Sink) -> None:
         """Put a sink for a stream's new plan in the place of the old one, which is emptied first."""
@@ -236,7 +234,9 @@ class Target:
         if sink.stream.method is Method.REPLACE:
             self._boundaries.hold()
         if sink.is_worth_decoding(self._settings):
-            self._decode(name, None)
+            sink.decode_ahead()
+        while self._sinks[name].has_decoded:
+            self._settle(name, None)
         if self._sinks[name].is_full(self._settings):
             self._relieve(name)
 
@@ -248,33 +248,36 @@ class Target:
         self.budget.change(sink.held_bytes - before)
 
     def _decode(self, name: str, until_line: int | None) -> None:
-        """Turn the stream's runs into rows, up to that line."""
+        """Turn the stream's records into rows, up to that line."""
+        self._sinks[name].decode_ahead(until_line)
+        while self._settle(name, until_line):
+            self._sinks[name].decode_ahead(until_line)  # it may be the sink of a stream that has grown
+
+    def _settle(self, name: str, until_line: int | None) -> bool:
+        """Take in the next run that was decoded ahead, if it begins up to that line; gives whether there was one."""
         sink = self._sinks[name]
         with self._budgeted(sink):
-            run = sink.take_run(until_line)
-        if run is None:
-            return
-        decoded = sink.decoder.decode(run)
+            found = sink.take_decoded(until_line)
+            if found is None:
+                return False
+            run, decoded = found
+            sink.add_rows(decoded.rows, self._monotonic_s())
         if decoded.growth is not None:
             self._grow(sink, decoded.growth, run)
-            self._decode(name, until_line)
-            return
         # A refusal may end the run here; the rows before it are then still to be committed.
-        with self._budgeted(sink):
-            sink.add_rows(decoded.rows, self._monotonic_s())
         self._note(sink.stream, decoded)
+        return True
 
     def _grow(self, sink: Sink, growth: Growth, run: RecordRun) -> None:
-        """Open a sink for the grown stream, which gets the runs of the old one, from this run on."""
+        """Open a sink for the grown stream, which gets the records of the old one, from this run on."""
         with self._budgeted(sink):
-            sink.put_back(run, self._monotonic_s())
+            sink.put_back(run)
         grown = self._sink(self._streams.grow(sink.stream.name, growth))
         with self._budgeted(sink):
-            waiting = sink.take_run()
+            waiting = sink.take_runs()
         self._open(grown)
         with self._budgeted(grown):
-            if waiting is not None:
-                grown.add(waiting, self._monotonic_s())
+            grown.add(waiting, self._monotonic_s())
 
     def _note(self, stream: Stream, decoded: Decoded) -> None:
         """Count and say what decoding found."""
