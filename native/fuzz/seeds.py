@@ -13,7 +13,7 @@ CASES = sorted((HERE.parents[1] / "src" / "tailrace" / "testing" / "decoder_case
 PLANS = (HERE / "plans.jsonl").read_text(encoding="utf-8").strip().split("\n")
 NAMES = ("a", "b", "c", "d", "e", "f")
 SPANS = (b"\x00", b"\x01\x05\xff", b"\x02\x00\x01\x03\xff")
-"""Every line; all from 6 on; the first, and those behind the three after it."""
+"""The numbers of lines: 1 and on; 6 and on; 1, then 5 and on."""
 
 
 def runs_of(file: Path) -> Iterator[list[bytes]]:
@@ -43,7 +43,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
                 renamed = data.replace(b'"cases"', stream)
                 name = NAMES[plan % len(NAMES)].encode()
                 for lines in (renamed, renamed.replace(b'"a":', b'"%s":' % name)):
-                    yield "decoder", bytes([plan]) + SPANS[len(lines) % len(SPANS)] + lines
+                    yield "decoder", bytes([plan, len(lines) % 4]) + SPANS[len(lines) % len(SPANS)] + lines
 
 
 def main() -> None:

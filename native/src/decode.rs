@@ -13,10 +13,12 @@ use crate::run::Run;
 /// No record is shorter, so that spans that promise more records than there can be take no memory.
 const MIN_LINE_BYTES: usize = 8;
 
-/// A line that is for the reference to judge: its number, and where its bytes are, without the line feed.
+/// A line that is for the reference to judge: its number, and where in which piece its bytes are, its line feed among
+/// them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Doubtful {
     pub line: i64,
+    pub piece: usize,
     pub bytes: Range<usize>,
 }
 
@@ -38,26 +40,30 @@ pub struct Decoded {
     pub inexact: Vec<Inexact>,
 }
 
-/// Decode a run: lines that each end in a line feed, numbered by spans of (first line, count).
+/// Decode a run: pieces of lines that each end in a line feed, numbered by spans of (first line, count).
 ///
 /// # Errors
 /// When a column can't be made into an Arrow array, which no input causes.
-pub fn decode(plan: &Plan, data: &[u8], spans: &[(i64, i64)]) -> Result<Decoded, ArrowError> {
+pub fn decode(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) -> Result<Decoded, ArrowError> {
     let count = spans.iter().map(|&(_, count)| usize::try_from(count).unwrap_or_default()).sum::<usize>();
-    let mut run = Run::new(plan, data, count.min(data.len() / MIN_LINE_BYTES + 1));
+    let size = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+    let mut run = Run::new(plan, count.min(size / MIN_LINE_BYTES + 1));
+    let mut lines = spans.iter().flat_map(|&(first, count)| first..first.saturating_add(count));
     let mut doubtful = Vec::new();
-    let mut at = 0;
-    for line in spans.iter().flat_map(|&(first, count)| first..first.saturating_add(count)) {
-        if at >= data.len() {
-            break;
+    for (piece, &data) in pieces.iter().enumerate() {
+        let mut at = 0;
+        run.begin(data);
+        while at < data.len()
+            && let Some(line) = lines.next()
+        {
+            let end = run.read_line(at, line).unwrap_or_else(|_| {
+                run.take_back();
+                let end = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |offset| at + offset + 1);
+                doubtful.push(Doubtful { line, piece, bytes: at..end });
+                end
+            });
+            at = end;
         }
-        let end = run.read_line(at, line).unwrap_or_else(|_| {
-            run.take_back();
-            let end = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |offset| at + offset);
-            doubtful.push(Doubtful { line, bytes: at..end });
-            end
-        });
-        at = end + 1;
     }
     run.finish(doubtful)
 }

@@ -342,7 +342,22 @@ mod tests {
 
     #[test]
     fn what_is_not_plain_json_is_a_doubt() {
-        for text in ["", "01", "-", "1.", "1e", "+1", "NaN", "\"a", "\"\t\"", "\"\\x\"", "[1,]", "{\"a\"}", "nul", "\"\\ud800\""] {
+        for text in [
+            "",
+            "01",
+            "-",
+            "1.",
+            "1e",
+            "+1",
+            "NaN",
+            "\"a",
+            "\"\t\"",
+            "\"\\x\"",
+            "[1,]",
+            "{\"a\"}",
+            "nul",
+            "\"\\ud800\"",
+        ] {
             assert_eq!(skipped(text), Err(Doubt), "{text}");
         }
     }

@@ -11,8 +11,7 @@ const FLOAT_DIGITS: usize = 15;
 const HELD_DIGITS: usize = 17;
 const TINY: f64 = 1e-290;
 const MAX_POWER: i64 = 1_000_000_000_000;
-const POWERS_OF_TEN: [f64; 16] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 /// A number as its digits, without zeros at either end, and the power of ten of the last one; no digits for zero.
 struct Digits {

@@ -153,7 +153,8 @@ impl Plan {
     /// The plan that JSON text describes, as `tailrace.decode.native` writes it.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let spec: Spec = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let has_decimals_that_fit = |column: &Column| column.kind != Kind::Decimal || (1..=38).contains(&column.precision);
+        let has_decimals_that_fit =
+            |column: &Column| column.kind != Kind::Decimal || (1..=38).contains(&column.precision);
         if !spec.columns.iter().all(has_decimals_that_fit) || spec.columns.iter().any(|column| column.scale < 0) {
             return Err("a decimal has 1 to 38 digits".to_owned());
         }

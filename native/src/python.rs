@@ -36,8 +36,8 @@ impl Columns {
     }
 }
 
-/// What a run comes to, and the lines that are for the reference to judge, as (line, start, end) in the run's bytes.
-type Answer = (Columns, Vec<(i64, usize, usize)>, Vec<(String, u64)>, Vec<(String, usize, i64)>);
+/// What a run comes to, with the lines that are for the reference to judge as (line, piece, start, end).
+type Answer = (Columns, Vec<(i64, usize, usize, usize)>, Vec<(String, u64)>, Vec<(String, usize, i64)>);
 
 /// Decodes the runs of one stream; threads may share it.
 #[pyclass(frozen)]
@@ -54,8 +54,12 @@ impl Decoder {
     }
 
     /// Decode the lines of a run, numbered by spans of (first line, count); other Python threads go on meanwhile.
-    fn decode(&self, py: Python<'_>, data: PyBackedBytes, spans: Vec<(i64, i64)>) -> PyResult<Answer> {
-        py.detach(|| decode(&self.plan, &data, &spans).and_then(|decoded| answer(&self.plan, decoded))).map_err(failed)
+    fn decode(&self, py: Python<'_>, pieces: Vec<PyBackedBytes>, spans: Vec<(i64, i64)>) -> PyResult<Answer> {
+        py.detach(|| {
+            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_ref()).collect();
+            decode(&self.plan, &pieces, &spans).and_then(|decoded| answer(&self.plan, decoded))
+        })
+        .map_err(failed)
     }
 }
 
@@ -66,7 +70,11 @@ fn answer(plan: &Plan, decoded: Decoded) -> Result<Answer, ArrowError> {
         .map(|(name, column)| Arc::new(Field::new(name, column.data_type().clone(), true)))
         .collect();
     let rows = StructArray::try_new(fields, decoded.columns, None)?;
-    let doubtful = decoded.doubtful.into_iter().map(|found| (found.line, found.bytes.start, found.bytes.end)).collect();
+    let doubtful = decoded
+        .doubtful
+        .into_iter()
+        .map(|found| (found.line, found.piece, found.bytes.start, found.bytes.end))
+        .collect();
     let inexact = decoded.inexact.into_iter().map(|found| (found.column, found.count, found.first_line)).collect();
     Ok((Columns { rows }, doubtful, decoded.unknown, inexact))
 }

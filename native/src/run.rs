@@ -50,12 +50,12 @@ struct Members<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// An empty run over lines that end in line feeds, with room for that many rows.
-    pub fn new(plan: &'a Plan, data: &'a [u8], rows: usize) -> Self {
+    /// An empty run with room for that many rows.
+    pub fn new(plan: &'a Plan, rows: usize) -> Self {
         Self {
             plan,
-            data,
-            is_utf8: std::str::from_utf8(data).is_ok(),
+            data: b"",
+            is_utf8: true,
             columns: plan.columns.iter().map(|column| Filling::new(column.kind, rows)).collect(),
             versions: Filling::new(Kind::Int, rows),
             extracted_at: Filling::new(Kind::Timestamptz, rows),
@@ -68,7 +68,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Read the line that begins at a place as the next row; gives the place of its line feed.
+    /// Go on with a piece of lines that end in line feeds.
+    pub fn begin(&mut self, data: &'a [u8]) {
+        self.data = data;
+        self.is_utf8 = std::str::from_utf8(data).is_ok();
+    }
+
+    /// Read the line that begins at a place as the next row; gives the place behind its line feed.
     pub fn read_line(&mut self, start: usize, line: i64) -> Sure<usize> {
         self.others.begin_row();
         if !self.is_utf8 {
@@ -83,7 +89,7 @@ impl<'a> Run<'a> {
         }
         self.lines.push(line);
         self.others.count_row();
-        Ok(cursor.at())
+        Ok(cursor.at() + 1)
     }
 
     /// Take back what a doubtful line has left.
@@ -283,7 +289,8 @@ impl<'a> Run<'a> {
         }
         match field.takes {
             Use::Column { slot, types } => {
-                let reading = Reading { column: &self.plan.columns[slot], types, is_draft4: self.plan.is_draft4, depth };
+                let reading =
+                    Reading { column: &self.plan.columns[slot], types, is_draft4: self.plan.is_draft4, depth };
                 reading.read(cursor, &mut self.columns[slot], self.lines.len(), &mut self.scratch)
             }
             Use::Object(inner) => self.read_object(cursor, inner, depth + 1),

@@ -106,7 +106,10 @@ mod tests {
         let a = "{\"type\": \"RECORD\", \"stream\": \"a\", \"record\": {}}\n";
         let b = "{\"stream\":\"b\",\"type\":\"RECORD\",\"record\":{}}\n";
         let state = "{\"type\":\"STATE\",\"value\":{}}\n";
-        assert_eq!(shapes(&[a, a, b, b, b, a, state, state].concat()), [(2, true), (3, true), (1, true), (1, false), (1, false)]);
+        assert_eq!(
+            shapes(&[a, a, b, b, b, a, state, state].concat()),
+            [(2, true), (3, true), (1, true), (1, false), (1, false)]
+        );
     }
 
     #[test]

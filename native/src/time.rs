@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn what_is_in_no_calendar_is_a_doubt() {
-        for text in ["0000-01-01", "2013-02-29", "2013-13-01", "1900-02-29", "2013-01-01T24:00:00", "0001-01-01T00:00:00+00:01"] {
+        for text in
+            ["0000-01-01", "2013-02-29", "2013-13-01", "1900-02-29", "2013-01-01T24:00:00", "0001-01-01T00:00:00+00:01"]
+        {
             assert_eq!(timestamp_us(text.as_bytes()), Err(Doubt), "{text}");
         }
         assert_eq!(timestamp_us(b"9999-12-31T23:59:59-00:01"), Err(Doubt));

@@ -75,7 +75,11 @@ impl Reading<'_> {
                 }
             }
             Values::Decimals(values) => {
-                values.push(decimal_of(raw, u32::from(self.column.precision), self.column.scale.unsigned_abs().into())?);
+                values.push(decimal_of(
+                    raw,
+                    u32::from(self.column.precision),
+                    self.column.scale.unsigned_abs().into(),
+                )?);
             }
             _ => return Err(Doubt),
         }
@@ -135,7 +139,11 @@ impl Reading<'_> {
                 ends.push(end(bytes)?);
             }
             (Kind::Binary, Values::Texts { bytes, ends }) => {
-                if self.column.is_base16 { push_base16(text, bytes)? } else { push_base64(text, bytes)? }
+                if self.column.is_base16 {
+                    push_base16(text, bytes)?
+                } else {
+                    push_base64(text, bytes)?
+                }
                 ends.push(end(bytes)?);
             }
             _ => return Err(Doubt),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -170,12 +170,23 @@ class Stream:
 class RecordRun:
     """RECORD lines of one stream as raw bytes, in input order, each ended by a line feed (and holding no other).
 
-    `spans` says which input lines they are: (first line, count) pairs in order; the counts add up to those of `data`.
+    `pieces` are whole lines each, one behind the other. `spans` says which input lines they are: (first line, count)
+    pairs in order; the counts add up to the lines of all pieces.
     """
 
     stream: str
-    data: bytes
+    pieces: tuple[bytes, ...]
     spans: tuple[tuple[int, int], ...]
+
+    @property
+    def data(self) -> bytes:
+        """All lines, in one piece."""
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all lines."""
+        return sum(map(len, self.pieces))
 
     @property
     def count(self) -> int:
@@ -203,9 +214,9 @@ class RecordRun:
         before = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
         if before in (0, self.count):
             return (self, None) if before else (None, self)
-        at = -1
+        data, at = self.data, -1
         for _ in range(before):
-            at = self.data.index(b"\n", at + 1)
+            at = data.index(b"\n", at + 1)
         left = [(first, min(count, last_line - first + 1)) for first, count in self.spans if first <= last_line]
         right = [
             (max(first, last_line + 1), first + count - max(first, last_line + 1))
@@ -213,8 +224,8 @@ class RecordRun:
             if first + count - 1 > last_line
         ]
         return (
-            RecordRun(self.stream, self.data[: at + 1], tuple(left)),
-            RecordRun(self.stream, self.data[at + 1 :], tuple(right)),
+            RecordRun(self.stream, (data[: at + 1],), tuple(left)),
+            RecordRun(self.stream, (data[at + 1 :],), tuple(right)),
         )
 
     @classmethod
@@ -225,7 +236,7 @@ class RecordRun:
             return runs[0]
         return cls(
             stream=runs[0].stream,
-            data=b"".join(run.data for run in runs),
+            pieces=tuple(piece for run in runs for piece in run.pieces),
             spans=tuple(span for run in runs for span in run.spans),
         )
 
@@ -364,14 +375,7 @@ class Published:
     removals: int = 0
 
     def __add__(self, other: Published) -> Published:
-        return Published(
-            self.inserted + other.inserted,
-            self.updated + other.updated,
-            self.deleted + other.deleted,
-            self.deduplicated + other.deduplicated,
-            self.ignored + other.ignored,
-            self.removals + other.removals,
-        )
+        return Published(*(mine + more for mine, more in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,6 @@ def test_a_destination_says_when_rows_are_durable_and_visible_how_they_are_loade
 
 
 def test_nothing_over_a_megabyte_is_kept_in_the_repository():
-    skipped = {".git", ".venv", ".work", ".mypy_cache", ".ruff_cache", ".hypothesis", "__pycache__", "target"}
+    skipped = {".git", ".venv", ".work", ".mypy_cache", ".ruff_cache", ".hypothesis", "__pycache__", "target", "corpus"}
     files = [p for p in ROOT.rglob("*") if p.is_file() and not skipped & set(p.relative_to(ROOT).parts)]
     assert [name_of(p) for p in files if p.stat().st_size > 2**20] == []

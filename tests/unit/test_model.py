@@ -16,7 +16,7 @@ def runs(draw):
             spans.append((line, count))
             line += count + draw(st.integers(0, 3))
         data = b"".join(b"%d\n" % at for first, count in spans for at in range(first, first + count))
-        made.append(RecordRun("s", data, tuple(spans)))
+        made.append(RecordRun("s", (data,), tuple(spans)))
     return made
 
 

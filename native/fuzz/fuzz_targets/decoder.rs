@@ -3,12 +3,11 @@
 #![no_main]
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::LazyLock;
 
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use tailrace_native::decode::{Decoded, Doubtful, decode};
@@ -17,16 +16,17 @@ use tailrace_native::split::split;
 
 /// More lines than any input has.
 const ALL_LINES: i64 = 1 << 40;
+const NO_ERROR: &str = "no input makes an array that can't be";
 
 static PLANS: LazyLock<Vec<Plan>> = LazyLock::new(|| {
     let texts = include_str!("../plans.jsonl").lines();
     texts.map(|text| Plan::from_json(text).expect("a plan is read")).collect()
 });
 
-// An input is the number of a plan, the number of spans, of each span the lines that it leaves out and those that it
-// has, and the bytes of a run. No span stands for one over all lines.
+// An input is the number of a plan, the lines of each piece (0: all), the number of spans, of each span the lines that it
+// leaves out and those that it has, and the bytes of a run. No span stands for one over all lines.
 fuzz_target!(|input: &[u8]| {
-    let [plan, spans, rest @ ..] = input else { return };
+    let [plan, lines, spans, rest @ ..] = input else { return };
     let Some((bounds, data)) = rest.split_at_checked(usize::from(spans % 4) * 2) else { return };
     let mut spans = Vec::new();
     let mut next = 1;
@@ -37,28 +37,29 @@ fuzz_target!(|input: &[u8]| {
     if spans.is_empty() {
         spans.push((1, ALL_LINES));
     }
-    check(&PLANS[usize::from(*plan) % PLANS.len()], data, &spans);
+    check(&PLANS[usize::from(*plan) % PLANS.len()], &pieces_of(data, usize::from(*lines)), &spans);
 });
 
-fn check(plan: &Plan, data: &[u8], spans: &[(i64, i64)]) {
-    let whole = decoded(plan, data, spans);
-    let lines = lines_of(data, spans);
+fn check(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) {
+    let whole = decode(plan, pieces, spans).expect(NO_ERROR);
+    check_columns(plan, &whole);
+    let lines = lines_of(pieces, spans);
     let taken = whole.columns.last().expect("the lines are a column").as_primitive::<Int64Type>().values();
     assert_eq!(taken.len() + whole.doubtful.len(), lines.len());
     let (mut row, mut doubtful) = (0, whole.doubtful.iter());
     let (mut unknown, mut inexact) = (HashMap::new(), HashMap::new());
-    for (line, bytes) in lines {
-        let text = &data[bytes.start..data.len().min(bytes.end + 1)];
-        let alone = decoded(plan, text, &[(line, 1)]);
-        if taken.get(row) != Some(&line) {
-            assert_eq!(doubtful.next(), Some(&Doubtful { line, bytes: bytes.clone() }));
+    for found in lines {
+        let text = &pieces[found.piece][found.bytes.clone()];
+        let alone = decode(plan, &[text], &[(found.line, 1)]).expect(NO_ERROR);
+        if taken.get(row) != Some(&found.line) {
+            assert_eq!(doubtful.next(), Some(&found));
             if !(alone.doubtful.is_empty() && has_blanks_before_record(text)) {
-                assert_eq!(alone.doubtful, [Doubtful { line, bytes: 0..bytes.len() }]);
+                assert_eq!(alone.doubtful, [Doubtful { line: found.line, piece: 0, bytes: 0..text.len() }]);
             }
             continue;
         }
         assert_eq!(alone.doubtful, []);
-        serde_json::from_slice::<IgnoredAny>(&data[bytes]).expect("what is taken is JSON");
+        serde_json::from_slice::<IgnoredAny>(text).expect("what is taken is JSON");
         for (column, single) in whole.columns.iter().zip(&alone.columns) {
             assert_eq!(column.slice(row, 1).to_data(), single.to_data());
         }
@@ -81,33 +82,39 @@ fn has_blanks_before_record(line: &[u8]) -> bool {
     record.is_some_and(|start| matches!(line[start], b' ' | b'\t' | b'\r'))
 }
 
-/// The run decoded, its columns known to be whole and of one length.
-fn decoded(plan: &Plan, data: &[u8], spans: &[(i64, i64)]) -> Decoded {
-    let decoded = decode(plan, data, spans).expect("no input makes an array that can't be");
-    assert_eq!(decoded.columns.len(), plan.columns.len() + 3);
-    for column in &decoded.columns {
-        assert_eq!(column.len(), decoded.columns[plan.columns.len()].len());
-        check_array(column);
-    }
-    decoded
-}
-
-fn check_array(array: &ArrayRef) {
-    array.to_data().validate_full().expect("an array is as Arrow has them");
-    if let Some(decimals) = array.as_primitive_opt::<Decimal128Type>() {
-        decimals.validate_decimal_precision(decimals.precision()).expect("a decimal fits into its precision");
+/// The columns are as Arrow has them, and of one length.
+fn check_columns(plan: &Plan, whole: &Decoded) {
+    assert_eq!(whole.columns.len(), plan.columns.len() + 3);
+    for column in &whole.columns {
+        assert_eq!(column.len(), whole.columns[plan.columns.len()].len());
+        column.to_data().validate_full().expect("an array is as Arrow has them");
+        if let Some(decimals) = column.as_primitive_opt::<Decimal128Type>() {
+            decimals.validate_decimal_precision(decimals.precision()).expect("a decimal fits into its precision");
+        }
     }
 }
 
-/// The lines that the spans number, and where their bytes are, without the line feed.
-fn lines_of(data: &[u8], spans: &[(i64, i64)]) -> Vec<(i64, Range<usize>)> {
-    let numbers = spans.iter().flat_map(|&(first, count)| first..first + count);
-    let lines = data.split_inclusive(|&byte| byte == b'\n').scan(0, |at, line| {
-        let start = *at;
-        *at += line.len();
-        Some(start..*at - usize::from(line.ends_with(b"\n")))
+/// The data cut into pieces of that many lines.
+fn pieces_of(data: &[u8], lines: usize) -> Vec<&[u8]> {
+    if lines == 0 {
+        return vec![data];
+    }
+    let found: Vec<&[u8]> = data.split_inclusive(|&byte| byte == b'\n').collect();
+    let sizes = found.chunks(lines).map(|lines| lines.iter().map(|line| line.len()).sum::<usize>());
+    sizes.scan(data, |rest, size| rest.split_off(..size)).collect()
+}
+
+/// The lines that the spans number, and where their bytes are.
+fn lines_of(pieces: &[&[u8]], spans: &[(i64, i64)]) -> Vec<Doubtful> {
+    let places = pieces.iter().enumerate().flat_map(|(piece, data)| {
+        data.split_inclusive(|&byte| byte == b'\n').scan(0, move |at, line| {
+            let start = *at;
+            *at += line.len();
+            Some((piece, start..*at))
+        })
     });
-    numbers.zip(lines).collect()
+    let numbers = spans.iter().flat_map(|&(first, count)| first..first + count);
+    numbers.zip(places).map(|(line, (piece, bytes))| Doubtful { line, piece, bytes }).collect()
 }
 
 fn summed(counts: Vec<(String, u64)>) -> HashMap<String, u64> {

@@ -37,9 +37,9 @@ class Native:
     def decode(self, run: RecordRun) -> Decoded:
         """The run as columns."""
         now = self._clock.now()
-        if len(run.data) > MAX_BYTES:
+        if run.size > MAX_BYTES:
             return self._reference.decode_at(run, now)
-        columns, doubtful, unknown, inexact = self._decoder.decode(run.data, run.spans)
+        columns, doubtful, unknown, inexact = self._decoder.decode(run.pieces, run.spans)
         arrays = pa.record_batch(columns).columns
         *_, versions, extracted_at, lines = arrays
         by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
@@ -51,10 +51,10 @@ class Native:
         return joined(self._stream, [found, self._reference.decode_at(_lines_of(run, doubtful), now)])
 
 
-def _lines_of(run: RecordRun, lines: Sequence[tuple[int, int, int]]) -> RecordRun:
-    """The lines of a run that are given as (line, start, end)."""
-    data = b"".join(run.data[start:end] + b"\n" for _, start, end in lines)
-    return RecordRun(run.stream, data, tuple((line, 1) for line, _, _ in lines))
+def _lines_of(run: RecordRun, lines: Sequence[tuple[int, int, int, int]]) -> RecordRun:
+    """The lines of a run that are given as (line, piece, start, end), with the line feed."""
+    pieces = tuple(run.pieces[piece][start:end] for _, piece, start, end in lines)
+    return RecordRun(run.stream, pieces, tuple((line, 1) for line, _, _, _ in lines))
 
 
 def plan_json(plan: Plan) -> str:

@@ -73,7 +73,7 @@ class Sink:
     @property
     def held_bytes(self) -> int:
         """Bytes of everything that is here."""
-        return self.run_bytes + sum(len(ahead.run.data) for ahead in self._ahead) + self.row_bytes
+        return self.run_bytes + sum(ahead.run.size for ahead in self._ahead) + self.row_bytes
 
     @property
     def has_decoded(self) -> bool:
@@ -98,7 +98,7 @@ class Sink:
         if self.opened_at is None:
             self.opened_at = now_s
         self._runs.append(run)
-        self.run_bytes += len(run.data)
+        self.run_bytes += run.size
         self.run_count += run.count
 
     def decode_ahead(self, until_line: int | None = None) -> None:
@@ -126,7 +126,7 @@ class Sink:
         """Take in again the run that was taken last; it waits to be decoded, and so do those that were begun."""
         self._runs = [run, *(ahead.run for ahead in self._ahead), *self._runs]
         self._ahead.clear()
-        self.run_bytes = sum(len(run.data) for run in self._runs)
+        self.run_bytes = sum(run.size for run in self._runs)
         self.run_count = sum(run.count for run in self._runs)
 
     def take_runs(self) -> RecordRun:
@@ -174,7 +174,7 @@ class Sink:
                 return None
             run = run_until
         self._runs = [rest] if rest else []
-        self.run_bytes = len(rest.data) if rest else 0
+        self.run_bytes = rest.size if rest else 0
         self.run_count = rest.count if rest else 0
         self._note_empty()
         return run

@@ -220,11 +220,11 @@ class Target:
         if sink is None:
             if self._streams.is_selected(run.stream):
                 raise RecordsWithoutSchemaError(run.stream, line=run.first_line)
-            self.tally.add(run.stream, read=run.count, filtered=run.count, bytes=len(run.data))
+            self.tally.add(run.stream, read=run.count, filtered=run.count, bytes=run.size)
             return
         with self._budgeted(sink):
             sink.add(run, self._monotonic_s())
-        self._count(sink, run.count, len(run.data))
+        self._count(sink, run.count, run.size)
 
     def _count(self, sink: Sink, records: int, size: int) -> None:
         """Count what a sink has taken in; decode it, and seal the sink, when there is enough."""

@@ -64,13 +64,13 @@ def message_of(data: bytes, line: int) -> Message:
     """
     stream = _record_stream(data)
     if stream:
-        return RecordRun(stream, data, ((line, 1),))
+        return RecordRun(stream, (data,), ((line, 1),))
     try:
         fields = _FIELDS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if _RECORD_START.match(data) is None:
             raise MessageError(_unreadable(data, error), line=line) from error
-        return RecordRun(stream_of(data, line), data, ((line, 1),))
+        return RecordRun(stream_of(data, line), (data,), ((line, 1),))
     envelope = _Envelope(line, _type_of(fields, line), fields)
     if envelope.type == "RECORD":
         raise envelope.wrong("stream", "a name")

@@ -52,12 +52,12 @@ class Reader:
             self._bytes_read += len(piece)
             whole = piece.rfind(b"\n") + 1
             if whole:
-                yield from self._messages_of(self._with_partial(piece[:whole]))
+                yield from self._messages_of(self._with_partial(memoryview(piece)[:whole]))
             self._hold(piece[whole:])
 
     def finish(self) -> Iterator[Message]:
         """The message of a last line that no line feed ends; a MessageError where the input was cut off in it."""
-        last = self._with_partial(b"\n")
+        last = self._with_partial(memoryview(b"\n"))
         if last.strip(_SPACE) in {b"", _BYTE_ORDER_MARK}:
             return
         if not last.rstrip(_SPACE).endswith(b"}"):
@@ -76,9 +76,9 @@ class Reader:
         if self._partial_bytes > self._max_line_bytes:
             raise self._too_long()
 
-    def _with_partial(self, rest: bytes) -> bytes:
-        """What is held, and the rest."""
-        block = b"".join((*self._partial, rest)) if self._partial else rest
+    def _with_partial(self, rest: memoryview) -> bytes:
+        """What is held, and the rest, copied once."""
+        block = b"".join((*self._partial, rest))
         self._partial.clear()
         self._partial_bytes = 0
         return block
@@ -116,7 +116,8 @@ class Reader:
         line = self._line + 1
         data = lines[start:end]
         if record_start is not None:
-            message: Message | None = RecordRun(self._stream(lines[start:record_start], line), data, ((line, count),))
+            stream = self._stream(lines[start:record_start], line)
+            message: Message | None = RecordRun(stream, (data,), ((line, count),))
         else:
             is_blank = data.isspace() and not data.strip(_SPACE)
             message = None if is_blank else message_of(data, line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -59,8 +59,9 @@ def cases() -> Iterator[Case]:
 def check(decoder_factory: DecoderFactory, case: Case) -> None:
     """Assert that the decoder comes to what the case says, however the run is cut."""
     decoder = decoder_factory(case.stream, CLOCK)
-    whole = decoder.decode(case.run)
-    _check_decoded(case, [whole])
+    pieces = tuple(piece for line in _lines(case.run) for piece in line.pieces)
+    for run in (case.run, replace(case.run, pieces=pieces)):
+        _check_decoded(case, [decoder.decode(run)])
     if case.growth is None:
         _check_decoded(case, [decoder.decode(line) for line in _lines(case.run)])
 
@@ -104,7 +105,7 @@ def _case(theme: str, raw: dict[str, Any]) -> Case:
             revision=1,
             versioned=raw.get("versioned", False),
         ),
-        run=RecordRun(STREAM, b"".join(line + b"\n" for line in lines), ((1, len(lines)),)),
+        run=RecordRun(STREAM, (b"".join(line + b"\n" for line in lines),), ((1, len(lines)),)),
         columns=raw.get("columns", {}),
         refused=[(line, code, path) for line, code, path in raw.get("refused", [])],
         unknown=raw.get("unknown", {}),
@@ -123,7 +124,7 @@ def _messages(raw: dict[str, Any]) -> list[bytes]:
 
 def _lines(run: RecordRun) -> Iterator[RecordRun]:
     for number, line in zip(run.lines(), run.data.splitlines(keepends=True), strict=True):
-        yield RecordRun(run.stream, line, ((number, 1),))
+        yield RecordRun(run.stream, (line,), ((number, 1),))
 
 
 def _check_decoded(case: Case, parts: list[Decoded]) -> None:

@@ -223,7 +223,7 @@ def runs(draw, plan):
         )
     first = draw(st.integers(0, len(sent) - 1))
     spans = [span for span in ((3, first), (50, len(sent) - first)) if span[1]]
-    return RecordRun("s", b"".join(line + b"\n" for line in sent), tuple(spans))
+    return RecordRun("s", (b"".join(line + b"\n" for line in sent),), tuple(spans))
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The reader: how lines become messages and runs, whatever the chunks, the white space and the order of keys."""
 
+from dataclasses import replace
+
 import pytest
 
 from tailrace.errors import MessageError
@@ -17,8 +19,12 @@ PREFIX = b'{"type": "RECORD", "stream": "a", "record":'
 def messages_of(chunks, limits):
     reader = Reader(**({"max_line_bytes": 2**20} | limits))
     for chunk in chunks:
-        yield from reader.feed(chunk)
-    yield from reader.finish()
+        yield from map(in_one_piece, reader.feed(chunk))
+    yield from map(in_one_piece, reader.finish())
+
+
+def in_one_piece(message):
+    return replace(message, pieces=(message.data,)) if isinstance(message, RecordRun) else message
 
 
 def read(*chunks, **limits):
@@ -33,7 +39,7 @@ def read_until_error(*chunks, **limits):
 
 
 def run(stream, data, *spans):
-    return RecordRun(stream, data, spans)
+    return RecordRun(stream, (data,), spans)
 
 
 def test_consecutive_records_of_one_stream_are_one_run():
