@@ -39,7 +39,7 @@ impl Bits {
         }
         self.count = count;
         self.words.truncate(count.div_ceil(64));
-        if count % 64 != 0
+        if !count.is_multiple_of(64)
             && let Some(last) = self.words.last_mut()
         {
             *last &= (1 << (count % 64)) - 1;

@@ -215,7 +215,7 @@ fn push_uuid(text: &[u8], bytes: &mut Vec<u8>) -> Sure<()> {
 }
 
 fn push_base16(text: &[u8], bytes: &mut Vec<u8>) -> Sure<()> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err(Doubt);
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8).ok_or(Doubt);

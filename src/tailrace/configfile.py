@@ -8,10 +8,10 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import AliasChoices, BaseModel, ValidationError
 
 from tailrace.aliases import ADDRESSES, ALIASES, OPTIONAL, without_switched_off
@@ -37,7 +37,7 @@ def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
         raise ConfigError(f"{path} can't be read: {error}", key="--config") from error
     try:
         values = _parsed(path, text)
-    except (json.JSONDecodeError, yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} can't be understood: {error}", key="--config") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold settings by name", key="--config", hint="as in `to: duckdb:///my.duckdb`")
@@ -202,6 +202,14 @@ def _joined(stronger: Any, weaker: Any, difference: str, name: str) -> Any:
     return stronger
 
 
+def _of_yaml(text: str) -> Any:
+    yaml = import_module("yaml")  # most runs have no YAML to read
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
 def _parsed(path: Path, text: str) -> Any:
     match path.suffix.lower():
         case ".json":
@@ -209,7 +217,7 @@ def _parsed(path: Path, text: str) -> Any:
         case ".toml":
             return tomllib.loads(text)
         case ".yaml" | ".yml":
-            return yaml.safe_load(text) or {}
+            return _of_yaml(text)
         case suffix:
             raise ConfigError(f"{path} ends in {suffix!r}", key="--config", hint="use .json, .yaml, .yml or .toml")
 

@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-import structlog
-
 _ROOT = "tailrace"
+_DIM, _BOLD, _PLAIN = "\033[2m", "\033[1m", "\033[0m"
+_COLOURS = {"debug": "\033[32m", "info": "\033[32m", "warning": "\033[33m", "error": "\033[31m"}
 
-Fields = MutableMapping[str, Any]
 
-
-def get_logger(part: str) -> Any:
-    """A logger that says which part of tailrace speaks: `info("checkpoint", number=3)`.
+class Logger:
+    """Says what happens in a part of tailrace: an event, and its fields beside.
 
     Whoever uses tailrace as a library sees its events as they have set up `logging`.
     """
-    return structlog.wrap_logger(
-        logging.getLogger(f"{_ROOT}.{part}"),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        processors=[structlog.stdlib.filter_by_level, structlog.processors.format_exc_info, _for_logging],
-    )
+
+    def __init__(self, part: str) -> None:
+        self._logger = logging.getLogger(f"{_ROOT}.{part}")
+
+    def debug(self, event: str, **fields: object) -> None:
+        """Say what only who looks for a fault wants to know."""
+        self.log(logging.DEBUG, event, **fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Say how it goes."""
+        self.log(logging.INFO, event, **fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Say what somebody should look into."""
+        self.log(logging.WARNING, event, **fields)
+
+    def log(self, level: int, event: str, **fields: object) -> None:
+        """Say it at one of logging's levels."""
+        if self._logger.isEnabledFor(level):
+            details = "".join(f" {name}={value}" for name, value in fields.items())
+            extra = {"tailrace_event": event, "tailrace_fields": fields}
+            self._logger.log(level, "%s", event + details, extra=extra)
+
+
+def get_logger(part: str) -> Logger:
+    """A logger that says which part of tailrace speaks: `info("checkpoint", number=3)`."""
+    return Logger(part)
 
 
 def configure(level: str = "info", log_format: Literal["text", "json"] = "text") -> None:
     """Show events of that level and above on stderr; for the command line."""
     handler = _StderrHandler()
-    handler.setFormatter(_Formatter(log_format))
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     logger = logging.getLogger(_ROOT)
     logger.handlers = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
-
-
-def _for_logging(_logger: Any, _method: str, fields: Fields) -> tuple[tuple[str], dict[str, Any]]:
-    """The event as `logging` takes it: a text, and its fields beside."""
-    event = str(fields.pop("event"))
-    details = "".join(f" {name}={value}" for name, value in fields.items())
-    return (event + details,), {"extra": {"tailrace_event": event, "tailrace_fields": fields}}
 
 
 class _StderrHandler(logging.StreamHandler[Any]):
@@ -51,23 +65,37 @@ class _StderrHandler(logging.StreamHandler[Any]):
         super().emit(record)
 
 
-class _Formatter(logging.Formatter):
-    """Lines of text, coloured on a terminal, or of JSON."""
-
-    def __init__(self, log_format: Literal["text", "json"]) -> None:
-        super().__init__()
-        self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-        self._render: Any = (
-            structlog.processors.JSONRenderer(default=str)
-            if log_format == "json"
-            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
-        )
+class _JsonFormatter(logging.Formatter):
+    """Lines of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: Fields = {
-            **getattr(record, "tailrace_fields", {}),
-            "event": getattr(record, "tailrace_event", None) or record.getMessage(),
-            "level": record.levelname.lower(),
-            "part": record.name.removeprefix(f"{_ROOT}."),
-        }
-        return str(self._render(None, record.levelname.lower(), self._stamp(None, record.levelname.lower(), fields)))
+        return json.dumps(_said(record), default=str, ensure_ascii=False)
+
+
+class _TextFormatter(logging.Formatter):
+    """Lines of text, coloured on a terminal: time, level, event, and the fields in the order of their names."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = _said(record)
+        stamp, level, event = said.pop("timestamp"), said.pop("level"), said.pop("event")
+        dim, bold, plain, colour = ("", "", "", "")
+        if sys.stderr.isatty():
+            dim, bold, plain, colour = _DIM, _BOLD, _PLAIN, _COLOURS.get(level, _BOLD)
+        fields = "".join(f" {dim}{name}={plain}{_shown(value)}" for name, value in sorted(said.items()))
+        return f"{dim}{stamp}{plain} [{colour}{level:<9}{plain}] {bold}{event}{plain}{fields}"
+
+
+def _said(record: logging.LogRecord) -> dict[str, Any]:
+    return {
+        **getattr(record, "tailrace_fields", {}),
+        "event": getattr(record, "tailrace_event", None) or record.getMessage(),
+        "level": record.levelname.lower(),
+        "part": record.name.removeprefix(f"{_ROOT}."),
+        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+    }
+
+
+def _shown(value: object) -> str:
+    """A value as one word: in quotes where it has blanks or nothing in it."""
+    text = str(value)
+    return text if text and text.isprintable() and not set(text) & set(" \"'=") else repr(text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -12,6 +12,7 @@ from tailrace import __version__
 from tailrace.config import Settings
 from tailrace.decode import IMPLEMENTATION
 from tailrace.destinations import NAMES, settings_model, traits_of
+from tailrace.errors import ConfigError
 
 
 def about_facts(name: str | None = None) -> dict[str, Any]:
@@ -21,15 +22,24 @@ def about_facts(name: str | None = None) -> dict[str, Any]:
         "version": __version__,
         "decoder": IMPLEMENTATION,
         "settings": Settings.model_json_schema(),
-        "destinations": {
-            each: {
-                "guarantee": traits_of(each).guarantee,
-                "methods": sorted(method.value for method in traits_of(each).methods),
-                "settings": settings_model(each).model_json_schema(),
-            }
-            for each in ([name] if name else NAMES)
-        },
+        "destinations": {name: _destination_facts(name)} if name else {each: _facts_or_lack(each) for each in NAMES},
     }
+
+
+def _destination_facts(name: str) -> dict[str, Any]:
+    return {
+        "guarantee": traits_of(name).guarantee,
+        "methods": sorted(method.value for method in traits_of(name).methods),
+        "settings": settings_model(name).model_json_schema(),
+    }
+
+
+def _facts_or_lack(name: str) -> dict[str, Any]:
+    """A destination's facts, or what has to be installed for it first."""
+    try:
+        return _destination_facts(name)
+    except ConfigError as error:
+        return {"needs": error.hint}
 
 
 def about_markdown(facts: dict[str, Any]) -> str:
@@ -41,6 +51,9 @@ def about_settings(facts: dict[str, Any]) -> str:
     """The facts' settings as Markdown tables, of the run first."""
     lines = ["## Settings", "", *_settings_table(facts["settings"])]
     for name, destination in facts["destinations"].items():
+        if "needs" in destination:
+            lines += ["", f"## {name}", "", f"Needs `{destination['needs']}`."]
+            continue
         lines += ["", f"## {name}", "", f"{destination['guarantee']} Methods: {', '.join(destination['methods'])}.", ""]
         lines += _settings_table(destination["settings"])
     return "\n".join(lines)
@@ -96,7 +109,7 @@ def _template_lines(model: type[BaseModel], said: frozenset[str]) -> list[str]:
             lines.append(f"{key}: ")
         else:
             default = field.get_default(call_default_factory=True, validated_data={})
-            value = yaml.safe_dump(_plain(default), default_flow_style=True).splitlines()[0]
+            value = import_module("yaml").safe_dump(_plain(default), default_flow_style=True).splitlines()[0]
             lines.append(f"#{key}: {value}")
     return lines
 

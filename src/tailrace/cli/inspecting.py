@@ -65,7 +65,11 @@ def destinations() -> None:
     for heading in ("name", "methods", "guarantee"):
         table.add_column(heading)
     for name in NAMES:
-        traits = traits_of(name)
+        try:
+            traits = traits_of(name)
+        except ConfigError as error:
+            table.add_row(Text(name), "", Text(f"needs {error.hint}"))
+            continue
         table.add_row(Text(name), ", ".join(sorted(method.value for method in traits.methods)), Text(traits.guarantee))
     Console().print(table)
 

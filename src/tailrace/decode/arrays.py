@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.decode.numbers import InexactFloat
 from tailrace.decode.refusal import UnfitError
 from tailrace.decode.values import text_converter

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.model import Clock, Column, Fill, Stream
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

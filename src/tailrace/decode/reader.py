@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json as pj
 
+from tailrace import compute as pc
 from tailrace.decode.arrays import DoubtError, of_text
 from tailrace.decode.lines import is_utf8
 from tailrace.decode.metadata import Facts, filled

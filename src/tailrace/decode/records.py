@@ -6,8 +6,8 @@ import base64
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.values import NUMERIC
 from tailrace.model import Column, Fill, Kind, Stream

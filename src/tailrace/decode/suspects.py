@@ -7,8 +7,8 @@ import struct
 from collections.abc import Iterable
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.decode.numbers import InexactFloat, float_of
 from tailrace.decode.plan import Plan, Value
 from tailrace.decode.refusal import UnfitError

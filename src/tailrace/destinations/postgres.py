@@ -19,11 +19,11 @@ from typing import Literal
 
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from sqlglot import exp
 
+from tailrace import compute as pc
 from tailrace.destination import Destination
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits

@@ -22,9 +22,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from tailrace import compute as pc
 from tailrace.destination import Destination
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-
-import joblib
+from importlib import import_module
 
 from tailrace.destination import Destination
 from tailrace.errors import RowsRefusedError
@@ -170,6 +169,7 @@ class Drain:
         if len(batches) == 1:
             staged = [self._stage_fit(batches[0])]
         else:
+            joblib = import_module("joblib")  # it takes a while, and most runs don't need it
             staged = joblib.Parallel(n_jobs=len(batches), backend="threading")(
                 joblib.delayed(self._stage_fit)(batch) for batch in batches
             )

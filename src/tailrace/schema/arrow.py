@@ -10,8 +10,8 @@ from uuid import UUID
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.errors import RecordError, SchemaError, Violation
 from tailrace.model import Column, Kind
 from tailrace.schema.cast import converted, failing

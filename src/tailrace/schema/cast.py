@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.model import LINE, Column, Kind, Stream
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.kinds import INT_DIGITS, MAX_DIGITS

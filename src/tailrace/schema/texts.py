@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.model import Kind
 
 Text = Callable[[pa.ChunkedArray], pa.ChunkedArray]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.model import Kind, TableName
 from tailrace.schema.texts import TEXTS
 from tailrace.sql.dialect import Dialect

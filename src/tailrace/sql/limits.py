@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE
 from tailrace.schema.evolve import TableColumn

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tailrace import compute as pc
 from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE
 
