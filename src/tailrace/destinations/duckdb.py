@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -29,6 +30,7 @@ from tailrace.schema.evolve import WIDENINGS
 from tailrace.sql import statements
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.feeding import Feeding
 from tailrace.sql.refusals import Check, Refusals
 from tailrace.sql.url import file_settings
 
@@ -139,7 +141,7 @@ class Settings(BaseModel):
     memory_limit: str = Field(
         "512MB", description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk."
     )
-    threads: int = Field(1, gt=0, description="Threads of DuckDB; each takes memory of its own.")
+    threads: int = Field(2, gt=0, description="Threads of DuckDB; each takes memory of its own.")
     config: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Further options of DuckDB's, by their names."
     )
@@ -176,7 +178,7 @@ class DuckDBFile:
             ("threads", self.threads),
             # Row groups go to the file as soon as they are full, rather than five at a time.
             ("write_buffer_row_group_count", 1),
-            # Keeping the order of rows within a batch costs DuckDB memory, and speed where that is scarce.
+            # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
             ("preserve_insertion_order", False),
             # Else a name that isn't a table is looked up among Python's variables.
             ("python_enable_replacements", False),
@@ -221,35 +223,70 @@ class DuckDBFile:
 
 
 class _DuckDBSession:
-    """A connection to the file."""
+    """A connection to the file. Batches for one table that come one after the other are rows of one INSERT."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._feeding: Feeding | None = None
+        self._fed: tuple[TableName, pa.Schema] | None = None
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        self._end_feeding()
         with _told():
             return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        self._end_feeding()
         with _told():
             return self._connection.execute(sql, list(parameters)).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
-        """Insert the rows, unless the table would refuse some: then an error would end the transaction."""
-        given = _Rows(rows)
-        with _told():
-            self._connection.register(_ROWS.name, given)
-        try:
+        """Insert the rows, unless the table would refuse some: then an error would end the transaction.
+
+        What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
+        """
+        if self._feeding is None or self._fed != (table, rows.schema):
             checks = self._checks(table, columns)
-            refused = self.query(_REFUSALS.query(checks)) if checks else []
+            if checks:
+                self._load_checked(table, columns, rows, checks)
+                return
+            sql = statements.insert_from(DIALECT, table, columns, _ROWS)
+            self._feeding, self._fed = Feeding(partial(self._insert, sql), rows.schema), (table, rows.schema)
+        try:
+            self._feeding.feed(rows)
+        except BaseException:
+            self._feeding = None
+            raise
+
+    def _load_checked(self, table: TableName, columns: Sequence[str], rows: pa.Table, checks: Sequence[Check]) -> None:
+        with _told():
+            self._connection.register(_ROWS.name, rows)
+        try:
+            refused = self.query(_REFUSALS.query(checks))
             if refused:
                 reasons = {int(str(line)): checks[int(str(place))].reason for line, place in refused}
                 raise RowsRefusedError(f"the table {table} refuses {len(reasons)} rows", reasons)
             self.execute(statements.insert_from(DIALECT, table, columns, _ROWS))
         finally:
-            with suppress(duckdb.Error):  # an error before has undone it already
-                self._connection.unregister(_ROWS.name)
-            given.let_go()
+            self._unregister()
+
+    def _insert(self, sql: str, rows: pa.RecordBatchReader) -> None:
+        with _told():
+            self._connection.register(_ROWS.name, rows)
+            try:
+                self._connection.execute(sql)
+            finally:
+                self._unregister()
+
+    def _unregister(self) -> None:
+        with suppress(duckdb.Error):  # an error before has undone it already
+            self._connection.unregister(_ROWS.name)
+
+    def _end_feeding(self) -> None:
+        """Wait until every row that was handed on is inserted."""
+        feeding, self._feeding = self._feeding, None
+        if feeding is not None:
+            feeding.end()
 
     def rest(self) -> None:
         """Let go of the cached blocks of tables, which would grow with the file up to the memory limit."""
@@ -260,6 +297,8 @@ class _DuckDBSession:
         self.execute("SET memory_limit = ?", (limit,))
 
     def close(self) -> None:
+        with suppress(DestinationError):  # what isn't committed is undone
+            self._end_feeding()
         with _told():
             self._connection.close()
 
@@ -282,20 +321,6 @@ class _DuckDBSession:
                 case "INDEX":
                     checks.append(_REFUSALS.taken(table, keys))
         return [check for check in checks if check is not None and check.is_known_of(columns)]
-
-
-class _Rows:
-    """A batch's rows, as DuckDB reads them; DuckDB holds on to this object until the transaction ends."""
-
-    def __init__(self, rows: pa.Table) -> None:
-        self._rows = rows
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._rows.__arrow_c_stream__(requested_schema)
-
-    def let_go(self) -> None:
-        """Free the rows."""
-        self._rows = self._rows.schema.empty_table()
 
 
 @contextmanager
