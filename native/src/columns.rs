@@ -13,40 +13,39 @@ use arrow_schema::ArrowError;
 
 use crate::plan::{Column, Kind};
 
-/// Bits, of which some at the end may be taken back.
+/// Bits, of which some at the end may be taken back; those that don't fill a word yet are in `word`.
 #[derive(Default)]
 pub struct Bits {
     words: Vec<u64>,
+    word: u64,
     count: usize,
 }
 
 impl Bits {
     #[inline]
     pub fn push(&mut self, bit: bool) {
-        let place = self.count % 64;
-        if place == 0 {
-            self.words.push(0);
-        }
-        if bit {
-            *self.words.last_mut().expect("a word was pushed for the first of its bits") |= 1 << place;
-        }
+        self.word |= u64::from(bit) << (self.count % 64);
         self.count += 1;
+        if self.count.is_multiple_of(64) {
+            self.words.push(self.word);
+            self.word = 0;
+        }
     }
 
     fn truncate(&mut self, count: usize) {
         if count >= self.count {
             return;
         }
-        self.count = count;
-        self.words.truncate(count.div_ceil(64));
-        if !count.is_multiple_of(64)
-            && let Some(last) = self.words.last_mut()
-        {
-            *last &= (1 << (count % 64)) - 1;
+        if let Some(&word) = self.words.get(count / 64) {
+            self.word = word;
+            self.words.truncate(count / 64);
         }
+        self.word &= (1 << (count % 64)) - 1;
+        self.count = count;
     }
 
-    fn finish(self) -> BooleanBuffer {
+    fn finish(mut self) -> BooleanBuffer {
+        self.words.push(self.word);
         BooleanBuffer::new(Buffer::from_vec(self.words), 0, self.count)
     }
 }

@@ -9,6 +9,9 @@ pub struct Doubt;
 /// A value that is certain, or a doubt.
 pub type Sure<T> = Result<T, Doubt>;
 
+/// Integers of so many digits fit into 64 bits, whatever the digits.
+pub const MAX_SHORT_DIGITS: usize = 18;
+
 /// How many levels of objects and arrays a line may have, the message's own among them.
 pub const MAX_DEPTH: usize = 512;
 
@@ -132,6 +135,25 @@ impl<'a> Cursor<'a> {
         let raw = &self.data[start..self.at];
         self.at += 1;
         Ok(Text { raw, has_escapes })
+    }
+
+    /// Go past an integer of few digits, without point and exponent, if one comes next.
+    #[inline]
+    pub fn short_integer(&mut self) -> Option<i64> {
+        let is_negative = self.peek() == b'-';
+        let start = self.at + usize::from(is_negative);
+        let (mut at, mut size) = (start, 0_i64);
+        while let Some(digit @ b'0'..=b'9') = self.data.get(at) {
+            size = size.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+            at += 1;
+        }
+        let is_short = (1..=MAX_SHORT_DIGITS).contains(&(at - start));
+        let has_more = matches!(self.data.get(at), Some(b'.' | b'e' | b'E'));
+        if !is_short || has_more || (self.data[start] == b'0' && at - start > 1) {
+            return None;
+        }
+        self.at = at;
+        Some(if is_negative { -size } else { size })
     }
 
     /// Go past a number; gives its text.

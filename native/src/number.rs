@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::json::{Doubt, Sure};
+use crate::json::{Doubt, MAX_SHORT_DIGITS, Sure};
 
-/// Integers of so many digits fit into 64 bits, whatever the digits.
-const SAFE_DIGITS: usize = 18;
 /// Every number of so many significant digits that isn't tiny comes back from a float as it was.
 const FLOAT_DIGITS: usize = 15;
 const HELD_DIGITS: usize = 17;
@@ -49,7 +47,7 @@ fn power_of(text: &[u8]) -> i64 {
 pub fn int64_of(raw: &[u8], is_written_plainly: bool) -> Sure<i64> {
     let is_negative = raw.first() == Some(&b'-');
     let digits = &raw[usize::from(is_negative)..];
-    if digits.len() <= SAFE_DIGITS && digits.iter().all(u8::is_ascii_digit) {
+    if digits.len() <= MAX_SHORT_DIGITS && digits.iter().all(u8::is_ascii_digit) {
         let size = digits.iter().fold(0, |size: i64, byte| size * 10 + i64::from(byte - b'0'));
         return Ok(if is_negative { -size } else { size });
     }
@@ -88,7 +86,7 @@ pub fn decimal_of(raw: &[u8], precision: u32, scale: u32) -> Sure<i128> {
 /// A short number without an exponent, whose places fit into the scale.
 #[inline]
 fn plain_decimal(raw: &[u8], scale: u32) -> Option<i128> {
-    if raw.len() > SAFE_DIGITS {
+    if raw.len() > MAX_SHORT_DIGITS {
         return None;
     }
     let (is_negative, size, places) = plain_parts(raw)?;

@@ -60,6 +60,13 @@ impl Reading<'_> {
         if !self.types.has_numbers() {
             return Err(Doubt);
         }
+        if let Values::Integers(values) = &mut filling.values
+            && let Some(value) = cursor.short_integer()
+        {
+            values.push(value);
+            filling.count();
+            return Ok(());
+        }
         self.push_number(cursor.number()?, self.is_draft4, filling, row)
     }
 

@@ -10,6 +10,11 @@ from tailrace.sql.feeding import Feeding
 SCHEMA = pa.schema([("n", pa.int64())])
 
 
+def feed_thousand_times(feeding):
+    for number in range(1000):
+        feeding.feed(rows(number))
+
+
 def rows(*numbers):
     return pa.table({"n": list(numbers)}, schema=SCHEMA)
 
@@ -37,8 +42,7 @@ def test_the_failure_of_a_statement_is_raised_to_whoever_feeds_it_and_again_at_i
 
     feeding = Feeding(fail, SCHEMA)
     with pytest.raises(ValueError, match="full"):
-        for number in range(1000):
-            feeding.feed(rows(number))
+        feed_thousand_times(feeding)
     with pytest.raises(ValueError, match="full"):
         feeding.end()
 
