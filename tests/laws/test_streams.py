@@ -20,11 +20,18 @@ from plain_model import Model, comparable
 
 from tailrace import load
 from tailrace.destinations.memory import MemoryDestination
+from tailrace.runtime import sink
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
 EXAMPLES = {"memory": 100, "sqlite": 50, "duckdb": 20}
 
 each_destination = pytest.mark.parametrize("kind", EXAMPLES)
+
+
+@pytest.fixture(autouse=True)
+def _several_runs_are_decoded_at_once(monkeypatch):
+    """A few records are enough to decode together, so that runs, marks and changes of the schema cross."""
+    monkeypatch.setattr(sink, "DECODE_BYTES", 300)
 
 
 def law(kind):
