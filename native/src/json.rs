@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn escapes_become_what_they_stand_for() {
         let mut text = Vec::new();
-        unescape(br#"a\n\u00e9\ud83d\ude00\\\/z"#, &mut text).unwrap();
+        unescape(br"a\n\u00e9\ud83d\ude00\\\/z", &mut text).unwrap();
         assert_eq!(text, "a\né😀\\/z".as_bytes());
     }
 }

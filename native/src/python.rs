@@ -56,7 +56,7 @@ impl Decoder {
     /// Decode the lines of a run, numbered by spans of (first line, count); other Python threads go on meanwhile.
     fn decode(&self, py: Python<'_>, pieces: Vec<PyBackedBytes>, spans: Vec<(i64, i64)>) -> PyResult<Answer> {
         py.detach(|| {
-            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_ref()).collect();
+            let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
             decode(&self.plan, &pieces, &spans).and_then(|decoded| answer(&self.plan, decoded))
         })
         .map_err(failed)

@@ -122,6 +122,7 @@ impl<'a> Run<'a> {
         let mut goes_on = true;
         if !self.prefix.is_empty() && cursor.take(self.prefix) {
             (seen.kind, seen.stream, seen.record) = (true, true, true);
+            cursor.skip_space();
             self.read_record(cursor)?;
             goes_on = cursor.goes_on(b'}')?;
         } else {

@@ -147,9 +147,9 @@ impl Reading<'_> {
             }
             (Kind::Binary, Values::Texts { bytes, ends }) => {
                 if self.column.is_base16 {
-                    push_base16(text, bytes)?
+                    push_base16(text, bytes)?;
                 } else {
-                    push_base64(text, bytes)?
+                    push_base64(text, bytes)?;
                 }
                 ends.push(end(bytes)?);
             }
