@@ -1,13 +1,20 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -W error
+PURE_PYTEST := .work/pure/bin/python -m pytest -W error --noconftest
 
-.PHONY: demo test check setup tap services lint types unit torture bench clean
+# Run a command of cargo, where scripts/setup could build tailrace-native and the command is there.
+define cargo
+@if [ ! -e .venv/.native-made-from ] || ! cargo $(1) -h > /dev/null 2>&1; then echo "cargo $(1) can't be had here"; else \
+	echo "cargo $(1) $(2)"; cd native; PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
+endef
+
+.PHONY: demo test check setup tap services lint types unit native pure torture bench clean
 
 demo: setup tap        ## load real data with a real tap into DuckDB, and show it
 	$(PYTHON) examples/demo.py
 
-test: setup tap services lint types ## everything: lint, types, all tests on real databases, branch coverage
+test: setup tap services lint types native pure ## everything: lint, types, all tests on real databases, branch coverage
 	$(PYTHON) -m coverage erase
 	SERVICES_REQUIRED=1 $(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term tests
 
@@ -25,12 +32,24 @@ services: setup
 lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	$(call cargo,fmt,--check)
+	$(call cargo,clippy,--quiet --all-targets --no-default-features -- -D warnings)
+	$(call cargo,clippy,--quiet --all-targets -- -D warnings)
 
 types:
 	.venv/bin/mypy
 
-unit:
+unit: native
 	$(PYTEST) -n 2 tests/unit tests/statements tests/house
+
+native:                ## the tests of tailrace-native's crate
+	$(call cargo,test,--quiet --no-default-features)
+
+pure: setup            ## decoding and loading without tailrace-native, in a Python of their own
+	scripts/setup-pure
+	$(PURE_PYTEST) -n 2 tests/unit/decode tests/unit/singer tests/cli/test_pure.py \
+		tests/cli/test_odd_input.py::test_a_bad_record_ends_the_run_with_its_line_or_is_set_aside \
+		--ignore tests/unit/singer/test_singer_writer.py
 
 torture: setup services       ## 200 kills a destination; writes tests/laws/TORTURE.md
 	PYTHONPATH=. $(PYTHON) tests/laws/torture.py

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import decoding
 import servers
 from loaders import LOADERS, ROOT, WORK, Input, right, rows_in
 from measure import QUICK_S, ROUNDS, Outcome, in_rounds, measured
@@ -119,7 +120,7 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     cores = cpuinfo.count("processor\t:")
     model = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "?")
-    packages = ("tailrace", "duckdb", "pyarrow", "msgspec", "psycopg", "mysql-connector-python")
+    packages = ("tailrace", "duckdb", "pyarrow", "polars", "msgspec", "psycopg", "mysql-connector-python")
     ours = ", ".join(f"{name} {version(name)}" for name in packages)
     theirs = ", ".join(
         line
@@ -143,7 +144,7 @@ def arguments() -> argparse.Namespace:
     """What is to be measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     server_loaders = [name for kind in servers.KINDS.values() for name in kind.loaders]
-    parser.add_argument("--only", choices=[*(of.stream for of in FILE_INPUTS), *servers.KINDS, "memory"])
+    parser.add_argument("--only", choices=["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "memory"])
     parser.add_argument("--skip", action="append", default=[], choices=sorted({*LOADERS, *server_loaders}))
     parser.add_argument("--records", type=int, help="the most records that an input may have")
     return parser.parse_args()
@@ -158,6 +159,8 @@ def main() -> None:
     of_files, of_servers = (
         [replace(of, records=min(of.records, most)) for of in inputs] for inputs in (FILE_INPUTS, servers.INPUTS)
     )
+    if wanted.only in (None, "decoding"):
+        lines += decoding.tables(most)
     lines += into_files([of for of in of_files if wanted.only in (None, of.stream)], skip)
     for name, kind in servers.KINDS.items():
         if wanted.only in (None, name):

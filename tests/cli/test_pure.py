@@ -1,0 +1,72 @@
+"""Loading without tailrace-native: what decodes says so, and real and made data are loaded as they are."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import tailrace
+
+ROOT = Path(__file__).parents[2]
+PREFIX = Path(sys.prefix)
+
+pytestmark = pytest.mark.skipif(PREFIX.parts[-2:] != (".work", "pure"), reason="for the Python of scripts/setup-pure")
+
+FIRST = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SCHEMA = {
+    "id": {"type": "integer"},
+    "sold": {"type": "string", "format": "date-time"},
+    "price": {"type": "number", "multipleOf": 0.01},
+    "note": {"type": ["null", "string"]},
+}
+
+
+def run(*words, stdin=b""):
+    done = subprocess.run([PREFIX / "bin" / "tailrace", *words], input=stdin, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def rows(path, query):
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_tailrace_is_installed_like_any_package_and_tailrace_native_is_not_there():
+    assert Path(tailrace.__file__).is_relative_to(PREFIX)
+    assert find_spec("tailrace_native") is None
+
+
+def test_about_says_that_pyarrow_decodes():
+    assert json.loads(run("about", "--format", "json"))["decoder"] == "vectorised"
+
+
+def test_a_file_of_orders_is_loaded_into_duckdb(tmp_path):
+    path = tmp_path / "shop.duckdb"
+    told = run("load", ROOT / "examples" / "orders.singer", "--to", f"duckdb:///{path}")
+    assert [json.loads(line)["type"] for line in told.splitlines()] == ["STATE"]
+    found = rows(path, "SELECT id, customer, total FROM orders ORDER BY id")
+    assert found == [(1, "Ada", Decimal("499.99")), (2, "Zoë", Decimal("12.00"))]
+
+
+def test_flat_records_are_loaded_into_duckdb_and_so_are_those_among_them_that_are_written_unusually(tmp_path):
+    expected = [
+        (number, FIRST + timedelta(seconds=number), Decimal(number) / 100, None if number % 7 == 0 else f"é {number}")
+        for number in range(5000)
+    ]
+    lines = [json.dumps({"type": "SCHEMA", "stream": "sales", "schema": {"properties": SCHEMA}})]
+    for number, at, price, note in expected:
+        record = f'"id": {number}, "sold": "{at.isoformat()}", "price": {price}, "note": {json.dumps(note)}'
+        if number % 500 == 499:
+            record = f'"id":{number}.0,"sold":"{at:%Y-%m-%dt%H:%M:%Sz}","price":{number}e-2,"note":{json.dumps(note)}'
+        lines.append(f'{{"type": "RECORD", "stream": "sales", "record": {{{record}}}}}')
+    path = tmp_path / "shop.duckdb"
+    run("load", "--to", f"duckdb:///{path}", stdin="\n".join(lines).encode())
+    found = rows(path, "SELECT id, epoch(sold), price, note FROM sales ORDER BY id")
+    assert found == [(number, at.timestamp(), price, note) for number, at, price, note in expected]
