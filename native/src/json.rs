@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::text::{end_of_escape, special};
+
 /// What isn't certain to be read as the reference reads it; it is for the reference to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Doubt;
@@ -252,99 +254,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-
-/// The first place from here on with a quote, a backslash or a control character; the end if there is none.
-#[inline]
-fn special(data: &[u8], mut at: usize) -> usize {
-    while let Some(bytes) = data.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*bytes);
-        let found = (zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | controls(word))
-            & HIGH_BITS;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while let Some(&byte) = data.get(at) {
-        if byte < b' ' || byte == b'"' || byte == b'\\' {
-            break;
-        }
-        at += 1;
-    }
-    at
-}
-
-/// The high bit of the lowest byte that is zero; bits above it mean nothing.
-fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word
-}
-
-/// The high bit of the lowest byte that is below a space; bits above it mean nothing.
-fn controls(word: u64) -> u64 {
-    word.wrapping_sub(ONES * u64::from(b' ')) & !word
-}
-
-/// The place behind the escape that begins here; of a surrogate, behind the pair.
-fn end_of_escape(data: &[u8], at: usize) -> Sure<usize> {
-    match data.get(at + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-        Some(b'u') => code_point(data, at).map(|(_, end)| end),
-        _ => Err(Doubt),
-    }
-}
-
-/// The character of a `\u` escape, or of a pair of surrogates, and the place behind it.
-fn code_point(data: &[u8], at: usize) -> Sure<(char, usize)> {
-    let unit = code_unit(data, at)?;
-    if (0xD800..0xDC00).contains(&unit) {
-        let low = code_unit(data, at + 6)?;
-        if !(0xDC00..0xE000).contains(&low) {
-            return Err(Doubt);
-        }
-        let code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-        return Ok((char::from_u32(code).ok_or(Doubt)?, at + 12));
-    }
-    Ok((char::from_u32(unit).ok_or(Doubt)?, at + 6))
-}
-
-fn code_unit(data: &[u8], at: usize) -> Sure<u32> {
-    let escape = data.get(at..at + 6).ok_or(Doubt)?;
-    if !escape.starts_with(b"\\u") {
-        return Err(Doubt);
-    }
-    escape[2..].iter().try_fold(0, |unit, &byte| Ok(unit * 16 + char::from(byte).to_digit(16).ok_or(Doubt)?))
-}
-
-/// Write what a string with escapes stands for behind what is there.
-pub fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Sure<()> {
-    let mut at = 0;
-    while let Some(offset) = memchr::memchr(b'\\', &raw[at..]) {
-        text.extend_from_slice(&raw[at..at + offset]);
-        at += offset;
-        let plain = match raw.get(at + 1) {
-            Some(b'u') => {
-                let (found, end) = code_point(raw, at)?;
-                text.extend_from_slice(found.encode_utf8(&mut [0; 4]).as_bytes());
-                at = end;
-                continue;
-            }
-            Some(b'b') => 0x08,
-            Some(b'f') => 0x0C,
-            Some(b'n') => b'\n',
-            Some(b'r') => b'\r',
-            Some(b't') => b'\t',
-            Some(&byte @ (b'"' | b'\\' | b'/')) => byte,
-            _ => return Err(Doubt),
-        };
-        text.push(plain);
-        at += 2;
-    }
-    text.extend_from_slice(&raw[at..]);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,12 +306,5 @@ mod tests {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(skipped(&nested(MAX_DEPTH)).is_ok());
         assert_eq!(skipped(&nested(MAX_DEPTH + 1)), Err(Doubt));
-    }
-
-    #[test]
-    fn escapes_become_what_they_stand_for() {
-        let mut text = Vec::new();
-        unescape(br"a\n\u00e9\ud83d\ude00\\\/z", &mut text).unwrap();
-        assert_eq!(text, "a\né😀\\/z".as_bytes());
     }
 }

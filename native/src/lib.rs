@@ -12,5 +12,6 @@ pub mod plan;
 mod python;
 pub mod run;
 pub mod split;
+pub mod text;
 pub mod time;
 pub mod values;

@@ -9,10 +9,11 @@ use arrow_schema::ArrowError;
 
 use crate::columns::Filling;
 use crate::decode::{Decoded, Doubtful, Inexact};
-use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text, unescape};
+use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
 use crate::number::int64_of;
 use crate::others::Others;
 use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
+use crate::text::unescape;
 use crate::time::timestamp_us;
 use crate::values::Reading;
 

@@ -6,9 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::columns::{Filling, Values};
-use crate::json::{Cursor, Doubt, Sure, Text, unescape};
+use crate::json::{Cursor, Doubt, Sure, Text};
 use crate::number::{decimal_of, float_of, int64_of};
 use crate::plan::{Column, Kind, Types};
+use crate::text::unescape;
 use crate::time::{date_days, time_us, timestamp_us};
 
 /// What reads a column's values at one place in the record, whose objects are nested `depth` deep there.
