@@ -33,7 +33,6 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(call cargo,fmt,--check)
-	$(call cargo,clippy,--quiet --all-targets --no-default-features -- -D warnings)
 	$(call cargo,clippy,--quiet --all-targets -- -D warnings)
 
 types:
