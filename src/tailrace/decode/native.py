@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -18,9 +19,14 @@ MAX_BYTES = 2**30
 """The longest run that is decoded natively: its columns count bytes in 32 bits."""
 
 
+MAX_LEVELS = 32
+"""Objects in objects that are taken apart natively; the plan's JSON can't be nested without end."""
+
+
 def is_eligible(plan: Plan) -> bool:
     """Whether the stream's records can be decoded natively: all but those that have to be checked by every keyword."""
-    return plan.stream.validation != "full"
+    levels = max((len(inside.path) for inside in plan.record.objects()), default=0)
+    return plan.stream.validation != "full" and levels <= MAX_LEVELS
 
 
 class Native:
@@ -45,7 +51,10 @@ class Native:
         by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
         by_name |= {column.name: array for column, array in zip(self._columns, arrays, strict=False)}
         rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
-        found = Decoded(rows, (), dict(unknown), {name: Inexact(count, line) for name, count, line in inexact})
+        dropped: Counter[str] = Counter()
+        for path, count in unknown:  # a field of that name and one in an object can have the same path
+            dropped[path] += count
+        found = Decoded(rows, (), dict(dropped), {name: Inexact(count, line) for name, count, line in inexact})
         if not doubtful:
             return found
         return joined(self._stream, [found, self._reference.decode_at(_lines_of(run, doubtful), now)])
