@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import boto3
 
@@ -62,6 +63,36 @@ class S3Server:
     def names(self, bucket: str) -> list[str]:
         """The keys of a bucket."""
         return [found["Key"] for found in self._client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+    @property
+    def query(self) -> str:
+        """What an address needs to say of the server."""
+        keys = {"region": self.region, "endpoint": self.endpoint, "access_key_id": self.key}
+        return "&".join(
+            f"{name}={quote(value, safe='')}" for name, value in (keys | {"secret_access_key": self.secret}).items()
+        )
+
+    def download(self, bucket: str, prefix: str, folder: Path) -> None:
+        """Copy the objects whose keys begin with the prefix into a folder, but for those that it has already."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
+            for found in page.get("Contents", []):
+                path = folder / found["Key"].removeprefix(f"{prefix}/")
+                if path.exists():
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.read(f"s3://{bucket}/{found['Key']}"))
+
+    @property
+    def delta_options(self) -> dict[str, str]:
+        """What deltalake needs to know of the server."""
+        return {
+            "aws_region": self.region,
+            "aws_endpoint_url": self.endpoint,
+            "aws_access_key_id": self.key,
+            "aws_secret_access_key": self.secret,
+            "aws_allow_http": "true",
+            "aws_conditional_put": "etag",
+        }
 
     def stop(self) -> None:
         """End the server."""

@@ -9,6 +9,7 @@ from services.postgres import postgres
 from services.processes import MissingServiceError
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
+from services.s3 import s3
 
 
 @contextmanager
@@ -72,3 +73,10 @@ def redshift_url(redshift_server):
     url = redshift_server.database()
     yield url
     redshift_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 server."""
+    with had(s3) as server:
+        yield server

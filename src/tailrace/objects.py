@@ -1,23 +1,31 @@
-"""The kit of destinations on object stores: the settings of AWS that they share, and a folder of a bucket."""
+"""The kit of destinations on object stores: the settings of AWS and of stores, and a folder of one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from urllib.parse import unquote, urlsplit
 
 import boto3
 import obstore
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as AwsConnectionError
-from obstore.auth.boto3 import Boto3CredentialProvider
-from obstore.exceptions import BaseError, GenericError
-from obstore.store import S3Store
+from obstore.auth.boto3 import Boto3CredentialProvider, StsCredentialProvider
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from tailrace.errors import DestinationError
 
 _SERVER_ERROR = 500
+_MEMORIES: dict[str, MemoryStore] = {}
+_ATTEMPTS, _ATTEMPTS_S = 8, 60
+_READ_WHOLE_BYTES = 16 * 2**20
 
 
 class AwsSettings(BaseModel):
@@ -51,6 +59,12 @@ class AwsSettings(BaseModel):
         description="The address of an S3 server that isn't AWS's.",
     )
 
+    def session(self) -> boto3.Session:
+        """AWS with the keys that are set, or those of AWS's own settings."""
+        token = self.session_token.get_secret_value() if self.session_token else None
+        secret = self.secret_access_key.get_secret_value() if self.secret_access_key else None
+        return boto3.Session(self.access_key_id, secret, token, self.region)
+
     def credentials(self) -> Mapping[str, str]:
         """Key, secret and, for a key that is given for a while, token; those of AWS's own settings where none are set.
 
@@ -70,40 +84,197 @@ class AwsSettings(BaseModel):
         return {name: value for name, value in zip(names, found, strict=True) if value}
 
 
-class S3Folder:
-    """A folder of a bucket. Thread-safe; nothing is connected before the first call. Raises DestinationError."""
+class StoreSettings(AwsSettings):
+    """The settings of a destination whose files may be on any object store, or on this machine."""
 
-    def __init__(self, settings: AwsSettings, bucket: str, path: str) -> None:
-        self.url = f"s3://{bucket}/{path}"
+    role_arn: str | None = Field(
+        None,
+        validation_alias=AliasChoices("role_arn", "aws_role_arn"),
+        description="A role of AWS to take on; its keys are asked for anew when they end.",
+    )
+    role_session_name: str = Field("tailrace", description="The name of the role's session, as AWS logs it.")
+    storage_options: dict[str, str] = Field(
+        default_factory=dict,
+        description="Options of the object store by object_store's names, as in `azure_storage_account_name`.",
+    )
+
+    def credentials(self) -> Mapping[str, str]:
+        """As AwsSettings gives them, or those of the role, which end after a while."""
+        if not self.role_arn:
+            return super().credentials()
+        with told():
+            sts = self.session().client("sts")
+            given = sts.assume_role(RoleArn=self.role_arn, RoleSessionName=self.role_session_name)["Credentials"]
+        names = {
+            "access_key_id": "AccessKeyId",
+            "secret_access_key": "SecretAccessKey",
+            "session_token": "SessionToken",
+        }
+        return {name: given[theirs] for name, theirs in names.items()}
+
+    def delta_options(self, url: str) -> dict[str, str]:
+        """The options of deltalake for tables at that address."""
+        options = {"max_retries": str(_ATTEMPTS), "retry_timeout": f"{_ATTEMPTS_S}s", **self.storage_options}
+        if urlsplit(url).scheme not in {"s3", "s3a"}:
+            return options
+        places = {"aws_region": self.region or boto3.Session().region_name, "aws_endpoint_url": self.endpoint}
+        options |= {name: place for name, place in places.items() if place}
+        options |= {f"aws_{name}": value for name, value in self.credentials().items()}
+        is_open = self.endpoint is not None and self.endpoint.startswith("http:")
+        return {"aws_conditional_put": "etag", "aws_allow_http": str(is_open).lower()} | options
+
+
+class Folder:
+    """A folder of an object store, or of this machine: `s3://bucket/path`, `gs:`, `az:`, `file:` or `memory:`.
+
+    Picklable before use and thread-safe; nothing is connected before the first call. What is written is durable on
+    return. Raises DestinationError.
+    """
+
+    def __init__(self, settings: AwsSettings, url: str) -> None:
+        self.url = url.rstrip("/")
         self._settings = settings
-        self._bucket = bucket
-        self._path = path
-        self._store: S3Store | None = None
+        self._store: ObjectStore | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Folder, (self._settings, self.url)
 
     def put(self, name: str, content: bytes) -> None:
-        """Write a file, in the place of one of that name; durable on return."""
+        """Write a file, in the place of one of that name."""
         with told():
             obstore.put(self._opened(), name, content)
+        self._sync(name)
 
-    def remove(self, folder: str) -> None:
-        """Remove all files of a folder in it."""
+    def put_new(self, name: str, content: bytes) -> bool:
+        """Write a file, unless there is one of that name that has other content; whether it is there now."""
         with told():
-            for listed in obstore.list(self._opened(), folder):
-                obstore.delete(self._opened(), [file["path"] for file in listed])
+            try:
+                obstore.put(self._opened(), name, content, mode="create")
+            except AlreadyExistsError:
+                return bytes(obstore.get(self._opened(), name).bytes()) == content
+        self._sync(name)
+        return True
 
-    def _opened(self) -> S3Store:
+    def put_file(self, name: str, path: str) -> None:
+        """Upload a file of this machine, in the place of one of that name."""
+        with told():
+            obstore.put(self._opened(), name, Path(path))
+        self._sync(name)
+
+    def get(self, name: str) -> bytes:
+        """What a file holds."""
+        with told():
+            return bytes(obstore.get(self._opened(), name).bytes())
+
+    def open(self, name: str) -> BinaryIO:
+        """A file, to be read and sought in."""
+        with told():
+            got = obstore.get(self._opened(), name)
+            if got.meta["size"] <= _READ_WHOLE_BYTES:
+                return io.BytesIO(bytes(got.bytes()))
+            return cast("BinaryIO", _Readable(obstore.open_reader(self._opened(), name)))
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        """The names of all files in a folder, and those within it, with their folders."""
+        with told():
+            for listed in obstore.list(self._opened(), folder or None):
+                for file in listed:
+                    yield str(file["path"])
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files; those that aren't there are no error."""
+        with told():
+            for name in names:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self._opened(), name)
+
+    def clear(self, folder: str) -> None:
+        """Remove all files of a folder."""
+        self.remove([*self.names(folder)])
+
+    def within(self, folder: str) -> Folder:
+        """A folder in it."""
+        return Folder(self._settings, f"{self.url}/{folder}") if folder else self
+
+    def _opened(self) -> ObjectStore:
         if self._store is None:
-            given, keys = self._settings, self._settings.credentials()
-            session = boto3.Session(region_name=given.region)
-            places = {"region": session.region_name, "endpoint": given.endpoint}
-            options: dict[str, Any] = {name: place for name, place in places.items() if place}
-            if given.access_key_id:
-                options |= keys
-            else:  # keys that are given for a while are asked for anew
-                options["credential_provider"] = Boto3CredentialProvider(session)
-            client: Any = {"allow_http": bool(given.endpoint and given.endpoint.startswith("http:"))}
-            self._store = S3Store(self._bucket, prefix=self._path, client_options=client, **options)
+            self._store = _store(self._settings, self.url)
         return self._store
+
+    def _sync(self, name: str) -> None:
+        """On this machine: have the disk take in the file and its name; object stores do so by themselves."""
+        if isinstance(self._opened(), LocalStore):
+            path = local_path(self.url) / name
+            for each in (path, path.parent):
+                handle = os.open(each, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+
+
+class _Readable(io.RawIOBase):
+    """A file of a store, as Python's files are."""
+
+    def __init__(self, reader: obstore.ReadableFile) -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with told():
+            read = bytes(self._reader.read(len(buffer)))
+        buffer[: len(read)] = read
+        return len(read)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with told():
+            return int(self._reader.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._reader.tell())
+
+
+def local_path(url: str) -> Path:
+    """The folder of this machine at a `file:` address."""
+    return Path(unquote(urlsplit(url).path))
+
+
+def _store(settings: AwsSettings, url: str) -> ObjectStore:
+    """The store at an address; a folder of this machine is made."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return LocalStore(local_path(url), mkdir=True)
+    if parts.scheme == "memory":
+        return _MEMORIES.setdefault(url, MemoryStore())
+    retry: Any = {"max_retries": _ATTEMPTS, "retry_timeout": timedelta(seconds=_ATTEMPTS_S)}
+    options: dict[str, Any] = dict(settings.storage_options) if isinstance(settings, StoreSettings) else {}
+    if parts.scheme not in {"s3", "s3a"}:
+        return from_url(url, config=cast("Any", options), retry_config=retry)
+    session = boto3.Session(region_name=settings.region)
+    places = {"region": session.region_name, "endpoint": settings.endpoint}
+    options |= {name: place for name, place in places.items() if place}
+    if provider := _provider(settings, session):
+        options["credential_provider"] = provider
+    else:
+        options |= settings.credentials()
+    client: Any = {"allow_http": bool(settings.endpoint and settings.endpoint.startswith("http:"))}
+    return S3Store(
+        parts.netloc, prefix=unquote(parts.path).strip("/"), client_options=client, retry_config=retry, **options
+    )
+
+
+def _provider(settings: AwsSettings, session: boto3.Session) -> Any:
+    """What gives keys anew when they end; None where the settings have keys."""
+    if isinstance(settings, StoreSettings) and settings.role_arn:
+        return StsCredentialProvider(
+            settings.session(), RoleArn=settings.role_arn, RoleSessionName=settings.role_session_name
+        )
+    return None if settings.access_key_id else Boto3CredentialProvider(session)
 
 
 def is_passing(error: BaseException) -> bool:
@@ -118,7 +289,7 @@ def told() -> Iterator[None]:
     """Raise AWS's and the object store's errors as ours."""
     try:
         yield
-    except (BaseError, ValueError) as error:
-        raise DestinationError(f"S3: {str(error).strip().partition(chr(10))[0]}") from error
+    except (BaseError, OSError, ValueError) as error:
+        raise DestinationError(f"the object store: {str(error).strip().partition(chr(10))[0]}") from error
     except (BotoCoreError, ClientError) as error:
         raise DestinationError(f"AWS: {error}") from error

@@ -19,7 +19,7 @@ import tailrace
 from tailrace.destinations import open_destination
 from tailrace.destinations.redshift import RedshiftServer, Settings
 from tailrace.errors import ConfigError, DestinationError
-from tailrace.objects import AwsSettings, S3Folder
+from tailrace.objects import AwsSettings, Folder
 from tailrace.runtime.retry import Retry
 from tailrace.testing.messages import BINARY, INT, OBJECT, TEXT, record, schema
 from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
@@ -144,7 +144,7 @@ def test_keys_of_aws_come_from_where_its_own_tools_find_them(redshift_server, re
     monkeypatch.setenv("AWS_PROFILE", "load")
     load(address, schema({"id": INT}), record({"id": 1}))
     assert query(redshift_server, redshift_url, "SELECT id FROM things") == [(1,)]
-    folder = S3Folder(AwsSettings(), "bucket", "folder")
+    folder = Folder(AwsSettings(), "s3://bucket/folder")
     assert folder._opened().config["region"] == objects.region
     assert isinstance(folder._opened().credential_provider, Boto3CredentialProvider)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
@@ -212,7 +212,7 @@ def test_secrets_reach_neither_the_log_nor_an_error(redshift_server, redshift_ur
 
 
 def test_a_bucket_that_isnt_there_is_told_by_check(redshift_url):
-    with pytest.raises(DestinationError, match="S3: "):
+    with pytest.raises(DestinationError, match="the object store: "):
         open_destination(redshift_url, {"bucket": "nowhere"}).check()
 
 

@@ -18,7 +18,9 @@ from tailrace.model import Traits
 from tailrace.sql.url import ESCAPING
 
 NAMES: Mapping[str, str] = {
+    "delta": "tailrace.destinations.delta",
     "duckdb": "tailrace.destinations.duckdb",
+    "files": "tailrace.destinations.files",
     "memory": "tailrace.destinations.memory",
     "mysql": "tailrace.destinations.mysql",
     "postgres": "tailrace.destinations.postgres",
@@ -27,7 +29,11 @@ NAMES: Mapping[str, str] = {
 }
 """The name of each destination, which is the scheme of its addresses, and its module."""
 
-ALIASES: Mapping[str, str] = {"mariadb": "mysql", "postgresql": "postgres"}
+ALIASES: Mapping[str, str] = {
+    "mariadb": "mysql",
+    "postgresql": "postgres",
+    **dict.fromkeys(("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "file"), "files"),
+}
 """Other schemes of addresses, and the destination that each means."""
 
 ENTRY_POINTS = "tailrace.destinations"

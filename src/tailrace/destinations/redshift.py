@@ -32,7 +32,7 @@ from sqlglot import exp
 from tailrace.destination import Destination
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
-from tailrace.objects import AwsSettings, S3Folder, is_passing, told
+from tailrace.objects import AwsSettings, Folder, is_passing, told
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.texts import TEXTS
 from tailrace.sql.delimited import contents, delimited_lines
@@ -315,7 +315,7 @@ class S3Files:
         place = "|".join(map(str, (*where, settings.schema_name)))
         folders = [*settings.prefix.split("/"), hashlib.blake2b(place.encode(), digest_size=8).hexdigest()]
         path = "/".join(folder for folder in folders if folder)
-        self._folder = S3Folder(settings, settings.bucket or "", path)
+        self._folder = Folder(settings, f"s3://{settings.bucket}/{path}")
         self._settings = settings
         self._null = f"null-{secrets.token_hex(8)}"  # no text that a tap sends
 
@@ -344,7 +344,7 @@ class S3Files:
 
     def remove(self, folder: str) -> None:
         """Remove all files of the folder; see Files."""
-        self._folder.remove(folder)
+        self._folder.clear(folder)
 
 
 @contextmanager

@@ -1,0 +1,255 @@
+"""Files on object stores or this machine: Parquet, CSV or JSON Lines, listed by manifests.
+
+*Durable when* the checkpoint's manifest is put, after its files; on this machine both are synced to the disk.
+*Visible when* the manifest is put: readers of manifests see all files of a checkpoint, in every table, or none.
+*Load verb* put of whole files, and put-if-absent of the manifest.
+*Source* https://developmentseed.org/obstore and https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+
+Addresses are `s3://bucket/path`, `gs://bucket/path`, `az://container/path`, `file:///path` and `files:path`. A manifest
+is an entry of the pipeline's journal, in `_tailrace/PIPELINE/`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import AliasChoices, Field
+
+from tailrace.destination import Destination
+from tailrace.errors import ConfigError
+from tailrace.lake.destination import LakeDestination
+from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_of, sequence_of
+from tailrace.lake.formats import KIND
+from tailrace.lake.journal import ObjectJournal
+from tailrace.lake.listing import Listed, Listing
+from tailrace.lake.settings import LakeSettings, lake_settings
+from tailrace.lake.tables import Found, Journal, LakeTable, Layout, Store
+from tailrace.model import Method, Published, Stream, TableName, Traits
+from tailrace.objects import Folder, is_passing
+from tailrace.schema.evolve import TableColumn
+
+from_url = lake_settings
+
+TRAITS = Traits(
+    name="files",
+    max_name_length=MAX_NAME_LENGTH,
+    guarantee="exactly once for readers of the manifests",
+    methods=frozenset({Method.APPEND, Method.REPLACE}),
+)
+
+_TOKEN = re.compile(r"\{(\w+)(?::([^}]*))?\}")
+
+
+class Settings(LakeSettings):
+    """The settings of files."""
+
+    format: Literal["parquet", "csv", "jsonl"] = Field(
+        "parquet", validation_alias=AliasChoices("format", "file_type"), description="What the files are."
+    )
+    compression: Literal["none", "snappy", "gzip", "zstd", "lz4"] | None = Field(
+        None,
+        description="How files are compressed. Default: zstd in Parquet, none otherwise, where gzip and zstd can be.",
+    )
+    file_template: str = Field(
+        "{schema}/{table}",
+        description="The folder of a table's files; knows {stream}, {schema}, {table} and {date:%Y/%m/%d}, in UTC.",
+    )
+    date_partition_format: str | None = Field(
+        None,
+        description="A date, as in `%Y/%m/%d`, that becomes a folder in the table's: when the run began to load it.",
+    )
+    column_header_format: Literal["original", "lower", "upper"] = Field(
+        "original", description="How the header of CSV writes the names of columns."
+    )
+
+
+SETTINGS = Settings
+
+
+def build(settings: Settings) -> Destination:
+    """The destination of these settings."""
+    if settings.format != "parquet" and settings.compression in {"snappy", "lz4"}:
+        raise ConfigError(f"{settings.format} can't be compressed by it", key="compression", hint="use gzip or zstd")
+    return LakeDestination(FileTables(settings), TRAITS, is_passing)
+
+
+def listing(settings: Settings) -> Mapping[TableName, Listed]:
+    """The tables that manifests list."""
+    return Listing(Folder(settings, settings.root)).read()
+
+
+class FileTables:
+    """Tables that are whatever files the manifests list; see Tables."""
+
+    rewrites = False
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._root = Folder(settings, settings.root)
+        self._listing = Listing(self._root)
+        self._listed: Mapping[TableName, Listed] | None = None
+        self._made: dict[TableName, list[TableColumn]] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return FileTables, (self._settings,)
+
+    def journal(self, pipeline: str) -> Journal:
+        """The pipeline's manifests; see Tables."""
+        self._listed = None
+        self._made.clear()
+        return ObjectJournal(self._root, pipeline)
+
+    def named(self, table: TableName) -> TableName:
+        """The table itself; see Tables."""
+        return table
+
+    def found(self, table: TableName) -> Found | None:
+        """The columns that manifests name, and those that this run has added; see Tables."""
+        is_known = table in self._tables() or table in self._made
+        return self._has(table) if is_known else None
+
+    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
+        """Nothing but to know the columns, which the manifest of the first commit names; see Tables."""
+        del key
+        self._made[stream.table] = [*columns]
+        return self._has(stream.table)
+
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
+        """Know the columns, which files have from now on; see Tables."""
+        self._made.setdefault(table, []).extend(columns)
+        return self._has(table)
+
+    def relax(self, table: TableName, columns: Sequence[str]) -> Found:
+        """Nothing: every column takes null; see Tables."""
+        del columns
+        return self._has(table)
+
+    def layout(self, stream: Stream, columns: Sequence[TableColumn]) -> Layout:
+        """Files in the folder that the template makes; see Tables."""
+        given = self._settings
+        compression = given.compression or ("zstd" if given.format == "parquet" else "none")
+        names = {column.name for column in columns}
+        return Layout(
+            store=self._root,
+            folder=self._folder(stream, datetime.now(UTC)),
+            schema=self.schema_of(columns),
+            format=given.format,
+            compression=compression,
+            header=given.column_header_format,
+            max_bytes=given.file_bytes,
+            partition_by=tuple(name for name in given.partitions(stream.name) if name in names),
+        )
+
+    def schema_of(self, columns: Sequence[TableColumn]) -> pa.Schema:
+        """Arrow's own types; each column carries its kind; see Tables."""
+        return pa.schema(
+            [pa.field(c.name, c.arrow or pa.string(), metadata={KIND: (c.kind or "TEXT").encode()}) for c in columns]
+        )
+
+    def staging(self, pipeline: str) -> tuple[Store, str]:
+        """Nowhere: rows aren't merged; see Tables."""
+        raise AssertionError(f"files have nothing to merge ({pipeline})")
+
+    def table(self, table: TableName) -> LakeTable:
+        """None: manifests say what a table has; see Tables."""
+        raise AssertionError(f"the files of {table} are listed by manifests")
+
+    def decided(self, change: Change) -> Change:
+        """The change; one that replaces a table names the files that are no longer the table's; see Tables."""
+        if not change.replace:
+            return change
+        self._listed = None
+        listed = self._tables().get(change.name)
+        return Change(**{name: getattr(change, name) for name in change.__struct_fields__} | {"voids": _paths(listed)})
+
+    def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+        """Nothing but to count: the manifest is all there is; see Tables."""
+        del entry
+        deleted = sum(self._rows(path) for path in change.voids)
+        return Published(inserted=sum(part.rows for part in change.files), deleted=deleted), change.files
+
+    def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:
+        """Remove files of the pipeline that no manifest lists, and those that its last run has replaced; see Tables."""
+        del added
+        tables = self._tables()
+        first = last.run if last else 1
+        own = [entry for entry in self._listing.entries(takeover.pipeline) if entry.sequence >= first]
+        self._root.remove(path for entry in own for change in entry.tables for path in change.voids)
+        if last is not None and last.final:
+            return
+        known = {path for listed in tables.values() for path in listed.files}
+        for folder in {self._static(table) for table in journal.tables()}:
+            for path in [*self._root.names(folder)]:
+                sequence = sequence_of(path.rpartition("/")[2], takeover.pipeline)
+                if sequence is not None and sequence >= first and path not in known:
+                    self._root.remove([path])
+
+    def check(self) -> Sequence[str]:
+        """Where the files are; see Tables."""
+        names = [name for name, _ in zip(self._root.names(), range(1), strict=False)]
+        there = "there are files in it" if names else "nothing is in it yet"
+        self._root.put("_tailrace/check", b"")
+        self._root.remove(["_tailrace/check"])
+        return [f"{self._root.url} can be written to; {there}."]
+
+    def _has(self, table: TableName) -> Found:
+        listed = self._tables().get(table)
+        columns = (*(listed.columns.values() if listed else ()), *self._made.get(table, ()))
+        return Found(columns, None, self.schema_of(columns))
+
+    def _tables(self) -> Mapping[TableName, Listed]:
+        with self._lock:
+            if self._listed is None:
+                self._listed = self._listing.read()
+            return self._listed
+
+    def _rows(self, path: str) -> int:
+        """The rows of a file that some manifest has listed."""
+        found = [
+            part.rows
+            for entry in self._listing.all()
+            for change in entry.tables
+            for part in change.files
+            if part.path == path
+        ]
+        return sum(found[:1])
+
+    def _folder(self, stream: Stream, now: datetime) -> str:
+        given = self._settings
+        template = given.file_template
+        if given.date_partition_format:
+            template += f"/{{date:{given.date_partition_format}}}"
+        return self._filled(template, {"stream": stream.name, **_names(stream.table)}, now)
+
+    def _static(self, table: TableName) -> str:
+        """The folder that all files of the table are in, whatever the date and the stream."""
+        before = re.split(r"\{(?:date|stream)\b", self._settings.file_template)[0]
+        folder = self._filled(before, _names(table), datetime.now(UTC))
+        return folder if before == self._settings.file_template else folder.rpartition("/")[0]
+
+    def _filled(self, template: str, names: Mapping[str, str], now: datetime) -> str:
+        def value(token: re.Match[str]) -> str:
+            name, detail = token.groups()
+            if name == "date":
+                return now.strftime(detail or "%Y-%m-%d")
+            if name not in names:
+                raise ConfigError(
+                    f"it has {{{name}}}", key="file_template", hint="it knows {stream}, {schema}, {table}, {date}"
+                )
+            return folder_of(names[name])
+
+        return "/".join(part for part in _TOKEN.sub(value, template).split("/") if part not in {"", ".", ".."})
+
+
+def _names(table: TableName) -> dict[str, str]:
+    return {"schema": table.schema or "", "table": table.name}
+
+
+def _paths(listed: Listed | None) -> tuple[str, ...]:
+    return tuple(listed.files) if listed else ()

@@ -1,0 +1,1 @@
+"""The kit of destinations whose tables are files on object stores."""

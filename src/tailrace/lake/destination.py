@@ -1,0 +1,280 @@
+"""A destination on a lake: rows go into files, a checkpoint is decided by an entry of the journal, tables follow it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+
+import pyarrow as pa
+
+from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
+from tailrace.lake.entries import Activate, Change, Entry, Part, Staged, part_name, plan
+from tailrace.lake.parts import Parts
+from tailrace.lake.placing import Placed, Placing
+from tailrace.lake.tables import Journal, Tables
+from tailrace.model import Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, Traits
+from tailrace.schema.cast import cast_rows
+from tailrace.schema.texts import TEXTS
+from tailrace.sql.checkpoints import is_unnamed
+
+
+def _pass(_: str) -> None:
+    """What is called at each step when nobody listens."""
+
+
+class LakeDestination:
+    """A Destination, and Inspectable, on a lake.
+
+    A commit uploads the checkpoint's files and puts an entry into the pipeline's journal, which decides it: whoever is
+    second to put one of that sequence is fenced. Then each table is brought to the entry by one commit of its own;
+    where that is interrupted, recover() does it anew. `on_step` is called in passing with the names of a checkpoint's
+    steps: stage, before_commit, checkpoint, merge, after_commit.
+    """
+
+    def __init__(self, tables: Tables, traits: Traits, is_passing: Callable[[BaseException], bool]) -> None:
+        self.traits = traits
+        self.on_step: Callable[[str], None] = _pass
+        self._tables = tables
+        self._is_passing = is_passing
+        self._lock = threading.RLock()
+        self._placing = Placing(tables, traits)
+        self._journal: Journal | None = None
+        self._last: Entry | None = None
+        self._decided: Entry | None = None
+        self._parts: dict[Stream, Parts] = {}
+        self._files = 0
+        self._token = ""
+        self._rows = 0
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self._tables, self.traits, self._is_passing)
+
+    def recover(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last checkpoint, which every table has been brought to; see Destination."""
+        with self._lock:
+            self._let_go()
+            self._journal = self._last = self._decided = None
+            self._placing.begin(pipeline)
+            journal, fence = self._tables.journal(pipeline), secrets.token_hex(8)
+            added: list[str] = []
+            while True:
+                last = journal.last()
+                if last:
+                    brought = [self._tables.bring(last, change) for change in last.tables]
+                    added += [part.path for _, parts in brought for part in parts]
+                ours = _takeover(last, pipeline, fence)
+                if journal.add(ours):
+                    break
+            self._tables.clean(journal, last, ours, added)
+            self._journal, self._last, self._token = journal, ours, fence
+            return last.checkpoint if last else None
+
+    def prepare(self, stream: Stream) -> None:
+        """Make the table exist and fit the stream; see Destination."""
+        with self._lock:
+            self._noted(self._placing.place(stream))
+
+    def stage(self, batch: Batch) -> Receipt:
+        """Write the batch's rows into files of this machine, uploaded once they are large; see Destination."""
+        stream = batch.stream
+        with self._lock:
+            placed = self._placing.place(stream)
+            parts = self._parts_of(stream, placed)
+        rows, refused = cast_rows(batch.rows, stream, placed.targets)
+        if refused:
+            raise RowsRefusedError(
+                f"stream {stream.name!r}: the table {placed.table} doesn't take {len(refused)} rows unchanged", refused
+            )
+        parts.add(_physical(rows, placed))
+        with self._lock:
+            self._rows += rows.num_rows
+        self.on_step("stage")
+        return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, self._token)
+
+    def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
+        """Put the checkpoint's entry, and bring every table to it; see Destination. Repeatable after a failure."""
+        with self._lock:
+            if self._last is None or self._journal is None:
+                raise DestinationError("nothing can be committed before the pipeline is recovered")
+            if self._decided is None or not self._decided.decides(checkpoint):
+                self._decide(self._entry(self._last, checkpoint), self._journal)
+            published = self._brought(self._last)
+            self._decided = None
+            self._tidy(self._last, self._journal)
+            self.on_step("after_commit")
+            return published
+
+    def is_transient(self, error: Exception) -> bool:
+        """Whether the call that raised this error may succeed when repeated; see Destination."""
+        cause = error.__cause__
+        while isinstance(cause, DestinationError) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        return cause is not None and self._is_passing(cause)
+
+    def close(self) -> None:
+        """Remove what isn't committed; repeatable."""
+        with self._lock, suppress(DestinationError):
+            self._let_go()
+            if self._journal and self._last and is_unnamed(self._last.pipeline) and self._last.sequence == 1:
+                self._journal.forget()  # nothing was committed, and no later run has the name
+
+    def check(self) -> Sequence[str]:
+        """One sentence for each thing found when connecting; see Inspectable."""
+        return self._tables.check()
+
+    def plan(self, stream: Stream) -> Sequence[str]:
+        """What prepare() would do to the stream's table, in words, none of it done; see Inspectable."""
+        return self._placing.statements(stream)
+
+    def _noted(self, placed: Placed) -> Journal:
+        """The journal, in which it stands that the run loads into that table."""
+        if self._journal is None:
+            raise DestinationError("the pipeline must be recovered first")
+        self._journal.note(placed.table)
+        return self._journal
+
+    def _parts_of(self, stream: Stream, placed: Placed) -> Parts:
+        """The files that the stream's rows go into."""
+        if stream not in self._parts:
+            self._noted(placed)
+            self._parts[stream] = Parts(placed.layout, partial(self._name, self._next()))
+        return self._parts[stream]
+
+    def _next(self) -> tuple[str, int]:
+        """The pipeline, and the sequence of the entry that files are written for."""
+        if self._last is None:
+            raise DestinationError("the pipeline must be recovered first")
+        return self._last.pipeline, self._last.sequence + 1
+
+    def _name(self, entry: tuple[str, int], _: int) -> str:
+        """A name for a file, which this run has no other of."""
+        self._files += 1
+        return part_name(*entry, self._files)
+
+    def _let_go(self) -> None:
+        """Remove what isn't committed, here and in the store."""
+        parts, self._parts = self._parts, {}
+        self._token, self._rows = "", 0
+        for each in parts.values():
+            each.discard()
+
+    def _entry(self, last: Entry, checkpoint: Checkpoint) -> Entry:
+        """The entry that decides the checkpoint; its files are uploaded."""
+        if checkpoint.number != last.number + 1:
+            raise FencedError(checkpoint.pipeline)
+        is_ours = all(receipt.token == self._token for receipt in checkpoint.publish)
+        if not is_ours or sum(receipt.rows for receipt in checkpoint.publish) != self._rows:
+            raise DestinationError(
+                f"checkpoint {checkpoint.number} can't be committed: what waits isn't what it publishes, since it was "
+                "let go, or other processes have staged; run again"
+            )
+        changes = tuple(self._changes(checkpoint))
+        self.on_step("before_commit")
+        return last.after(checkpoint, changes)
+
+    def _decide(self, entry: Entry, journal: Journal) -> None:
+        """Put the entry, after which what waited is the checkpoint's."""
+        try:
+            is_ours = journal.add(entry)
+        except DestinationError as error:
+            raise CommitUnknownError(
+                f"it isn't known whether checkpoint {entry.number} was committed: {error}; run again, which finds out"
+            ) from error
+        if not is_ours:
+            raise FencedError(entry.pipeline)
+        self.on_step("checkpoint")
+        self._last, self._decided, self._rows = entry, entry, 0
+        replaced = {change.stream for change in entry.tables if change.replace}
+        for stream in [*self._parts]:
+            if stream.method is not Method.REPLACE or stream.name in replaced:
+                self._parts.pop(stream).close()
+
+    def _brought(self, entry: Entry) -> dict[str, Published]:
+        """What bringing the tables to the entry did, by stream."""
+        published: dict[str, Published] = {}
+        for change in entry.tables:
+            try:
+                published[change.stream], _ = self._tables.bring(entry, change)
+            except DestinationError as error:
+                raise CommitUnknownError(
+                    f"checkpoint {entry.number} is decided, but the table {change.name} isn't brought to it yet: "
+                    f"{error}; run again, which does that"
+                ) from error
+            self.on_step("merge")
+        return published
+
+    def _tidy(self, entry: Entry, journal: Journal) -> None:
+        """Remove what no later run needs, as far as that goes."""
+        if self._tables.rewrites:
+            with suppress(DestinationError):
+                store, _ = self._tables.staging(entry.pipeline)
+                for change in entry.tables:
+                    store.remove(part.path for staged in change.staged for part in staged.files)
+                if entry.final and is_unnamed(entry.pipeline):
+                    journal.forget()
+
+    def _changes(self, checkpoint: Checkpoint) -> list[Change]:
+        """What the checkpoint does to each table that it touches."""
+        replaced = {stream.name for stream in checkpoint.replace}
+        ready = [s for s in self._parts if s.method is not Method.REPLACE or s.name in replaced]
+        named = dict.fromkeys([*ready, *(a.stream for a in checkpoint.activate), *checkpoint.replace])
+        names = dict.fromkeys(stream.name for stream in named)
+        changes = [self._change([s for s in named if s.name == name], checkpoint) for name in names]
+        return [self._tables.decided(change) for change in changes]
+
+    def _change(self, streams: Sequence[Stream], checkpoint: Checkpoint) -> Change:
+        """What the checkpoint does to the table of these revisions of one stream, the newest last."""
+        streams = sorted(streams, key=lambda stream: stream.revision)
+        files: list[Part] = []
+        staged: list[Staged] = []
+        for stream in streams:
+            placed = self._placing.place(stream)
+            parts = self._parts[stream].seal() if stream in self._parts else []
+            if placed.waits:
+                staged.append(Staged(plan(stream), dict(placed.targets), tuple(parts)))
+            else:
+                files += parts
+        newest = self._placing.place(streams[-1])
+        return Change(
+            stream=streams[-1].name,
+            table=newest.table.name,
+            schema=newest.table.schema,
+            columns=newest.columns,
+            key=newest.key,
+            files=tuple(files),
+            staged=tuple(staged),
+            activate=tuple(
+                Activate(plan(a.stream), a.version, a.line)
+                for a in checkpoint.activate
+                if a.stream.name == streams[-1].name and newest.waits
+            ),
+            replace=streams[-1].method is Method.REPLACE,
+        )
+
+
+def _takeover(last: Entry | None, pipeline: str, fence: str) -> Entry:
+    """The entry by which a run takes the pipeline over, behind the last one."""
+    sequence = last.sequence + 1 if last else 1
+    known = last.checkpoint if last else None
+    if last is None or known is None:
+        return Entry(pipeline, sequence, sequence, fence)
+    return Entry(pipeline, sequence, sequence, fence, last.number, last.state, last.at)
+
+
+def _physical(rows: pa.Table, placed: Placed) -> pa.Table:
+    """The rows as files have them; raises RowsRefusedError when a value doesn't go into its type there."""
+    schema = placed.layout.schema
+    columns = []
+    for field in schema:
+        values = rows[field.name]
+        try:
+            if values.type != field.type:
+                is_time = pa.types.is_time(values.type) and pa.types.is_string(field.type)
+                values = TEXTS[Kind.TIME](values) if is_time else values.cast(field.type)
+        except ValueError as error:
+            raise RowsRefusedError(f"the table {placed.table}: column {field.name!r}: {error}") from error
+        columns.append(values)
+    return pa.table(columns, schema=schema)

@@ -1,0 +1,117 @@
+"""Tables in memory that rows are merged in: DuckDB, as the SQL kit asks for it, spilling to this machine's disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tailrace.errors import DestinationError
+from tailrace.model import TableName
+from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.expressions import identifier, written
+
+DIALECT = Dialect(
+    sqlglot="duckdb",
+    types={},
+    kinds={},
+    alterable=frozenset(),
+    relaxes=False,
+    merge=Merge.UPDATE,
+    keeps_key_in_comment=False,
+    columns="",
+    tables="",
+)
+"""DuckDB, as far as merging needs it."""
+
+_ROWS = "_tailrace_rows"
+_BATCH_ROWS = 50_000
+_MEMORY, _THREADS = "512MB", 2
+
+
+class Engine:
+    """A Session whose tables are gone when it is closed."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; see Session."""
+        with _told():
+            return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query; see Session."""
+        with _told():
+            return self._connection.execute(sql, list(parameters)).fetchall()
+
+    def read(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, some at a time. No other statement may run until they are read."""
+        with _told():
+            reader: pa.RecordBatchReader = self._connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+            yield from reader
+
+    def create(self, table: TableName, schema: pa.Schema) -> None:
+        """Make a table with these columns."""
+        with self.rows_as(_ROWS, schema.empty_table()):
+            self.execute(f"CREATE TABLE {quoted(table)} AS FROM {_ROWS}")
+
+    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """Insert these columns of the rows; see Session."""
+        self.load_from(table, columns, rows, "")
+
+    def load_from(self, table: TableName, columns: Sequence[str], rows: pa.Table, clause: str) -> int:
+        """Insert these columns of those of the rows, `r`, that a clause leaves; their number."""
+        with self.rows_as(_ROWS, rows):
+            names = ", ".join(map(quoted, columns))
+            return self.execute(f"INSERT INTO {quoted(table)} ({names}) SELECT {names} FROM {_ROWS} r {clause}")
+
+    @contextmanager
+    def rows_as(self, name: str, rows: pa.Table) -> Iterator[None]:
+        """Have rows be a table of that name for a while."""
+        with _told():
+            self._connection.register(name, rows)
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
+
+    def rest(self) -> None:
+        """Nothing: it doesn't last; see Session."""
+
+    def close(self) -> None:
+        """Let go of the tables; see Session."""
+        self._connection.close()
+
+
+@contextmanager
+def engine() -> Iterator[Engine]:
+    """An engine without tables, gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="tailrace-merge-") as folder:
+        config: dict[str, Any] = {"memory_limit": _MEMORY, "threads": _THREADS, "temp_directory": folder}
+        made = Engine(duckdb.connect(":memory:", config=config))
+        try:
+            made.execute("SET TimeZone = 'UTC'")
+            made.execute("SET preserve_insertion_order = false")
+            made.execute("SET python_enable_replacements = false")
+            yield made
+        finally:
+            made.close()
+
+
+def quoted(name: str | TableName) -> str:
+    """A name in SQL."""
+    return written(DIALECT, identifier(str(name)))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise DuckDB's errors as ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise DestinationError(f"merging: {str(error).strip().partition(chr(10))[0]}") from error

@@ -1,0 +1,187 @@
+"""Rows as a file of this machine: Parquet, CSV or JSON Lines, compressed."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import zstandard
+
+from tailrace import compute as pc
+from tailrace.lake.tables import Layout
+from tailrace.model import Kind
+from tailrace.schema.texts import JSON_TEXTS
+
+_ZSTD_LEVEL = 3
+_LARGE = pa.large_string()
+
+
+class RowsFile(Protocol):
+    """A file that rows are written into."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that are written so far."""
+
+    def write(self, rows: pa.Table) -> None:
+        """Write the rows, which have the file's columns."""
+
+    def close(self) -> None:
+        """Write what is left to write."""
+
+
+def suffix(layout: Layout) -> str:
+    """What the names of the files end with."""
+    if layout.format == "parquet":
+        return ".parquet"
+    return f".{layout.format}" + {"gzip": ".gz", "zstd": ".zst"}.get(layout.compression, "")
+
+
+def opened(path: Path, layout: Layout) -> RowsFile:
+    """A new file there, in the layout's format."""
+    if layout.format == "parquet":
+        return ParquetFile(path, layout)
+    return CsvFile(path, layout) if layout.format == "csv" else JsonLinesFile(path, layout)
+
+
+class ParquetFile:
+    """RowsFile as Parquet; each write is a row group."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._file = path.open("wb")
+        self._writer = pa.parquet.ParquetWriter(
+            self._file, _file_schema(layout), compression=layout.compression, store_schema=False
+        )
+
+    @property
+    def size(self) -> int:
+        """The bytes so far; see RowsFile."""
+        return self._file.tell()
+
+    def write(self, rows: pa.Table) -> None:
+        """Write a row group; see RowsFile."""
+        self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+
+    def close(self) -> None:
+        """Write the footer; see RowsFile."""
+        self._writer.close()
+        self._file.close()
+
+
+class CsvFile:
+    """RowsFile as CSV with a header: texts are in quotes, null is nothing, bytes are base64."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._file = path.open("wb")
+        self._stream = _compressed(self._file, layout.compression)
+        names = [_HEADERS[layout.header](name) for name in _file_schema(layout).names]
+        header = pa.table([pa.array([name]) for name in names], names=names)
+        self._write(header, has_header=False)
+
+    @property
+    def size(self) -> int:
+        """The bytes so far; see RowsFile."""
+        return self._file.tell()
+
+    def write(self, rows: pa.Table) -> None:
+        """Write lines; see RowsFile."""
+        columns = [_base64(column) if pa.types.is_binary(column.type) else column for column in rows.columns]
+        self._write(pa.table(columns, names=rows.column_names), has_header=False)
+
+    def close(self) -> None:
+        """Write what waits to be compressed; see RowsFile."""
+        _close(self._stream, self._file)
+
+    def _write(self, rows: pa.Table, *, has_header: bool) -> None:
+        options = pa.csv.WriteOptions(include_header=has_header)
+        sink = pa.BufferOutputStream()
+        pa.csv.write_csv(rows, sink, options)
+        self._stream.write(sink.getvalue())
+
+
+class JsonLinesFile:
+    """RowsFile as JSON Lines: an object for each row, with every column; bytes are base64, JSON is as it was sent."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._file = path.open("wb")
+        self._stream = _compressed(self._file, layout.compression)
+        self._kinds = {field.name: _kind(field) for field in _file_schema(layout)}
+
+    @property
+    def size(self) -> int:
+        """The bytes so far; see RowsFile."""
+        return self._file.tell()
+
+    def write(self, rows: pa.Table) -> None:
+        """Write lines; see RowsFile."""
+        pieces: list[pa.ChunkedArray | pa.Scalar] = []
+        between = "{"
+        for name in rows.column_names:
+            quoted = JSON_TEXTS[Kind.TEXT](pa.chunked_array([[name]]))[0].as_py()
+            pieces += [pa.scalar(f"{between}{quoted}:", _LARGE), _json(rows[name], self._kinds[name])]
+            between = ","
+        pieces.append(pa.scalar("}\n", _LARGE))
+        lines = pc.binary_join_element_wise(
+            *pieces, pa.scalar("", _LARGE), null_handling="replace", null_replacement="null"
+        )
+        for chunk in lines.chunks:
+            self._stream.write(_content(chunk))
+
+    def close(self) -> None:
+        """Write what waits to be compressed; see RowsFile."""
+        _close(self._stream, self._file)
+
+
+def _file_schema(layout: Layout) -> pa.Schema:
+    """The columns that files have."""
+    if not layout.drops_partitions:
+        return layout.schema
+    return pa.schema([field for field in layout.schema if field.name not in layout.partition_by])
+
+
+def _compressed(file: IO[bytes], compression: str) -> IO[bytes]:
+    if compression == "gzip":
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="wb", mtime=0))
+    if compression == "zstd":
+        return cast("IO[bytes]", zstandard.ZstdCompressor(level=_ZSTD_LEVEL).stream_writer(file, closefd=False))
+    return file
+
+
+def _close(stream: IO[bytes], file: IO[bytes]) -> None:
+    stream.close()
+    file.close()
+
+
+def _kind(field: pa.Field) -> Kind:
+    """The kind whose JSON text a column's values have, by the mark that the layout has put on the field."""
+    return Kind((field.metadata or {}).get(KIND, b"TEXT").decode())
+
+
+def _json(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
+    if kind is Kind.BINARY:
+        return JSON_TEXTS[Kind.TEXT](_base64(values)).cast(_LARGE)
+    return (values if kind is Kind.JSON else JSON_TEXTS[kind](values)).cast(_LARGE)
+
+
+def _base64(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    texts = [None if value is None else base64.b64encode(value).decode() for value in values.to_pylist()]
+    return pa.chunked_array([texts], pa.string())
+
+
+def _content(chunk: pa.Array) -> memoryview:
+    """The texts of an array, one right behind the other."""
+    _, offsets, data = chunk.buffers()
+    bounds = pa.Array.from_buffers(pa.int64(), len(chunk) + 1, [None, offsets], offset=chunk.offset)
+    return memoryview(data)[bounds[0].as_py() : bounds[-1].as_py()]
+
+
+KIND = b"tailrace.kind"
+"""The field metadata that says of which kind a column is."""
+
+_HEADERS: Mapping[str, Callable[[str], str]] = {"original": str, "lower": str.lower, "upper": str.upper}

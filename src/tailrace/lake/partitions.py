@@ -1,0 +1,55 @@
+"""Rows told apart by partition columns, and partitions as text, as Hive and Delta Lake write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from tailrace import compute as pc
+from tailrace.errors import ConfigError
+from tailrace.lake.entries import folder_of
+
+Partition = tuple[tuple[str, str | None], ...]
+"""Partition columns and their values as text, in order; empty where there are none."""
+
+NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
+"""What Hive writes for null."""
+
+_DICTIONARY_LIMIT = 10_000
+
+
+def partitioned(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Partition, pa.Table]]:
+    """The rows of each partition, in the order that they come."""
+    if not columns:
+        yield (), rows
+        return
+    texts = [_texts(rows[name]) for name in columns]
+    keys = pa.table(texts, names=list(columns)).group_by(list(columns), use_threads=False).aggregate([])
+    if keys.num_rows > _DICTIONARY_LIMIT:
+        raise ConfigError(
+            f"a batch has {keys.num_rows:,} different values in {', '.join(columns)}",
+            key="partition_keys",
+            hint="partition by columns of few values, as a date",
+        )
+    for key in keys.to_pylist():
+        chosen = None
+        for name, values in zip(columns, texts, strict=True):
+            value = key[name]
+            is_it = pc.is_null(values) if value is None else pc.fill_null(pc.equal(values, value), fill_value=False)
+            chosen = is_it if chosen is None else pc.and_(chosen, is_it)
+        yield tuple((name, key[name]) for name in columns), rows if keys.num_rows == 1 else rows.filter(chosen)
+
+
+def folder_of_partition(partition: Partition) -> str:
+    """The folders of a partition: `column=value`, one in the other."""
+    return "/".join(
+        f"{folder_of(name)}={NULL_FOLDER if value is None else folder_of(value)}" for name, value in partition
+    )
+
+
+def _texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values as Delta's protocol writes them in partitions; times are in UTC."""
+    if pa.types.is_timestamp(values.type):
+        return values.cast(pa.timestamp("us")).cast(pa.string())
+    return values.cast(pa.string())

@@ -1,0 +1,306 @@
+"""A table brought to an entry of a journal: files added as they are, or rows merged by writing files anew."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from tailrace import compute as pc
+from tailrace.lake.engine import DIALECT, Engine, engine, quoted
+from tailrace.lake.entries import Change, Entry, Part, Staged, part_name
+from tailrace.lake.parts import Parts
+from tailrace.lake.tables import ConflictError, LakeTable, LiveFile, Store
+from tailrace.model import LINE, Activation, Fill, Method, Published, Stream, TableName
+from tailrace.sql import publish
+from tailrace.sql.publish import LAST_LINE, Staging
+from tailrace.sql.tables import Place
+
+_TABLE = TableName("_tailrace_table")
+_KEYS = TableName("_tailrace_keys")
+_FILE = "_tailrace_file"
+_BATCH_ROWS = 50_000
+_TRIES, _LONGEST_WAIT_S = 100, 1.0
+
+
+def brought(
+    look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change
+) -> tuple[Published, Sequence[Part]]:
+    """What bringing the table to the entry did, and the files it has added; nothing, if the table is there already.
+
+    `look` gives the table as it is, `waiting` is the store of staged files. Where another writer is quicker, the table
+    is looked at again, and all is done anew.
+    """
+    for tries in range(_TRIES):
+        table = look()
+        if table.applied(entry.pipeline) >= entry.sequence:
+            rows = sum(part.rows for part in _parts(change))
+            return Published(inserted=rows), ()
+        try:
+            return _brought(table, waiting, entry, change)
+        except ConflictError:
+            if tries == _TRIES - 1:
+                raise
+            time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.01 * 2**tries)))  # noqa: S311 writers take turns
+    raise AssertionError("unreachable")
+
+
+def _parts(change: Change) -> list[Part]:
+    return [*change.files, *(part for staged in change.staged for part in staged.files)]
+
+
+def _brought(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+    if change.replace:
+        return _replaced(table, waiting, entry, change)
+    if change.staged or change.activate:
+        return _merged(table, waiting, entry, change)
+    table.commit(entry, change.files, ())
+    return Published(inserted=sum(part.rows for part in change.files)), change.files
+
+
+def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+    """Leave the staged rows, and nothing else, in the table."""
+    deleted = sum(file.rows for file in table.files())
+    schema = pa.schema([(name, kind) for name, kind in _schema_of(waiting, change)])
+    with engine() as memory:
+        merging = _Merging(memory, waiting, entry, change, schema)
+        if any(publish.is_merged(staged.stream) or staged.stream.versioned for staged in change.staged):
+            done = merging.run()
+            rows = memory.read(f"FROM {quoted(_TABLE)}")
+        else:
+            done = Published(inserted=sum(part.rows for part in _parts(change)))
+            rows = _as_columns(merging.staged_rows(), schema)
+        reader = pa.RecordBatchReader.from_batches(schema, rows)
+        added = table.overwrite(entry, change, reader)
+    return replace(done, deleted=done.deleted + deleted), added
+
+
+def _schema_of(waiting: Store, change: Change) -> list[tuple[str, pa.DataType]]:
+    """The columns of a replaced table, with the types that their files have, or that none has written yet."""
+    types: dict[str, pa.DataType] = {}
+    for staged in change.staged:
+        for part in staged.files[:1]:
+            with waiting.open(part.path) as file:
+                types |= {field.name: field.type for field in pa.parquet.read_schema(file)}
+    return [(column.name, types.get(column.name, column.arrow)) for column in change.columns]
+
+
+def _as_columns(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Rows with exactly these columns: those that they lack are null."""
+    for rows in tables:
+        columns = [
+            rows[column.name] if column.name in rows.column_names else pa.nulls(rows.num_rows, column.type)
+            for column in schema
+        ]
+        yield from pa.table(columns, schema=schema).to_batches()
+
+
+def _merged(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+    """Merge the staged rows, and what is activated, into the table: files with rows that change are written anew."""
+    name = f"{secrets.token_hex(4)}-"
+    parts = Parts(table.layout(), lambda number: part_name(entry.pipeline, entry.sequence, f"{name}{number}"))
+    try:
+        with engine() as memory:
+            merging = _Merging(memory, waiting, entry, change, table.schema)
+            merging.load()
+            removes = [file for file in table.files() if merging.takes(table, file, parts)]
+            done = merging.merge()
+            for batch in memory.read(merging.result):
+                parts.add(pa.table(batch))
+        adds = [*parts.seal(), *change.files]
+        table.commit(entry, adds, removes)
+    except BaseException:
+        parts.discard()
+        raise
+    parts.close()
+    done += Published(inserted=sum(part.rows for part in change.files), deleted=merging.deleted)
+    return done, adds
+
+
+@dataclass(slots=True)
+class _Merging:
+    """Staged rows, and the table's rows with their keys, in an engine's tables."""
+
+    memory: Engine
+    waiting: Store
+    entry: Entry
+    change: Change
+    schema: pa.Schema
+    stagings: list[Staging] = field(default_factory=list)
+    deleted: int = 0
+
+    def run(self) -> Published:
+        """Merge into an empty table."""
+        self.load()
+        return self.merge()
+
+    def load(self) -> None:
+        """Take the staged rows in, and the keys that they have."""
+        self.memory.create(_TABLE, self.schema)
+        for number, staged in enumerate(self.change.staged):
+            table = TableName(f"_tailrace_stage_{number}")
+            names = [target.name for target in staged.targets.values()]
+            columns = [self.schema.field(name) for name in names]
+            self.memory.create(table, pa.schema([*columns, pa.field(LINE, pa.int64())]))
+            for rows in self._rows(staged):
+                self.memory.load(table, [*names, LINE], rows)
+            others = tuple(name for name in self.schema.names if name not in names)
+            self.stagings.append(Staging(staged.stream, table, Place(_TABLE, staged.targets, others)))
+        if self.key:
+            keys = ", ".join(map(quoted, self.key))
+            rows_with = " UNION ".join(f"SELECT {keys} FROM {quoted(staging.table)}" for staging in self.stagings)
+            self.memory.execute(f"CREATE TABLE {quoted(_KEYS)} AS {rows_with}")
+
+    def staged_rows(self) -> Iterator[pa.Table]:
+        """All staged rows, some at a time."""
+        for staged in self.change.staged:
+            yield from self._rows(staged)
+
+    def takes(self, table: LakeTable, file: LiveFile, parts: Parts) -> bool:
+        """Whether rows of the file change; then those with a staged key are taken in, and the others go to parts."""
+        wanted = [*self.key, *filter(None, (self._version, self._deletion))]
+        if not wanted or not self._may_change(file):
+            return False
+        keys = pa.Table.from_batches(table.read(file, wanted))
+        if not keys.num_rows or not self._count(keys):
+            return False
+        for batch in table.read(file):
+            rows = pa.table(batch)
+            if self.key:
+                self.memory.load_from(_TABLE, rows.column_names, rows, f"WHERE {self._has_key}")
+                rows = self._left(rows)
+            if not self._only_ignores:
+                parts.add(self._activated(rows))
+        return not self._only_ignores
+
+    def merge(self) -> Published:
+        """Merge the staged rows with the activations in between, in the order of lines."""
+        done, first = Published(), 0
+        self.stagings.sort(key=lambda staging: staging.stream.revision)
+        if self._only_ignores:
+            self.memory.execute(f"CREATE TABLE _tailrace_before AS SELECT {self._keys} FROM {quoted(_TABLE)}")
+        for activation in [*sorted(self.change.activate, key=lambda a: a.line), None]:
+            end = activation.line if activation else LAST_LINE
+            for staging in self.stagings:
+                done += publish.merge(self.memory, DIALECT, staging, first, end)
+            if activation:
+                told = Activation(activation.stream, activation.version, activation.line)
+                at = (self.entry.at or datetime.now(UTC)).astimezone(UTC)
+                done += publish.activate(self.memory, DIALECT, self._place(activation.stream), told, at)
+            first = end
+        return done
+
+    @property
+    def result(self) -> str:
+        """The query of the rows that the table is to have beside those of files that stay."""
+        if not self._only_ignores:
+            return f"FROM {quoted(_TABLE)}"
+        same = " AND ".join(f"b.{quoted(name)} = t.{quoted(name)}" for name in self.key)
+        return f"FROM {quoted(_TABLE)} t ANTI JOIN _tailrace_before b ON {same}"
+
+    @property
+    def key(self) -> list[str]:
+        """The table's columns by which staged rows are told apart; empty where they aren't."""
+        merged = [staging for staging in self.stagings if publish.is_merged(staging.stream)]
+        return merged[0].place.key(merged[0].stream) if merged else []
+
+    @property
+    def _keys(self) -> str:
+        return ", ".join(map(quoted, self.key))
+
+    @property
+    def _has_key(self) -> str:
+        same = " AND ".join(f"k.{quoted(name)} = r.{quoted(name)}" for name in self.key)
+        return f"EXISTS (SELECT 1 FROM {quoted(_KEYS)} k WHERE {same})"
+
+    @property
+    def _only_ignores(self) -> bool:
+        """Whether rows that the table has stay as they are, whatever is staged."""
+        ignoring = [s.stream.method is Method.INSERT_IGNORE and not s.stream.hard_delete for s in self.stagings]
+        return bool(ignoring) and all(ignoring) and not self.change.activate
+
+    @property
+    def _last_version(self) -> int:
+        return max((activation.version for activation in self.change.activate), default=0)
+
+    def _of_activated(self, fill: Callable[[Stream], str | None]) -> str | None:
+        return fill(self.change.activate[0].stream) if self.change.activate else None
+
+    @property
+    def _version(self) -> str | None:
+        """The table's column of versions, if some are activated."""
+        return self._of_activated(lambda stream: self._name(stream, Fill.TABLE_VERSION))
+
+    @property
+    def _deletion(self) -> str | None:
+        """The table's column of deletions, if rows are to be marked there."""
+        return self._of_activated(lambda stream: None if stream.hard_delete else self._name(stream, None))
+
+    def _name(self, stream: Stream, fill: Fill | None) -> str | None:
+        column = stream.filled_with(fill) if fill else stream.deletion
+        return self._place(stream).name(column)
+
+    def _place(self, stream: Stream) -> Place:
+        """Where an activated stream's rows are, though none of them may be staged."""
+        staged = [staging.place for staging in self.stagings if staging.stream == stream]
+        if staged:
+            return staged[0]
+        targets = {column.name: column for column in self.change.columns}
+        return Place(_TABLE, targets)
+
+    def _rows(self, staged: Staged) -> Iterator[pa.Table]:
+        for part in staged.files:
+            with self.waiting.open(part.path) as file:
+                for batch in pa.parquet.ParquetFile(file).iter_batches(_BATCH_ROWS):
+                    yield pa.table(batch)
+
+    def _may_change(self, file: LiveFile) -> bool:
+        """Whether the file's bounds let it have a staged key, or an older version."""
+        if self._version is not None or not self.key or self.key[0] not in file.bounds:
+            return True
+        name = quoted(self.key[0])
+        low, high = self.memory.query(f"SELECT min({name}), max({name}) FROM {quoted(_KEYS)}")[0]
+        least, greatest = file.bounds[self.key[0]]
+        try:
+            return bool(low <= greatest and least <= high)  # type: ignore[operator]
+        except TypeError:
+            return True
+
+    def _count(self, keys: pa.Table) -> int:
+        """How many rows of a file change."""
+        conditions = [self._has_key] if self.key else []
+        if self._version is not None:
+            older = f"r.{quoted(self._version)} < {self._last_version}"
+            unmarked = f" AND r.{quoted(self._deletion)} IS NULL" if self._deletion else ""
+            conditions.append(f"({older}{unmarked})")
+        with self.memory.rows_as(_FILE, keys):
+            counted = self.memory.query(f"SELECT count(*) FROM {_FILE} r WHERE {' OR '.join(conditions)}")
+        return int(str(counted[0][0]))
+
+    def _left(self, rows: pa.Table) -> pa.Table:
+        """The rows of a file without those that have a staged key."""
+        with self.memory.rows_as(_FILE, rows):
+            batches = [*self.memory.read(f"SELECT r.* FROM {_FILE} r WHERE NOT {self._has_key}")]
+        return pa.Table.from_batches(batches, rows.schema)
+
+    def _activated(self, rows: pa.Table) -> pa.Table:
+        """The rows of a file without those of older versions, or with these marked as deleted."""
+        if self._version is None:
+            return rows
+        older = pc.fill_null(pc.less(rows[self._version], self._last_version), fill_value=False)
+        if self._deletion is None:
+            if self.change.activate[0].stream.hard_delete:
+                self.deleted += pc.sum(older).as_py() or 0
+                return rows.filter(pc.invert(older))
+            return rows
+        marked = pc.and_(older, pc.is_null(rows[self._deletion]))
+        self.deleted += pc.sum(marked).as_py() or 0
+        place = rows.schema.get_field_index(self._deletion)
+        at = pa.scalar(self.entry.at).cast(rows.schema.field(place).type)
+        return rows.set_column(place, rows.schema.field(place), pc.if_else(marked, at, rows[self._deletion]))

@@ -1,0 +1,48 @@
+"""What a Parquet file's footer says of its columns, as Delta's log keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pyarrow.parquet
+
+_MAX_TEXT = 64
+
+
+def statistics(metadata: pyarrow.parquet.FileMetaData) -> dict[str, Any]:
+    """Rows, nulls, and the least and greatest values of columns of integers, dates and short texts."""
+    least: dict[str, Any] = {}
+    greatest: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for place, name in _columns(metadata):
+        groups = [metadata.row_group(number).column(place).statistics for number in range(metadata.num_row_groups)]
+        if any(group is None or not group.has_null_count for group in groups):
+            continue
+        nulls[name] = sum(group.null_count for group in groups)
+        bounded = [group for group in groups if group.has_min_max]
+        if len(bounded) == sum(group.num_values > 0 for group in groups) and bounded:
+            low, high = min(group.min for group in bounded), max(group.max for group in bounded)
+            if _is_exact(low) and _is_exact(high):
+                least[name], greatest[name] = _told(low), _told(high)
+    return {"numRecords": metadata.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}
+
+
+def _columns(metadata: pyarrow.parquet.FileMetaData) -> Iterator[tuple[int, str]]:
+    """The columns that aren't nested, and their places."""
+    schema = metadata.schema
+    for place in range(len(schema.names)):
+        column = schema.column(place)
+        if column.path == column.name and column.max_repetition_level == 0:
+            yield place, column.name
+
+
+def _is_exact(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _MAX_TEXT and value.isascii()
+    return type(value) in (int, date)
+
+
+def _told(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,180 @@
+"""What the kit asks of a lake: its tables, each as it was when it was looked at, and the journal of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+
+from tailrace.errors import DestinationError
+from tailrace.lake.entries import Change, Entry, Part
+from tailrace.model import Published, Stream, TableName
+from tailrace.schema.evolve import TableColumn
+
+
+class ConflictError(DestinationError):
+    """Another writer has changed the table since it was looked at; nothing was done."""
+
+
+class Store(Protocol):
+    """A folder of files. Thread-safe; raises DestinationError."""
+
+    def put_file(self, name: str, path: str) -> None:
+        """Upload the file of this machine, in the place of one of that name; durable on return. Repeatable."""
+
+    def open(self, name: str) -> BinaryIO:
+        """The file, to be read and sought in."""
+
+    def names(self, folder: str) -> Iterator[str]:
+        """The names, with their folders, of all files in the folder and those within it."""
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove the files; those that aren't there are no error."""
+
+
+class Journal(Protocol):
+    """The entries of one pipeline, each written once: who writes the next one knows the last. Not thread-safe."""
+
+    def last(self) -> Entry | None:
+        """The entry with the highest sequence."""
+
+    def add(self, entry: Entry) -> bool:
+        """Write the entry; False, with nothing done, where there is one of its sequence that isn't the same."""
+
+    def note(self, table: TableName) -> None:
+        """Remember that the pipeline loads into that table. Repeatable."""
+
+    def tables(self) -> Sequence[TableName]:
+        """The tables that were noted."""
+
+    def forget(self) -> None:
+        """Remove everything: no later run has the pipeline's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How rows become files: where, with which columns, how large, and told apart by which.
+
+    `schema` has the columns in the order and types of the file, with the field metadata that it is to carry.
+    `partition_by` are columns whose values the rows of a file share, in folders `column=value`; `drops_partitions`
+    leaves these columns out of the files. `format` is parquet, csv or jsonl; `header` (original, lower or upper) is how
+    CSV writes names.
+    """
+
+    store: Store
+    folder: str
+    schema: pa.Schema
+    format: str = "parquet"
+    compression: str = "zstd"
+    header: str = "original"
+    max_bytes: int = 128 * 2**20
+    partition_by: tuple[str, ...] = ()
+    drops_partitions: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    """A file of rows that a table has; `handle` is the lake's own name for it.
+
+    `bounds` maps some columns to the least and greatest of their values in it.
+    """
+
+    handle: object
+    rows: int
+    bounds: Mapping[str, tuple[object, object]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A table that exists: its columns, and its key where that is known."""
+
+    columns: tuple[TableColumn, ...]
+    key: tuple[str, ...] | None
+    schema: pa.Schema
+
+
+class LakeTable(Protocol):
+    """A table as it was at one moment. What it commits is refused if the table has changed since."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns by Arrow's types, as read() gives them."""
+
+    def applied(self, pipeline: str) -> int:
+        """The sequence of the last entry of the pipeline's journal that the table was brought to; 0 for none."""
+
+    def files(self) -> Sequence[LiveFile]:
+        """Its files."""
+
+    def read(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a file by the table's present columns, or some of them; rows deleted otherwise are left out."""
+
+    def layout(self) -> Layout:
+        """How new files of the table are to be written."""
+
+    def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
+        """Add and remove files, and note that the table was brought to that entry, in one commit.
+
+        Raises ConflictError, with nothing done, when the table isn't the one that was looked at.
+        """
+
+    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> Sequence[Part]:
+        """Leave nothing but these rows, under the change's columns and key, in one commit that notes the entry too.
+
+        Gives the files that were added, where that is known. Raises ConflictError as commit() does.
+        """
+
+
+class Tables(Protocol):
+    """The tables of one lake. Picklable before use, thread-safe; raises DestinationError."""
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether tables are brought to entries by commits of their own; otherwise the journal says what they have."""
+
+    def journal(self, pipeline: str) -> Journal:
+        """The pipeline's journal, which may have no entry yet."""
+
+    def named(self, table: TableName) -> TableName:
+        """The table in the schema that it stands in."""
+
+    def found(self, table: TableName) -> Found | None:
+        """What is there under that name, None if nothing."""
+
+    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
+        """Make the stream's table, unless it was made in the meantime; what is there then."""
+
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
+        """Add columns that take null; what the table is then."""
+
+    def relax(self, table: TableName, columns: Sequence[str]) -> Found:
+        """Let columns take null that don't; raises SchemaError where that can't be had."""
+
+    def layout(self, stream: Stream, columns: Sequence[TableColumn]) -> Layout:
+        """How files with these columns of the stream's table are to be written that are to be added as they are."""
+
+    def schema_of(self, columns: Sequence[TableColumn]) -> pa.Schema:
+        """Columns as files of a new table have them."""
+
+    def staging(self, pipeline: str) -> tuple[Store, str]:
+        """The folder in which files of the pipeline wait to be merged, and the store that it is in."""
+
+    def table(self, table: TableName) -> LakeTable:
+        """The table as it is now; raises DestinationError when it isn't there."""
+
+    def decided(self, change: Change) -> Change:
+        """The change as an entry is to have it, with what is to go."""
+
+    def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+        """Bring the change's table to the entry, unless it is there; what that did, and the files it has added."""
+
+    def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:
+        """Remove what runs before this one have left: files that no entry, and no table, will ever refer to.
+
+        `last` is the entry before the takeover, and `added` are the files that were added when it was done anew.
+        """
+
+    def check(self) -> Sequence[str]:
+        """A sentence for each thing found when connecting."""
