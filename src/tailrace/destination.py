@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, Traits
+from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
 
 
 class Destination(Protocol):
@@ -60,3 +60,11 @@ class Inspectable(Protocol):
 
     def plan(self, stream: Stream) -> Sequence[str]:
         """The statements that prepare() would run for the stream now, none of them run."""
+
+
+@runtime_checkable
+class Listable(Protocol):
+    """A destination whose tables are files, for `tailrace files`."""
+
+    def files(self, table: TableName) -> Sequence[str]:
+        """The addresses of the files that have the table's rows now; none where there is no such table."""

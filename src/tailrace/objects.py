@@ -192,6 +192,10 @@ class Folder:
         """Remove all files of a folder."""
         self.remove([*self.names(folder)])
 
+    def address(self, name: str) -> str:
+        """Where a file is: a path of this machine, or the address in the store."""
+        return str(local_path(self.url) / name) if urlsplit(self.url).scheme == "file" else f"{self.url}/{name}"
+
     def within(self, folder: str) -> Folder:
         """A folder in it."""
         return Folder(self._settings, f"{self.url}/{folder}") if folder else self
@@ -274,7 +278,10 @@ def _provider(settings: AwsSettings, session: boto3.Session) -> Any:
         return StsCredentialProvider(
             settings.session(), RoleArn=settings.role_arn, RoleSessionName=settings.role_session_name
         )
-    return None if settings.access_key_id else Boto3CredentialProvider(session)
+    if settings.access_key_id:
+        return None
+    settings.credentials()  # where there are none AWS's own error says what to do
+    return Boto3CredentialProvider(session)
 
 
 def is_passing(error: BaseException) -> bool:

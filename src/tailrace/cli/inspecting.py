@@ -1,4 +1,4 @@
-"""The verbs that only look: `check`, `plan`, `destinations`, `about` and `init`."""
+"""The verbs that only look: `check`, `plan`, `files`, `destinations`, `about` and `init`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from rich.text import Text
 from tailrace import log
 from tailrace.cli.about import about_facts, about_markdown, config_template
 from tailrace.cli.options import Config, Pipeline, Set, To, setup
-from tailrace.destination import Inspectable
+from tailrace.destination import Inspectable, Listable
 from tailrace.destinations import NAMES, traits_of
 from tailrace.errors import ConfigError
+from tailrace.model import TableName
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import Message, SchemaMessage
 from tailrace.singer.reader import Reader
@@ -55,6 +56,27 @@ def plan(
                 statements = _inspectable(destination).plan(stream)
                 for statement in statements or ["-- nothing to do"]:
                     typer.echo(statement if statement.startswith("--") else f"{statement};")
+    finally:
+        destination.close()
+
+
+def files(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The table; with its schema as in SCHEMA.TABLE.")],
+    to: To = None,
+    config: Config = None,
+    sets: Set = None,
+) -> None:
+    """Print the files that hold a table's rows now, one a line: those of unfinished checkpoints aren't among them."""
+    log.configure("warning")
+    destination = setup(to, config, sets).open()
+    schema, _, name = table.rpartition(".")
+    try:
+        if not isinstance(destination, Listable):
+            raise ConfigError(
+                "its tables aren't files", key="--to", hint="files, delta and iceberg have tables of files"
+            )
+        for address in destination.files(TableName(name, schema or None)):
+            typer.echo(address)
     finally:
         destination.close()
 

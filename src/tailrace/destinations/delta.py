@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
@@ -176,6 +176,11 @@ class DeltaTables:
                 if sequence is not None and (sequence >= takeover.sequence or is_redone):
                     folder.remove([path])
 
+    def addresses(self, table: TableName) -> Sequence[str]:
+        """As the newest version has them; see Tables."""
+        found = self._look(table)
+        return sorted(found.file_uris()) if found else []
+
     def check(self) -> Sequence[str]:
         """Where the tables are; see Tables."""
         self._root.put(f"{FOLDER}/check", b"")
@@ -309,7 +314,7 @@ class DeltaView:
 
 def _add(part: Part, now_ms: int) -> AddAction:
     told = msgspec.json.encode(part.statistics).decode()
-    return AddAction(quote(part.path), part.size, part.partition, now_ms, True, told)  # noqa: FBT003 it changes data
+    return AddAction(part.path, part.size, part.partition, now_ms, True, told)  # noqa: FBT003 it changes data
 
 
 def _found(version: DeltaTable) -> Found:
@@ -341,7 +346,7 @@ def _properties(entry: Entry) -> CommitProperties:
 
 def _remove(action: Any, now_ms: int) -> RemoveAction:
     partition = {name: _text(value) for name, value in (action.get("partition") or {}).items()}
-    return RemoveAction(action["path"], True, now_ms, action["size_bytes"], partition)  # noqa: FBT003 it changes data
+    return RemoveAction(unquote(action["path"]), True, now_ms, action["size_bytes"], partition)  # noqa: FBT003 it changes data
 
 
 def _text(value: object) -> str | None:

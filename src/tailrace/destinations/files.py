@@ -78,11 +78,6 @@ def build(settings: Settings) -> Destination:
     return LakeDestination(FileTables(settings), TRAITS, is_passing)
 
 
-def listing(settings: Settings) -> Mapping[TableName, Listed]:
-    """The tables that manifests list."""
-    return Listing(Folder(settings, settings.root)).read()
-
-
 class FileTables:
     """Tables that are whatever files the manifests list; see Tables."""
 
@@ -189,6 +184,11 @@ class FileTables:
                 sequence = sequence_of(path.rpartition("/")[2], takeover.pipeline)
                 if sequence is not None and sequence >= first and path not in known:
                     self._root.remove([path])
+
+    def addresses(self, table: TableName) -> Sequence[str]:
+        """As the manifests have them; see Tables."""
+        listed = self._tables().get(table)
+        return [self._root.address(path) for path in sorted(listed.files)] if listed else []
 
     def check(self) -> Sequence[str]:
         """Where the files are; see Tables."""

@@ -15,7 +15,7 @@ from tailrace.lake.entries import Activate, Change, Entry, Part, Staged, part_na
 from tailrace.lake.parts import Parts
 from tailrace.lake.placing import Placed, Placing
 from tailrace.lake.tables import Journal, Tables
-from tailrace.model import Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, Traits
+from tailrace.model import Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.texts import TEXTS
 from tailrace.sql.checkpoints import is_unnamed
@@ -128,6 +128,10 @@ class LakeDestination:
     def plan(self, stream: Stream) -> Sequence[str]:
         """What prepare() would do to the stream's table, in words, none of it done; see Inspectable."""
         return self._placing.statements(stream)
+
+    def files(self, table: TableName) -> Sequence[str]:
+        """The addresses of the files that have the table's rows now; see Listable."""
+        return self._tables.addresses(self._tables.named(table))
 
     def _noted(self, placed: Placed) -> Journal:
         """The journal, in which it stands that the run loads into that table."""
@@ -269,7 +273,8 @@ def _physical(rows: pa.Table, placed: Placed) -> pa.Table:
     schema = placed.layout.schema
     columns = []
     for field in schema:
-        values = rows[field.name]
+        is_there = field.name in rows.column_names  # a partition column may be the table's alone
+        values = rows[field.name] if is_there else pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
         try:
             if values.type != field.type:
                 is_time = pa.types.is_time(values.type) and pa.types.is_string(field.type)

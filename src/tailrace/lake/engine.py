@@ -9,11 +9,13 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from sqlglot import exp
 
 from tailrace.errors import DestinationError
 from tailrace.model import TableName
 from tailrace.sql.dialect import Dialect, Merge
-from tailrace.sql.expressions import identifier, written
+from tailrace.sql.expressions import table_of, written
+from tailrace.sql.statements import insert_from
 
 DIALECT = Dialect(
     sqlglot="duckdb",
@@ -28,7 +30,7 @@ DIALECT = Dialect(
 )
 """DuckDB, as far as merging needs it."""
 
-_ROWS = "_tailrace_rows"
+_ROWS = TableName("_tailrace_rows")
 _BATCH_ROWS = 50_000
 _MEMORY, _THREADS = "512MB", 2
 
@@ -58,27 +60,23 @@ class Engine:
     def create(self, table: TableName, schema: pa.Schema) -> None:
         """Make a table with these columns."""
         with self.rows_as(_ROWS, schema.empty_table()):
-            self.execute(f"CREATE TABLE {quoted(table)} AS FROM {_ROWS}")
+            made = exp.Create(this=table_of(table), kind="TABLE", expression=exp.select("*").from_(table_of(_ROWS)))
+            self.execute(written(DIALECT, made))
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Insert these columns of the rows; see Session."""
-        self.load_from(table, columns, rows, "")
-
-    def load_from(self, table: TableName, columns: Sequence[str], rows: pa.Table, clause: str) -> int:
-        """Insert these columns of those of the rows, `r`, that a clause leaves; their number."""
         with self.rows_as(_ROWS, rows):
-            names = ", ".join(map(quoted, columns))
-            return self.execute(f"INSERT INTO {quoted(table)} ({names}) SELECT {names} FROM {_ROWS} r {clause}")
+            self.execute(insert_from(DIALECT, table, columns, _ROWS))
 
     @contextmanager
-    def rows_as(self, name: str, rows: pa.Table) -> Iterator[None]:
+    def rows_as(self, table: TableName, rows: pa.Table) -> Iterator[None]:
         """Have rows be a table of that name for a while."""
         with _told():
-            self._connection.register(name, rows)
+            self._connection.register(table.name, rows)
         try:
             yield
         finally:
-            self._connection.unregister(name)
+            self._connection.unregister(table.name)
 
     def rest(self) -> None:
         """Nothing: it doesn't last; see Session."""
@@ -101,11 +99,6 @@ def engine() -> Iterator[Engine]:
             yield made
         finally:
             made.close()
-
-
-def quoted(name: str | TableName) -> str:
-    """A name in SQL."""
-    return written(DIALECT, identifier(str(name)))
 
 
 @contextmanager

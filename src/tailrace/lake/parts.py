@@ -51,6 +51,7 @@ class Parts:
     def __init__(self, layout: Layout, name: Callable[[int], str]) -> None:
         self._layout = layout
         self._name = name
+        self._group_bytes = min(_GROUP_BYTES, layout.max_bytes)
         self._folder = Path(tempfile.mkdtemp(prefix="tailrace-parts-"))
         self._lock = threading.Lock()
         self._open: dict[Partition, _Open] = {}
@@ -100,7 +101,7 @@ class Parts:
         sizes = {partition: one.waiting_bytes for partition, one in self._open.items()}
         while sizes:
             partition = max(sizes, key=sizes.__getitem__)
-            if sizes[partition] < _GROUP_BYTES and sum(sizes.values()) < _HELD_BYTES:
+            if sizes[partition] < self._group_bytes and sum(sizes.values()) < _HELD_BYTES:
                 break
             del sizes[partition]
             self._write(self._open[partition])

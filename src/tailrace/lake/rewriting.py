@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tailrace import compute as pc
-from tailrace.lake.engine import DIALECT, Engine, engine, quoted
+from tailrace.lake import queries
+from tailrace.lake.engine import DIALECT, Engine, engine
 from tailrace.lake.entries import Change, Entry, Part, Staged, part_name
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, LakeTable, LiveFile, Store
@@ -24,7 +25,8 @@ from tailrace.sql.tables import Place
 
 _TABLE = TableName("_tailrace_table")
 _KEYS = TableName("_tailrace_keys")
-_FILE = "_tailrace_file"
+_BEFORE = TableName("_tailrace_before")
+_FILE = TableName("_tailrace_file")
 _BATCH_ROWS = 50_000
 _TRIES, _LONGEST_WAIT_S = 100, 1.0
 
@@ -72,7 +74,7 @@ def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) ->
         merging = _Merging(memory, waiting, entry, change, schema)
         if any(publish.is_merged(staged.stream) or staged.stream.versioned for staged in change.staged):
             done = merging.run()
-            rows = memory.read(f"FROM {quoted(_TABLE)}")
+            rows = memory.read(queries.all_of(_TABLE))
         else:
             done = Published(inserted=sum(part.rows for part in _parts(change)))
             rows = _as_columns(merging.staged_rows(), schema)
@@ -153,9 +155,7 @@ class _Merging:
             others = tuple(name for name in self.schema.names if name not in names)
             self.stagings.append(Staging(staged.stream, table, Place(_TABLE, staged.targets, others)))
         if self.key:
-            keys = ", ".join(map(quoted, self.key))
-            rows_with = " UNION ".join(f"SELECT {keys} FROM {quoted(staging.table)}" for staging in self.stagings)
-            self.memory.execute(f"CREATE TABLE {quoted(_KEYS)} AS {rows_with}")
+            self.memory.execute(queries.create_keys(_KEYS, [staging.table for staging in self.stagings], self.key))
 
     def staged_rows(self) -> Iterator[pa.Table]:
         """All staged rows, some at a time."""
@@ -173,8 +173,7 @@ class _Merging:
         for batch in table.read(file):
             rows = pa.table(batch)
             if self.key:
-                self.memory.load_from(_TABLE, rows.column_names, rows, f"WHERE {self._has_key}")
-                rows = self._left(rows)
+                rows = self._parted(rows)
             if not self._only_ignores:
                 parts.add(self._activated(rows))
         return not self._only_ignores
@@ -184,7 +183,7 @@ class _Merging:
         done, first = Published(), 0
         self.stagings.sort(key=lambda staging: staging.stream.revision)
         if self._only_ignores:
-            self.memory.execute(f"CREATE TABLE _tailrace_before AS SELECT {self._keys} FROM {quoted(_TABLE)}")
+            self.memory.execute(queries.create_keys(_BEFORE, [_TABLE], self.key))
         for activation in [*sorted(self.change.activate, key=lambda a: a.line), None]:
             end = activation.line if activation else LAST_LINE
             for staging in self.stagings:
@@ -199,25 +198,15 @@ class _Merging:
     @property
     def result(self) -> str:
         """The query of the rows that the table is to have beside those of files that stay."""
-        if not self._only_ignores:
-            return f"FROM {quoted(_TABLE)}"
-        same = " AND ".join(f"b.{quoted(name)} = t.{quoted(name)}" for name in self.key)
-        return f"FROM {quoted(_TABLE)} t ANTI JOIN _tailrace_before b ON {same}"
+        if self._only_ignores:
+            return queries.without_key(_TABLE, self.schema.names, _BEFORE, self.key)
+        return queries.all_of(_TABLE)
 
     @property
     def key(self) -> list[str]:
         """The table's columns by which staged rows are told apart; empty where they aren't."""
         merged = [staging for staging in self.stagings if publish.is_merged(staging.stream)]
         return merged[0].place.key(merged[0].stream) if merged else []
-
-    @property
-    def _keys(self) -> str:
-        return ", ".join(map(quoted, self.key))
-
-    @property
-    def _has_key(self) -> str:
-        same = " AND ".join(f"k.{quoted(name)} = r.{quoted(name)}" for name in self.key)
-        return f"EXISTS (SELECT 1 FROM {quoted(_KEYS)} k WHERE {same})"
 
     @property
     def _only_ignores(self) -> bool:
@@ -264,8 +253,7 @@ class _Merging:
         """Whether the file's bounds let it have a staged key, or an older version."""
         if self._version is not None or not self.key or self.key[0] not in file.bounds:
             return True
-        name = quoted(self.key[0])
-        low, high = self.memory.query(f"SELECT min({name}), max({name}) FROM {quoted(_KEYS)}")[0]
+        low, high = self.memory.query(queries.bounds_of(_KEYS, self.key[0]))[0]
         least, greatest = file.bounds[self.key[0]]
         try:
             return bool(low <= greatest and least <= high)  # type: ignore[operator]
@@ -274,19 +262,17 @@ class _Merging:
 
     def _count(self, keys: pa.Table) -> int:
         """How many rows of a file change."""
-        conditions = [self._has_key] if self.key else []
-        if self._version is not None:
-            older = f"r.{quoted(self._version)} < {self._last_version}"
-            unmarked = f" AND r.{quoted(self._deletion)} IS NULL" if self._deletion else ""
-            conditions.append(f"({older}{unmarked})")
+        sql = queries.count_changed(_FILE, _KEYS, self.key, self._version, self._deletion)
         with self.memory.rows_as(_FILE, keys):
-            counted = self.memory.query(f"SELECT count(*) FROM {_FILE} r WHERE {' OR '.join(conditions)}")
+            counted = self.memory.query(sql, (self._last_version,) if self._version else ())
         return int(str(counted[0][0]))
 
-    def _left(self, rows: pa.Table) -> pa.Table:
-        """The rows of a file without those that have a staged key."""
+    def _parted(self, rows: pa.Table) -> pa.Table:
+        """The rows of a file without those that have a staged key, which are taken in."""
+        names = rows.column_names
         with self.memory.rows_as(_FILE, rows):
-            batches = [*self.memory.read(f"SELECT r.* FROM {_FILE} r WHERE NOT {self._has_key}")]
+            self.memory.execute(queries.insert_with_key(_TABLE, _FILE, names, _KEYS, self.key))
+            batches = [*self.memory.read(queries.without_key(_FILE, names, _KEYS, self.key))]
         return pa.Table.from_batches(batches, rows.schema)
 
     def _activated(self, rows: pa.Table) -> pa.Table:

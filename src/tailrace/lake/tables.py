@@ -176,5 +176,8 @@ class Tables(Protocol):
         `last` is the entry before the takeover, and `added` are the files that were added when it was done anew.
         """
 
+    def addresses(self, table: TableName) -> Sequence[str]:
+        """The addresses of the files that have the table's rows now; none where it isn't there."""
+
     def check(self) -> Sequence[str]:
         """A sentence for each thing found when connecting."""

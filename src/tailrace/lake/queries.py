@@ -1,0 +1,69 @@
+"""Queries by which rows of a lake's files are told apart, as SQL text; see the SQL kit's expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from tailrace.lake.engine import DIALECT
+from tailrace.model import TableName
+from tailrace.sql.expressions import column_of, identifier, insert_into, is_null, keys_equal, table_of, written
+
+
+def all_of(table: TableName) -> str:
+    """All rows of a table."""
+    return written(DIALECT, exp.select("*").from_(table_of(table)))
+
+
+def create_keys(keys: TableName, tables: Sequence[TableName], key: Sequence[str]) -> str:
+    """A table of the keys that rows of some tables have, each once."""
+    query: exp.Query = _columns(key, tables[0])
+    for table in tables[1:]:
+        query = exp.union(query, _columns(key, table))
+    return written(DIALECT, exp.Create(this=table_of(keys), kind="TABLE", expression=_distinct(query)))
+
+
+def bounds_of(keys: TableName, name: str) -> str:
+    """The least and the greatest value of a column."""
+    bounds = (exp.Min(this=column_of(name)), exp.Max(this=column_of(name)))
+    return written(DIALECT, exp.select(*bounds).from_(table_of(keys)))
+
+
+def insert_with_key(
+    table: TableName, rows: TableName, columns: Sequence[str], keys: TableName, key: Sequence[str]
+) -> str:
+    """INSERT of the rows that have one of the keys."""
+    found = _columns(columns, rows).where(_has_key(keys, key))
+    return written(DIALECT, insert_into(table, columns, found))
+
+
+def without_key(rows: TableName, columns: Sequence[str], keys: TableName, key: Sequence[str]) -> str:
+    """The rows that have none of the keys."""
+    return written(DIALECT, _columns(columns, rows).where(exp.not_(_has_key(keys, key))))
+
+
+def count_changed(
+    rows: TableName, keys: TableName, key: Sequence[str], version: str | None, deletion: str | None
+) -> str:
+    """The number of rows that have one of the keys or, given `version`, one below ?, and no mark of `deletion` yet."""
+    conditions: list[exp.Expression | exp.Condition] = [_has_key(keys, key)] if key else []
+    if version is not None:
+        older: exp.Expression = exp.LT(this=column_of(version, "r"), expression=exp.Placeholder())
+        conditions.append(exp.and_(older, is_null(deletion, "r")) if deletion else older)
+    counted = exp.select(exp.Count(this=exp.Star())).from_(table_of(rows, "r"))
+    return written(DIALECT, counted.where(exp.or_(*conditions)))
+
+
+def _columns(names: Sequence[str], table: TableName) -> exp.Select:
+    """Columns of a table, `r`."""
+    return exp.select(*(column_of(name, "r") for name in names)).from_(table_of(table, "r"))
+
+
+def _has_key(keys: TableName, key: Sequence[str]) -> exp.Expression:
+    """That a row, `r`, has one of the keys."""
+    return exp.Exists(this=exp.select("1").from_(table_of(keys, "k")).where(keys_equal(key, "k", "r")))
+
+
+def _distinct(query: exp.Query) -> exp.Select:
+    return exp.select("*").distinct().from_(query.subquery(identifier("q")))

@@ -1,0 +1,300 @@
+"""What files and Delta Lake do beyond what every destination does: partitions, names, manifests, recovery."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from tailrace import load
+from tailrace.destinations import open_destination
+from tailrace.errors import ConfigError, DestinationError
+from tailrace.testing.messages import DATE, INT, TEXT, record, records, schema, state
+from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
+
+TAILRACE = str(Path(sys.executable).with_name("tailrace"))
+ROW = {"id": INT, "name": TEXT}
+PLACES = ["列 é/ü", "a=b", "50%", "x y", ""]
+
+
+class Killed(BaseException):
+    """The end of a process, as far as a destination can tell."""
+
+
+@pytest.fixture(params=["files", "delta"])
+def lake(request, tmp_path):
+    """The address of an empty lake."""
+    return f"{request.param}://{tmp_path}/lake"
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "lake"
+
+
+def files_of(address, table="things"):
+    destination = open_destination(address, {})
+    try:
+        return destination.files(stream(name=table).table)
+    finally:
+        destination.close()
+
+
+def rows_of(address, *columns):
+    return sorted(
+        pa.concat_tables([pq.read_table(path, partitioning=None) for path in files_of(address)]).to_pylist(), key=str
+    )
+
+
+def parquet_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
+
+
+def killed_at(step, address, one, *rows):
+    """A checkpoint of a run that ends at that step."""
+    destination = open_destination(address, {})
+
+    def on_step(name):
+        if name == step:
+            raise Killed
+
+    last = destination.recover(PIPELINE)
+    number = last.number + 1 if last else 1
+    destination.on_step = on_step
+    destination.prepare(one)
+    with pytest.raises(Killed):
+        destination.commit(checkpoint(destination.stage(batch(one, *rows, checkpoint=number)), number=number))
+
+
+@pytest.mark.parametrize("step", ["stage", "before_commit"])
+def test_files_of_a_checkpoint_that_was_not_decided_are_removed_by_the_next_run(lake, root, step):
+    one = stream(key=())
+    killed_at(step, lake, one, (1, "a"))
+    again = open_destination(lake, {})
+    assert again.recover(PIPELINE) is None
+    assert parquet_in(root) == []
+    again.close()
+    assert files_of(lake) == []
+
+
+@pytest.mark.parametrize("key", [(), ("id",)], ids=["appended", "upserted"])
+def test_a_checkpoint_that_was_decided_is_brought_to_its_tables_by_the_next_run(lake, root, key):
+    one = stream(key=key)
+    killed_at("checkpoint", lake, one, (1, "a"), (2, "b"))
+    again = open_destination(lake, {})
+    assert again.recover(PIPELINE).number == 1
+    again.close()
+    assert [row["id"] for row in rows_of(lake)] == [1, 2]
+    assert parquet_in(root) == sorted(str(Path(path).relative_to(root)) for path in files_of(lake))
+
+
+def test_a_checkpoint_is_brought_to_its_tables_once(lake):
+    one = stream(key=())
+    killed_at("merge", lake, one, (1, "a"))
+    for _ in range(3):
+        again = open_destination(lake, {})
+        assert again.recover(PIPELINE).number == 1
+        again.close()
+    assert [row["id"] for row in rows_of(lake)] == [1]
+
+
+def test_rows_stand_in_folders_of_their_partitions(lake, root):
+    sent = [record({"id": n, "name": place}) for n, place in enumerate([*PLACES, None])]
+    load([schema(ROW), *sent], to=lake, partition_keys=["name"])
+    assert len(files_of(lake)) == len(PLACES) + 1
+    assert {path.name for path in (root / "things").glob("name=*")} == {
+        "name=列~20é~2fü",
+        "name=a=b",
+        "name=50~25",
+        "name=x~20y",
+        "name=",
+        "name=__HIVE_DEFAULT_PARTITION__",
+    }
+    if lake.startswith("delta"):
+        found = DeltaTable(str(root / "things")).to_pyarrow_table().to_pylist()
+        # Delta's protocol has no empty text in a partition: it is null.
+        assert {(row["id"], row["name"] or None) for row in found} == {
+            (n, p or None) for n, p in enumerate([*PLACES, None])
+        }
+
+
+def test_an_upsert_moves_rows_between_partitions_of_any_name(root):
+    address = f"delta://{root}"
+    given = {"partition_keys": {"th*": ["name"]}}
+    for _ in range(2):
+        load(
+            [schema(ROW, ["id"]), *records(*({"id": n, "name": p} for n, p in enumerate(PLACES[:4])))],
+            to=address,
+            **given,
+        )
+    load(
+        [schema(ROW, ["id"]), *records({"id": 0, "name": "x y"}, {"id": 3, "name": "列 é/ü"})],
+        to=address,
+        **given,
+    )
+    found = DeltaTable(str(root / "things")).to_pyarrow_table().to_pylist()
+    assert sorted((row["id"], row["name"]) for row in found) == [(0, "x y"), (1, "a=b"), (2, "50%"), (3, "列 é/ü")]
+
+
+def test_a_table_keeps_the_partitions_that_it_was_made_with(root):
+    address = f"delta://{root}"
+    load([schema(ROW), record({"id": 1, "name": "a"})], to=address, partition_keys=["name"])
+    load([schema({"id": INT}), record({"id": 2})], to=address)
+    table = DeltaTable(str(root / "things"))
+    assert table.metadata().partition_columns == ["name"]
+    assert sorted((row["id"], row["name"]) for row in table.to_pyarrow_table().to_pylist()) == [(1, "a"), (2, None)]
+
+
+def test_files_are_as_large_as_they_are_set_to_be(lake):
+    sent = [record({"id": n, "name": f"{n * 7919:09}"}) for n in range(200_000)]
+    load([schema(ROW), *sent], to=lake, file_bytes=200_000)
+    sizes = [Path(path).stat().st_size for path in files_of(lake)]
+    assert len(sizes) > 1
+    assert min(sizes[:-1]) >= 200_000 or min(sizes) >= 100
+
+
+def test_batches_of_a_checkpoint_are_one_file(lake):
+    sent = [record({"id": n, "name": "a"}) for n in range(100)]
+    load([schema(ROW), *sent], to=lake, batch_rows=10)
+    assert len(files_of(lake)) == 1
+
+
+def test_a_template_names_folders_and_dates(root, tmp_path):
+    given = {"file_template": "raw/{schema}/{table}/{date:%Y}", "date_partition_format": "%m"}
+    load(
+        [schema(ROW, (), "a-b"), record({"id": 1}, "a-b")],
+        to=f"files://{root}",
+        schema="s",
+        table="{table}",
+        **given,
+    )
+    (found,) = parquet_in(root)
+    assert found.split("/")[:3] == ["raw", "s", "b"]
+    year, month = found.split("/")[3:5]
+    assert (len(year), len(month)) == (4, 2)
+
+
+def test_a_template_with_an_unknown_word_is_refused(root):
+    with pytest.raises(ConfigError, match="file_template"):
+        load([schema(ROW), record({"id": 1})], to=f"files://{root}", file_template="{nope}")
+
+
+def test_names_from_the_tap_lead_to_no_folder_outside(root):
+    for name in ("../../up", "/etc", ".."):
+        load([schema({"id": INT}, (), name), record({"id": 1}, name)], to=f"files://{root}", naming="preserve")
+    assert len(parquet_in(root)) == 3
+    assert [path for path in root.parent.rglob("*.parquet") if not path.is_relative_to(root)] == []
+
+
+def test_replaced_files_are_there_until_the_next_run(root):
+    address = f"files://{root}"
+    for n in (1, 2):
+        load([schema(ROW), record({"id": n})], to=address, method="replace", pipeline="p")
+    assert [row["id"] for row in rows_of(address)] == [2]
+    assert len(parquet_in(root)) == 2
+    load([schema(ROW), record({"id": 3})], to=address, pipeline="p")
+    assert [row["id"] for row in rows_of(address)] == [2, 3]
+    assert len(parquet_in(root)) == 2
+
+
+def test_a_csv_header_is_written_as_it_is_set_to_be(root):
+    given = {"format": "csv", "column_header_format": "upper"}
+    load(
+        [schema(ROW), *records({"id": 1, "name": 'a "b"'}, {"id": 2, "name": ""}, {"id": 3})],
+        to=f"files://{root}",
+        **given,
+    )
+    (path,) = root.rglob("*.csv")
+    assert path.read_text().splitlines() == ['"ID","NAME"', '1,"a ""b"""', '2,""', "3,"]
+
+
+def test_json_lines_have_every_column(root):
+    load(
+        [schema(ROW | {"day": DATE}), *records({"id": 1, "name": "é\n", "day": "2024-01-31"}, {"id": 2})],
+        to=f"files://{root}",
+        format="jsonl",
+    )
+    (path,) = root.rglob("*.jsonl")
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"id": 1, "name": "é\n", "day": "2024-01-31"},
+        {"id": 2, "name": None, "day": None},
+    ]
+
+
+@pytest.mark.parametrize(("form", "compression"), [("csv", "snappy"), ("jsonl", "lz4")])
+def test_a_compression_that_a_format_lacks_is_refused(root, form, compression):
+    with pytest.raises(ConfigError, match="compression"):
+        open_destination(f"files://{root}", {"format": form, "compression": compression})
+
+
+def test_upsert_on_plain_files_is_refused_and_says_so(root):
+    with pytest.raises(ConfigError, match="files can't load with upsert"):
+        load([schema(ROW, ["id"]), record({"id": 1})], to=f"files://{root}", method="upsert")
+
+
+def test_the_command_prints_the_files_of_a_table(lake):
+    load([schema(ROW), record({"id": 1})], to=lake)
+    words = [TAILRACE, "files", "things", "--to", lake]
+    printed = subprocess.run(words, capture_output=True, check=True, text=True).stdout.splitlines()
+    assert printed == list(files_of(lake))
+    assert duckdb.execute("SELECT id FROM read_parquet(?)", [printed]).fetchall() == [(1,)]
+
+
+def test_the_command_refuses_a_destination_whose_tables_are_no_files():
+    ended = subprocess.run(
+        [TAILRACE, "files", "things", "--to", "duckdb:///:memory:"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "its tables aren't files" in ended.stderr
+
+
+def test_a_commit_carries_the_pipeline_and_the_checkpoint(root):
+    for n in (1, 2):
+        load([schema(ROW), record({"id": n}), state(n)], to=f"delta://{root}", pipeline="p")
+    table = DeltaTable(str(root / "things"))
+    assert table.history()[0]["tailrace.pipeline"] == "p"
+    assert table.history()[0]["tailrace.checkpoint"] == "2"
+    assert table.transaction_version("tailrace:p") == 4
+
+
+def test_a_table_of_another_writer_is_loaded_into(root):
+    path = str(root / "things")
+    write_deltalake(path, pa.table({"id": pa.array([1], pa.int32()), "name": ["a"], "tags": [["x"]]}))
+    load([schema(ROW, ["id"]), *records({"id": 1, "name": "b"}, {"id": 2, "name": "c"})], to=f"delta://{root}")
+    found = DeltaTable(path).to_pyarrow_table().to_pylist()
+    assert sorted((row["id"], row["name"], row["tags"]) for row in found) == [(1, "b", ["x"]), (2, "c", None)]
+
+
+def test_a_value_beyond_a_narrow_column_of_another_writer_is_refused(root):
+    path = str(root / "things")
+    write_deltalake(path, pa.table({"id": pa.array([1], pa.int32()), "name": ["a"]}))
+    with pytest.raises(Exception, match="line 3"):
+        load([schema(ROW), *records({"id": 2}, {"id": 2**40})], to=f"delta://{root}")
+    assert DeltaTable(path).to_pyarrow_table().num_rows == 1
+
+
+def test_a_table_that_tailrace_does_not_write_is_refused(root):
+    path = str(root / "things")
+    write_deltalake(path, pa.table({"id": [1]}), configuration={"delta.enableDeletionVectors": "true"})
+    with pytest.raises(DestinationError, match="deletionVectors"):
+        load([schema(ROW), record({"id": 2})], to=f"delta://{root}")
+
+
+def test_statistics_let_readers_skip_files(root):
+    load([schema(ROW), *records({"id": 3, "name": "a"}, {"id": 9, "name": None})], to=f"delta://{root}")
+    (action,) = pa.table(DeltaTable(str(root / "things")).get_add_actions()).to_pylist()
+    assert (action["num_records"], action["min"]["id"], action["max"]["id"]) == (2, 3, 9)
+    assert action["null_count"] == {"id": 0, "name": 1}
+
+
+def test_the_header_of_csv_can_be_read_by_pythons_own_reader(root):
+    load([schema(ROW), record({"id": 1, "name": "a,b\nc"})], to=f"files://{root}", format="csv")
+    (path,) = root.rglob("*.csv")
+    with path.open(newline="") as lines:
+        assert list(csv.DictReader(lines)) == [{"id": "1", "name": "a,b\nc"}]
