@@ -146,7 +146,10 @@ def _constants(value: Any, _given: Given) -> Values:
     columns = value.get("columns") or {}
     if not isinstance(columns, Mapping):
         raise ValueError("its `columns` must be values by name")  # noqa: TRY004 a setting's value
-    return {"constants": dict(columns)} if columns else {}
+    keys = value.get("partition_keys") or []
+    if not isinstance(keys, list):
+        raise ValueError("its `partition_keys` must be a list")  # noqa: TRY004 a setting's value
+    return {**({"constants": dict(columns)} if columns else {}), **({"partition_keys": keys} if keys else {})}
 
 
 def _mapped_schemas(value: Any, _given: Given) -> Values:
@@ -187,11 +190,12 @@ ALIASES: Mapping[str, Alias] = {
         "append is `method: append`, overwrite `method: replace`",
         _choice({"append": {"method": "append"}, "overwrite": {"method": "replace"}}),
     ),
+    "table_name": Alias(MAGE, "`table`", _as("table")),
     "maximum_batch_size_mb": Alias(
         MAGE, "`batch_bytes`, in MiB", lambda value, _given: {"batch_bytes": int(_number(value) * 2**20)}
     ),
     "_streams": Alias(
-        MAGE, "its `columns` are `constants`; its `partition_keys` are nothing to these databases", _constants
+        MAGE, "its `columns` are `constants`; its `partition_keys` are nothing to databases", _constants
     ),
     "disable_column_type_check": Alias(
         MAGE, "`validation: off`; false is `validation: types`", _on({"validation": "off"}, {"validation": "types"})
@@ -299,5 +303,5 @@ ALIASES: Mapping[str, Alias] = {
 }
 """Every name of other targets, and what it means here."""
 
-OPTIONAL = frozenset({"nul", "tls"})
+OPTIONAL = frozenset({"nul", "partition_keys", "tls"})
 """Settings that not every destination has, and whose aliases are no error there."""

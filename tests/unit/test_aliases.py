@@ -48,6 +48,7 @@ MEANT = [
     ({"unique_conflict_method": "UPDATE"}, {"method": "upsert"}),
     ({"unique_conflict_method": "ignore"}, {"method": "insert_ignore"}),
     ({"mode": "append"}, {"method": "append"}),
+    ({"table_name": "users"}, {"table": "users"}),
     ({"mode": "overwrite"}, {"method": "replace"}),
     ({"maximum_batch_size_mb": 0.5}, {"batch_bytes": 2**19}),
     ({"maximum_batch_size_mb": "100"}, {"batch_bytes": 100 * 2**20}),

@@ -106,6 +106,44 @@ def test_mages_config_for_redshift_by_password_and_by_iam(loaded):
     assert (own.user, own.cluster_identifier, own.access_key_id) == ("admin", "mage", "A")
 
 
+MAGE_S3 = {
+    "aws_access_key_id": "AKIA1",
+    "aws_secret_access_key": "xyz456",
+    "aws_region": "us-west-2",
+    "aws_endpoint": "https://play.min.io",
+    "role_arn": "arn:aws:iam::111111:role/example-role",
+    "role_session_name": "mage",
+    "bucket": "user_generated_content",
+    "object_key_path": "users/ds/20221225",
+    "table": "dim_users_v1",
+    "file_type": "csv",
+    "column_header_format": "lower",
+    "date_partition_format": "%Y%m%d",
+}
+
+
+def test_mages_config_for_s3(loaded):
+    run, own = loaded(MAGE_S3, "files")
+    assert (own.root, own.region) == ("s3://user_generated_content/users/ds/20221225", "us-west-2")
+    assert (own.access_key_id, own.secret_access_key.get_secret_value()) == ("AKIA1", "xyz456")
+    assert (own.endpoint, own.role_arn) == (MAGE_S3["aws_endpoint"], MAGE_S3["role_arn"])
+    assert (own.role_session_name, run.table) == ("mage", "dim_users_v1")
+    assert (own.format, own.column_header_format, own.date_partition_format) == ("csv", "lower", "%Y%m%d")
+    _, own = loaded({**MAGE_S3, "file_type": "parquet", "column_header_format": None, "role_arn": ""}, "s3://other/x")
+    assert (own.root, own.format, own.column_header_format, own.role_arn) == ("s3://other/x", "parquet", None, None)
+
+
+def test_mages_config_for_delta_lake(loaded):
+    keys = ("aws_access_key_id", "aws_region", "aws_secret_access_key", "bucket", "object_key_path", "table")
+    config = {name: MAGE_S3[name] for name in keys} | {"mode": "overwrite"}
+    run, own = loaded({**config, "_streams": {"columns": {"x": 1}, "partition_keys": ["day"]}}, "delta")
+    assert (own.root, own.region) == ("s3://user_generated_content/users/ds/20221225", "us-west-2")
+    assert (run.method, run.table, run.constants) == ("replace", "dim_users_v1", {"x": 1})
+    assert own.partitions("any") == ("day",)
+    run, _ = loaded({**config, "mode": "append"}, "delta")
+    assert run.method == "append"
+
+
 MELTANO_POSTGRES = {
     "activate_version": True,
     "add_record_metadata": True,

@@ -63,8 +63,8 @@ class Settings(LakeSettings):
         None,
         description="A date, as in `%Y/%m/%d`, that becomes a folder in the table's: when the run began to load it.",
     )
-    column_header_format: Literal["original", "lower", "upper"] = Field(
-        "original", description="How the header of CSV writes the names of columns."
+    column_header_format: Literal["lower", "upper"] | None = Field(
+        None, description="How the header of CSV writes the names of columns, if not as they are."
     )
 
 
@@ -136,7 +136,7 @@ class FileTables:
             schema=self.schema_of(columns),
             format=given.format,
             compression=compression,
-            header=given.column_header_format,
+            header=given.column_header_format or "original",
             max_bytes=given.file_bytes,
             partition_by=tuple(name for name in given.partitions(stream.name) if name in names),
         )
