@@ -25,8 +25,9 @@ def page() -> str:
 
 def destination_page(path: Path) -> str:
     """A destination's page as it should be."""
-    dialect = import_module(NAMES[path.stem]).DIALECT
-    rows = [f"| {kind.value} | `{spelling}` |" for kind, spelling in dialect.types.items()]
+    module = import_module(NAMES[path.stem])
+    types = module.DIALECT.types if hasattr(module, "DIALECT") else module.TYPES
+    rows = [f"| {kind.value} | `{spelling}` |" for kind, spelling in types.items()]
     return _filled(path, "\n".join(["| kind | type |", "|---|---|", *rows]))
 
 

@@ -11,7 +11,12 @@ SOURCE = ROOT / "src" / "tailrace"
 FOLDERS = ("src", "tests", "bench", "examples", "services")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 MODULES = sorted(SOURCE.rglob("*.py"))
-DESTINATIONS = sorted(path for path in (SOURCE / "destinations").glob("*.py") if path.stem != "__init__")
+DESTINATIONS = sorted(
+    path
+    for pattern in ("*.py", "*/__init__.py")
+    for path in (SOURCE / "destinations").glob(pattern)
+    if path != SOURCE / "destinations" / "__init__.py"
+)
 
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 40

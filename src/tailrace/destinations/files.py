@@ -29,7 +29,7 @@ from tailrace.lake.journal import ObjectJournal
 from tailrace.lake.listing import Listed, Listing
 from tailrace.lake.settings import LakeSettings, lake_settings
 from tailrace.lake.tables import Found, Journal, LakeTable, Layout, Store
-from tailrace.model import Method, Published, Stream, TableName, Traits
+from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
 from tailrace.objects import Folder, is_passing
 from tailrace.schema.evolve import TableColumn
 
@@ -41,6 +41,22 @@ TRAITS = Traits(
     guarantee="exactly once for readers of the manifests",
     methods=frozenset({Method.APPEND, Method.REPLACE}),
 )
+
+TYPES: Mapping[Kind, str] = {
+    Kind.BOOL: "boolean",
+    Kind.INT: "int64",
+    Kind.FLOAT: "double",
+    Kind.DECIMAL: "decimal({precision},{scale})",
+    Kind.TEXT: "string",
+    Kind.JSON: "string",
+    Kind.BINARY: "binary; base64 in CSV and JSON Lines",
+    Kind.DATE: "date",
+    Kind.TIME: "time, microseconds",
+    Kind.TIMESTAMP: "timestamp, microseconds, local",
+    Kind.TIMESTAMPTZ: "timestamp, microseconds, UTC",
+    Kind.UUID: "string",
+}
+"""What each kind is in Parquet; in CSV and JSON Lines it is the text of that."""
 
 _TOKEN = re.compile(r"\{(\w+)(?::([^}]*))?\}")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -298,3 +299,15 @@ def test_the_header_of_csv_can_be_read_by_pythons_own_reader(root):
     (path,) = root.rglob("*.csv")
     with path.open(newline="") as lines:
         assert list(csv.DictReader(lines)) == [{"id": "1", "name": "a,b\nc"}]
+
+
+def test_the_documented_query_of_duckdb_reads_what_manifests_list(root):
+    address = f"files://{root}"
+    for n in (1, 2):
+        load([schema(ROW, (), "orders"), record({"id": n}, "orders")], to=address, method="replace")
+    load([schema(ROW, (), "orders"), record({"id": 3}, "orders")], to=address)
+    page = (Path(__file__).parents[3] / "docs" / "destinations" / "files.md").read_text(encoding="utf-8")
+    (sql,) = re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    with duckdb.connect() as connection:
+        rows = connection.execute(sql.replace("s3://my-bucket/shop", str(root))).fetchall()
+    assert sorted(row[0] for row in rows) == [2, 3]

@@ -1,0 +1,227 @@
+"""Delta Lake tables on object stores or this machine: each checkpoint is one commit of each of its tables.
+
+*Durable when* the checkpoint's entry is put into the pipeline's journal, after its files.
+*Visible when* the table's commit is put, which carries the pipeline's transaction; tables follow one another.
+*Load verb* Parquet files added as they are; to merge, files whose rows change are written anew.
+*Source* https://github.com/delta-io/delta/blob/master/PROTOCOL.md and https://delta-io.github.io/delta-rs
+
+Addresses are `delta+s3://bucket/path`, `delta+gs://bucket/path`, `delta:///path` and `delta:path`; a table is the
+folder of its name there, within that of its schema if it has one. S3 needs no table of locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import pyarrow as pa
+from deltalake import DeltaTable, Field
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+
+from tailrace.destination import Destination
+from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of, may_pass, told
+from tailrace.errors import DestinationError, SchemaError
+from tailrace.lake.destination import LakeDestination
+from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_of, sequence_of
+from tailrace.lake.journal import FOLDER, ObjectJournal
+from tailrace.lake.marks import marked_schema
+from tailrace.lake.rewriting import brought
+from tailrace.lake.settings import LakeSettings, lake_settings
+from tailrace.lake.tables import Found, Journal, Layout, Store
+from tailrace.model import Kind, Published, Stream, TableName, Traits
+from tailrace.objects import Folder
+from tailrace.schema.evolve import TableColumn
+
+from_url = lake_settings
+
+TRAITS = Traits(
+    name="Delta Lake",
+    max_name_length=MAX_NAME_LENGTH,
+    guarantee="exactly once: a table's commit carries the pipeline and its checkpoint",
+)
+
+TYPES: Mapping[Kind, str] = {
+    Kind.BOOL: "boolean",
+    Kind.INT: "long",
+    Kind.FLOAT: "double",
+    Kind.DECIMAL: "decimal({precision},{scale})",
+    **dict.fromkeys((Kind.TEXT, Kind.JSON), "string"),
+    Kind.BINARY: "binary",
+    Kind.DATE: "date",
+    Kind.TIME: "string",
+    Kind.TIMESTAMP: "timestamp_ntz",
+    Kind.TIMESTAMPTZ: "timestamp",
+    Kind.UUID: "string",
+}
+"""Delta's type of each kind, as `lake.marks` has them in Arrow's types."""
+
+_TRIES = 20
+
+
+class Settings(LakeSettings):
+    """The settings of Delta Lake."""
+
+
+SETTINGS = Settings
+
+
+def build(settings: Settings) -> Destination:
+    """The destination of these settings."""
+    return LakeDestination(DeltaTables(settings), TRAITS, may_pass)
+
+
+class DeltaTables:
+    """The Delta tables in a folder; see Tables."""
+
+    rewrites = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._root = Folder(settings, settings.root)
+        self._known: dict[TableName, DeltaTable] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return DeltaTables, (self._settings,)
+
+    def journal(self, pipeline: str) -> Journal:
+        """The pipeline's journal; see Tables."""
+        self._known.clear()
+        return ObjectJournal(self._root, pipeline)
+
+    def named(self, table: TableName) -> TableName:
+        """The table itself; see Tables."""
+        return table
+
+    def found(self, table: TableName) -> Found | None:
+        """The table's columns, by its newest version; see Tables."""
+        found = self._look(table)
+        return None if found is None else found_of(found)
+
+    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
+        """Make the table; see Tables."""
+        names = {column.name for column in columns}
+        partition_by = [name for name in self._settings.partitions(stream.name) if name in names]
+        self._make(stream.table, self.schema_of(columns, key), partition_by)
+        return found_of(self._newest(stream.table))
+
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
+        """Add columns, in a commit of their own; see Tables."""
+        fields = self.schema_of(columns)
+        for _ in range(_TRIES):
+            found = self._newest(table)
+            have = {name.lower() for name in arrow_of(found).names}
+            missing = [Field.from_arrow(field) for field in fields if field.name.lower() not in have]
+            if not missing:
+                break
+            with told(), suppress(CommitFailedError):  # another writer was quicker
+                found.alter.add_columns(missing)
+        return found_of(found)
+
+    def relax(self, table: TableName, columns: Sequence[str]) -> Found:
+        """Refuse: there is no way to; see Tables."""
+        raise SchemaError(
+            f"the Delta table {table} has the column {columns[0]!r}, which is NOT NULL, and the stream may have null; "
+            "make the table anew, or let the column be null",
+            stream=table.name,
+            column=columns[0],
+        )
+
+    def layout(self, stream: Stream, columns: Sequence[TableColumn]) -> Layout:
+        """Parquet files in the table's folder; see Tables."""
+        view = self._view(stream.table)
+        names = {column.name for column in columns} | set(view.partition_by)
+        schema = pa.schema([field for field in view.schema if field.name in names])
+        return view.layout_of(schema)
+
+    def schema_of(self, columns: Sequence[TableColumn], key: Sequence[str] = ()) -> pa.Schema:
+        """Delta's types; a field says its kind, and its place in the key; see Tables."""
+        return marked_schema(columns, key)
+
+    def staging(self, pipeline: str) -> tuple[Store, str]:
+        """A folder beside the journal; see Tables."""
+        return self._root, f"{FOLDER}/{folder_of(pipeline)}/staging"
+
+    def table(self, table: TableName) -> DeltaView:
+        """The table in its newest version; see Tables."""
+        self._newest(table)
+        return self._view(table)
+
+    def decided(self, change: Change) -> Change:
+        """The change itself; see Tables."""
+        return change
+
+    def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+        """Bring the table to the entry by one commit; see Tables."""
+
+        def look() -> DeltaView:
+            if change.replace and self._look(change.name) is None:
+                self._make(change.name, self.schema_of(change.columns, change.key), ())
+            return self.table(change.name)
+
+        return brought(look, self._root, entry, change)
+
+    def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:
+        """Remove files of the pipeline that no commit can add any more; see Tables."""
+        _, staging = self.staging(takeover.pipeline)
+        self._root.clear(staging)
+        if last is not None and last.final:
+            return
+        redone = {change.name for change in last.tables if added} if last else set()
+        for table in journal.tables():
+            folder = self._folder(table)
+            for path in [*folder.names()]:
+                sequence = sequence_of(path.rpartition("/")[2], takeover.pipeline)
+                is_redone = table in redone and last is not None and sequence == last.sequence and path not in added
+                if sequence is not None and (sequence >= takeover.sequence or is_redone):
+                    folder.remove([path])
+
+    def addresses(self, table: TableName) -> Sequence[str]:
+        """As the newest version has them; see Tables."""
+        found = self._look(table)
+        return sorted(found.file_uris()) if found else []
+
+    def check(self) -> Sequence[str]:
+        """Where the tables are; see Tables."""
+        self._root.put(f"{FOLDER}/check", b"")
+        self._root.remove([f"{FOLDER}/check"])
+        return [f"Delta Lake, {self._root.url}: tables may be created and written there."]
+
+    def _folder(self, table: TableName) -> Folder:
+        names = [folder_of(name) for name in (table.schema, table.name) if name]
+        return self._root.within("/".join(names))
+
+    def _view(self, table: TableName) -> DeltaView:
+        """The table in the version that was looked at last."""
+        return DeltaView(self._known[table], self._folder(table), self._settings.file_bytes)
+
+    def _look(self, table: TableName) -> DeltaTable | None:
+        """The table in its newest version, None if it isn't there."""
+        with told():
+            try:
+                if table in self._known:
+                    self._known[table].update_incremental()
+                else:
+                    self._known[table] = DeltaTable(self._folder(table).url, storage_options=self._options())
+            except TableNotFoundError:
+                return None
+        return self._known[table]
+
+    def _newest(self, table: TableName) -> DeltaTable:
+        found = self._look(table)
+        if found is None:
+            raise DestinationError(f"the Delta table {table} isn't there; another program may have removed it")
+        return found
+
+    def _make(self, table: TableName, schema: pa.Schema, partition_by: Sequence[str]) -> None:
+        """Make a table, unless another writer was quicker."""
+        with told(), suppress(CommitFailedError):
+            self._known[table] = DeltaTable.create(
+                self._folder(table).url,
+                schema=schema,
+                mode="ignore",
+                partition_by=[*partition_by] or None,
+                storage_options=self._options(),
+            )
+
+    def _options(self) -> dict[str, str]:
+        return self._settings.delta_options(self._root.url)

@@ -1,0 +1,195 @@
+"""A Delta table in one version: what it has, how its files are read, and the commit that changes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from tailrace.errors import DestinationError
+from tailrace.lake.entries import Change, Entry, Part
+from tailrace.lake.marks import found_in, marked_schema
+from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
+from tailrace.objects import Folder, is_passing
+
+_UNWRITABLE = {"deletionVectors", "columnMapping", "v2Checkpoint"}
+_PASSING = (
+    "error sending request",
+    "after",
+    "timed out",
+    "connection",
+    "Generic S3",
+    "Generic GCS",
+    "Generic Microsoft",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaView:
+    """A LakeTable: one version of a Delta table."""
+
+    version: DeltaTable
+    folder: Folder
+    max_bytes: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns; see LakeTable."""
+        return arrow_of(self.version)
+
+    @property
+    def partition_by(self) -> tuple[str, ...]:
+        """Its partition columns."""
+        return tuple(self.version.metadata().partition_columns)
+
+    def applied(self, pipeline: str) -> int:
+        """By the pipeline's transactions; see LakeTable."""
+        return int(self.version.transaction_version(_application(pipeline)) or 0)
+
+    def files(self) -> Sequence[LiveFile]:
+        """What the log adds and doesn't remove; see LakeTable."""
+        with told():
+            actions = pa.table(self.version.get_add_actions()).to_pylist()
+        return [LiveFile(action, int(action["num_records"] or 0), _bounds(action)) for action in actions]
+
+    def read(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The file's rows, with its partition's values; see LakeTable."""
+        action: Any = file.handle
+        schema = self.schema
+        wanted = pa.schema([field for field in schema if columns is None or field.name in columns])
+        given = action.get("partition") or {}
+        with self.folder.open(unquote(action["path"])) as source:
+            parquet = pa.parquet.ParquetFile(source)
+            names = [name for name in parquet.schema_arrow.names if name in wanted.names]
+            for batch in parquet.iter_batches(columns=names):
+                values = [
+                    batch[field.name].cast(field.type)
+                    if field.name in names
+                    else pa.array([given.get(field.name)], field.type).take(pa.array([0] * batch.num_rows, pa.int32()))
+                    for field in wanted
+                ]
+                yield pa.record_batch(values, schema=wanted)
+
+    def layout(self) -> Layout:
+        """As other Delta writers do it; see LakeTable."""
+        return self.layout_of(self.schema)
+
+    def layout_of(self, schema: pa.Schema) -> Layout:
+        """How files with these of the columns are written."""
+        return Layout(self.folder, "", schema, max_bytes=self.max_bytes, partition_by=self.partition_by)
+
+    def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
+        """One commit, which is refused if there is one of its version; see LakeTable."""
+        now_ms = int(time.time() * 1000)
+        actions: list[AddAction | RemoveAction] = [_add(part, now_ms) for part in adds]
+        actions += [_remove(file.handle, now_ms) for file in removes]
+        with told(), _refused():
+            self.version.create_write_transaction(
+                actions, "append", self.version.schema(), commit_properties=_properties(entry)
+            )
+
+    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> Sequence[Part]:
+        """One commit by deltalake's own writer, whose files aren't told; see LakeTable."""
+        schema = marked_schema(change.columns, change.key)
+        partition_by = [name for name in self.partition_by if name in schema.names]
+        with told(), _refused():
+            write_deltalake(
+                self.version,
+                pa.RecordBatchReader.from_batches(
+                    schema, (pa.record_batch([*batch.columns], schema=schema) for batch in rows)
+                ),
+                mode="overwrite",
+                schema_mode="overwrite",
+                partition_by=partition_by,
+                target_file_size=self.max_bytes,
+                writer_properties=WriterProperties(compression="ZSTD"),
+                commit_properties=_properties(entry),
+            )
+        return ()
+
+
+def _add(part: Part, now_ms: int) -> AddAction:
+    told = msgspec.json.encode(part.statistics).decode()
+    return AddAction(part.path, part.size, part.partition, now_ms, True, told)  # noqa: FBT003 it changes data
+
+
+def found_of(version: DeltaTable) -> Found:
+    """The columns of a table; raises DestinationError for one that can't be written."""
+    features = {*(version.protocol().reader_features or ())} & _UNWRITABLE
+    mapping = version.metadata().configuration.get("delta.columnMapping.mode", "none")
+    if features or mapping != "none":
+        what = ", ".join(sorted(features)) or f"column mapping by {mapping}"
+        raise DestinationError(f"the Delta table {version.table_uri} has {what}, which tailrace doesn't write")
+    return found_in(arrow_of(version))
+
+
+def arrow_of(version: DeltaTable) -> pa.Schema:
+    """The columns of a table in Arrow's types, with their marks."""
+    return pa.schema(version.schema().to_arrow())
+
+
+def _application(pipeline: str) -> str:
+    return f"tailrace:{pipeline}"
+
+
+def _properties(entry: Entry) -> CommitProperties:
+    """What a commit carries; it is tried once, since another's may need another commit of ours."""
+    return CommitProperties(
+        custom_metadata={"tailrace.pipeline": entry.pipeline, "tailrace.checkpoint": str(entry.number)},
+        app_transactions=[Transaction(_application(entry.pipeline), entry.sequence)],
+        max_commit_retries=0,
+    )
+
+
+def _remove(action: Any, now_ms: int) -> RemoveAction:
+    partition = {name: _text(value) for name, value in (action.get("partition") or {}).items()}
+    return RemoveAction(unquote(action["path"]), True, now_ms, action["size_bytes"], partition)  # noqa: FBT003 it changes data
+
+
+def _text(value: object) -> str | None:
+    """A partition's value as the protocol writes it."""
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix("+00:00")
+
+
+def _bounds(action: Mapping[str, Any]) -> Mapping[str, tuple[object, object]]:
+    least, greatest = action.get("min") or {}, action.get("max") or {}
+    both = {name for name in least if least[name] is not None and greatest.get(name) is not None}
+    return {name: (least[name], greatest[name]) for name in both}
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Raise a commit that came too late as ConflictError."""
+    try:
+        yield
+    except CommitFailedError as error:
+        raise ConflictError(f"Delta Lake: {error}") from error
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Raise Delta's errors as ours, but those that say how it stands."""
+    try:
+        yield
+    except (CommitFailedError, TableNotFoundError):
+        raise
+    except (DeltaError, OSError) as error:
+        raise DestinationError(f"Delta Lake: {str(error).partition(chr(10))[0]}") from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the store, or the way to it, was to blame."""
+    is_stores = isinstance(error, DeltaError | OSError) and any(text in str(error) for text in _PASSING)
+    return is_stores or isinstance(error, CommitFailedError) or is_passing(error)
