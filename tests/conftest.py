@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 
+import hypothesis
 import pytest
 from services.mariadb import mariadb
 from services.postgres import postgres
@@ -10,6 +11,11 @@ from services.processes import MissingServiceError
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
 from services.s3 import s3
+
+
+# Machines that run tests are busy, and no law is about time.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @contextmanager

@@ -194,9 +194,7 @@ ALIASES: Mapping[str, Alias] = {
     "maximum_batch_size_mb": Alias(
         MAGE, "`batch_bytes`, in MiB", lambda value, _given: {"batch_bytes": int(_number(value) * 2**20)}
     ),
-    "_streams": Alias(
-        MAGE, "its `columns` are `constants`; its `partition_keys` are nothing to databases", _constants
-    ),
+    "_streams": Alias(MAGE, "its `columns` are `constants`; its `partition_keys` are nothing to databases", _constants),
     "disable_column_type_check": Alias(
         MAGE, "`validation: off`; false is `validation: types`", _on({"validation": "off"}, {"validation": "types"})
     ),

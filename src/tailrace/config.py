@@ -68,10 +68,16 @@ class StreamSettings(BaseModel):
     unknown_fields: Literal["drop", "fail", "evolve"] = Field(
         "drop", description="Fields that the schema doesn't name: dropped and counted, refused, or made columns."
     )
-    nested: Literal["json", "flatten"] = Field(
-        "json", description="Objects: one JSON column, or their fields as columns named parent__child."
+    nested: Literal["json", "flatten", "native"] = Field(
+        "json",
+        description="Objects and arrays. json: one JSON column. flatten: an object's fields as columns named "
+        "parent__child. native: structs and lists by the schema, where the destination has them (files as Parquet, "
+        "Delta Lake, Iceberg).",
     )
-    max_level: Positive = Field(10, description="How many levels of objects `nested: flatten` takes apart.")
+    max_level: Positive = Field(
+        10,
+        description="How many levels of objects `nested: flatten` takes apart, and `nested: native` makes structs of.",
+    )
     numbers: Literal["float", "decimal"] = Field(
         "float", description="What `number` becomes: FLOAT, or DECIMAL(38,9) where the schema says nothing finer."
     )

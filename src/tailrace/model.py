@@ -81,6 +81,7 @@ class Column:
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
     (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind.
     `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
+    `nested` says, by `schema.nested`, what JSON is made of that becomes structs and lists in the destination.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Column:
     fill: Fill | None = None
     keep: bool = False
     constant: str | None = None
+    nested: str | None = None
 
     @property
     def arrow(self) -> pa.DataType:
@@ -384,7 +386,8 @@ class Traits:
 
     `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
     `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
-    `reserved` are names, in lower case, that no column can have; a `_` is put behind them.
+    `reserved` are names, in lower case, that no column can have; a `_` is put behind them. `keeps_nested` says that
+    columns with `nested` become structs and lists.
     """
 
     name: str
@@ -393,3 +396,4 @@ class Traits:
     methods: frozenset[Method] = field(default_factory=lambda: frozenset(Method))
     case_sensitive: bool = False
     reserved: frozenset[str] = frozenset()
+    keeps_nested: bool = False

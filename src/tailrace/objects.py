@@ -6,25 +6,34 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 import boto3
 import obstore
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as AwsConnectionError
-from obstore.auth.boto3 import Boto3CredentialProvider, StsCredentialProvider
+from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from tailrace.errors import DestinationError
 
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
+
 _SERVER_ERROR = 500
 _MEMORIES: dict[str, MemoryStore] = {}
 _ATTEMPTS, _ATTEMPTS_S = 8, 60
+_KEYS_OF_ROLES = {
+    "access_key_id": "AccessKeyId",
+    "secret_access_key": "SecretAccessKey",
+    "session_token": "SessionToken",
+}
 _READ_WHOLE_BYTES = 16 * 2**20
 
 
@@ -102,15 +111,15 @@ class StoreSettings(AwsSettings):
         """As AwsSettings gives them, or those of the role, which end after a while."""
         if not self.role_arn:
             return super().credentials()
+        given = self.role_keys()
+        return {name: str(given[theirs]) for name, theirs in _KEYS_OF_ROLES.items()}
+
+    def role_keys(self) -> Mapping[str, Any]:
+        """Keys of the role, by AWS's names, with the time at which they end."""
         with told():
             sts = self.session().client("sts")
-            given = sts.assume_role(RoleArn=self.role_arn, RoleSessionName=self.role_session_name)["Credentials"]
-        names = {
-            "access_key_id": "AccessKeyId",
-            "secret_access_key": "SecretAccessKey",
-            "session_token": "SessionToken",
-        }
-        return {name: given[theirs] for name, theirs in names.items()}
+            asked = {"RoleArn": self.role_arn, "RoleSessionName": self.role_session_name}
+            return cast("Mapping[str, Any]", sts.assume_role(**asked)["Credentials"])
 
     def delta_options(self, url: str) -> dict[str, str]:
         """The options of deltalake for tables at that address."""
@@ -143,7 +152,7 @@ class Folder:
         """Write a file, in the place of one of that name."""
         with told():
             obstore.put(self._opened(), name, content)
-        self._sync(name)
+        self.sync(name)
 
     def put_new(self, name: str, content: bytes) -> bool:
         """Write a file, unless there is one of that name that has other content; whether it is there now."""
@@ -152,14 +161,14 @@ class Folder:
                 obstore.put(self._opened(), name, content, mode="create")
             except AlreadyExistsError:
                 return bytes(obstore.get(self._opened(), name).bytes()) == content
-        self._sync(name)
+        self.sync(name)
         return True
 
     def put_file(self, name: str, path: str) -> None:
         """Upload a file of this machine, in the place of one of that name."""
         with told():
             obstore.put(self._opened(), name, Path(path))
-        self._sync(name)
+        self.sync(name)
 
     def get(self, name: str) -> bytes:
         """What a file holds."""
@@ -205,11 +214,12 @@ class Folder:
             self._store = _store(self._settings, self.url)
         return self._store
 
-    def _sync(self, name: str) -> None:
-        """On this machine: have the disk take in the file and its name; object stores do so by themselves."""
+    def sync(self, name: str) -> None:
+        """On this machine: have the disk take in a file and its name; object stores do so by themselves."""
         if isinstance(self._opened(), LocalStore):
-            path = local_path(self.url) / name
-            for each in (path, path.parent):
+            root = local_path(self.url)
+            path = root / name
+            for each in (path, *path.parents[: len(path.parts) - len(root.parts)]):
                 handle = os.open(each, os.O_RDONLY)
                 try:
                     os.fsync(handle)
@@ -272,12 +282,21 @@ def _store(settings: AwsSettings, url: str) -> ObjectStore:
     )
 
 
+def _role_keys(settings: StoreSettings) -> S3Credential:
+    """Keys of the role as the store takes them, which asks again before they end."""
+    given = settings.role_keys()
+    return {
+        "access_key_id": given["AccessKeyId"],
+        "secret_access_key": given["SecretAccessKey"],
+        "token": given["SessionToken"],
+        "expires_at": given["Expiration"].astimezone(UTC),
+    }
+
+
 def _provider(settings: AwsSettings, session: boto3.Session) -> Any:
     """What gives keys anew when they end; None where the settings have keys."""
     if isinstance(settings, StoreSettings) and settings.role_arn:
-        return StsCredentialProvider(
-            settings.session(), RoleArn=settings.role_arn, RoleSessionName=settings.role_session_name
-        )
+        return partial(_role_keys, settings)
     if settings.access_key_id:
         return None
     settings.credentials()  # where there are none AWS's own error says what to do

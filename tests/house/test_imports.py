@@ -26,7 +26,7 @@ ALLOWED = {
     "decode": BOTTOM | {"schema"},
     "sql": BOTTOM | {"destination", "schema"},
     "objects": BOTTOM,
-    "lake": BOTTOM | {"destination", "schema", "sql", "objects"},
+    "lake": BOTTOM | {"destination", "schema", "decode", "sql", "objects"},
     "destinations": BOTTOM | {"destination", "schema", "sql", "objects", "lake"},
     "runtime": BOTTOM | {"singer", "schema", "decode", "destination"},
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},

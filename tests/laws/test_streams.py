@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from message_streams import cases, line_of
@@ -23,7 +24,7 @@ from tailrace.destinations.memory import MemoryDestination
 from tailrace.runtime import sink
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
-EXAMPLES = {"memory": 100, "sqlite": 50, "duckdb": 20}
+EXAMPLES = {"memory": 100, "sqlite": 50, "duckdb": 20, "delta": 10}
 
 each_destination = pytest.mark.parametrize("kind", EXAMPLES)
 
@@ -67,13 +68,22 @@ class Place:
                 self.seen.append(look())
 
         # The folder's name is the place in memory, which lasts as long as the process.
-        to = f"memory://{self.folder.name}" if self.kind == "memory" else file(self.kind, self.folder / "db").url
-        return load(lines, to, tell=tell, quarantine=self.folder / "quarantine", **{**case.settings, **more})
+        return load(lines, self.url, tell=tell, quarantine=self.folder / "quarantine", **{**case.settings, **more})
+
+    @property
+    def url(self):
+        """The address that is loaded into."""
+        if self.kind == "delta":
+            return f"delta://{self.folder / 'lake'}"
+        return f"memory://{self.folder.name}" if self.kind == "memory" else file(self.kind, self.folder / "db").url
 
     def rows(self, table):
         """The visible rows of a table, read with the driver."""
         if self.kind == "memory":
             return MemoryDestination(self.folder.name).tables().get(table, [])
+        if self.kind == "delta":
+            path = str(self.folder / "lake" / table)
+            return DeltaTable(path).to_pyarrow_table().to_pylist() if DeltaTable.is_deltatable(path) else []
         return file(self.kind, self.folder / "db").rows(table)
 
     def tables(self, case, columns):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -27,6 +28,7 @@ from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_o
 from tailrace.lake.formats import KIND
 from tailrace.lake.journal import ObjectJournal
 from tailrace.lake.listing import Listed, Listing
+from tailrace.lake.partitions import partition_names
 from tailrace.lake.settings import LakeSettings, lake_settings
 from tailrace.lake.tables import Found, Journal, LakeTable, Layout, Store
 from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
@@ -40,6 +42,7 @@ TRAITS = Traits(
     max_name_length=MAX_NAME_LENGTH,
     guarantee="exactly once for readers of the manifests",
     methods=frozenset({Method.APPEND, Method.REPLACE}),
+    keeps_nested=True,
 )
 
 TYPES: Mapping[Kind, str] = {
@@ -91,7 +94,10 @@ def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     if settings.format != "parquet" and settings.compression in {"snappy", "lz4"}:
         raise ConfigError(f"{settings.format} can't be compressed by it", key="compression", hint="use gzip or zstd")
-    return LakeDestination(FileTables(settings), TRAITS, is_passing)
+    if settings.format == "parquet":
+        return LakeDestination(FileTables(settings), TRAITS, is_passing)
+    traits = replace(TRAITS, name=f"files as {settings.format}", keeps_nested=False)
+    return LakeDestination(FileTables(settings), traits, is_passing)
 
 
 class FileTables:
@@ -145,7 +151,6 @@ class FileTables:
         """Files in the folder that the template makes; see Tables."""
         given = self._settings
         compression = given.compression or ("zstd" if given.format == "parquet" else "none")
-        names = {column.name for column in columns}
         return Layout(
             store=self._root,
             folder=self._folder(stream, datetime.now(UTC)),
@@ -154,7 +159,7 @@ class FileTables:
             compression=compression,
             header=given.column_header_format or "original",
             max_bytes=given.file_bytes,
-            partition_by=tuple(name for name in given.partitions(stream.name) if name in names),
+            partition_by=partition_names(given.partitions(stream.name), columns),
         )
 
     def schema_of(self, columns: Sequence[TableColumn]) -> pa.Schema:
@@ -182,7 +187,9 @@ class FileTables:
     def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
         """Nothing but to count: the manifest is all there is; see Tables."""
         del entry
-        deleted = sum(self._rows(path) for path in change.voids)
+        parts = [part for each in self._listing.all() for other in each.tables for part in other.files]
+        rows = {part.path: part.rows for part in parts if change.voids}
+        deleted = sum(rows.get(path, 0) for path in change.voids)
         return Published(inserted=sum(part.rows for part in change.files), deleted=deleted), change.files
 
     def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:
@@ -216,25 +223,15 @@ class FileTables:
 
     def _has(self, table: TableName) -> Found:
         listed = self._tables().get(table)
-        columns = (*(listed.columns.values() if listed else ()), *self._made.get(table, ()))
-        return Found(columns, None, self.schema_of(columns))
+        columns = [*(listed.columns.values() if listed else ()), *self._made.get(table, ())]
+        newest = tuple({column.name: column for column in columns}.values())  # structs may have grown
+        return Found(newest, None, self.schema_of(newest))
 
     def _tables(self) -> Mapping[TableName, Listed]:
         with self._lock:
             if self._listed is None:
                 self._listed = self._listing.read()
             return self._listed
-
-    def _rows(self, path: str) -> int:
-        """The rows of a file that some manifest has listed."""
-        found = [
-            part.rows
-            for entry in self._listing.all()
-            for change in entry.tables
-            for part in change.files
-            if part.path == path
-        ]
-        return sum(found[:1])
 
     def _folder(self, stream: Stream, now: datetime) -> str:
         given = self._settings

@@ -12,13 +12,17 @@ import pyarrow as pa
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
 from tailrace.lake.entries import Activate, Change, Entry, Part, Staged, part_name, plan
+from tailrace.lake.nested import Read, read_nested
 from tailrace.lake.parts import Parts
 from tailrace.lake.placing import Placed, Placing
 from tailrace.lake.tables import Journal, Tables
+from tailrace.log import get_logger
 from tailrace.model import Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.texts import TEXTS
 from tailrace.sql.checkpoints import is_unnamed
+
+_log = get_logger("lake")
 
 
 def _pass(_: str) -> None:
@@ -45,6 +49,7 @@ class LakeDestination:
         self._last: Entry | None = None
         self._decided: Entry | None = None
         self._parts: dict[Stream, Parts] = {}
+        self._inexact: set[tuple[str, str]] = set()
         self._files = 0
         self._token = ""
         self._rows = 0
@@ -62,15 +67,24 @@ class LakeDestination:
             added: list[str] = []
             while True:
                 last = journal.last()
-                if last:
-                    brought = [self._tables.bring(last, change) for change in last.tables]
-                    added += [part.path for _, parts in brought for part in parts]
+                if last and last.tables and not journal.is_finished(last):
+                    added += self._redone(last)
                 ours = _takeover(last, pipeline, fence)
                 if journal.add(ours):
                     break
             self._tables.clean(journal, last, ours, added)
             self._journal, self._last, self._token = journal, ours, fence
             return last.checkpoint if last else None
+
+    def _redone(self, last: Entry) -> list[str]:
+        """The files that bringing every table to the entry has added, where that wasn't done."""
+        added: list[str] = []
+        for change in last.tables:
+            if self._tables.rewrites and not change.replace and self._tables.found(change.name) is None:
+                _log.warning("a table was removed before its last checkpoint was brought to it", table=str(change.name))
+            else:
+                added += [part.path for part in self._tables.bring(last, change)[1]]
+        return added
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
@@ -84,13 +98,16 @@ class LakeDestination:
             placed = self._placing.place(stream)
             parts = self._parts_of(stream, placed)
         rows, refused = cast_rows(batch.rows, stream, placed.targets)
+        read = read_nested(rows, stream, placed.targets, parts.schema)
+        refused |= read.refused
         if refused:
             raise RowsRefusedError(
                 f"stream {stream.name!r}: the table {placed.table} doesn't take {len(refused)} rows unchanged", refused
             )
-        parts.add(_physical(rows, placed))
+        parts.add(_physical(read.rows, placed.table, parts.schema))
         with self._lock:
             self._rows += rows.num_rows
+            self._say_inexact(stream, read)
         self.on_step("stage")
         return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, self._token)
 
@@ -118,6 +135,8 @@ class LakeDestination:
         """Remove what isn't committed; repeatable."""
         with self._lock, suppress(DestinationError):
             self._let_go()
+            if self._journal and self._last and self._last.tables and self._decided is None and self._tables.rewrites:
+                self._journal.finish(self._last)
             if self._journal and self._last and is_unnamed(self._last.pipeline) and self._last.sequence == 1:
                 self._journal.forget()  # nothing was committed, and no later run has the name
 
@@ -132,6 +151,18 @@ class LakeDestination:
     def files(self, table: TableName) -> Sequence[str]:
         """The addresses of the files that have the table's rows now; see Listable."""
         return self._tables.addresses(self._tables.named(table))
+
+    def _say_inexact(self, stream: Stream, read: Read) -> None:
+        """Say once of each place in structs and lists that a number has lost digits there."""
+        for name, line in read.inexact.items():
+            if (stream.name, name) not in self._inexact:
+                self._inexact.add((stream.name, name))
+                _log.warning(
+                    "a number has more digits than a float holds; `numbers: decimal` keeps them",
+                    stream=stream.name,
+                    column=name,
+                    line=line,
+                )
 
     def _noted(self, placed: Placed) -> Journal:
         """The journal, in which it stands that the run loads into that table."""
@@ -268,9 +299,8 @@ def _takeover(last: Entry | None, pipeline: str, fence: str) -> Entry:
     return Entry(pipeline, sequence, sequence, fence, last.number, last.state, last.at)
 
 
-def _physical(rows: pa.Table, placed: Placed) -> pa.Table:
+def _physical(rows: pa.Table, table: TableName, schema: pa.Schema) -> pa.Table:
     """The rows as files have them; raises RowsRefusedError when a value doesn't go into its type there."""
-    schema = placed.layout.schema
     columns = []
     for field in schema:
         is_there = field.name in rows.column_names  # a partition column may be the table's alone
@@ -280,6 +310,6 @@ def _physical(rows: pa.Table, placed: Placed) -> pa.Table:
                 is_time = pa.types.is_time(values.type) and pa.types.is_string(field.type)
                 values = TEXTS[Kind.TIME](values) if is_time else values.cast(field.type)
         except ValueError as error:
-            raise RowsRefusedError(f"the table {placed.table}: column {field.name!r}: {error}") from error
+            raise RowsRefusedError(f"the table {table}: column {field.name!r}: {error}") from error
         columns.append(values)
     return pa.table(columns, schema=schema)

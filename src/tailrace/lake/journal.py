@@ -42,6 +42,15 @@ class ObjectJournal:
         """Put the entry, if there is none of its sequence; see Journal."""
         return self._root.put_new(f"{self.folder}/{entry.sequence:010}{_SUFFIX}", encoded(entry))
 
+    def finish(self, entry: Entry) -> None:
+        """Note it in an object of its own; see Journal."""
+        self._root.put(f"{self.folder}/finished", str(entry.sequence).encode())
+
+    def is_finished(self, entry: Entry) -> bool:
+        """Whether that object has the entry's sequence; see Journal."""
+        name = f"{self.folder}/finished"
+        return name in self._root.names(self.folder) and self._root.get(name) == str(entry.sequence).encode()
+
     def note(self, table: TableName) -> None:
         """Remember a table; see Journal."""
         if table not in self._noted:

@@ -10,6 +10,7 @@ from tailrace.lake.formats import KIND
 from tailrace.lake.tables import Found
 from tailrace.model import Kind
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.nested import Nested, are_fields, nested_of, nested_text
 
 _KEY = b"tailrace.key"
 _MARKED = frozenset({Kind.TIME, Kind.JSON, Kind.UUID})
@@ -27,7 +28,20 @@ def found_in(schema: pa.Schema) -> Found:
     return Found(tuple(map(_column, schema)), key or None, schema)
 
 
+def lacks(have: pa.DataType | None, want: pa.DataType) -> bool:
+    """Whether there is no column of a table, or structs in it are without some of the fields that are wanted."""
+    if have is None:
+        return True
+    if pa.types.is_struct(have) and pa.types.is_struct(want):
+        types = {field.name: field.type for field in have}
+        return any(lacks(types.get(field.name), field.type) for field in want)
+    are_lists = pa.types.is_list(have) and pa.types.is_list(want)
+    return are_lists and lacks(have.value_type, want.value_type)
+
+
 def _field(column: TableColumn, key: Sequence[str]) -> pa.Field:
+    if column.nested:
+        return _nested_field(column.name, nested_of(column.nested))
     kind = column.kind or Kind.TEXT
     metadata = {KIND: kind.encode()} if kind in _MARKED else {}
     if column.name in key:
@@ -37,12 +51,55 @@ def _field(column: TableColumn, key: Sequence[str]) -> pa.Field:
 
 
 def _column(field: pa.Field) -> TableColumn:
+    nested = _nested_in(field) if pa.types.is_nested(field.type) else None
+    if nested is not None:
+        sql_type = str(field.type)
+        return TableColumn(
+            field.name, Kind.JSON, nullable=field.nullable, sql_type=sql_type, nested=nested_text(nested)
+        )
     if pa.types.is_decimal(field.type):
         digits = (field.type.precision, field.type.scale)
         return TableColumn(field.name, Kind.DECIMAL, *digits, nullable=field.nullable)
     mark = (field.metadata or {}).get(KIND)
     kind = Kind(mark.decode()) if mark else _kind(field.type)
     return TableColumn(field.name, kind, nullable=field.nullable, sql_type=str(field.type))
+
+
+def _nested_field(name: str, nested: Nested) -> pa.Field:
+    """A field of structs and lists, within which a list's field says of which kind its items are."""
+    leaf = _leaf(nested)
+    mark = {KIND: leaf.kind.encode()} if not leaf.fields and leaf.kind in _MARKED else None
+    return pa.field(name, _nested_type(nested), metadata=mark)
+
+
+def _nested_type(nested: Nested) -> pa.DataType:
+    if nested.fields:
+        return pa.struct([_nested_field(name, inner) for name, inner in nested.fields.items()])
+    return nested.arrow if nested.items is None else pa.list_(_nested_type(nested.items))
+
+
+def _leaf(nested: Nested) -> Nested:
+    """What is in the lists, if it is lists."""
+    return nested if nested.items is None else _leaf(nested.items)
+
+
+def _nested_in(field: pa.Field) -> Nested | None:
+    """What a field's structs and lists are made of; None where something in them has no kind, or can't be null."""
+    arrow, mark = field.type, (field.metadata or {}).get(KIND)
+    if pa.types.is_struct(arrow):
+        inner = {each.name: _nested_in(each) for each in arrow}
+        fields = {name: each for name, each in inner.items() if each is not None}
+        is_known = len(fields) == arrow.num_fields > 0 and are_fields(fields) and all(each.nullable for each in arrow)
+        return Nested(fields=fields) if is_known else None
+    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
+        items = _nested_in(arrow.value_field.with_metadata(field.metadata))
+        return None if items is None or not arrow.value_field.nullable else Nested(items=items)
+    if pa.types.is_decimal128(arrow):
+        return Nested(Kind.DECIMAL, arrow.precision, arrow.scale)
+    kind = _kind(arrow)
+    if kind is None or pa.types.is_float32(arrow) or pa.types.is_float16(arrow):
+        return None
+    return Nested(Kind(mark.decode()) if mark and kind is Kind.TEXT else kind)
 
 
 def _kind(arrow: pa.DataType) -> Kind | None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from tailrace import compute as pc
 from tailrace.errors import ConfigError
 from tailrace.lake.entries import folder_of
+from tailrace.schema.evolve import TableColumn
 
 Partition = tuple[tuple[str, str | None], ...]
 """Partition columns and their values as text, in order; empty where there are none."""
@@ -16,7 +17,7 @@ Partition = tuple[tuple[str, str | None], ...]
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 """What Hive writes for null."""
 
-_DICTIONARY_LIMIT = 10_000
+_MAX_PARTITIONS = 10_000
 
 
 def partitioned(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Partition, pa.Table]]:
@@ -26,7 +27,7 @@ def partitioned(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Partit
         return
     texts = [_texts(rows[name]) for name in columns]
     keys = pa.table(texts, names=list(columns)).group_by(list(columns), use_threads=False).aggregate([])
-    if keys.num_rows > _DICTIONARY_LIMIT:
+    if keys.num_rows > _MAX_PARTITIONS:
         raise ConfigError(
             f"a batch has {keys.num_rows:,} different values in {', '.join(columns)}",
             key="partition_keys",
@@ -39,6 +40,20 @@ def partitioned(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Partit
             is_it = pc.is_null(values) if value is None else pc.fill_null(pc.equal(values, value), fill_value=False)
             chosen = is_it if chosen is None else pc.and_(chosen, is_it)
         yield tuple((name, key[name]) for name in columns), rows if keys.num_rows == 1 else rows.filter(chosen)
+
+
+def partition_names(wanted: Sequence[str], columns: Sequence[TableColumn]) -> tuple[str, ...]:
+    """Those of the wanted partition columns that are there; ConfigError for structs and lists."""
+    by_name = {column.name: column for column in columns}
+    names = tuple(name for name in wanted if name in by_name)
+    for name in names:
+        if by_name[name].nested:
+            raise ConfigError(
+                f"the column {name!r} is {by_name[name].spelling}, by which nothing is partitioned",
+                key="partition_keys",
+                hint="partition by columns of few values, as a date",
+            )
+    return names
 
 
 def folder_of_partition(partition: Partition) -> str:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
 
+from tailrace.errors import DestinationError
 from tailrace.lake.entries import Part
 from tailrace.lake.formats import RowsFile, opened, suffix
 from tailrace.lake.partitions import Partition, folder_of_partition, partitioned
 from tailrace.lake.statistics import statistics
 from tailrace.lake.tables import Layout
 
-_HELD_BYTES = 64 * 2**20
+_HELD_BYTES = 48 * 2**20
 """Bytes of columns, of all partitions of one stream, that wait to be written."""
 
-_GROUP_BYTES = 32 * 2**20
+_GROUP_BYTES = 16 * 2**20
 """Bytes of columns, of one partition, that are written at once."""
 
 
@@ -59,18 +61,26 @@ class Parts:
         self._uploaded: list[Part] = []
         self._made = 0
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that rows must have."""
+        return self._layout.schema
+
     def add(self, rows: pa.Table) -> None:
-        """Take rows in, which have the layout's columns."""
-        with self._lock:
+        """Take rows in, which have the layout's columns. An upload that fails is left to seal()."""
+        with self._lock, _told():
             for partition, part in partitioned(rows, self._layout.partition_by):
                 self._of(partition).waiting.append(part)
             self._write_what_is_much()
+        with self._lock, suppress(DestinationError):
+            self._upload()
 
     def seal(self) -> list[Part]:
         """The parts that all rows so far are in, uploaded. When that fails it can be repeated."""
         with self._lock:
-            for partition in [*self._open]:
-                self._close(partition)
+            with _told():
+                for partition in [*self._open]:
+                    self._close(partition)
             self._upload()
             return [*self._uploaded]
 
@@ -107,7 +117,6 @@ class Parts:
             self._write(self._open[partition])
             if self._size(self._open[partition]) >= self._layout.max_bytes:
                 self._close(partition)
-                self._upload()
 
     def _write(self, one: _Open) -> None:
         if not one.waiting:
@@ -145,3 +154,12 @@ class Parts:
             self._uploaded.append(part)
             del self._sealed[0]
             path.unlink()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise what this machine's disk has against a file as our error."""
+    try:
+        yield
+    except OSError as error:
+        raise DestinationError(f"files can't be written to {tempfile.gettempdir()}: {error}") from error

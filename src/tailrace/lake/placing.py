@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from tailrace.errors import SchemaError
 from tailrace.lake.tables import Found, Layout, Tables
-from tailrace.model import LINE, Column, Method, Stream, TableName, Traits
+from tailrace.model import LINE, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.sql.publish import is_merged
+
+_ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
+"""What is altered in place: structs gain fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +67,28 @@ class Placing:
         table = self._tables.named(stream.table)
         found = self._tables.found(table)
         if found is None or stream.method is Method.REPLACE:
-            columns = ", ".join(f"{column.name} {column.spelling}" for column in stream.columns)
+            columns = ", ".join(f"{new.name} {new.spelling}" for new in map(TableColumn.of, stream.columns))
             return [f"{'create' if found is None else 'replace'} the table {table} ({columns})"]
         fit = self._fit(found, stream)
-        added = [f"add the column {column.name} {column.spelling} to {table}" for column in fit.add]
-        return [*added, *(f"let {name} of {table} be null" for name in fit.relax)]
+        added = [f"add the column {new.name} {new.spelling} to {table}" for new in map(TableColumn.of, fit.add)]
+        grown = [f"add fields to {each.have.name} of {table}: {each.want.spelling}" for each in fit.widen]
+        return [*added, *grown, *(f"let {name} of {table} be null" for name in fit.relax)]
 
     def _fit(self, found: Found, stream: Stream) -> Fit:
-        return changes(found.columns, stream, self._traits, frozenset(), found.key)
+        return changes(found.columns, stream, self._traits, _ALTERABLE, found.key)
 
     def _fitted(self, stream: Stream, table: TableName) -> Placed:
         found = self._tables.found(table)
         if found is None:
             key = stream.key if stream.method is not Method.APPEND else ()
-            found = self._tables.create(stream, [made(column) for column in stream.columns], key)
+            found = self._tables.create(stream, [*map(TableColumn.of, stream.columns)], key)
         fit = self._fit(found, stream)
-        if fit.add:
-            found = self._tables.add_columns(table, [made(column) for column in fit.add])
+        if fit.add or fit.widen:
+            found = self._tables.add_columns(table, _gained(fit))
         if fit.relax:
             found = self._tables.relax(table, fit.relax)
         targets = self._targets(found, stream)
+        _refuse_unknown(found, stream, targets)
         waits = self._tables.rewrites and (is_merged(stream) or stream.versioned)
         layout = self._tables.layout(stream, [*targets.values()])
         if waits:
@@ -100,9 +106,10 @@ class Placing:
             kept = self._fit(present, stream).targets
             loaded = replace(stream, columns=tuple(c for c in stream.columns if c.name in kept), contract="evolve")
         columns = self._beside.get(stream.name, ())
-        fit = changes(columns, loaded, self._traits, frozenset(), None) if columns else None
-        added = [made(column) for column in (fit.add if fit else loaded.columns)]
-        columns = self._beside[stream.name] = (*columns, *added)
+        fit = changes(columns, loaded, self._traits, _ALTERABLE, None) if columns else None
+        gained = _gained(fit) if fit else map(TableColumn.of, loaded.columns)
+        by_name = {column.name: column for column in (*columns, *gained)}
+        columns = self._beside[stream.name] = tuple(by_name.values())
         found = Found(columns, None, self._tables.schema_of(columns))
         targets = self._targets(found, loaded)
         waits = self._tables.rewrites
@@ -115,6 +122,19 @@ class Placing:
         return Layout(store, folder, pa.schema([*schema, pa.field(LINE, pa.int64())]))
 
 
-def made(column: Column) -> TableColumn:
-    """The column as a new one of a table's; it takes null, as every column does in a lake."""
-    return TableColumn(column.name, column.kind, column.precision, column.scale, sql_type=column.sql_type or "")
+def _refuse_unknown(found: Found, stream: Stream, targets: Mapping[str, TableColumn]) -> None:
+    """Raise for structs, lists and maps of the table that rows can't be written into."""
+    for name, target in targets.items():
+        if target.kind is None and pa.types.is_nested(found.schema.field(target.name).type):
+            raise SchemaError(
+                f"the table {stream.table} has {target.name!r} as {target.sql_type}, which tailrace doesn't fill; "
+                "give the stream's column another name under `columns:`, or leave it out with `select: false`",
+                stream=stream.name,
+                column=name,
+                have=target.sql_type,
+            )
+
+
+def _gained(fit: Fit) -> list[TableColumn]:
+    """The columns that a table gets, and those of its own whose structs get fields."""
+    return [*map(TableColumn.of, fit.add), *(widening.want for widening in fit.widen)]

@@ -90,14 +90,18 @@ def _schema_of(waiting: Store, change: Change) -> list[tuple[str, pa.DataType]]:
         for part in staged.files[:1]:
             with waiting.open(part.path) as file:
                 types |= {field.name: field.type for field in pa.parquet.read_schema(file)}
-    return [(column.name, types.get(column.name, column.arrow)) for column in change.columns]
+    # Structs grow while a table is staged: the column has all of their fields.
+    own = {column.name: column.arrow for column in change.columns if column.nested}
+    return [(column.name, (types | own).get(column.name, column.arrow)) for column in change.columns]
 
 
 def _as_columns(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Rows with exactly these columns: those that they lack are null."""
     for rows in tables:
         columns = [
-            rows[column.name] if column.name in rows.column_names else pa.nulls(rows.num_rows, column.type)
+            rows[column.name].cast(column.type)
+            if column.name in rows.column_names
+            else pa.nulls(rows.num_rows, column.type)
             for column in schema
         ]
         yield from pa.table(columns, schema=schema).to_batches()
@@ -116,11 +120,16 @@ def _merged(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> t
             for batch in memory.read(merging.result):
                 parts.add(pa.table(batch))
         adds = [*parts.seal(), *change.files]
-        table.commit(entry, adds, removes)
     except BaseException:
         parts.discard()
         raise
-    parts.close()
+    try:
+        table.commit(entry, adds, removes)
+    except ConflictError:
+        parts.discard()  # after any other error the table may have the files
+        raise
+    finally:
+        parts.close()
     done += Published(inserted=sum(part.rows for part in change.files), deleted=merging.deleted)
     return done, adds
 
@@ -167,8 +176,8 @@ class _Merging:
         wanted = [*self.key, *filter(None, (self._version, self._deletion))]
         if not wanted or not self._may_change(file):
             return False
-        keys = pa.Table.from_batches(table.read(file, wanted))
-        if not keys.num_rows or not self._count(keys):
+        keys = [*table.read(file, wanted)]
+        if not keys or not self._count(pa.Table.from_batches(keys)):
             return False
         for batch in table.read(file):
             rows = pa.table(batch)

@@ -43,6 +43,12 @@ class Journal(Protocol):
     def add(self, entry: Entry) -> bool:
         """Write the entry; False, with nothing done, where there is one of its sequence that isn't the same."""
 
+    def finish(self, entry: Entry) -> None:
+        """Note that every table was brought to the entry."""
+
+    def is_finished(self, entry: Entry) -> bool:
+        """Whether that was noted; if it wasn't, it may be so all the same."""
+
     def note(self, table: TableName) -> None:
         """Remember that the pipeline loads into that table. Repeatable."""
 
@@ -147,7 +153,10 @@ class Tables(Protocol):
         """Make the stream's table, unless it was made in the meantime; what is there then."""
 
     def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
-        """Add columns that take null; what the table is then."""
+        """Add columns that take null, and to those that are there the fields that their structs lack.
+
+        What the table is then; of a column that is there all else is as it was.
+        """
 
     def relax(self, table: TableName, columns: Sequence[str]) -> Found:
         """Let columns take null that don't; raises SchemaError where that can't be had."""

@@ -11,6 +11,7 @@ from tailrace.errors import SchemaError
 from tailrace.model import ARROW, Column, Fill, Kind, Method, Stream, Traits
 from tailrace.schema.kinds import INT_DIGITS, MAX_DIGITS
 from tailrace.schema.names import fitted
+from tailrace.schema.nested import NestedConflictError, grown, nested_of, nested_text
 
 FITS: dict[Kind, frozenset[Kind]] = {
     Kind.BOOL: frozenset({Kind.TEXT, Kind.JSON}),
@@ -53,6 +54,7 @@ class TableColumn:
 
     `kind` is None for a type that tailrace doesn't know. A DECIMAL of `precision` 0 has no limit. `sql_type` is the
     destination's own spelling. `has_default` says that rows may leave the column out though it isn't nullable.
+    `nested` says of JSON that is structs and lists what these are, as `schema.nested` writes it.
     """
 
     name: str
@@ -62,10 +64,20 @@ class TableColumn:
     nullable: bool = True
     sql_type: str = ""
     has_default: bool = False
+    nested: str | None = None
+
+    @classmethod
+    def of(cls, column: Column, name: str | None = None) -> TableColumn:
+        """A new column of a table, which takes null, for a stream's; under another name, if one is given."""
+        nested = nested_text(nested_of(column.nested).of_table) if column.nested else None
+        spelled = column.sql_type or ""
+        return cls(name or column.name, column.kind, column.precision, column.scale, sql_type=spelled, nested=nested)
 
     @property
     def spelling(self) -> str:
         """The kind as text, with the digits of a decimal; the destination's own type where the kind isn't known."""
+        if self.nested:
+            return nested_of(self.nested).spelling
         if self.kind is Kind.DECIMAL and self.precision:
             return f"DECIMAL({self.precision},{self.scale})"
         return self.kind.value if self.kind else self.sql_type or "a type that tailrace doesn't know"
@@ -73,6 +85,8 @@ class TableColumn:
     @property
     def arrow(self) -> pa.DataType | None:
         """The Arrow type of its values; None where the kind isn't known or its digits are beyond Arrow's decimals."""
+        if self.nested:
+            return nested_of(self.nested).arrow
         if self.kind is Kind.DECIMAL:
             is_held = 0 < self.precision <= MAX_DIGITS
             return pa.decimal128(self.precision, self.scale) if is_held else None
@@ -153,10 +167,33 @@ class _Table:
     def _in(self, column: Column, there: TableColumn) -> _Place | None:
         if _is_held(column, there):
             return _Place(there, there)
-        wider = _widened(column, there)
+        wider = self._grown(column, there) if there.nested else _widened(column, there)
+        if wider == there:
+            return _Place(there, there)
         if wider is None or (there.kind, wider.kind) not in self.alterable:
             return None
         return _Place(wider, there, widening=Widening(there, wider))
+
+    def _grown(self, column: Column, there: TableColumn) -> TableColumn | None:
+        """The table's structs with the fields that the stream's have too; None where the stream has none."""
+        if column.nested is None or there.nested is None:
+            return None
+        try:
+            nested = grown(nested_of(there.nested), nested_of(column.nested), there.name)
+        except NestedConflictError as conflict:
+            if self.stream.contract != "evolve":
+                return None
+            have, want = conflict.have.spelling, conflict.want.spelling
+            raise SchemaError(
+                f"the table {self.stream.table} has {conflict.path!r} as {have}, the stream wants {want}, and what is "
+                f"within structs and lists only gains fields; set another kind for the field, or for the whole column, "
+                f"under `columns:`, or `nested: json`",
+                stream=self.stream.name,
+                column=column.name,
+                have=have,
+                want=want,
+            ) from conflict
+        return replace(there, nested=nested_text(nested))
 
     def _refusal(self, column: Column, there: TableColumn, reason: str) -> SchemaError:
         return SchemaError(
@@ -217,12 +254,13 @@ def _needed(stream: Stream) -> frozenset[str]:
 
 
 def _added(column: Column, name: str, have: TableColumn | None) -> _Place:
-    target = TableColumn(name, column.kind, column.precision, column.scale, sql_type=column.sql_type or "")
-    return _Place(target, have, add=replace(column, name=name, nullable=True, required=False))
+    return _Place(TableColumn.of(column, name), have, add=replace(column, name=name, nullable=True, required=False))
 
 
 def _is_held(column: Column, there: TableColumn) -> bool:
     """Whether the table's column takes the values as it is; a type that was chosen by hand always does."""
+    if there.nested:
+        return False
     if there.kind is None or column.sql_type is not None or there.kind in FITS[column.kind]:
         return True
     if column.kind is Kind.DECIMAL and there.kind is Kind.DECIMAL and there.precision:
@@ -279,15 +317,16 @@ def _refuse_change(column: Column, place: _Place, stream: Stream) -> None:
     if stream.contract == "discard_columns" and not is_needed:
         return
     have = place.have.spelling if place.have else "no such column"
+    want = place.target.spelling if column.nested else column.spelling
     reason = ", and rows are told apart by this column" if stream.contract == "discard_columns" else ""
     raise SchemaError(
-        f"the table {stream.table} has {have}, the stream wants {column.spelling}, and `contract: {stream.contract}` "
+        f"the table {stream.table} has {have}, the stream wants {want}, and `contract: {stream.contract}` "
         f"leaves the table as it is{reason}; alter the table yourself, set `contract: evolve`, or leave the field "
         f"out with `select: false` under `columns:`",
         stream=stream.name,
         column=column.name,
         have=have,
-        want=column.spelling,
+        want=want,
     )
 
 

@@ -28,7 +28,7 @@ class _Walk:
     def leaves(self, inside: Sequence[Alternative], parent: Leaf) -> list[Leaf]:
         """The leaves below an object; `inside` are the ways for it to be one."""
         found: list[Leaf] = []
-        for name, (schema, is_required) in _properties(inside).items():
+        for name, (schema, is_required) in properties_of(inside).items():
             alternatives = self.document.alternatives(schema)
             leaf = Leaf(
                 path=(*parent.path, name),
@@ -71,7 +71,7 @@ def flattened(
     return tuple(_Walk(document, max_level, whole).leaves(records, Leaf((), (), nullable=False, required=True)))
 
 
-def _properties(inside: Sequence[Alternative]) -> dict[str, tuple[Any, bool]]:
+def properties_of(inside: Sequence[Alternative]) -> dict[str, tuple[Any, bool]]:
     """The schema of each property, and whether every one of the alternatives requires it."""
     found: dict[str, list[Any]] = {}
     for alternative in inside:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from tailrace.config import ColumnSettings, StreamSettings
+from tailrace.errors import ConfigError
 from tailrace.model import Column, Kind
 from tailrace.schema.flatten import Leaf, flattened
 from tailrace.schema.kinds import DEFAULT_DECIMAL, INT_DIGITS, MAX_DIGITS, decimal_digits, parsed_kind
-from tailrace.schema.shapes import Alternative
+from tailrace.schema.nested import Nested, nested_text
+from tailrace.schema.nesting import Nesting, without_null
+from tailrace.schema.shapes import Alternative, Document
 
 FORMATS: dict[str, Kind] = {
     "date-time": Kind.TIMESTAMPTZ,
@@ -48,7 +51,12 @@ def columns_of(json_schema: Mapping[str, Any], settings: StreamSettings, stream:
     whole = {name for name, override in settings.columns.items() if override.kind or override.sql_type}
     max_level = settings.max_level if settings.nested == "flatten" else 0
     leaves = flattened(json_schema, max_level, stream, whole)
-    return chosen_columns((_column(leaf, settings.numbers) for leaf in leaves), settings)
+    columns = [_column(leaf, settings.numbers) for leaf in leaves]
+    if settings.nested == "native":
+        nesting = Nesting(Document(json_schema, stream), settings.max_level, whole, _leaf_of(settings))
+        columns = [_nested(column, leaf, nesting) for column, leaf in zip(columns, leaves, strict=True)]
+        _refuse_unnested(columns, settings)
+    return chosen_columns(columns, settings)
 
 
 def chosen_columns(columns: Iterable[Column], settings: StreamSettings) -> tuple[Column, ...]:
@@ -71,8 +79,10 @@ def _overridden(column: Column, overrides: Mapping[str, ColumnSettings]) -> Colu
     if override.kind is not None:
         kind, precision, scale = parsed_kind(override.kind, f"columns.{field}.kind")
         encoding = (column.encoding or "base64") if kind is Kind.BINARY else None
-        column = replace(column, kind=kind, precision=precision, scale=scale, encoding=encoding, sql_type=None)
-    return replace(column, sql_type=override.sql_type) if override.sql_type is not None else column
+        column = replace(
+            column, kind=kind, precision=precision, scale=scale, encoding=encoding, sql_type=None, nested=None
+        )
+    return replace(column, sql_type=override.sql_type, nested=None) if override.sql_type is not None else column
 
 
 def _column(leaf: Leaf, numbers: str) -> Column:
@@ -89,6 +99,42 @@ def _column(leaf: Leaf, numbers: str) -> Column:
         encoding=found.encoding,
         sql_type=spelled.pop() if len(spelled) == 1 else None,
     )
+
+
+def _nested(column: Column, leaf: Leaf, nesting: Nesting) -> Column:
+    """The column, with what its objects or arrays are made of where the schema says that."""
+    nested = nesting.of(leaf) if column.kind is Kind.JSON and column.sql_type is None else None
+    return column if nested is None else replace(column, nested=nested_text(nested))
+
+
+def _leaf_of(settings: StreamSettings) -> Callable[[Leaf], Nested]:
+    """What gives the leaves of nested values: the kinds that columns would have, or those that `columns:` gives."""
+
+    def leaf_of(leaf: Leaf) -> Nested:
+        found = _unified(leaf.alternatives, settings.numbers)
+        override = settings.columns.get(field := ".".join(leaf.path))
+        if override is not None and override.kind is not None:
+            kind, precision, scale = parsed_kind(override.kind, f"columns.{field}.kind")
+            found = _Type(kind, precision, scale, (found.encoding or "base64") if kind is Kind.BINARY else None)
+        if found.kind is Kind.JSON:
+            return Nested()
+        return Nested(found.kind, found.precision, found.scale, found.encoding, without_null(leaf.alternatives))
+
+    return leaf_of
+
+
+def _refuse_unnested(columns: Sequence[Column], settings: StreamSettings) -> None:
+    """Raise where the settings ask for something of a struct's field that it can't have."""
+    own = {".".join(column.path) for column in columns}
+    structs = tuple(f"{'.'.join(column.path)}." for column in columns if column.nested)
+    for field, override in settings.columns.items():
+        is_asked = not override.select or override.name is not None or override.sql_type is not None
+        if field not in own and field.startswith(structs) and is_asked:
+            raise ConfigError(
+                "it is a field of a struct, which stays under its name; only its kind can be set",
+                key=f"columns.{field}",
+                hint="`kind: JSON` for the column keeps it as text, `nested: flatten` makes columns of its fields",
+            )
 
 
 def _has_text(keywords: Mapping[str, Any], word: str) -> bool:

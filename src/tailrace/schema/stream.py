@@ -86,6 +86,12 @@ def stream_of_columns(
 
     The columns are those that the settings have left over and given their kinds, as `chosen_columns` does.
     """
+    if settings.nested == "native" and not traits.keeps_nested:
+        raise ConfigError(
+            f"stream {name!r}: {traits.name} can't keep structs and lists",
+            key="nested",
+            hint="use json or flatten; files as Parquet, Delta Lake and Iceberg keep them",
+        )
     if not columns and settings.unknown_fields != "evolve":
         raise SchemaError(
             "there are no columns: its schema has no properties, or the settings leave all of them out "
@@ -99,7 +105,7 @@ def stream_of_columns(
     return Stream(
         name=name,
         table=table_name(name, settings, traits),
-        columns=tuple(replace(c, nullable=False, required=True) if c.name in key else c for c in complete),
+        columns=tuple(replace(c, nullable=False, required=True, nested=None) if c.name in key else c for c in complete),
         key=key,
         method=_method(key, settings, traits, name, unique_conflict_method),
         hard_delete=settings.hard_delete,

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,32 @@ def test_a_checkpoint_is_brought_to_its_tables_once(lake):
         assert again.recover(PIPELINE).number == 1
         again.close()
     assert [row["id"] for row in rows_of(lake)] == [1]
+
+
+@pytest.mark.parametrize("step", ["", "checkpoint"], ids=["after a run", "after a crash"])
+def test_a_table_that_was_removed_does_not_hold_its_pipeline_up(lake, root, step):
+    one = stream(key=())
+    if step:
+        killed_at(step, lake, one, (1, "a"))
+    else:
+        load([schema(ROW), record({"id": 1})], to=lake, pipeline=PIPELINE)
+    shutil.rmtree(root / "things", ignore_errors=True)
+    again = open_destination(lake, {})
+    assert again.recover(PIPELINE).number == 1
+    again.prepare(one)
+    again.commit(checkpoint(again.stage(batch(one, (2, "b"), checkpoint=2)), number=2))
+    again.close()
+    if lake.startswith("delta"):
+        assert [row["id"] for row in rows_of(lake)] == [2]
+
+
+def test_a_run_that_ends_well_leaves_nothing_to_do_anew(root):
+    load([schema(ROW), record({"id": 1})], to=f"delta://{root}", pipeline="p")
+    log = root / "things" / "_delta_log"
+    shutil.move(log, root / "moved")
+    again = open_destination(f"delta://{root}", {})
+    assert again.recover("p").number == 1
+    again.close()
 
 
 def test_rows_stand_in_folders_of_their_partitions(lake, root):

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 import pyarrow as pa
 from deltalake import DeltaTable, Field
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tailrace.destination import Destination
 from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of, may_pass, told
@@ -24,7 +24,8 @@ from tailrace.errors import DestinationError, SchemaError
 from tailrace.lake.destination import LakeDestination
 from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_of, sequence_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
-from tailrace.lake.marks import marked_schema
+from tailrace.lake.marks import lacks, marked_schema
+from tailrace.lake.partitions import partition_names
 from tailrace.lake.rewriting import brought
 from tailrace.lake.settings import LakeSettings, lake_settings
 from tailrace.lake.tables import Found, Journal, Layout, Store
@@ -38,6 +39,7 @@ TRAITS = Traits(
     name="Delta Lake",
     max_name_length=MAX_NAME_LENGTH,
     guarantee="exactly once: a table's commit carries the pipeline and its checkpoint",
+    keeps_nested=True,
 )
 
 TYPES: Mapping[Kind, str] = {
@@ -99,18 +101,17 @@ class DeltaTables:
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
         """Make the table; see Tables."""
-        names = {column.name for column in columns}
-        partition_by = [name for name in self._settings.partitions(stream.name) if name in names]
+        partition_by = partition_names(self._settings.partitions(stream.name), columns)
         self._make(stream.table, self.schema_of(columns, key), partition_by)
         return found_of(self._newest(stream.table))
 
     def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
-        """Add columns, in a commit of their own; see Tables."""
+        """Add columns, and fields of structs, in a commit of their own; see Tables."""
         fields = self.schema_of(columns)
         for _ in range(_TRIES):
             found = self._newest(table)
-            have = {name.lower() for name in arrow_of(found).names}
-            missing = [Field.from_arrow(field) for field in fields if field.name.lower() not in have]
+            have = {field.name.lower(): field.type for field in arrow_of(found)}
+            missing = [Field.from_arrow(field) for field in fields if lacks(have.get(field.name.lower()), field.type)]
             if not missing:
                 break
             with told(), suppress(CommitFailedError):  # another writer was quicker
@@ -196,11 +197,14 @@ class DeltaTables:
 
     def _look(self, table: TableName) -> DeltaTable | None:
         """The table in its newest version, None if it isn't there."""
+        known = self._known.pop(table, None)
         with told():
             try:
-                if table in self._known:
-                    self._known[table].update_incremental()
-                else:
+                if known is not None:
+                    with suppress(DeltaError):  # keys that have ended, or a table made anew: it is opened anew
+                        known.update_incremental()
+                        self._known[table] = known
+                if table not in self._known:
                     self._known[table] = DeltaTable(self._folder(table).url, storage_options=self._options())
             except TableNotFoundError:
                 return None

@@ -97,6 +97,7 @@ class DeltaView:
             self.version.create_write_transaction(
                 actions, "append", self.version.schema(), commit_properties=_properties(entry)
             )
+        self._sync()
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> Sequence[Part]:
         """One commit by deltalake's own writer, whose files aren't told; see LakeTable."""
@@ -115,7 +116,14 @@ class DeltaView:
                 writer_properties=WriterProperties(compression="ZSTD"),
                 commit_properties=_properties(entry),
             )
+        for address in self.version.file_uris():
+            self.folder.sync(unquote(address.rpartition(f"{self.folder.address('')}")[2].lstrip("/")))
+        self._sync()
         return ()
+
+    def _sync(self) -> None:
+        """Have the disk take in the commit; see Folder."""
+        self.folder.sync(f"_delta_log/{self.version.version():020}.json")
 
 
 def _add(part: Part, now_ms: int) -> AddAction:

@@ -1,0 +1,96 @@
+"""JSON Schema to structs and lists: what an object's fields and an array's items are, as far as the schema says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tailrace.schema.flatten import Leaf, properties_of
+from tailrace.schema.nested import Nested, are_fields
+from tailrace.schema.shapes import Alternative, Document
+
+MAX_PLACES = 1000
+"""The objects, arrays and leaves of one column; where a schema has more, the column is the JSON text."""
+
+_TEXT = Nested()
+
+
+@dataclass(frozen=True, slots=True)
+class Nesting:
+    """Reads the schemas of one stream. `leaf` says what a place is that isn't taken apart; it knows the settings.
+
+    `max_level` is how many levels of objects become structs; what is deeper is JSON text. Those that `whole` names
+    (dotted, without the places in arrays) aren't taken apart either.
+    """
+
+    document: Document
+    max_level: int
+    whole: Collection[str]
+    leaf: Callable[[Leaf], Nested]
+
+    def of(self, leaf: Leaf) -> Nested | None:
+        """What the property's objects or arrays become; None where the schema doesn't say enough to take them apart."""
+        found = self._place(leaf, frozenset({"#"}), 0, [MAX_PLACES])
+        return None if found is None or found.is_leaf else found
+
+    def _place(self, leaf: Leaf, above: frozenset[str], level: int, left: list[int]) -> Nested | None:
+        """What stands at a place; None where the column has more places than are left."""
+        left[0] -= 1
+        if left[0] < 0:
+            return None
+        ways = [a for a in leaf.alternatives if a.types != {"null"}]
+        types = {a.types - {"null"} for a in ways}
+        below = above.union(*(a.references for a in ways))
+        if any(a.references & above for a in ways) or ".".join(leaf.path) in self.whole:
+            return self.leaf(leaf)
+        if types == {frozenset({"object"})} and level < self.max_level and all(map(_names_fields, ways)):
+            return self._struct(leaf, ways, below, level, left)
+        if types == {frozenset({"array"})} and all(map(_names_items, ways)):
+            return self._list(leaf, ways, below, level, left)
+        return self.leaf(leaf)
+
+    def _struct(
+        self, leaf: Leaf, ways: Sequence[Alternative], below: frozenset[str], level: int, left: list[int]
+    ) -> Nested | None:
+        schemas = {name: schema for name, (schema, _) in properties_of(ways).items()}
+        if not are_fields(schemas):
+            return _TEXT
+        fields: dict[str, Nested] = {}
+        for name, schema in schemas.items():
+            inner = self._place(self._leaf((*leaf.path, name), schema), below, level + 1, left)
+            if inner is None:
+                return None
+            fields[name] = inner
+        return Nested(fields=fields)
+
+    def _list(
+        self, leaf: Leaf, ways: Sequence[Alternative], below: frozenset[str], level: int, left: list[int]
+    ) -> Nested | None:
+        schemas = [a.keywords["items"] for a in ways]
+        inside = self._leaf(leaf.path, schemas[0] if len(schemas) == 1 else {"anyOf": schemas})
+        if not inside.alternatives:
+            return _TEXT
+        items = self._place(inside, below, level, left)
+        return None if items is None else Nested(items=items)
+
+    def _leaf(self, path: tuple[str, ...], schema: Any) -> Leaf:
+        return Leaf(path, self.document.alternatives(schema), nullable=True, required=False)
+
+
+def without_null(alternatives: Sequence[Alternative]) -> tuple[str, ...]:
+    """The JSON types that values have under these alternatives, null aside."""
+    return tuple(sorted(frozenset[str]().union(*(a.types for a in alternatives)) - {"null"}))
+
+
+def _names_fields(way: Alternative) -> bool:
+    """Whether an object's fields are told by their names, and none by what names look like."""
+    others = way.keywords.get("additionalProperties")
+    is_open = bool(way.keywords.get("patternProperties")) or (isinstance(others, Mapping) and bool(others))
+    return bool(way.keywords.get("properties")) and not is_open
+
+
+def _names_items(way: Alternative) -> bool:
+    """Whether it is told what an array's items are: one thing, wherever they stand, and not anything."""
+    items = way.keywords.get("items")
+    return isinstance(items, Mapping) and bool(items) and not way.keywords.get("prefixItems")
