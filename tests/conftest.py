@@ -12,7 +12,6 @@ from services.processes import free_port as any_free_port
 from services.redshift import redshift
 from services.s3 import s3
 
-
 # Machines that run tests are busy, and no law is about time.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
