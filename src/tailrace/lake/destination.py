@@ -48,6 +48,7 @@ class LakeDestination:
         self._journal: Journal | None = None
         self._last: Entry | None = None
         self._decided: Entry | None = None
+        self._is_in_doubt = False
         self._parts: dict[Stream, Parts] = {}
         self._inexact: set[tuple[str, str]] = set()
         self._files = 0
@@ -190,11 +191,15 @@ class LakeDestination:
         return part_name(*entry, self._files)
 
     def _let_go(self) -> None:
-        """Remove what isn't committed, here and in the store."""
+        """Remove what isn't committed, here and in the store; what may be committed stays there."""
         parts, self._parts = self._parts, {}
+        is_in_doubt, self._is_in_doubt = self._is_in_doubt, False
         self._token, self._rows = "", 0
         for each in parts.values():
-            each.discard()
+            if is_in_doubt:
+                each.close()
+            else:
+                each.discard()
 
     def _entry(self, last: Entry, checkpoint: Checkpoint) -> Entry:
         """The entry that decides the checkpoint; its files are uploaded."""
@@ -212,6 +217,7 @@ class LakeDestination:
 
     def _decide(self, entry: Entry, journal: Journal) -> None:
         """Put the entry, after which what waited is the checkpoint's."""
+        self._is_in_doubt = True
         try:
             is_ours = journal.add(entry)
         except DestinationError as error:
@@ -219,6 +225,7 @@ class LakeDestination:
                 f"it isn't known whether checkpoint {entry.number} was committed: {error}; run again, which finds out"
             ) from error
         if not is_ours:
+            self._is_in_doubt = False
             raise FencedError(entry.pipeline)
         self.on_step("checkpoint")
         self._last, self._decided, self._rows = entry, entry, 0
@@ -226,6 +233,7 @@ class LakeDestination:
         for stream in [*self._parts]:
             if stream.method is not Method.REPLACE or stream.name in replaced:
                 self._parts.pop(stream).close()
+        self._is_in_doubt = False
 
     def _brought(self, entry: Entry) -> dict[str, Published]:
         """What bringing the tables to the entry did, by stream."""
@@ -308,8 +316,16 @@ def _physical(rows: pa.Table, table: TableName, schema: pa.Schema) -> pa.Table:
         try:
             if values.type != field.type:
                 is_time = pa.types.is_time(values.type) and pa.types.is_string(field.type)
-                values = TEXTS[Kind.TIME](values) if is_time else values.cast(field.type)
+                values = TEXTS[Kind.TIME](values) if is_time else _unchanged(values, field.type)
         except ValueError as error:
             raise RowsRefusedError(f"the table {table}: column {field.name!r}: {error}") from error
         columns.append(values)
     return pa.table(columns, schema=schema)
+
+
+def _unchanged(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
+    """The values in another writer's type; ValueError when one of them would change."""
+    cast = values.cast(to)
+    if pa.types.is_floating(to) and not cast.cast(values.type).equals(values):
+        raise ValueError(f"a number has more digits than {to}")
+    return cast

@@ -28,15 +28,18 @@ def found_in(schema: pa.Schema) -> Found:
     return Found(tuple(map(_column, schema)), key or None, schema)
 
 
-def lacks(have: pa.DataType | None, want: pa.DataType) -> bool:
-    """Whether there is no column of a table, or structs in it are without some of the fields that are wanted."""
+def lacking(have: pa.DataType | None, want: pa.Field) -> pa.Field | None:
+    """The field without those fields of its structs that a column of that type has; None where it lacks nothing."""
     if have is None:
-        return True
-    if pa.types.is_struct(have) and pa.types.is_struct(want):
+        return want
+    if pa.types.is_list(have) and pa.types.is_list(want.type):
+        items = lacking(have.value_type, want.type.value_field)
+        return items and want.with_type(pa.list_(items))
+    if pa.types.is_struct(have) and pa.types.is_struct(want.type):
         types = {field.name: field.type for field in have}
-        return any(lacks(types.get(field.name), field.type) for field in want)
-    are_lists = pa.types.is_list(have) and pa.types.is_list(want)
-    return are_lists and lacks(have.value_type, want.value_type)
+        fields = [*filter(None, (lacking(types.get(field.name), field) for field in want.type))]
+        return want.with_type(pa.struct(fields)) if fields else None
+    return None
 
 
 def _field(column: TableColumn, key: Sequence[str]) -> pa.Field:

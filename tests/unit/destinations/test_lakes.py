@@ -16,8 +16,9 @@ from deltalake import DeltaTable, write_deltalake
 
 from tailrace import load
 from tailrace.destinations import open_destination
-from tailrace.errors import ConfigError, DestinationError
-from tailrace.testing.messages import DATE, INT, TEXT, record, records, schema, state
+from tailrace.errors import ConfigError, DestinationError, RecordError
+from tailrace.objects import Folder
+from tailrace.testing.messages import DATE, FLOAT, INT, TEXT, record, records, schema, state
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
 TAILRACE = str(Path(sys.executable).with_name("tailrace"))
@@ -338,3 +339,33 @@ def test_the_documented_query_of_duckdb_reads_what_manifests_list(root):
     with duckdb.connect() as connection:
         rows = connection.execute(sql.replace("s3://my-bucket/shop", str(root))).fetchall()
     assert sorted(row[0] for row in rows) == [2, 3]
+
+
+@pytest.mark.parametrize("method", ["append", "upsert", "replace"])
+def test_a_manifest_whose_answer_is_lost_is_found_to_be_there(lake, monkeypatch, method):
+    if lake.startswith("files") and method == "upsert":
+        pytest.skip("plain files have no upsert")
+    put_new, lost = Folder.put_new, []
+
+    def put_and_lose(self, name, content):
+        done = put_new(self, name, content)
+        if b'"tables"' in content and not lost:
+            lost.append(name)
+            raise DestinationError("the connection is lost")
+        return done
+
+    monkeypatch.setattr(Folder, "put_new", put_and_lose)
+    report = load([schema(ROW, ["id"]), record({"id": 1}), state(1)], to=lake, pipeline="p", method=method)
+    assert lost
+    assert (report.total.loaded, report.state) == (1, "1")
+    load([schema(ROW, ["id"]), record({"id": 2}), state(2)], to=lake, pipeline="p", method="append")
+    assert [row["id"] for row in rows_of(lake)] == [1, 2]
+
+
+def test_a_number_with_more_digits_than_a_column_of_another_writer_is_refused(root):
+    path = str(root / "things")
+    write_deltalake(path, pa.table({"n": pa.array([1.5], pa.float32())}))
+    load([schema({"n": FLOAT}), record({"n": 0.25})], to=f"delta://{root}")
+    with pytest.raises(RecordError, match="line 3"):
+        load([schema({"n": FLOAT}), record({"n": 0.5}), record({"n": 0.1})], to=f"delta://{root}")
+    assert sorted(DeltaTable(path).to_pyarrow_table()["n"].to_pylist()) == [0.25, 1.5]

@@ -1,12 +1,16 @@
 """`nested: native` on lakes: structs and lists in tables of Delta Lake and in files, read by deltalake and DuckDB."""
 
+import datetime as dt
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import msgspec
+import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 import tailrace
 from tailrace.config import Settings
@@ -162,6 +166,69 @@ def test_a_replaced_table_has_structs_and_lists(lake):
     lake.load(schema((), at=ADDRESS), *records(*ROWS, *ROWS), method="replace")
     lake.load(schema((), at=ADDRESS), *records(*ROWS), method="replace")
     assert lake.rows() == KEPT
+
+
+def test_every_kind_and_any_name_goes_through_an_upsert(delta):
+    odd = ("a b", 'c"d', "e.f", "g'h", "ü😀", "x\ny", "GROUP", "_tailrace_line", "element", "id")
+    kinds = {
+        "decimal": {"type": "number", "multipleOf": 1e-9},
+        "at": {"type": "string", "format": "date-time"},
+        "day": {"type": "string", "format": "date"},
+        "bytes": {"type": "string", "contentEncoding": "base64"},
+        "yes": {"type": "boolean"},
+    }
+    texts = {
+        "decimal": Decimal("12345678901234567890123456789.000000001"),
+        "at": "0001-01-01T00:00:00.000001Z",
+        "day": "9999-12-31",
+        "bytes": "AP8=",
+        "yes": False,
+    }
+    sent = dict.fromkeys(odd, 2**63 - 1) | texts
+    message = schema(s=obj(**dict.fromkeys(odd, INT), **kinds), l=array(obj(**kinds)))
+    lines = [
+        msgspec.json.Encoder(decimal_format="number").encode({"type": "RECORD", "stream": "things", "record": row})
+        for row in ({"id": 1, "s": sent, "l": [texts]}, {"id": 2})
+    ]
+    delta.load(message, *lines)
+    delta.load(message, *records({"id": 2, "s": {"id": 7}}))
+    kept = {
+        "decimal": texts["decimal"],
+        "at": dt.datetime(1, 1, 1, 0, 0, 0, 1, dt.UTC),
+        "day": dt.date(9999, 12, 31),
+        "bytes": b"\0\xff",
+        "yes": False,
+    }
+    nothing = dict.fromkeys((*odd, *kinds))
+    assert delta.rows() == [
+        {"id": 1, "s": dict.fromkeys(odd, 2**63 - 1) | kept, "l": [kept]},
+        {"id": 2, "s": nothing | {"id": 7}, "l": None},
+    ]
+
+
+def test_a_table_that_was_replaced_is_merged_into(delta):
+    delta.load(schema(at=ADDRESS), *records(*ROWS), method="replace")
+    delta.load(schema(at=ADDRESS), *records({"id": 3, "at": {"city": "three"}}), method="upsert")
+    delta.load(schema(at=ADDRESS), *records({"id": 3, "at": {"city": "no"}}, {"id": 6}), method="insert_ignore")
+    three = {"id": 3, "at": NOTHING | {"city": "three"}}
+    assert delta.rows() == [*KEPT[:2], three, *KEPT[3:], {"id": 6, "at": None}]
+
+
+def test_structs_of_other_writers_are_filled_as_they_are(delta):
+    arrow = pa.struct([pa.field("x", pa.int16()), pa.field("s", pa.string()), pa.field("l", pa.list_(pa.int32()))])
+    write_deltalake(delta.path / "things", pa.table([pa.array([1]), pa.array([None], arrow)], names=["id", "at"]))
+    sent = schema((), at=obj(l=array(INT), x=INT, n=INT))
+    delta.load(sent, *records({"id": 2, "at": {"x": 5, "l": [7], "n": 2**40}}))
+    with pytest.raises(RecordError, match=r"\$\.at\.l\[1\]: expected what the table's int32 holds, got 2147483648"):
+        delta.load(sent, *records({"id": 3, "at": {"l": [0, 2**31]}}))
+    assert delta.rows() == [{"id": 1, "at": None}, {"id": 2, "at": {"x": 5, "s": None, "l": [7], "n": 2**40}}]
+
+
+def test_maps_of_other_writers_are_told_not_to_be_filled(delta):
+    arrow = pa.map_(pa.string(), pa.int64())
+    write_deltalake(delta.path / "things", pa.table([pa.array([1]), pa.array([None], arrow)], names=["id", "at"]))
+    with pytest.raises(SchemaError, match=r"has 'at' as map<.*>, which tailrace doesn't fill"):
+        delta.load(schema((), at=obj(x=INT)), *records({"id": 2}))
 
 
 def test_versions_are_activated_in_tables_with_structs(delta):

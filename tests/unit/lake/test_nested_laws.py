@@ -2,11 +2,12 @@
 
 import json
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 from nested_values import BOOL, INT, NESTED, TEXT, array, column_of, obj, refused, values
 
-from tailrace.lake.marks import found_in, lacks, marked_schema
+from tailrace.lake.marks import found_in, lacking, marked_schema
 from tailrace.model import Kind
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.nested import grown, nested_of, nested_text
@@ -85,5 +86,7 @@ def test_a_grown_table_has_room_for_both_schemas(one, other):
     both = grown(have, want)
     assert grown(both, have) == grown(both, want) == both
     assert [*both.fields] == ["x", "y"]
-    assert lacks(have.arrow, want.arrow)
-    assert not lacks(both.arrow, have.arrow)
+    field = pa.field("a", both.arrow)
+    assert lacking(None, field) == field
+    assert lacking(have.arrow, field) == pa.field("a", want.arrow)
+    assert lacking(both.arrow, field) is None

@@ -24,7 +24,7 @@ from tailrace.errors import DestinationError, SchemaError
 from tailrace.lake.destination import LakeDestination
 from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_of, sequence_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
-from tailrace.lake.marks import lacks, marked_schema
+from tailrace.lake.marks import lacking, marked_schema
 from tailrace.lake.partitions import partition_names
 from tailrace.lake.rewriting import brought
 from tailrace.lake.settings import LakeSettings, lake_settings
@@ -111,7 +111,8 @@ class DeltaTables:
         for _ in range(_TRIES):
             found = self._newest(table)
             have = {field.name.lower(): field.type for field in arrow_of(found)}
-            missing = [Field.from_arrow(field) for field in fields if lacks(have.get(field.name.lower()), field.type)]
+            lacked = [lacking(have.get(field.name.lower()), field) for field in fields]
+            missing = [Field.from_arrow(field) for field in lacked if field]
             if not missing:
                 break
             with told(), suppress(CommitFailedError):  # another writer was quicker
