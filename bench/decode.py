@@ -46,7 +46,7 @@ def main() -> None:
                     sink = sinks[message.stream]
                     sink.add(message, 0.0)
                     rows += decoded(sink) if sink.is_worth_decoding(settings) else 0
-    rows += sum(decoded(sink) for sink in sinks.values())
+        rows += sum(decoded(sink) for sink in sinks.values())
     seconds = time.perf_counter() - started_s
     if rows != records:
         raise SystemExit(f"{rows} rows were decoded, not {records}")

@@ -89,7 +89,7 @@ def dlt(of: Input, folder: Path) -> Command:
 
 
 def dlt_into(database: str, of: Input) -> Command:
-    """dlt, into a file or a server's database."""
+    """dlt, into a file, a server's database or a folder."""
     script = str(ROOT / "bench/rivals/load_with_dlt.py")
     key = [of.key] if of.key else []
     return [str(RIVALS / "dlt/bin/python"), script, str(of.path), database, of.stream, *key], None
@@ -97,9 +97,14 @@ def dlt_into(database: str, of: Input) -> Command:
 
 def read_json(of: Input, folder: Path) -> Command:
     """DuckDB reading the file itself: no states, no checks."""
+    return read_json_into(folder / "out.duckdb", of)
+
+
+def read_json_into(output: Path, of: Input) -> Command:
+    """The same, into its own file or one of Parquet."""
     script = str(ROOT / "bench/rivals/read_json.py")
     key = [of.key] if of.key else []
-    return [sys.executable, script, str(of.path), str(folder / "out.duckdb"), of.stream, *key], None
+    return [sys.executable, script, str(of.path), str(output), of.stream, *key], None
 
 
 LOADERS = {

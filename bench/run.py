@@ -1,7 +1,7 @@
 """The benchmark: tailrace and others load the same bytes, side by side in one run; results in bench/RESULTS.md.
 
-`python bench/run.py` measures everything; `--only flights` one part, `--skip dlt` leaves a loader out, and
-`--records 20000` makes every input shorter, for a quick look.
+`python bench/run.py` measures everything; `--only flights` one part, and its sections alone are written then;
+`--skip dlt` leaves a loader out, and `--records 20000` makes every input shorter: then nothing is written.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import decoding
+import lakes
 import servers
 from loaders import LOADERS, ROOT, WORK, Input, right, rows_in
 from measure import QUICK_S, ROUNDS, Outcome, in_rounds, measured
+from results import aloud, replaced, table, told
 
 FILE_INPUTS = [
     Input("flights", "19 columns, append-only", 1_010_328),
@@ -29,10 +31,7 @@ FILE_INPUTS = [
     Input("accounts", "upsert over 100,000 keys", 500_000, "id"),
 ]
 MEMORY_RECORDS = (100_000, 1_000_000, 3_000_000)
-COLUMNS = [
-    "| loader | records/s | seconds | CPU seconds | peak MiB | tailrace is |",
-    "|---|---:|---:|---:|---:|---:|",
-]
+RESULTS = ROOT / "bench/RESULTS.md"
 
 
 def load(name: str, of: Input) -> Outcome:
@@ -45,36 +44,6 @@ def load(name: str, of: Input) -> Outcome:
     outcome = Outcome(result, rows_in(folder, of.stream), of.records if name == "target-jsonl" else of.rows)
     shutil.rmtree(folder)
     return told(name, of, outcome)
-
-
-def told(name: str, of: Input, outcome: Outcome) -> Outcome:
-    """The outcome, printed as soon as it is known."""
-    took, wrong = outcome.measured, "" if outcome.is_right else f"  ! {_wrong(outcome)}"
-    speed = f"{took.seconds:7.2f} s {of.records / took.seconds:11,.0f} records/s"
-    print(f"  {name:38} {speed} {took.peak_mib:6.0f} MiB{wrong}", flush=True)
-    return outcome
-
-
-def aloud(name: str, of: Input, measure: Callable[[], Outcome]) -> Callable[[], Outcome]:
-    """The measure, printing what it finds."""
-    return lambda: told(name, of, measure())
-
-
-def table(of: Input, outcomes: dict[str, Outcome]) -> list[str]:
-    """The Markdown table of all loaders on one input; one that left wrong rows has no speed."""
-    tailrace = outcomes.get("tailrace")
-    ours = tailrace.measured.seconds if tailrace and tailrace.is_right else None
-    lines = [*COLUMNS]
-    for name, outcome in outcomes.items():
-        took = outcome.measured
-        ratio = "" if ours is None or name == "tailrace" else f"{took.seconds / ours:.1f} times as fast"
-        figures = f"{of.records / took.seconds:,.0f} | {took.seconds:.1f} | {took.cpu_s:.1f} | {took.peak_mib:.0f}"
-        lines.append(f"| {name} | {figures} | {ratio} |" if outcome.is_right else f"| {name} | {_wrong(outcome)} |||||")
-    return [*lines, ""]
-
-
-def _wrong(outcome: Outcome) -> str:
-    return f"left {outcome.rows:,} rows, not {outcome.wanted:,}"
 
 
 def into_files(inputs: Sequence[Input], skip: set[str]) -> list[str]:
@@ -120,7 +89,7 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     cores = cpuinfo.count("processor\t:")
     model = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "?")
-    packages = ("tailrace", "duckdb", "pyarrow", "polars", "msgspec", "psycopg", "mysql-connector-python")
+    packages = ("tailrace", "duckdb", "pyarrow", "deltalake", "polars", "msgspec", "psycopg", "mysql-connector-python")
     ours = ", ".join(f"{name} {version(name)}" for name in packages)
     theirs = ", ".join(
         line
@@ -143,19 +112,21 @@ def _version(program: str) -> str:
 def arguments() -> argparse.Namespace:
     """What is to be measured."""
     parser = argparse.ArgumentParser(description=__doc__)
-    server_loaders = [name for kind in servers.KINDS.values() for name in kind.loaders]
-    parser.add_argument("--only", choices=["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "memory"])
-    parser.add_argument("--skip", action="append", default=[], choices=sorted({*LOADERS, *server_loaders}))
+    parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory"]
+    loaders = {name for kind in (*servers.KINDS.values(), *lakes.KINDS) for name in kind.loaders} | {*LOADERS}
+    parser.add_argument("--only", choices=parts)
+    parser.add_argument("--skip", action="append", default=[], choices=sorted(loaders))
     parser.add_argument("--records", type=int, help="the most records that an input may have")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, and write bench/RESULTS.md when everything was measured."""
+    """Measure, and write bench/RESULTS.md: all of it, or the sections of the one part that was measured."""
     wanted = arguments()
     WORK.mkdir(parents=True, exist_ok=True)
     skip, most = set(wanted.skip), wanted.records or sys.maxsize
-    lines = ["# Results of `make bench`", "", machine(), "", "Every figure of a table comes from one run.", ""]
+    head = ["# Results of `make bench`", "", machine(), "", "Every figure of a table comes from one run.", ""]
+    lines: list[str] = []
     of_files, of_servers = (
         [replace(of, records=min(of.records, most)) for of in inputs] for inputs in (FILE_INPUTS, servers.INPUTS)
     )
@@ -167,10 +138,13 @@ def main() -> None:
             lines += into_server(kind, of_servers, skip)
     if wanted.only in (None, "memory"):
         lines += memory(sorted({min(records, most) for records in MEMORY_RECORDS}))
-    text = "\n".join(lines)
-    if wanted.only is None and not skip and wanted.records is None:
-        (ROOT / "bench/RESULTS.md").write_text(text, encoding="utf-8")
-    print(text)
+    if wanted.only in (None, "lakes"):
+        lines += lakes.tables(most, skip)
+    if not skip and wanted.records is None:
+        before = RESULTS.read_text(encoding="utf-8") if wanted.only else ""
+        text = replaced(before, lines, machine()) if wanted.only else "\n".join([*head, *lines])
+        RESULTS.write_text(text, encoding="utf-8")
+    print("\n".join([*head, *lines]))
 
 
 if __name__ == "__main__":

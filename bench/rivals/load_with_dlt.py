@@ -1,6 +1,7 @@
 """Load a Singer file's records with dlt: `load_with_dlt.py INPUT DATABASE STREAM [KEY]`.
 
-A database is a DuckDB file, or the address of a PostgreSQL database. Its files are written as dlt loads them fastest.
+A database is a DuckDB file, the address of a PostgreSQL database, or a folder: `files:///path` for Parquet files,
+`delta:///path` for Delta Lake. Its files are written as dlt loads them fastest.
 """
 
 import json
@@ -24,15 +25,22 @@ def main() -> None:
                 if message["type"] == "RECORD":
                     yield message["record"]
 
-    is_server = database.startswith("postgresql://")
-    destination = dlt.destinations.postgres(database) if is_server else dlt.destinations.duckdb(database)
+    scheme, _, folder = database.partition("://")
+    how = {"loader_file_format": "csv" if scheme == "postgresql" else "parquet"}
+    if scheme == "postgresql":
+        destination = dlt.destinations.postgres(database)
+    elif folder:
+        destination = dlt.destinations.filesystem(f"file://{folder}")
+        how |= {"table_format": "delta"} if scheme == "delta" else {}
+    else:
+        destination = dlt.destinations.duckdb(database)
     pipeline = dlt.pipeline(
         pipeline_name="bench",
         destination=destination,
-        dataset_name="public" if is_server else "main",
+        dataset_name="public" if scheme == "postgresql" else "main",
         pipelines_dir=str(Path.cwd() / "pipelines"),
     )
-    pipeline.run(records(), loader_file_format="csv" if is_server else "parquet")
+    pipeline.run(records(), **how)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Load a Singer file's records with DuckDB's own JSON reader: `read_json.py INPUT DATABASE STREAM [KEY]`."""
+"""Load a Singer file's records with DuckDB's own JSON reader: `read_json.py INPUT DATABASE STREAM [KEY]`.
+
+A database may also be a file that ends with .parquet.
+"""
 
 import json
 import sys
@@ -16,7 +19,7 @@ def column_type(schema):
 
 
 def main() -> None:
-    """Create the table from the file in one statement; with a key, of the last record of each."""
+    """Create the table or file from the file in one statement; with a key, of the last record of each."""
     source, database, stream, *key = sys.argv[1:]
     with open(source, encoding="utf-8") as file:  # noqa: PTH123 a script without tailrace
         properties = json.loads(file.readline())["schema"]["properties"]
@@ -29,6 +32,9 @@ def main() -> None:
         query = f"SELECT record.* FROM ({numbered}) WHERE type = 'RECORD' {last}"
     else:
         query = f"SELECT record.* FROM {read} WHERE type = 'RECORD'"
+    if database.endswith(".parquet"):
+        duckdb.execute(f"COPY ({query}) TO '{database}' (FORMAT parquet, COMPRESSION zstd)", [source])
+        return
     with duckdb.connect(database) as connection:
         connection.execute(f"CREATE TABLE {stream} AS {query}", [source])
 

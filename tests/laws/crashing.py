@@ -12,8 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,7 +22,7 @@ from typing import Any
 
 from launcher import STEPS
 from places import PIPELINE, Database, Places, ordered
-from replaying_tap import EVENTS, PEOPLE, VISITS, Row, source
+from replaying_tap import PEOPLE, SCHEMAS, Row, source
 
 HERE = Path(__file__).parent
 TAILRACE = str(Path(sys.executable).with_name("tailrace"))
@@ -52,18 +52,16 @@ class Source:
         """The last of them up to that position."""
         return max((state for state in self.states() if state <= position), default=0)
 
-    def tables(self, position: int) -> dict[str, list[tuple[Any, ...]]]:
-        """The rows of each table, sorted, when exactly the rows up to that position are loaded."""
-        events, visits, people = [], [], {}
+    def tables(self, position: int, *, upserts: bool = True) -> dict[str, list[tuple[Any, ...]]]:
+        """The rows of each table, sorted, when exactly the rows up to that position are loaded.
+
+        Of people there is the last row for each key, or every row where the database doesn't upsert.
+        """
+        rows: dict[str, dict[Any, tuple[Any, ...]]] = {stream: {} for stream in SCHEMAS}
         for row in self.sent(position):
-            values = tuple(row.record.values())
-            if row.stream == EVENTS:
-                events.append(values)
-            elif row.stream == VISITS:
-                visits.append(values)
-            else:
-                people[row.record["id"]] = values
-        return {EVENTS: ordered(events), VISITS: ordered(visits), PEOPLE: ordered(people.values())}
+            key = row.record["id"] if upserts and row.stream == PEOPLE else row.position
+            rows[row.stream][key] = tuple(row.record.values())
+        return {stream: ordered(by_key.values()) for stream, by_key in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +154,10 @@ def run(arguments: Sequence[str], kill: Kill | None = None) -> Ended:
     return Ended(process.returncode, positions([*first, *out.splitlines()]), err.decode())
 
 
-def require_truth(database: Database, replayed: Source, told: Sequence[int]) -> int:
+def require_truth(database: Database, replayed: Source, told: Sequence[int], *, is_interrupted: bool = False) -> int:
     """Assert that what is visible is exactly what the remembered state covers, and that no told state is ahead of it.
 
+    Where the last run was interrupted, each table is at one of the positions that the database lets it be at then.
     `told` are all states told so far. Gives the number of rows that were compared.
     """
     database.wait_until_let_go()
@@ -166,9 +165,23 @@ def require_truth(database: Database, replayed: Source, told: Sequence[int]) -> 
     assert list(told) == sorted(set(told)), "states are told once, in order"
     assert set(told) | {position} <= {0, *replayed.states()}, "states are told as they were sent"
     assert max(told, default=0) <= position, "a told state is ahead of the database"
-    expected = replayed.tables(position)
-    assert database.tables() == expected
+    shown, expected = database.tables(), replayed.tables(position, upserts=database.upserts)
+    for older in database.positions() if is_interrupted else ():
+        if older >= max(told, default=0):
+            rows = replayed.tables(older, upserts=database.upserts)
+            expected |= {table: rows[table] for table in rows if rows[table] == shown[table]}
+    assert shown == expected, f"{_difference(shown, expected)} at {position} after {told[-1:]} was told"
     return sum(map(len, expected.values()))
+
+
+def _difference(shown: Mapping[str, Sequence[Any]], expected: Mapping[str, Sequence[Any]]) -> str:
+    """How many rows of each table are too much, and how many are missing, each with the first of them."""
+    found = []
+    for table, rows in expected.items():
+        much, missing = Counter(map(repr, shown[table])), Counter(map(repr, rows))
+        more, less = [*(much - missing).elements()], [*(missing - much).elements()]
+        found.append(f"{table}: {len(more)} rows too much {more[:1]}, {len(less)} missing {less[:1]}")
+    return "; ".join(found)
 
 
 def spread_kills(places: Places, *, each_step: int, instants: int, rows: int, seed: int) -> list[Kill]:
@@ -206,7 +219,7 @@ def killed(places: Places, kills: Sequence[Kill], rows: int, seed: int) -> Tally
             ended = run(command(database, replayed), kill)
             tally.runs += 1
             told += ended.told
-            tally.rows += require_truth(database, replayed, told)
+            tally.rows += require_truth(database, replayed, told, is_interrupted=ended.code != 0)
             if ended.code == 0:
                 break
             assert kill, ended.stderr
@@ -216,7 +229,8 @@ def killed(places: Places, kills: Sequence[Kill], rows: int, seed: int) -> Tally
         if kill:
             waiting[0] = kill.sooner()
         assert database.position() == replayed.rows
-        assert database.leftovers() == []
+        left = database.leftovers()
+        assert left == [], left
         tally.loads += 1
     tally.seconds = time.monotonic() - started_s
     return tally

@@ -12,7 +12,10 @@ from tailrace.destination import Destination
 from tailrace.destinations import open_destination
 
 STEPS = ("stage", "merge", "checkpoint", "before_commit", "after_commit")
-"""What a destination on SQL does for each checkpoint, in this order; the first as often as there are batches."""
+"""What a destination on SQL does for each checkpoint, in this order; the first as often as there are batches.
+
+On a lake before_commit comes before checkpoint, and merge after it, once for each table.
+"""
 
 
 def open_doomed(to: str, settings: Mapping[str, object], step: str, nth: int) -> Destination:

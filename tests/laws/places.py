@@ -44,6 +44,8 @@ class Database:
     """A database as the laws see it."""
 
     reader: Reader
+    upserts: bool = True
+    """Whether a stream with a key has one row for each; otherwise it has a row for each record."""
 
     @property
     def url(self) -> str:
@@ -54,6 +56,10 @@ class Database:
         """The position in the state that the database remembers for the pipeline; 0 when it remembers none."""
         remembered = [row["state"] for row in self.rows(CHECKPOINTS) if row["pipeline"] == PIPELINE]
         return json.loads(remembered[0])["position"] if remembered and remembered[0] else 0
+
+    def positions(self) -> list[int]:
+        """The positions that a table may be at when a run was interrupted, the newest first."""
+        return [self.position()]
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """The visible rows of each table of the source, sorted."""
@@ -203,8 +209,8 @@ class MySQL:
 
 
 def ordered(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The rows by their first column."""
-    return sorted(rows, key=lambda row: row[:1])
+    """The rows in the order of how they are written."""
+    return sorted(rows, key=repr)
 
 
 def file(kind: str, path: Path) -> Database:

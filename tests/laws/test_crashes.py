@@ -14,24 +14,39 @@ from crashing import (
     running,
     spread_kills,
 )
+from lakes import KINDS, LOW_RATES, lakes
 from launcher import STEPS
 from places import databases, files
 from replaying_tap import PAUSED
+from services.faults import fault_proxy
 from waiting import wait_for
 
 ROWS = 4000
+ROWS_OF_LAKES = 2000
+"""Each file is some requests, and the way to object stores has delays of its own."""
 KILLS_EACH_STEP, KILLS_AT_INSTANTS = 3, 10
 
 ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 """Settings under which nothing but the end of a run is a boundary."""
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "postgres", "mariadb", "redshift"])
-def places(request, tmp_path):
-    """Gives a new database at each call."""
-    if request.param in ("duckdb", "sqlite"):
-        return files(request.param, tmp_path)
-    return databases(request.getfixturevalue(f"{request.param}_server"))
+@pytest.fixture(params=["duckdb", "sqlite", "postgres", "mariadb", "redshift", *KINDS])
+def kind(request):
+    """Of what kind a database is."""
+    return request.param
+
+
+@pytest.fixture
+def places(request, kind, tmp_path):
+    """Gives a new database at each call; for lakes there is trouble on the way to the object store."""
+    if kind in KINDS:
+        server = request.getfixturevalue("s3_server")
+        with fault_proxy(server.host, server.port, LOW_RATES, seed=1) as faults:
+            yield lakes(kind, server, faults, tmp_path)
+    elif kind in ("duckdb", "sqlite"):
+        yield files(kind, tmp_path)
+    else:
+        yield databases(request.getfixturevalue(f"{kind}_server"))
 
 
 @pytest.fixture
@@ -46,13 +61,14 @@ def complete(database, replayed):
     """Start a run that isn't disturbed, after which the tables must equal the source."""
     ended = run(command(database, replayed))
     assert ended.code == 0, ended.stderr
-    assert database.tables() == replayed.tables(ROWS)
+    assert database.tables() == replayed.tables(ROWS, upserts=database.upserts)
     return ended
 
 
-def test_runs_that_are_killed_anywhere_come_to_exactly_the_source(places):
-    kills = spread_kills(places, each_step=KILLS_EACH_STEP, instants=KILLS_AT_INSTANTS, rows=ROWS, seed=1)
-    tally = killed(places, kills, ROWS, seed=1)
+def test_runs_that_are_killed_anywhere_come_to_exactly_the_source(kind, places):
+    rows = ROWS_OF_LAKES if kind in KINDS else ROWS
+    kills = spread_kills(places, each_step=KILLS_EACH_STEP, instants=KILLS_AT_INSTANTS, rows=rows, seed=1)
+    tally = killed(places, kills, rows, seed=1)
     assert tally.kills == dict.fromkeys(STEPS, KILLS_EACH_STEP) | {"random instant": KILLS_AT_INSTANTS}
 
 

@@ -4,8 +4,10 @@ import signal
 
 import pytest
 from crashing import TAILRACE, Source, command, positions, require_truth, run, running
+from lakes import KINDS, lakes
 from places import databases
 from replaying_tap import PAUSED
+from services.faults import Rates, fault_proxy
 from waiting import wait_for
 
 ROWS = 4000
@@ -13,10 +15,15 @@ ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 SMALL_CHECKPOINTS = ("checkpoint_rows=500", "batch_rows=200")
 
 
-@pytest.fixture(params=["postgres", "mariadb", "redshift"])
-def place(request):
-    """A new database of a server."""
-    return databases(request.getfixturevalue(f"{request.param}_server"))()
+@pytest.fixture(params=["postgres", "mariadb", "redshift", *KINDS])
+def place(request, tmp_path):
+    """A new database of a server, or a new lake."""
+    if request.param in KINDS:
+        server = request.getfixturevalue("s3_server")
+        with fault_proxy(server.host, server.port, Rates()) as calm:
+            yield lakes(request.param, server, calm, tmp_path)()
+    else:
+        yield databases(request.getfixturevalue(f"{request.param}_server"))()
 
 
 @pytest.mark.parametrize("settings", [ONE_CHECKPOINT, SMALL_CHECKPOINTS], ids=["first checkpoint", "later checkpoint"])

@@ -15,19 +15,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import deltalake
 import duckdb
 import pyarrow as pa
+import pyiceberg
 from crashing import SETTINGS, Tally, killed, spread_kills
+from lakes import KINDS, LOW_RATES, lakes
 from launcher import STEPS
 from places import Places, databases, files
+from services.faults import fault_proxy
 from services.mariadb import mariadb
 from services.postgres import postgres
 from services.redshift import redshift
+from services.s3 import s3
 
 import tailrace
 
 EACH_STEP, INSTANTS = 24, 80
-ROWS, SEED = 6000, 20_000
+ROWS, ROWS_OF_LAKES, SEED = 6000, 3000, 20_000
 RESULT = Path(__file__).with_name("TORTURE.md")
 SERVERS = {"postgres": postgres, "mariadb": mariadb, "redshift": redshift}
 VERSIONS = {
@@ -36,21 +41,29 @@ VERSIONS = {
     "postgres": "PostgreSQL 15",
     "mariadb": "MariaDB 10.11",
     "redshift": "Redshift",
+    "files": "Parquet files on S3",
+    "delta": f"Delta Lake on S3, read by deltalake {deltalake.__version__}",
+    "iceberg": f"Iceberg on S3, read by PyIceberg {pyiceberg.__version__}",
 }
 
 HEAD = """# Killed, and started again
 
-`make torture` writes this page. A tap replays a source of {rows} rows in three streams, two without a key and one that
-is updated again and again, with a STATE about every 40 rows; `tailrace run` loads it with {settings}. Its process is
-killed with SIGKILL: at every step of a checkpoint, and at random instants between two told states and before the first.
-It is started again until the source is loaded, then the next source begins, until all kills are spent.
+`make torture` writes this page. A tap replays a source of {rows} rows ({fewer} for files and lakes) in three streams,
+two without a key and one that is updated again and again, with a STATE about every 40 rows; `tailrace run` loads it
+with {settings}. Its process is killed with SIGKILL: at every step of a checkpoint, and at random instants between two
+told states and before the first. It is started again until the source is loaded, then the next source begins, until
+all kills are spent.
 
 After every kill, and at every end, the database is read with nothing but its driver: the tables hold exactly the rows
 that the remembered state covers, none is missing and none is there twice, no state on stdout is ahead of them, and in
-the end the tables equal the source.
+the end the tables equal the source. Delta Lake and Iceberg commit a checkpoint for each table by itself, behind the
+journal's entry that decides it: after a kill each table is at the last entry or at the one before, still with no state
+on stdout ahead of it, and after a run that ended well all are at the last.
 
 tailrace {tailrace}, pyarrow {pyarrow}, Python {python}; {machine}, {cores} cores. Redshift is PostgreSQL and
-an S3 server here, behind what stands in for it.
+an S3 server here, behind what stands in for it. Between tailrace and the S3 server of the lakes is a proxy that makes
+trouble all the time: of 100 requests one is answered with 500, one with 503, and two lose their connection, one of
+them when the server has done the request.
 
 | destination | date | {names} | kills | runs | sources loaded | rows compared | minutes | result |
 |---|---|{rules}---:|---:|---:|---:|---:|---|
@@ -66,6 +79,7 @@ def main() -> None:
         lines[VERSIONS[kind]] = _line(kind, names, _tortured(kind))
     head = HEAD.format(
         rows=f"{ROWS:,}",
+        fewer=f"{ROWS_OF_LAKES:,}",
         settings=" and ".join(f"`{setting}`" for setting in SETTINGS),
         tailrace=tailrace.__version__,
         pyarrow=pa.__version__,
@@ -89,8 +103,9 @@ def _lines() -> dict[str, str]:
 
 def _tortured(kind: str) -> Tally:
     with _places(kind) as places:
-        kills = spread_kills(places, each_step=EACH_STEP, instants=INSTANTS, rows=ROWS, seed=SEED)
-        return killed(places, kills, ROWS, seed=SEED)
+        rows = ROWS_OF_LAKES if kind in KINDS else ROWS
+        kills = spread_kills(places, each_step=EACH_STEP, instants=INSTANTS, rows=rows, seed=SEED)
+        return killed(places, kills, rows, seed=SEED)
 
 
 @contextmanager
@@ -99,6 +114,13 @@ def _places(kind: str) -> Iterator[Places]:
     if kind in SERVERS:
         with SERVERS[kind]() as server:
             yield databases(server)
+    elif kind in KINDS:
+        with (
+            s3() as server,
+            fault_proxy(server.host, server.port, LOW_RATES, SEED) as faults,
+            tempfile.TemporaryDirectory(prefix="tailrace-torture-") as folder,
+        ):
+            yield lakes(kind, server, faults, Path(folder))
     else:
         with tempfile.TemporaryDirectory(prefix="tailrace-torture-") as folder:
             yield files(kind, Path(folder))

@@ -21,6 +21,7 @@ NAMES: Mapping[str, str] = {
     "delta": "tailrace.destinations.delta",
     "duckdb": "tailrace.destinations.duckdb",
     "files": "tailrace.destinations.files",
+    "iceberg": "tailrace.destinations.iceberg",
     "memory": "tailrace.destinations.memory",
     "mysql": "tailrace.destinations.mysql",
     "postgres": "tailrace.destinations.postgres",

@@ -1,0 +1,59 @@
+"""What was measured, as it is told: printed at once, in Markdown tables, and in the sections of bench/RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from loaders import Input
+from measure import Outcome
+
+COLUMNS = [
+    "| loader | records/s | seconds | CPU seconds | peak MiB | tailrace is |",
+    "|---|---:|---:|---:|---:|---:|",
+]
+
+
+def told(name: str, of: Input, outcome: Outcome) -> Outcome:
+    """The outcome, printed as soon as it is known."""
+    took, wrong = outcome.measured, "" if outcome.is_right else f"  ! {_wrong(outcome)}"
+    speed = f"{took.seconds:7.2f} s {of.records / took.seconds:11,.0f} records/s"
+    print(f"  {name:38} {speed} {took.peak_mib:6.0f} MiB{wrong}", flush=True)
+    return outcome
+
+
+def aloud(name: str, of: Input, measure: Callable[[], Outcome]) -> Callable[[], Outcome]:
+    """The measure, printing what it finds."""
+    return lambda: told(name, of, measure())
+
+
+def table(of: Input, outcomes: dict[str, Outcome]) -> list[str]:
+    """The Markdown table of all loaders on one input; one that left wrong rows has no speed."""
+    tailrace = outcomes.get("tailrace")
+    ours = tailrace.measured.seconds if tailrace and tailrace.is_right else None
+    lines = [*COLUMNS]
+    for name, outcome in outcomes.items():
+        took = outcome.measured
+        ratio = "" if ours is None or name == "tailrace" else f"{took.seconds / ours:.1f} times as fast"
+        figures = f"{of.records / took.seconds:,.0f} | {took.seconds:.1f} | {took.cpu_s:.1f} | {took.peak_mib:.0f}"
+        lines.append(f"| {name} | {figures} | {ratio} |" if outcome.is_right else f"| {name} | {_wrong(outcome)} |||||")
+    return [*lines, ""]
+
+
+def _wrong(outcome: Outcome) -> str:
+    return f"left {outcome.rows:,} rows, not {outcome.wanted:,}"
+
+
+def replaced(text: str, lines: Sequence[str], measured_on: str) -> str:
+    """The text with these sections in the place of its own of these names, or at its end; each says what it is from."""
+    sections = dict(_sections(text))
+    for name, section in _sections("\n".join(lines)):
+        title, _, rest = section.partition("\n")
+        sections[name] = f"{title}\n\nMeasured by itself: {measured_on}\n{rest}" if name else sections[name]
+    return "\n\n".join(section.strip("\n") for section in sections.values()) + "\n"
+
+
+def _sections(text: str) -> list[tuple[str, str]]:
+    """The text's parts, each from a title to the next, by their names: what the title says up to a colon."""
+    parts = ("\n" + text).split("\n## ")
+    named = [(part.partition("\n")[0].partition(":")[0], f"## {part}") for part in parts[1:]]
+    return [("", parts[0]), *named]

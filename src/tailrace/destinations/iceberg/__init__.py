@@ -1,0 +1,329 @@
+"""Iceberg tables of a catalog: each checkpoint is one snapshot of each of its tables.
+
+*Durable when* the checkpoint's entry is committed to the pipeline's journal, a table of the catalog, after its files.
+*Visible when* the table's commit is made, which notes the pipeline's entry; tables follow one another.
+*Load verb* Parquet files added as they are; to merge, files whose rows change are written anew.
+*Source* https://iceberg.apache.org/spec and https://py.iceberg.apache.org
+
+Addresses are `iceberg+sqlite:////path/catalog.db?warehouse=s3://bucket/path`, `iceberg+postgresql+psycopg2://...` (any
+catalog that SQLAlchemy reaches) and `iceberg+https://host/path?warehouse=name` (a REST catalog); a table stands in the
+namespace of its schema, or in `namespace`.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+
+import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table, TableProperties
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import NestedField
+
+from tailrace.destination import Destination
+from tailrace.destinations.iceberg.catalog import Identifier, may_pass, place_of, told
+from tailrace.destinations.iceberg.journal import IcebergJournal, journal_name
+from tailrace.destinations.iceberg.settings import Settings, catalog_settings
+from tailrace.destinations.iceberg.table import KEY, IcebergView, left_of, partition_columns
+from tailrace.destinations.iceberg.types import (
+    ICEBERG_TYPES,
+    PARTITIONABLE,
+    arrow_of,
+    column_of,
+    iceberg_fields,
+    is_readable,
+    is_writable,
+    missing_in,
+    type_of,
+)
+from tailrace.errors import ConfigError, DestinationError, SchemaError
+from tailrace.lake.destination import LakeDestination
+from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_of, sequence_of
+from tailrace.lake.filesystem import ArrowStore
+from tailrace.lake.rewriting import brought
+from tailrace.lake.settings import partitions_of
+from tailrace.lake.tables import Found, Journal, Layout, Store
+from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
+from tailrace.schema.evolve import TableColumn
+
+from_url = catalog_settings
+SETTINGS = Settings
+
+TRAITS = Traits(
+    name="Iceberg",
+    max_name_length=MAX_NAME_LENGTH,
+    keeps_nested=True,
+    guarantee="exactly once: a table's commit notes the pipeline's checkpoint",
+    reserved=frozenset({"_file", "_pos", "_deleted", "_spec_id", "_partition", "_change_type", "_change_ordinal"}),
+)
+
+TYPES: Mapping[Kind, str] = {
+    **{kind: str(found) for kind, found in ICEBERG_TYPES.items()},
+    Kind.DECIMAL: "decimal({precision},{scale})",
+}
+"""Iceberg's type of each kind; of JSON and UUID, which are strings, the field's `doc` says so."""
+
+_STAGING = "staging"
+_TRIES = 20
+_FORMAT_VERSION = 2
+_PROPERTIES = {
+    TableProperties.FORMAT_VERSION: str(_FORMAT_VERSION),
+    TableProperties.MANIFEST_MERGE_ENABLED: "true",
+    TableProperties.METADATA_DELETE_AFTER_COMMIT_ENABLED: "true",
+}
+"""What new tables have, which are committed to again and again."""
+
+
+def build(settings: Settings) -> Destination:
+    """The destination of these settings."""
+    return IcebergDestination(IcebergTables(settings), TRAITS, may_pass)
+
+
+class IcebergDestination(LakeDestination):
+    """A LakeDestination on a catalog, whose connections it lets go of."""
+
+    def close(self) -> None:
+        """Remove what isn't committed, and let go of connections; repeatable."""
+        super().close()
+        if isinstance(self._tables, IcebergTables):
+            self._tables.close()
+
+
+class IcebergTables:
+    """The tables of a catalog; see Tables."""
+
+    rewrites = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._catalog = settings.opened()
+        self._namespace = tuple(settings.namespace.split("."))
+        self._stores: dict[str, ArrowStore] = {}
+        self._known: dict[Identifier, Table] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return IcebergTables, (self._settings,)
+
+    def close(self) -> None:
+        """Let go of connections; repeatable."""
+        self._catalog.close()
+
+    def journal(self, pipeline: str) -> Journal:
+        """The pipeline's journal, in the default namespace; see Tables."""
+        self._known.clear()
+        location = self._location((*self._namespace, journal_name(pipeline)))
+        journal = IcebergJournal(self._catalog, self._namespace, pipeline, location)
+        self._stores[pipeline] = ArrowStore(journal.place)
+        return journal
+
+    def named(self, table: TableName) -> TableName:
+        """The table in its namespace; see Tables."""
+        return table if table.schema else TableName(table.name, self._settings.namespace)
+
+    def found(self, table: TableName) -> Found | None:
+        """The table's columns, and the key that it was made with; see Tables."""
+        found = self._look(table)
+        return None if found is None else _found(found)
+
+    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
+        """Make the table; see Tables."""
+        wanted = partitions_of(self._settings.partition_keys, stream.name)
+        unfit = [c.name for c in columns if c.name in wanted and not isinstance(type_of(c), PARTITIONABLE)]
+        if unfit:
+            raise ConfigError(
+                f"the column {unfit[0]!r} of the stream {stream.name!r} is of a kind that tables aren't partitioned by",
+                key="partition_keys",
+                hint="partition by columns of few values, as a date",
+            )
+        return _found(self._create(stream.table, columns, key, wanted))
+
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
+        """Add columns, and fields of structs, in a commit of their own; see Tables."""
+        for _ in range(_TRIES):
+            found = self._newest(table)
+            missing = [*_missing(found.schema(), columns)]
+            if not missing:
+                break
+            with told(), suppress(CommitFailedException), found.update_schema() as update:
+                for path, field in missing:
+                    update.add_column(path, field.field_type, field.doc)
+        return _found(found)
+
+    def relax(self, table: TableName, columns: Sequence[str]) -> Found:
+        """Make columns optional, in a commit of their own; see Tables."""
+        for _ in range(_TRIES):
+            found = self._newest(table)
+            required = [name for name in columns if found.schema().find_field(name).required]
+            if not required:
+                break
+            with told(), suppress(CommitFailedException), found.update_schema() as update:
+                for name in required:
+                    update.make_column_optional((name,))
+        return _found(found)
+
+    def layout(self, stream: Stream, columns: Sequence[TableColumn]) -> Layout:
+        """Parquet files in the table's data folder; see Tables."""
+        view = self._view(stream.table, self._known[self._identifier(stream.table)])
+        targets = {column.name for column in columns}
+        _refuse_unfit(view.table, stream, targets)
+        names = targets | set(partition_columns(view.table))
+        return view.layout_of(pa.schema([field for field in view.schema if field.name in names]))
+
+    def schema_of(self, columns: Sequence[TableColumn]) -> pa.Schema:
+        """Iceberg's types; see Tables."""
+        return arrow_of(Schema(*iceberg_fields(columns)))
+
+    def staging(self, pipeline: str) -> tuple[Store, str]:
+        """A folder of the journal's table, by whose keys it is reached; see Tables."""
+        return self._stores[pipeline], _STAGING
+
+    def table(self, table: TableName) -> IcebergView:
+        """The table as it is now; see Tables."""
+        return self._view(table, self._newest(table))
+
+    def decided(self, change: Change) -> Change:
+        """The change itself; see Tables."""
+        return change
+
+    def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+        """Bring the table to the entry by one commit; see Tables."""
+
+        def look() -> IcebergView:
+            if change.replace and self._look(change.name) is None:
+                wanted = partitions_of(self._settings.partition_keys, change.stream)
+                self._create(change.name, change.columns, change.key, wanted)
+            return self.table(change.name)
+
+        waiting, _ = self.staging(entry.pipeline)
+        return brought(look, waiting, entry, change)
+
+    def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:  # noqa: ARG002 what was added is known
+        """Remove files of the pipeline that no commit can add any more; see Tables.
+
+        Files that runs before this one have staged, or written for an entry of their own, are of the takeover's
+        sequence; those of a later run are of higher ones.
+        """
+        pipeline, sequence = takeover.pipeline, takeover.sequence
+        store, folder = self.staging(pipeline)
+        store.remove([name for name in store.names(folder) if (_sequence(name, pipeline) or 0) <= sequence])
+        if isinstance(journal, IcebergJournal):
+            journal.sweep(self._stores[pipeline])
+        if last is not None and last.final:
+            return
+        for table in journal.tables():
+            found = self._look(table)
+            if found:
+                store = self._view(table, found).layout().store
+                written = {name: _sequence(name, pipeline) for name in store.names("")}
+                if last and last.sequence in written.values():
+                    with told():
+                        lost = left_of(found, last, [n for n, at in written.items() if at == last.sequence])
+                    store.remove(lost)
+                store.remove(name for name, at in written.items() if at == sequence)
+
+    def addresses(self, table: TableName) -> Sequence[str]:
+        """As the table's snapshot has them, whatever is deleted from them otherwise; see Tables."""
+        found = self._look(table)
+        if found is None:
+            return []
+        with told():
+            return sorted(task.file.file_path for task in found.scan().plan_files())
+
+    def check(self) -> Sequence[str]:
+        """Where tables are made, tried out; see Tables."""
+        table = TableName(f"_tailrace_check_{secrets.token_hex(4)}")
+        made = self._create(table, [TableColumn("id", Kind.INT)], (), ())
+        place, where = place_of(made, made.location()), made.location().rpartition("/")[0]
+        self._catalog.drop(self._identifier(table))
+        ArrowStore(lambda: place).clear()
+        return [f"Iceberg, {where}: tables may be created and written there, in {self._settings.namespace}."]
+
+    def _create(
+        self, table: TableName, columns: Sequence[TableColumn], key: Sequence[str], partition_by: Sequence[str]
+    ) -> Table:
+        schema = Schema(*iceberg_fields(columns))
+        ids = {field.name: field.field_id for field in schema.fields}
+        parts = [
+            PartitionField(ids[name], 1000 + place, IdentityTransform(), name)
+            for place, name in enumerate(name for name in partition_by if name in ids)
+        ]
+        identifier = self._identifier(table)
+        properties = _PROPERTIES | ({KEY: json.dumps(list(key))} if key else {})
+        made = self._catalog.create(identifier, schema, PartitionSpec(*parts), properties, self._location(identifier))
+        if made is None:
+            raise DestinationError(f"the Iceberg table {table} was made, and isn't there")
+        self._known[identifier] = made
+        return made
+
+    def _location(self, identifier: Identifier) -> str | None:
+        """Where a new table is, None where the catalog is to say: a name may mean something in an address."""
+        folder = self._settings.folder
+        return folder and "/".join([folder, *map(folder_of, identifier)])
+
+    def _identifier(self, table: TableName) -> Identifier:
+        namespace = tuple(table.schema.split(".")) if table.schema else self._namespace
+        return (*namespace, table.name)
+
+    def _view(self, table: TableName, found: Table) -> IcebergView:
+        return IcebergView(found, partial(self._newest, table), self._settings.file_bytes)
+
+    def _look(self, table: TableName) -> Table | None:
+        found = self._catalog.look(self._identifier(table))
+        if found:
+            self._known[self._identifier(table)] = found
+        return found
+
+    def _newest(self, table: TableName) -> Table:
+        found = self._look(table)
+        if found is None:
+            raise DestinationError(f"the Iceberg table {table} isn't there; another program may have removed it")
+        return found
+
+
+def _found(found: Table) -> Found:
+    """The columns of a table; raises DestinationError for one that can't be written."""
+    if found.format_version > _FORMAT_VERSION:
+        raise DestinationError(
+            f"the Iceberg table {'.'.join(found.name())} is of version {found.format_version} of the format, which "
+            "pyiceberg doesn't write"
+        )
+    partition_columns(found)
+    key = json.loads(found.properties.get(KEY, "[]"))
+    columns = tuple(column_of(field) for field in found.schema().fields)
+    return Found(columns, tuple(key) or None, arrow_of(found.schema()))
+
+
+def _refuse_unfit(table: Table, stream: Stream, targets: Collection[str]) -> None:
+    """Raise for a column that doesn't keep the stream's values as they are, or its own where rows are written anew."""
+    is_rewritten = stream.method is not Method.APPEND or stream.versioned
+    for field in table.schema().fields:
+        is_fit = is_writable(field) if field.name in targets else is_readable(field) or not is_rewritten
+        if not is_fit:
+            raise SchemaError(
+                f"the Iceberg table {stream.table} has {field.name!r} as {field.field_type}, in which tailrace doesn't "
+                "keep values as they are; give the table another column, or the stream's another name under `columns:`",
+                stream=stream.name,
+                column=field.name,
+                have=str(field.field_type),
+            )
+
+
+def _missing(schema: Schema, columns: Sequence[TableColumn]) -> Iterator[tuple[tuple[str, ...], NestedField]]:
+    """The columns that a table lacks, and the fields that its structs do, by their paths."""
+    have = {field.name.lower(): field for field in schema.fields}
+    for column, field in zip(columns, iceberg_fields(columns), strict=True):
+        if field.name.lower() in have:
+            yield from missing_in(have[field.name.lower()], column)
+        else:
+            yield (field.name,), field
+
+
+def _sequence(name: str, pipeline: str) -> int | None:
+    """The entry that a file was written for."""
+    return sequence_of(name.rpartition("/")[2], pipeline)

@@ -1,0 +1,221 @@
+"""A catalog of Iceberg tables: connected when it is first asked, tables looked at, made and dropped, errors told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import pyarrow as pa
+import pyarrow.fs
+from pyiceberg import exceptions
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchNamespaceError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table, TableProperties, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update import TableUpdate, update_table_metadata
+from requests import RequestException
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from tailrace.errors import DestinationError
+from tailrace.lake.filesystem import LocalDisk, Place
+from tailrace.lake.tables import ConflictError
+from tailrace.objects import is_passing
+
+Identifier = tuple[str, ...]
+"""The namespace's parts, and the table's name."""
+
+_TRIES = 5
+_STATES = (CommitFailedException, NoSuchTableError, NoSuchNamespaceError, TableAlreadyExistsError)
+_ERRORS: tuple[type[Exception], ...] = (
+    *(found for found in vars(exceptions).values() if isinstance(found, type) and issubclass(found, Exception)),
+    SQLAlchemyError,
+    RequestException,
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    NotImplementedError,
+)
+"""What the catalog and its files fail with."""
+
+_PASSING_ERRORS = (
+    exceptions.CommitFailedException,
+    exceptions.CommitStateUnknownException,
+    exceptions.ServerError,
+    exceptions.ServiceUnavailableError,
+    exceptions.TooManyRequestsError,
+    exceptions.AuthorizationExpiredError,
+    exceptions.WaitingForLockException,
+)
+_PASSING_TEXTS = (
+    "NETWORK_CONNECTION",
+    "SLOW_DOWN",
+    "SERVICE_UNAVAILABLE",
+    "INTERNAL_FAILURE",
+    "REQUEST_TIMEOUT",
+    "THROTTLING",
+    "HTTP status 5",
+    "curlCode",
+    "timed out",
+    "UNAVAILABLE",
+    "Connection re",
+)
+"""What the messages of Arrow's file systems have when a store, or the way to it, was to blame."""
+
+_BUSY = ("database is locked", "timeout", "timed out", "connect", "server closed", "deadlock")
+
+
+class FileIO(PyArrowFileIO):
+    """Files by Arrow's file systems; those of this machine are on the disk once they are closed."""
+
+    def _initialize_local_fs(self) -> pyarrow.fs.FileSystem:
+        return LocalDisk()
+
+
+class TableChange(Transaction):
+    """A transaction that describes the table anew when that changes, and not each time that it is asked.
+
+    A description has all snapshots in it, and pyiceberg asks for it some twenty times in each commit.
+    """
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        self._described: tuple[TableMetadata, tuple[TableUpdate, ...], TableMetadata] | None = None
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        """The table as the changes so far make it."""
+        known, base, updates = self._described, self._table.metadata, self._updates
+        if known is None or known[0] is not base or known[1] is not updates:
+            known = self._described = (base, updates, update_table_metadata(base, updates))
+        return known[2]
+
+
+class OpenCatalog:
+    """A catalog by pyiceberg's properties. Thread-safe; raises DestinationError."""
+
+    def __init__(self, name: str, properties: Mapping[str, str]) -> None:
+        self._name = name
+        self._properties = {**properties, "py-io-impl": f"{FileIO.__module__}.{FileIO.__qualname__}"}
+        self._lock = threading.Lock()
+        self._catalog: Catalog | None = None
+
+    def connected(self) -> Catalog:
+        """The catalog itself."""
+        with self._lock:
+            if self._catalog is None:
+                self._catalog = self._opened()
+            return self._catalog
+
+    def look(self, identifier: Identifier) -> Table | None:
+        """The table as it is now, None where there is none. What commits to it is tried once."""
+        catalog = self.connected()
+        with told(), suppress(NoSuchTableError, NoSuchNamespaceError):
+            for _ in range(_TRIES - 1):
+                with suppress(FileNotFoundError):  # its description was removed, since there are newer ones
+                    return tried_once(catalog.load_table(identifier))
+            return tried_once(catalog.load_table(identifier))
+        return None
+
+    def create(
+        self,
+        identifier: Identifier,
+        schema: Schema,
+        spec: PartitionSpec,
+        properties: Mapping[str, str],
+        location: str | None,
+    ) -> Table | None:
+        """Make a table, and its namespace, unless they are there; the table as it is then."""
+        catalog, namespace = self.connected(), identifier[:-1]
+        with told():
+            if not catalog.namespace_exists(namespace):
+                for depth in range(1, len(namespace) + 1):
+                    with suppress(NamespaceAlreadyExistsError, IntegrityError):
+                        catalog.create_namespace(namespace[:depth])
+            with suppress(TableAlreadyExistsError):
+                return tried_once(catalog.create_table(identifier, schema, location, spec, properties=dict(properties)))
+        return self.look(identifier)
+
+    def drop(self, identifier: Identifier) -> None:
+        """Let go of a table, whose files stay; it may be gone already."""
+        catalog = self.connected()
+        with told(), suppress(NoSuchTableError):
+            catalog.drop_table(identifier)
+
+    def close(self) -> None:
+        """Let go of connections; repeatable, and asked again it connects anew."""
+        with self._lock:
+            catalog, self._catalog = self._catalog, None
+        if catalog:
+            catalog.close()
+
+    def _opened(self) -> Catalog:
+        """A connection. SQL catalogs make their tables then, and others may be doing so."""
+        with told():
+            for _ in range(_TRIES - 1):
+                try:
+                    return load_catalog(self._name, **self._properties)
+                except DBAPIError as error:
+                    if "exist" not in str(error.orig):
+                        raise
+            return load_catalog(self._name, **self._properties)
+
+
+def tried_once(table: Table) -> Table:
+    """The table, whose next commit isn't repeated on a newer state by pyiceberg: what it does hangs on this one."""
+    properties = {**table.metadata.properties, TableProperties.COMMIT_NUM_RETRIES: "0"}
+    table.metadata = table.metadata.model_copy(update={"properties": properties})
+    return table
+
+
+def place_of(table: Table, location: str) -> Place:
+    """A folder as the table's own files are reached."""
+    files = table.io if isinstance(table.io, PyArrowFileIO) else FileIO(table.io.properties)
+    scheme, host, path = files.parse_location(location, files.properties)
+    return files.fs_by_scheme(scheme, host), path
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Raise a commit that came too late as ConflictError."""
+    try:
+        yield
+    except (CommitFailedException, ValidationException) as error:
+        raise ConflictError(f"Iceberg: {_first_line(error)}") from error
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Raise the catalog's and the files' errors as ours, but those that say how it stands."""
+    try:
+        yield
+    except _STATES:
+        raise
+    except _ERRORS as error:
+        raise DestinationError(f"Iceberg: {_first_line(error)}") from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the catalog or the store, or the way to it, was to blame."""
+    if isinstance(error, DBAPIError):
+        text = str(error.orig).lower()
+        return error.connection_invalidated or ("authentication" not in text and any(busy in text for busy in _BUSY))
+    if isinstance(error, _PASSING_ERRORS):
+        return True
+    if isinstance(error, RequestException):
+        return error.response is None
+    return (isinstance(error, OSError) and any(text in str(error) for text in _PASSING_TEXTS)) or is_passing(error)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

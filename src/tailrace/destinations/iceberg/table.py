@@ -1,0 +1,356 @@
+"""One state of an Iceberg table: its files read, and what is committed to it, refused if it isn't the present one."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io.pyarrow import (
+    ArrowScan,
+    _read_all_delete_files,
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    match_metrics_mode,
+    parquet_path_to_id_mapping,
+    pyarrow_to_schema,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, SetPropertiesUpdate
+from pyiceberg.table.update.snapshot import _OverwriteFiles
+from pyiceberg.transforms import IdentityTransform, VoidTransform
+from pyiceberg.typedef import Record
+from pyiceberg.types import DateType, IntegerType, LongType
+
+from tailrace.destinations.iceberg.catalog import TableChange, place_of, refused, told
+from tailrace.destinations.iceberg.types import (
+    PARTITIONABLE,
+    arrow_of,
+    iceberg_fields,
+    is_held,
+    partition_value,
+    type_of,
+)
+from tailrace.errors import DestinationError
+from tailrace.lake.entries import Change, Entry, Part, digest, part_name
+from tailrace.lake.filesystem import ArrowStore
+from tailrace.lake.parts import Parts
+from tailrace.lake.tables import ConflictError, Layout, LiveFile
+from tailrace.sql.checkpoints import is_unnamed
+
+KEY = "tailrace.key"
+"""The table property that has the key's columns, as JSON."""
+
+_PIPELINE, _SEQUENCE = "tailrace.pipeline", "tailrace.sequence"
+_READ_AT_ONCE = 16
+_NO_METRICS = match_metrics_mode("none")
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class IcebergView:
+    """A LakeTable: one state of an Iceberg table; `look` gives the present one."""
+
+    table: Table
+    look: Callable[[], Table]
+    max_bytes: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns; see LakeTable."""
+        return arrow_of(self.table.schema())
+
+    def applied(self, pipeline: str) -> int:
+        """By a property of the table, and by what snapshots carry; see LakeTable."""
+        marks = [_sequence_of(snapshot) for snapshot in self.table.snapshots() if _is_of(snapshot, pipeline)]
+        return max([int(self.table.properties.get(_mark(pipeline), 0)), *marks])
+
+    def files(self) -> Sequence[LiveFile]:
+        """The files of the table's snapshot; see LakeTable."""
+        with told():
+            tasks = [*self.table.scan().plan_files()]
+        schema = self.table.schema()
+        return [LiveFile(task, task.file.record_count, _bounds(task.file, schema)) for task in tasks]
+
+    def read(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The file's rows, as pyiceberg's own scans give them, some at a time; see LakeTable."""
+        task: Any = file.handle
+        schema = self.table.schema() if columns is None else self.table.schema().select(*columns)
+        wanted = arrow_of(schema)
+        scan = ArrowScan(self.table.metadata, self.table.io, schema, AlwaysTrue())
+        rows = 0
+        with told():
+            deletes = _read_all_delete_files(self.table.io, [task])
+            # What is public gives a file's rows all at once.
+            for batch in scan._record_batches_from_scan_tasks_and_deletes([task], deletes):  # noqa: SLF001
+                rows += batch.num_rows
+                yield pa.record_batch([batch[field.name].cast(field.type) for field in wanted], schema=wanted)
+        if not rows:
+            yield pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in wanted], schema=wanted)
+
+    def layout(self) -> Layout:
+        """Parquet files with the table's field ids, in its data folder; see LakeTable."""
+        return self.layout_of(self.schema)
+
+    def layout_of(self, schema: pa.Schema) -> Layout:
+        """How files with these columns are written."""
+
+        def place() -> tuple[Any, str]:
+            return place_of(self.look(), self._folder)
+
+        store = ArrowStore(place, place_of(self.table, self._folder))
+        names = partition_columns(self.table)
+        return Layout(store, "", schema, max_bytes=self.max_bytes, partition_by=names, drops_partitions=False)
+
+    def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
+        """One snapshot, or a property alone where no file changes; see LakeTable."""
+        with told(), refused():
+            files = self._data_files(adds)
+            if not files and not removes and not is_unnamed(entry.pipeline):
+                self._commit_mark(entry)
+                return
+            transaction = TableChange(self.table)
+            _note(transaction, entry)
+            self._change(transaction, entry, files, removes)
+            transaction.commit_transaction()
+
+    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> Sequence[Part]:
+        """One commit with the columns' changes and one snapshot; see LakeTable."""
+        with told():
+            transaction = TableChange(self.table)
+            _restructure(transaction, change)
+            _note(transaction, entry, {KEY: json.dumps(change.key)})
+            schema = arrow_of(transaction.table_metadata.schema())
+        token = secrets.token_hex(4)
+        layout = self.layout_of(schema)
+        parts = Parts(layout, lambda number: part_name(entry.pipeline, entry.sequence, f"{token}-{number}"))
+        try:
+            for batch in rows:
+                parts.add(_with(batch, schema))
+            adds = parts.seal()
+        except BaseException:
+            parts.discard()
+            raise
+        try:
+            with told(), refused():
+                self._change(transaction, entry, self._data_files(adds), self.files())
+                transaction.commit_transaction()
+        except ConflictError:
+            parts.discard()
+            raise
+        finally:
+            parts.close()
+        return adds
+
+    @property
+    def _folder(self) -> str:
+        return self.table.location_provider().data_path
+
+    def _change(
+        self, transaction: Transaction, entry: Entry, adds: Sequence[DataFile], removes: Sequence[LiveFile]
+    ) -> None:
+        """Add a snapshot to the transaction, which is refused if the table has another by then."""
+        if adds and not removes:
+            appending = transaction.update_snapshot(snapshot_properties=carried(entry)).merge_append()
+            for file in adds:
+                appending.append_data_file(file)
+            appending.commit()
+            return
+        producer = overwriting(transaction, carried(entry))
+        for file in adds:
+            producer.append_data_file(file)
+        for live in removes:
+            task: Any = live.handle
+            producer.delete_data_file(task.file)
+        producer.commit()
+
+    def _commit_mark(self, entry: Entry) -> None:
+        """Set the property, if the table has the snapshot that it had."""
+        current = self.table.metadata.current_snapshot_id
+        self.table.catalog.commit_table(
+            self.table,
+            (
+                AssertTableUUID(uuid=self.table.metadata.table_uuid),
+                AssertRefSnapshotId(ref=MAIN_BRANCH, snapshot_id=current),
+            ),
+            (SetPropertiesUpdate(updates={_mark(entry.pipeline): str(entry.sequence)}),),
+        )
+
+    def _data_files(self, parts: Sequence[Part]) -> Sequence[DataFile]:
+        with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
+            return [*threads.map(self._data_file, parts)]
+
+    def _data_file(self, part: Part) -> DataFile:
+        location = f"{self._folder}/{part.path}"
+        with self.table.io.new_input(location).open() as file:
+            footer = pa.parquet.read_metadata(file)
+        schema, spec = self.table.schema(), self.table.spec()
+        values = []
+        for field in spec.fields:
+            name = schema.find_column_name(field.source_id) or ""
+            is_null = not isinstance(field.transform, IdentityTransform)
+            values.append(
+                None if is_null else partition_value(part.partition.get(name), schema.find_type(field.source_id))
+            )
+        return data_file(self.table, location, part.size, footer, Record(*values))
+
+
+def data_file(
+    table: Table, location: str, size: int, footer: pyarrow.parquet.FileMetaData, partition: Record
+) -> DataFile:
+    """What a manifest says of a Parquet file whose columns have field ids."""
+    schema = pyarrow_to_schema(footer.schema.to_arrow_schema())
+    paths = parquet_path_to_id_mapping(schema)
+    plan = compute_statistics_plan(schema, table.properties)
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if not column.is_stats_set:  # as with long texts; pyiceberg would warn of it
+                plan[paths[column.path_in_schema]] = replace(plan[paths[column.path_in_schema]], mode=_NO_METRICS)
+    statistics = data_file_statistics_from_parquet_metadata(footer, plan, paths)
+    file = DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=location,
+        file_format=FileFormat.PARQUET,
+        partition=partition,
+        file_size_in_bytes=size,
+        sort_order_id=None,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )
+    file.spec_id = table.metadata.default_spec_id
+    return file
+
+
+def overwriting(transaction: Transaction, properties: Mapping[str, str]) -> _OverwriteFiles:
+    """A snapshot that removes files and adds others."""
+    is_first = transaction.table_metadata.current_snapshot_id is None
+    return _Overwriting(
+        operation=Operation.APPEND if is_first else Operation.OVERWRITE,
+        transaction=transaction,
+        io=transaction._table.io,  # noqa: SLF001 as pyiceberg's own maker of snapshots
+        snapshot_properties=dict(properties),
+    )
+
+
+class _Overwriting(_OverwriteFiles):
+    """pyiceberg's, without manifests that have nothing but removals of the past, which it would keep for ever."""
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        return [m for m in super()._existing_manifests() if m.has_added_files() or m.has_existing_files()]
+
+
+def carried(entry: Entry) -> dict[str, str]:
+    """What a snapshot says of the checkpoint that it is of."""
+    return {
+        _PIPELINE: entry.pipeline,
+        "tailrace.checkpoint": str(entry.number),
+        _SEQUENCE: str(entry.sequence),
+    }
+
+
+def left_of(table: Table, entry: Entry, written: Sequence[str]) -> list[str]:
+    """Those of the files that were written for the entry which its commit didn't add, as far as that is known."""
+    added: set[str] = set()
+    for snapshot in table.snapshots():
+        if _is_of(snapshot, entry.pipeline) and _sequence_of(snapshot) == entry.sequence:
+            manifests = [m for m in snapshot.manifests(table.io) if m.added_snapshot_id == snapshot.snapshot_id]
+            added |= {each.data_file.file_path for m in manifests for each in m.fetch_manifest_entry(table.io)}
+    folder = table.location_provider().data_path
+    return [name for name in written if f"{folder}/{name}" not in added] if added else []
+
+
+def partition_columns(table: Table) -> tuple[str, ...]:
+    """The columns whose values the rows of a file share; raises DestinationError for other partitions."""
+    schema, names = table.schema(), []
+    for field in table.spec().fields:
+        kind = schema.find_type(field.source_id)
+        if isinstance(field.transform, IdentityTransform) and isinstance(kind, PARTITIONABLE):
+            names.append(schema.find_column_name(field.source_id) or "")
+        elif not isinstance(field.transform, VoidTransform):
+            raise DestinationError(
+                f"the Iceberg table {'.'.join(table.name())} is partitioned by {field.transform} of a {kind}, which "
+                "tailrace doesn't write; partition it by columns of few values themselves"
+            )
+    return tuple(names)
+
+
+def _is_of(snapshot: Snapshot, pipeline: str) -> bool:
+    return snapshot.summary is not None and snapshot.summary[_PIPELINE] == pipeline
+
+
+def _sequence_of(snapshot: Snapshot) -> int:
+    return int((snapshot.summary and snapshot.summary[_SEQUENCE]) or 0)
+
+
+def _mark(pipeline: str) -> str:
+    return f"tailrace.applied.{digest(pipeline)}"
+
+
+def _note(transaction: Transaction, entry: Entry, properties: Mapping[str, str] | None = None) -> None:
+    """Note the entry in the table's properties; that of a run without a name is known by its snapshot alone."""
+    noted = dict(properties or {})
+    if not is_unnamed(entry.pipeline):
+        noted[_mark(entry.pipeline)] = str(entry.sequence)
+    if noted:
+        transaction.set_properties(noted)
+
+
+def _restructure(transaction: Transaction, change: Change) -> None:
+    """Give the table the change's columns: those that stay keep their ids, one of another type is another column.
+
+    A column that the table is, or was, partitioned or sorted by stays, since older files' descriptions need it.
+    """
+    metadata = transaction.table_metadata
+    held = {field.source_id for spec in metadata.partition_specs for field in spec.fields}
+    held |= {field.source_id for order in metadata.sort_orders for field in order.fields}
+    wanted = {column.name: column for column in change.columns}
+    missing = dict(wanted)
+    with transaction.update_schema(allow_incompatible_changes=True) as update:
+        update.set_identifier_fields()
+        for field in metadata.schema().fields:
+            column = wanted.get(field.name)
+            if (column and is_held(field, column)) or (field.field_id in held and not column):
+                update.make_column_optional((field.name,))
+                missing.pop(field.name, None)
+            elif field.field_id in held:
+                raise DestinationError(
+                    f"the Iceberg table {change.name} is partitioned or sorted by the column {field.name!r}, which is "
+                    f"{field.field_type} and would become {type_of(wanted[field.name])}; drop the table, and run again"
+                )
+            else:
+                update.delete_column((field.name,))
+        for field in iceberg_fields([*missing.values()]):
+            update.add_column((field.name,), field.field_type, field.doc)
+
+
+def _with(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    """The rows with all columns of the table."""
+    columns = [
+        batch[field.name].cast(field.type) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _bounds(file: DataFile, schema: Schema) -> Mapping[str, tuple[object, object]]:
+    """The least and greatest values of columns of integers and dates."""
+    found: dict[str, tuple[object, object]] = {}
+    for field in schema.fields:
+        ends = [(bounds or {}).get(field.field_id) for bounds in (file.lower_bounds, file.upper_bounds)]
+        if isinstance(field.field_type, LongType | IntegerType | DateType) and None not in ends:
+            low, high = (int.from_bytes(end or b"", "little", signed=True) for end in ends)
+            is_date = isinstance(field.field_type, DateType)
+            found[field.name] = (_EPOCH + timedelta(low), _EPOCH + timedelta(high)) if is_date else (low, high)
+    return found

@@ -1,0 +1,125 @@
+"""A folder of one of Arrow's file systems as a Store, and this machine's disk, on which files stay."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.fs
+
+from tailrace.objects import told
+
+_PIECE_BYTES = 8 * 2**20
+_AGE_S = 600
+"""How long a file system is used: keys that a catalog gives end after a while."""
+
+Place = tuple[pyarrow.fs.FileSystem, str]
+"""A file system, and the path of a folder in it."""
+
+
+class ArrowStore:
+    """A Store on a folder; `look` gives it, and is asked anew now and then. `known` is what it gave just now."""
+
+    def __init__(self, look: Callable[[], Place], known: Place | None = None) -> None:
+        self._look = look
+        self._known = known
+        self._since_s = time.monotonic()
+
+    def put_file(self, name: str, path: str) -> None:
+        """Upload the file; see Store."""
+        system, root = self._place()
+        with told(), Path(path).open("rb") as source, system.open_output_stream(f"{root}/{name}") as target:
+            shutil.copyfileobj(source, target, _PIECE_BYTES)
+
+    def open(self, name: str) -> BinaryIO:
+        """The file; see Store."""
+        system, root = self._place()
+        with told():
+            return cast("BinaryIO", io.BufferedReader(_Readable(system.open_input_file(f"{root}/{name}"))))
+
+    def names(self, folder: str) -> Iterator[str]:
+        """The names of all files in the folder; see Store."""
+        system, root = self._place()
+        selector = pyarrow.fs.FileSelector(f"{root}/{folder}".rstrip("/"), recursive=True, allow_not_found=True)
+        with told():
+            found = system.get_file_info(selector)
+        for file in found:
+            if file.type == pyarrow.fs.FileType.File:
+                yield file.path.removeprefix(f"{root}/")
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove the files; see Store."""
+        system, root = self._place()
+        with told():
+            for name in names:
+                with suppress(FileNotFoundError):
+                    system.delete_file(f"{root}/{name}")
+
+    def clear(self) -> None:
+        """Remove the folder with all that is in it."""
+        system, root = self._place()
+        with told(), suppress(FileNotFoundError):
+            system.delete_dir(root)
+
+    def _place(self) -> Place:
+        if self._known is None or time.monotonic() - self._since_s > _AGE_S:
+            self._known, self._since_s = self._look(), time.monotonic()
+        return self._known
+
+
+class _Readable(io.RawIOBase):
+    """A file of Arrow's as Python's are, whose errors are ours."""
+
+    def __init__(self, file: pa.NativeFile) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with told():
+            return int(self._file.readinto(buffer))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with told():
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class LocalDisk(pyarrow.fs.LocalFileSystem):  # type: ignore[misc]  # Arrow has no types
+    """Files of this machine; one that is closed, and its name, are on the disk. Folders are made as need be."""
+
+    def open_output_stream(self, path: str, *_: object, **__: object) -> pa.NativeFile:
+        """A file that is written anew."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return pa.PythonFile(io.BufferedWriter(_Synced(path, "wb")), mode="w")
+
+
+class _Synced(io.FileIO):
+    """A file that the disk has taken in when it is closed."""
+
+    def close(self) -> None:
+        if not self.closed:
+            os.fsync(self.fileno())
+            folder = os.open(Path(str(self.name)).parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        super().close()

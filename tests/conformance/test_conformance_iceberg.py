@@ -1,0 +1,55 @@
+"""Iceberg does what every destination does, on this machine and on S3; tables are read by pyiceberg alone."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from tailrace.destinations import open_destination
+from tailrace.testing import BEHAVIOURS, Subject
+
+LACKS = {}
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request, tmp_path):
+    """A catalog's address, and the properties by which pyiceberg reaches it."""
+    uri = f"sqlite:///{tmp_path}/catalog.db"
+    if request.param == "local":
+        warehouse = f"{tmp_path}/lake"
+        return f"iceberg+{uri}?warehouse={warehouse}&namespace=main", {"uri": uri, "warehouse": warehouse}
+    server = request.getfixturevalue("s3_server")
+    warehouse = f"s3://{server.bucket()}/lake"
+    properties = {
+        "uri": uri,
+        "s3.endpoint": server.endpoint,
+        "s3.region": server.region,
+        "s3.access-key-id": server.key,
+        "s3.secret-access-key": server.secret,
+    }
+    return f"iceberg+{uri}?warehouse={warehouse}&namespace=main&{server.query}", properties
+
+
+@pytest.fixture
+def subject(place):
+    url, properties = place
+
+    def rows(table, schema="main"):
+        with load_catalog("default", type="sql", **properties) as catalog:
+            try:
+                found = catalog.load_table((schema or "main", table))
+            except NoSuchTableError:
+                return []
+            return [{name: plain(v) for name, v in row.items()} for row in found.scan().to_arrow().to_pylist()]
+
+    return Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
+
+
+def plain(value):
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+def test_iceberg(behaviour, subject):
+    behaviour(subject)
