@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 import boto3
@@ -164,10 +164,10 @@ class Folder:
         self.sync(name)
         return True
 
-    def put_file(self, name: str, path: str) -> None:
-        """Upload a file of this machine, in the place of one of that name."""
+    def put_file(self, name: str, file: IO[bytes]) -> None:
+        """Upload what an open file has from where it stands, in the place of one of that name."""
         with told():
-            obstore.put(self._opened(), name, Path(path))
+            obstore.put(self._opened(), name, file)
         self.sync(name)
 
     def get(self, name: str) -> bytes:

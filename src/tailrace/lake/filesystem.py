@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.fs
@@ -32,11 +32,11 @@ class ArrowStore:
         self._known = known
         self._since_s = time.monotonic()
 
-    def put_file(self, name: str, path: str) -> None:
+    def put_file(self, name: str, file: IO[bytes]) -> None:
         """Upload the file; see Store."""
         system, root = self._place()
-        with told(), Path(path).open("rb") as source, system.open_output_stream(f"{root}/{name}") as target:
-            shutil.copyfileobj(source, target, _PIECE_BYTES)
+        with told(), system.open_output_stream(f"{root}/{name}") as target:
+            shutil.copyfileobj(file, target, _PIECE_BYTES)
 
     def open(self, name: str) -> BinaryIO:
         """The file; see Store."""

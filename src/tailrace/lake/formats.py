@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import IO, Protocol, cast
 
 import pyarrow as pa
@@ -23,7 +22,7 @@ _LARGE = pa.large_string()
 
 
 class RowsFile(Protocol):
-    """A file that rows are written into."""
+    """A file that rows are written into; it stays open."""
 
     @property
     def size(self) -> int:
@@ -33,7 +32,7 @@ class RowsFile(Protocol):
         """Write the rows, which have the file's columns."""
 
     def close(self) -> None:
-        """Write what is left to write."""
+        """Write what is left to write, and no more."""
 
 
 def suffix(layout: Layout) -> str:
@@ -43,18 +42,18 @@ def suffix(layout: Layout) -> str:
     return f".{layout.format}" + {"gzip": ".gz", "zstd": ".zst"}.get(layout.compression, "")
 
 
-def opened(path: Path, layout: Layout) -> RowsFile:
-    """A new file there, in the layout's format."""
+def written_to(file: IO[bytes], layout: Layout) -> RowsFile:
+    """Rows into an empty file, in the layout's format."""
     if layout.format == "parquet":
-        return ParquetFile(path, layout)
-    return CsvFile(path, layout) if layout.format == "csv" else JsonLinesFile(path, layout)
+        return ParquetFile(file, layout)
+    return CsvFile(file, layout) if layout.format == "csv" else JsonLinesFile(file, layout)
 
 
 class ParquetFile:
     """RowsFile as Parquet; each write is a row group."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._file = path.open("wb")
+    def __init__(self, file: IO[bytes], layout: Layout) -> None:
+        self._file = file
         self._writer = pa.parquet.ParquetWriter(
             self._file, _file_schema(layout), compression=layout.compression, store_schema=False
         )
@@ -71,14 +70,13 @@ class ParquetFile:
     def close(self) -> None:
         """Write the footer; see RowsFile."""
         self._writer.close()
-        self._file.close()
 
 
 class CsvFile:
     """RowsFile as CSV with a header: texts are in quotes, null is nothing, bytes are base64."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._file = path.open("wb")
+    def __init__(self, file: IO[bytes], layout: Layout) -> None:
+        self._file = file
         self._stream = _compressed(self._file, layout.compression)
         names = [_HEADERS[layout.header](name) for name in _file_schema(layout).names]
         header = pa.table([pa.array([name]) for name in names], names=names)
@@ -96,7 +94,8 @@ class CsvFile:
 
     def close(self) -> None:
         """Write what waits to be compressed; see RowsFile."""
-        _close(self._stream, self._file)
+        if self._stream is not self._file:
+            self._stream.close()
 
     def _write(self, rows: pa.Table, *, has_header: bool) -> None:
         options = pa.csv.WriteOptions(include_header=has_header)
@@ -108,8 +107,8 @@ class CsvFile:
 class JsonLinesFile:
     """RowsFile as JSON Lines: an object for each row, with every column; bytes are base64, JSON is as it was sent."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._file = path.open("wb")
+    def __init__(self, file: IO[bytes], layout: Layout) -> None:
+        self._file = file
         self._stream = _compressed(self._file, layout.compression)
         self._kinds = {field.name: _kind(field) for field in _file_schema(layout)}
 
@@ -135,7 +134,8 @@ class JsonLinesFile:
 
     def close(self) -> None:
         """Write what waits to be compressed; see RowsFile."""
-        _close(self._stream, self._file)
+        if self._stream is not self._file:
+            self._stream.close()
 
 
 def _file_schema(layout: Layout) -> pa.Schema:
@@ -151,11 +151,6 @@ def _compressed(file: IO[bytes], compression: str) -> IO[bytes]:
     if compression == "zstd":
         return cast("IO[bytes]", zstandard.ZstdCompressor(level=_ZSTD_LEVEL).stream_writer(file, closefd=False))
     return file
-
-
-def _close(stream: IO[bytes], file: IO[bytes]) -> None:
-    stream.close()
-    file.close()
 
 
 def _kind(field: pa.Field) -> Kind:

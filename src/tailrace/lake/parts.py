@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
+import io
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet
 
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Part
-from tailrace.lake.formats import RowsFile, opened, suffix
+from tailrace.lake.formats import RowsFile, suffix, written_to
 from tailrace.lake.partitions import Partition, folder_of_partition, partitioned
 from tailrace.lake.statistics import statistics
 from tailrace.lake.tables import Layout
@@ -29,12 +29,15 @@ _GROUP_BYTES = 16 * 2**20
 
 @dataclass(slots=True)
 class _Open:
-    """The file of one partition that is being filled, on this machine, and rows that wait to be written to it."""
+    """The file of one partition that is being filled, on this machine, and rows that wait to be written to it.
 
-    path: Path
+    The file has no name, so that nothing is left of it when the process ends, however it does.
+    """
+
     number: int
     waiting: list[pa.Table] = field(default_factory=list)
-    file: RowsFile | None = None
+    file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    writer: RowsFile | None = None
     rows: int = 0
 
     @property
@@ -54,10 +57,10 @@ class Parts:
         self._layout = layout
         self._name = name
         self._group_bytes = min(_GROUP_BYTES, layout.max_bytes)
-        self._folder = Path(tempfile.mkdtemp(prefix="tailrace-parts-"))
         self._lock = threading.Lock()
         self._open: dict[Partition, _Open] = {}
-        self._sealed: list[tuple[Part, Path]] = []
+        self._sealed: list[tuple[Part, IO[bytes]]] = []
+        self._is_broken = False
         self._uploaded: list[Part] = []
         self._made = 0
 
@@ -68,7 +71,7 @@ class Parts:
 
     def add(self, rows: pa.Table) -> None:
         """Take rows in, which have the layout's columns. An upload that fails is left to seal()."""
-        with self._lock, _told():
+        with self._lock, self._told():
             for partition, part in partitioned(rows, self._layout.partition_by):
                 self._of(partition).waiting.append(part)
             self._write_what_is_much()
@@ -78,7 +81,7 @@ class Parts:
     def seal(self) -> list[Part]:
         """The parts that all rows so far are in, uploaded. When that fails it can be repeated."""
         with self._lock:
-            with _told():
+            with self._told():
                 for partition in [*self._open]:
                     self._close(partition)
             self._upload()
@@ -86,24 +89,23 @@ class Parts:
 
     def discard(self) -> None:
         """Remove what isn't part of anything, here and in the store."""
+        self.close()
         with self._lock:
-            for opened_file in self._open.values():
-                if opened_file.file:
-                    opened_file.file.close()
-            self._open.clear()
-            self._sealed.clear()
-            shutil.rmtree(self._folder, ignore_errors=True)
             uploaded, self._uploaded = self._uploaded, []
         self._layout.store.remove(part.path for part in uploaded)
 
     def close(self) -> None:
         """Let go of what is on this machine; what is uploaded stays."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with self._lock:
+            for file in (*(one.file for one in self._open.values()), *(file for _, file in self._sealed)):
+                file.close()
+            self._open.clear()
+            self._sealed.clear()
 
     def _of(self, partition: Partition) -> _Open:
         if partition not in self._open:
             self._made += 1
-            self._open[partition] = _Open(self._folder / str(self._made), self._made)
+            self._open[partition] = _Open(self._made)
         return self._open[partition]
 
     def _write_what_is_much(self) -> None:
@@ -122,44 +124,50 @@ class Parts:
         if not one.waiting:
             return
         rows, one.waiting = pa.concat_tables(one.waiting), []
-        if one.file is None:
-            one.file = opened(one.path, self._layout)
+        if one.writer is None:
+            one.writer = written_to(one.file, self._layout)
         if self._layout.drops_partitions:
             rows = rows.drop_columns(list(self._layout.partition_by))
-        one.file.write(rows.combine_chunks())
+        one.writer.write(rows.combine_chunks())
         one.rows += rows.num_rows
 
     @staticmethod
     def _size(one: _Open) -> int:
-        return one.file.size if one.file else 0
+        return one.writer.size if one.writer else 0
 
     def _close(self, partition: Partition) -> None:
         """Seal the partition's file."""
-        one = self._open.pop(partition)
+        one = self._open[partition]
         self._write(one)
-        if one.file is None:
+        if one.writer is None:  # no rows came
             return
-        one.file.close()
+        one.writer.close()
         layout = self._layout
         folder = "/".join(filter(None, (layout.folder, folder_of_partition(partition))))
         name = f"{self._name(one.number)}{suffix(layout)}"
+        size = one.file.seek(0, io.SEEK_END)
+        told = statistics(pa.parquet.read_metadata(one.file)) if layout.format == "parquet" else {}
         path = f"{folder}/{name}" if folder else name
-        told = statistics(pa.parquet.read_metadata(one.path)) if layout.format == "parquet" else {}
-        self._sealed.append((Part(path, one.rows, one.path.stat().st_size, dict(partition), told), one.path))
+        self._sealed.append((Part(path, one.rows, size, dict(partition), told), one.file))
+        del self._open[partition]
 
     def _upload(self) -> None:
         while self._sealed:
-            part, path = self._sealed[0]
-            self._layout.store.put_file(part.path, str(path))
+            part, file = self._sealed[0]
+            file.seek(0)
+            self._layout.store.put_file(part.path, file)
             self._uploaded.append(part)
             del self._sealed[0]
-            path.unlink()
+            file.close()
 
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Raise what this machine's disk has against a file as our error."""
-    try:
-        yield
-    except OSError as error:
-        raise DestinationError(f"files can't be written to {tempfile.gettempdir()}: {error}") from error
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raise what this machine's disk has against a file as our error, and again whenever more is asked for."""
+        folder = tempfile.gettempdir()
+        if self._is_broken:
+            raise DestinationError(f"a file in {folder} couldn't be written before; run again")
+        try:
+            yield
+        except OSError as error:
+            self._is_broken = True
+            raise DestinationError(f"files can't be written to {folder}: {error}") from error

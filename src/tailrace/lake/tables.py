@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -21,8 +21,8 @@ class ConflictError(DestinationError):
 class Store(Protocol):
     """A folder of files. Thread-safe; raises DestinationError."""
 
-    def put_file(self, name: str, path: str) -> None:
-        """Upload the file of this machine, in the place of one of that name; durable on return. Repeatable."""
+    def put_file(self, name: str, file: IO[bytes]) -> None:
+        """Upload what an open file has from where it stands, in the place of one of that name; durable on return."""
 
     def open(self, name: str) -> BinaryIO:
         """The file, to be read and sought in."""

@@ -73,6 +73,8 @@ def killed_at(step, address, one, *rows):
     destination.prepare(one)
     with pytest.raises(Killed):
         destination.commit(checkpoint(destination.stage(batch(one, *rows, checkpoint=number)), number=number))
+    for parts in destination._parts.values():
+        parts.close()  # as the end of a process does
 
 
 @pytest.mark.parametrize("step", ["stage", "before_commit"])

@@ -23,11 +23,11 @@ class Failing(Folder):
         super().__init__(StoreSettings(), url)
         self.failures = failures
 
-    def put_file(self, name, path):
+    def put_file(self, name, file):
         if self.failures:
             self.failures -= 1
             raise DestinationError("the store is away")
-        super().put_file(name, path)
+        super().put_file(name, file)
 
 
 @pytest.fixture
@@ -120,11 +120,14 @@ def test_a_full_disk_is_an_error_that_names_the_folder(folder, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "opened", full)
+    monkeypatch.setattr(module, "written_to", full)
     parts = Parts(Layout(folder, "", SCHEMA), str)
     parts.add(rows(1))
     with pytest.raises(DestinationError, match="No space left on device"):
         parts.seal()
+    with pytest.raises(DestinationError, match="couldn't be written before"):
+        parts.seal()
+    parts.close()
 
 
 def test_too_many_partitions_are_refused(folder, monkeypatch):

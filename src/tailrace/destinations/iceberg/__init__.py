@@ -37,7 +37,6 @@ from tailrace.destinations.iceberg.types import (
     arrow_of,
     column_of,
     iceberg_fields,
-    is_readable,
     is_writable,
     missing_in,
     type_of,
@@ -300,14 +299,13 @@ def _found(found: Table) -> Found:
 
 
 def _refuse_unfit(table: Table, stream: Stream, targets: Collection[str]) -> None:
-    """Raise for a column that doesn't keep the stream's values as they are, or its own where rows are written anew."""
+    """Raise for a column that rows can't be written into, be they the stream's, or the table's own written anew."""
     is_rewritten = stream.method is not Method.APPEND or stream.versioned
     for field in table.schema().fields:
-        is_fit = is_writable(field) if field.name in targets else is_readable(field) or not is_rewritten
-        if not is_fit:
+        if (is_rewritten or field.name in targets) and not is_writable(field):
             raise SchemaError(
-                f"the Iceberg table {stream.table} has {field.name!r} as {field.field_type}, in which tailrace doesn't "
-                "keep values as they are; give the table another column, or the stream's another name under `columns:`",
+                f"the Iceberg table {stream.table} has {field.name!r} as {field.field_type}, which tailrace doesn't "
+                "write; give the table another column, or the stream's another name under `columns:`",
                 stream=stream.name,
                 column=field.name,
                 have=str(field.field_type),

@@ -61,7 +61,7 @@ PARTITIONABLE = (
 )
 """Types whose values text keeps, and that are equal or not."""
 
-_WRITABLE = (*PARTITIONABLE, BinaryType, DoubleType)
+_WRITABLE = (*PARTITIONABLE, BinaryType, FloatType, DoubleType)
 _DOCUMENTED = frozenset({Kind.JSON, Kind.UUID})
 """Kinds that are strings, whose field's `doc` says so."""
 
@@ -112,13 +112,8 @@ def is_held(field: NestedField, column: TableColumn) -> bool:
     return there.kind == column.kind and field.field_type == type_of(column)
 
 
-def is_readable(field: NestedField) -> bool:
-    """Whether rows of the table, written anew, keep the values of the field."""
-    return not field.field_type.is_primitive or isinstance(field.field_type, (FloatType, *_WRITABLE))
-
-
 def is_writable(field: NestedField) -> bool:
-    """Whether the field keeps values as they are: a float of 32 bits doesn't."""
+    """Whether files have the field's values as Iceberg has them; nested fields are the kit's to look at."""
     return not field.field_type.is_primitive or isinstance(field.field_type, _WRITABLE)
 
 
