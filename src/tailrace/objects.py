@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SERVER_ERROR = 500
 _MEMORIES: dict[str, MemoryStore] = {}
-_ATTEMPTS, _ATTEMPTS_S = 8, 60
+_ATTEMPTS, _ATTEMPTS_S, _REMOVALS = 8, 60, 4
 _KEYS_OF_ROLES = {
     "access_key_id": "AccessKeyId",
     "secret_access_key": "SecretAccessKey",
@@ -194,8 +194,18 @@ class Folder:
         """Remove files; those that aren't there are no error."""
         with told():
             for name in names:
+                self._removed(name)
+
+    def _removed(self, name: str) -> None:
+        """Remove a file; the store's own way to do so isn't repeated when the connection breaks."""
+        for tries in range(_REMOVALS, -1, -1):
+            try:
                 with suppress(FileNotFoundError):
                     obstore.delete(self._opened(), name)
+                break
+            except GenericError:
+                if not tries:
+                    raise
 
     def clear(self, folder: str) -> None:
         """Remove all files of a folder."""

@@ -192,9 +192,11 @@ class FileTables:
         deleted = sum(rows.get(path, 0) for path in change.voids)
         return Published(inserted=sum(part.rows for part in change.files), deleted=deleted), change.files
 
-    def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:
+    def clean(
+        self, journal: Journal, last: Entry | None, takeover: Entry, redone: Mapping[TableName, Sequence[str]]
+    ) -> None:
         """Remove files of the pipeline that no manifest lists, and those that its last run has replaced; see Tables."""
-        del added
+        del redone
         tables = self._tables()
         first = last.run if last else 1
         own = [entry for entry in self._listing.entries(takeover.pipeline) if entry.sequence >= first]
@@ -202,10 +204,10 @@ class FileTables:
         if last is not None and last.final:
             return
         known = {path for listed in tables.values() for path in listed.files}
+        written = range(min(first, takeover.since), takeover.sequence + 1)
         for folder in {self._static(table) for table in journal.tables()}:
             for path in [*self._root.names(folder)]:
-                sequence = sequence_of(path.rpartition("/")[2], takeover.pipeline)
-                if sequence is not None and sequence >= first and path not in known:
+                if sequence_of(path.rpartition("/")[2], takeover.pipeline) in written and path not in known:
                     self._root.remove([path])
 
     def addresses(self, table: TableName) -> Sequence[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+import msgspec
 import pyarrow as pa
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
@@ -65,27 +66,27 @@ class LakeDestination:
             self._journal = self._last = self._decided = None
             self._placing.begin(pipeline)
             journal, fence = self._tables.journal(pipeline), secrets.token_hex(8)
-            added: list[str] = []
+            redone: dict[TableName, Sequence[str]] = {}
             while True:
                 last = journal.last()
                 if last and last.tables and not journal.is_finished(last):
-                    added += self._redone(last)
+                    redone |= self._redone(last)
                 ours = _takeover(last, pipeline, fence)
                 if journal.add(ours):
                     break
-            self._tables.clean(journal, last, ours, added)
+            self._tables.clean(journal, last, ours, redone)
             self._journal, self._last, self._token = journal, ours, fence
             return last.checkpoint if last else None
 
-    def _redone(self, last: Entry) -> list[str]:
-        """The files that bringing every table to the entry has added, where that wasn't done."""
-        added: list[str] = []
+    def _redone(self, last: Entry) -> dict[TableName, Sequence[str]]:
+        """The files that bringing tables to the entry has added, by table, where that wasn't done before."""
+        redone: dict[TableName, Sequence[str]] = {}
         for change in last.tables:
             if self._tables.rewrites and not change.replace and self._tables.found(change.name) is None:
                 _log.warning("a table was removed before its last checkpoint was brought to it", table=str(change.name))
-            else:
-                added += [part.path for part in self._tables.bring(last, change)[1]]
-        return added
+            elif added := self._tables.bring(last, change)[1]:
+                redone[change.name] = [part.path for part in added]
+        return redone
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
@@ -301,10 +302,12 @@ class LakeDestination:
 def _takeover(last: Entry | None, pipeline: str, fence: str) -> Entry:
     """The entry by which a run takes the pipeline over, behind the last one."""
     sequence = last.sequence + 1 if last else 1
+    since = (last.since or last.sequence) if last and last.is_takeover else sequence
     known = last.checkpoint if last else None
+    ours = Entry(pipeline, sequence, sequence, fence, since=since)
     if last is None or known is None:
-        return Entry(pipeline, sequence, sequence, fence)
-    return Entry(pipeline, sequence, sequence, fence, last.number, last.state, last.at)
+        return ours
+    return msgspec.structs.replace(ours, number=last.number, state=last.state, at=last.at)
 
 
 def _physical(rows: pa.Table, table: TableName, schema: pa.Schema) -> pa.Table:

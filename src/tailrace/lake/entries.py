@@ -75,7 +75,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry of a pipeline's journal: a checkpoint that is decided, or a run that takes the pipeline over.
 
     `sequence` counts the entries from 1. `run` is the sequence at which the run that wrote it took over; `fence` is
-    that run's own text. `number`, `state` and `at` are of the last checkpoint, `at` is None before the first.
+    that run's own text. `number`, `state` and `at` are of the last checkpoint, `at` is None before the first. A takeover
+    has `since`: the sequence of the first of those that stand one behind the other at the end of the journal.
     """
 
     pipeline: str
@@ -87,6 +88,12 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     at: datetime | None = None
     final: bool = False
     tables: tuple[Change, ...] = ()
+    since: int = 0
+
+    @property
+    def is_takeover(self) -> bool:
+        """Whether a run takes the pipeline over by it."""
+        return self.run == self.sequence
 
     def after(self, checkpoint: Checkpoint, tables: tuple[Change, ...]) -> Entry:
         """The entry behind this one, of the same run, that decides the checkpoint."""

@@ -107,7 +107,11 @@ class LocalDisk(pyarrow.fs.LocalFileSystem):  # type: ignore[misc]  # Arrow has 
 
     def open_output_stream(self, path: str, *_: object, **__: object) -> pa.NativeFile:
         """A file that is written anew."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(path).parent
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in made:
+            _sync(each.parent)
         return pa.PythonFile(io.BufferedWriter(_Synced(path, "wb")), mode="w")
 
 
@@ -117,9 +121,14 @@ class _Synced(io.FileIO):
     def close(self) -> None:
         if not self.closed:
             os.fsync(self.fileno())
-            folder = os.open(Path(str(self.name)).parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _sync(Path(str(self.name)).parent)
         super().close()
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk take in the names of a folder's files."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

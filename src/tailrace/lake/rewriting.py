@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tailrace import compute as pc
+from tailrace.errors import DestinationError
 from tailrace.lake import queries
 from tailrace.lake.engine import DIALECT, Engine, engine
 from tailrace.lake.entries import Change, Entry, Part, Staged, part_name
@@ -32,24 +33,29 @@ _TRIES, _LONGEST_WAIT_S = 100, 1.0
 
 
 def brought(
-    look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change
+    look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]
 ) -> tuple[Published, Sequence[Part]]:
     """What bringing the table to the entry did, and the files it has added; nothing, if the table is there already.
 
     `look` gives the table as it is, `waiting` is the store of staged files. Where another writer is quicker, the table
-    is looked at again, and all is done anew.
+    is looked at again, and all is done anew. `left` are the files of attempts whose outcome isn't known: once it is
+    known they are the table's, or are removed.
     """
     for tries in range(_TRIES):
         table = look()
         if table.applied(entry.pipeline) >= entry.sequence:
-            rows = sum(part.rows for part in _parts(change))
-            return Published(inserted=rows), ()
+            left.clear()
+            return Published(inserted=sum(part.rows for part in _parts(change))), ()
         try:
-            return _brought(table, waiting, entry, change)
+            done = _brought(table, waiting, entry, change, left)
         except ConflictError:
             if tries == _TRIES - 1:
                 raise
             time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.01 * 2**tries)))  # noqa: S311 writers take turns
+        else:
+            table.layout().store.remove(left)
+            left.clear()
+            return done
     raise AssertionError("unreachable")
 
 
@@ -57,11 +63,13 @@ def _parts(change: Change) -> list[Part]:
     return [*change.files, *(part for staged in change.staged for part in staged.files)]
 
 
-def _brought(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+def _brought(
+    table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]
+) -> tuple[Published, Sequence[Part]]:
     if change.replace:
         return _replaced(table, waiting, entry, change)
     if change.staged or change.activate:
-        return _merged(table, waiting, entry, change)
+        return _merged(table, waiting, entry, change, left)
     table.commit(entry, change.files, ())
     return Published(inserted=sum(part.rows for part in change.files)), change.files
 
@@ -107,7 +115,9 @@ def _as_columns(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Re
         yield from pa.table(columns, schema=schema).to_batches()
 
 
-def _merged(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+def _merged(
+    table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]
+) -> tuple[Published, Sequence[Part]]:
     """Merge the staged rows, and what is activated, into the table: files with rows that change are written anew."""
     name = f"{secrets.token_hex(4)}-"
     parts = Parts(table.layout(), lambda number: part_name(entry.pipeline, entry.sequence, f"{name}{number}"))
@@ -119,14 +129,18 @@ def _merged(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> t
             done = merging.merge()
             for batch in memory.read(merging.result):
                 parts.add(pa.table(batch))
-        adds = [*parts.seal(), *change.files]
+        written = parts.seal()
     except BaseException:
         parts.discard()
         raise
+    adds = [*written, *change.files]
     try:
         table.commit(entry, adds, removes)
     except ConflictError:
-        parts.discard()  # after any other error the table may have the files
+        parts.discard()
+        raise
+    except DestinationError:
+        left += [part.path for part in written]
         raise
     finally:
         parts.close()

@@ -179,10 +179,13 @@ class Tables(Protocol):
     def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
         """Bring the change's table to the entry, unless it is there; what that did, and the files it has added."""
 
-    def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:
+    def clean(
+        self, journal: Journal, last: Entry | None, takeover: Entry, redone: Mapping[TableName, Sequence[str]]
+    ) -> None:
         """Remove what runs before this one have left: files that no entry, and no table, will ever refer to.
 
-        `last` is the entry before the takeover, and `added` are the files that were added when it was done anew.
+        `last` is the entry before the takeover; where it was done anew, `redone` has the files that this has added, by
+        table. A run that comes after this one may be at work already: its files have higher sequences.
         """
 
     def addresses(self, table: TableName) -> Sequence[str]:

@@ -49,9 +49,10 @@ def files_of(address, table="things"):
         destination.close()
 
 
-def rows_of(address, *columns):
+def rows_of(address, table="things"):
     return sorted(
-        pa.concat_tables([pq.read_table(path, partitioning=None) for path in files_of(address)]).to_pylist(), key=str
+        pa.concat_tables([pq.read_table(path, partitioning=None) for path in files_of(address, table)]).to_pylist(),
+        key=str,
     )
 
 
@@ -97,6 +98,48 @@ def test_a_checkpoint_that_was_decided_is_brought_to_its_tables_by_the_next_run(
     again.close()
     assert [row["id"] for row in rows_of(lake)] == [1, 2]
     assert parquet_in(root) == sorted(str(Path(path).relative_to(root)) for path in files_of(lake))
+
+
+@pytest.mark.parametrize("key", [(), ("id",)], ids=["appended", "upserted"])
+def test_a_table_that_has_the_checkpoint_keeps_it_while_others_are_brought_to_it(lake, key):
+    streams = [stream(key=key, name=name) for name in ("a", "b", "c")]
+    destination = open_destination(lake, {})
+    destination.recover(PIPELINE)
+    receipts = []
+    for place, one in enumerate(streams):
+        destination.prepare(one)
+        receipts.append(destination.stage(batch(one, (1, "x"), first_line=place + 1)))
+    steps = iter(["", Killed])
+
+    def on_step(name):
+        if name == "merge" and next(steps, None) is Killed:
+            raise Killed
+
+    destination.on_step = on_step
+    with pytest.raises(Killed):
+        destination.commit(checkpoint(*receipts))
+    for _ in range(2):
+        again = open_destination(lake, {})
+        assert again.recover(PIPELINE).number == 1
+        again.close()
+        assert [len(rows_of(lake, name)) for name in ("a", "b", "c")] == [1, 1, 1]
+
+
+def test_files_are_removed_though_the_run_that_was_to_remove_them_did_not(lake, root, monkeypatch):
+    one = stream(key=())
+    load([schema(ROW), record({"id": 1})], to=lake, pipeline=PIPELINE)
+    killed_at("before_commit", lake, one, (2, "b"))
+    for _ in range(3):
+        with monkeypatch.context() as patched:
+            again = open_destination(lake, {})
+            patched.setattr(again._tables, "clean", lambda *_: (_ for _ in ()).throw(Killed))
+            with pytest.raises(Killed):
+                again.recover(PIPELINE)
+    assert len(parquet_in(root)) == 2
+    again = open_destination(lake, {})
+    again.recover(PIPELINE)
+    again.close()
+    assert len(parquet_in(root)) == 1
 
 
 def test_a_checkpoint_is_brought_to_its_tables_once(lake):

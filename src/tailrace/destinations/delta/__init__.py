@@ -81,6 +81,7 @@ class DeltaTables:
         self._settings = settings
         self._root = Folder(settings, settings.root)
         self._known: dict[TableName, DeltaTable] = {}
+        self._left: dict[TableName, list[str]] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return DeltaTables, (self._settings,)
@@ -160,22 +161,27 @@ class DeltaTables:
                 self._make(change.name, self.schema_of(change.columns, change.key), ())
             return self.table(change.name)
 
-        return brought(look, self._root, entry, change)
+        left = self._left.setdefault(change.name, [])
+        return brought(look, self._root, entry, change, left)
 
-    def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:
+    def clean(
+        self, journal: Journal, last: Entry | None, takeover: Entry, redone: Mapping[TableName, Sequence[str]]
+    ) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
-        _, staging = self.staging(takeover.pipeline)
-        self._root.clear(staging)
+        pipeline, unused = takeover.pipeline, range(takeover.since, takeover.sequence + 1)
+        _, staging = self.staging(pipeline)
+        staged = [*self._root.names(staging)]
+        self._root.remove(n for n in staged if (_sequence(n, pipeline) or 0) <= takeover.sequence)
         if last is not None and last.final:
             return
-        redone = {change.name for change in last.tables if added} if last else set()
         for table in journal.tables():
             folder = self._folder(table)
-            for path in [*folder.names()]:
-                sequence = sequence_of(path.rpartition("/")[2], takeover.pipeline)
-                is_redone = table in redone and last is not None and sequence == last.sequence and path not in added
-                if sequence is not None and (sequence >= takeover.sequence or is_redone):
-                    folder.remove([path])
+            written = {name: _sequence(name, pipeline) for name in folder.names()}
+            folder.remove(name for name, sequence in written.items() if sequence in unused)
+            if last and table in redone:
+                tried = [name for name, sequence in written.items() if sequence == last.sequence]
+                live = {*redone[table], *self.table(table).paths()}
+                folder.remove(name for name in tried if name not in live)
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the newest version has them; see Tables."""
@@ -230,3 +236,8 @@ class DeltaTables:
 
     def _options(self) -> dict[str, str]:
         return self._settings.delta_options(self._root.url)
+
+
+def _sequence(name: str, pipeline: str) -> int | None:
+    """The entry that a file was written for."""
+    return sequence_of(name.rpartition("/")[2], pipeline)

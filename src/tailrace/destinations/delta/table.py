@@ -62,6 +62,11 @@ class DeltaView:
             actions = pa.table(self.version.get_add_actions()).to_pylist()
         return [LiveFile(action, int(action["num_records"] or 0), _bounds(action)) for action in actions]
 
+    def paths(self) -> set[str]:
+        """The paths of its files in the table's folder."""
+        with told():
+            return {unquote(path) for path in pa.table(self.version.get_add_actions())["path"].to_pylist()}
+
     def read(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The file's rows, with its partition's values; see LakeTable."""
         action: Any = file.handle
@@ -116,8 +121,8 @@ class DeltaView:
                 writer_properties=WriterProperties(compression="ZSTD"),
                 commit_properties=_properties(entry),
             )
-        for address in self.version.file_uris():
-            self.folder.sync(unquote(address.rpartition(f"{self.folder.address('')}")[2].lstrip("/")))
+        for path in self.paths():
+            self.folder.sync(path)
         self._sync()
         return ()
 

@@ -105,6 +105,7 @@ class IcebergTables:
         self._namespace = tuple(settings.namespace.split("."))
         self._stores: dict[str, ArrowStore] = {}
         self._known: dict[Identifier, Table] = {}
+        self._left: dict[TableName, list[str]] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return IcebergTables, (self._settings,)
@@ -200,17 +201,20 @@ class IcebergTables:
             return self.table(change.name)
 
         waiting, _ = self.staging(entry.pipeline)
-        return brought(look, waiting, entry, change)
+        left = self._left.setdefault(change.name, [])
+        return brought(look, waiting, entry, change, left)
 
-    def clean(self, journal: Journal, last: Entry | None, takeover: Entry, added: Sequence[str]) -> None:  # noqa: ARG002 what was added is known
-        """Remove files of the pipeline that no commit can add any more; see Tables.
-
-        Files that runs before this one have staged, or written for an entry of their own, are of the takeover's
-        sequence; those of a later run are of higher ones.
-        """
-        pipeline, sequence = takeover.pipeline, takeover.sequence
+    def clean(
+        self,
+        journal: Journal,
+        last: Entry | None,
+        takeover: Entry,
+        redone: Mapping[TableName, Sequence[str]],  # noqa: ARG002 snapshots say what was added
+    ) -> None:
+        """Remove files of the pipeline that no commit can add any more; see Tables."""
+        pipeline, unused = takeover.pipeline, range(takeover.since, takeover.sequence + 1)
         store, folder = self.staging(pipeline)
-        store.remove([name for name in store.names(folder) if (_sequence(name, pipeline) or 0) <= sequence])
+        store.remove([name for name in store.names(folder) if (_sequence(name, pipeline) or 0) <= takeover.sequence])
         if isinstance(journal, IcebergJournal):
             journal.sweep(self._stores[pipeline])
         if last is not None and last.final:
@@ -224,7 +228,7 @@ class IcebergTables:
                     with told():
                         lost = left_of(found, last, [n for n, at in written.items() if at == last.sequence])
                     store.remove(lost)
-                store.remove(name for name, at in written.items() if at == sequence)
+                store.remove(name for name, at in written.items() if at in unused)
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the table's snapshot has them, whatever is deleted from them otherwise; see Tables."""
@@ -247,7 +251,7 @@ class IcebergTables:
         self, table: TableName, columns: Sequence[TableColumn], key: Sequence[str], partition_by: Sequence[str]
     ) -> Table:
         schema = Schema(*iceberg_fields(columns))
-        ids = {field.name: field.field_id for field in schema.fields}
+        ids = {field.name: field.field_id for field in schema.fields if isinstance(field.field_type, PARTITIONABLE)}
         parts = [
             PartitionField(ids[name], 1000 + place, IdentityTransform(), name)
             for place, name in enumerate(name for name in partition_by if name in ids)

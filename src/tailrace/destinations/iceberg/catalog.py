@@ -181,8 +181,9 @@ def tried_once(table: Table) -> Table:
 def place_of(table: Table, location: str) -> Place:
     """A folder as the table's own files are reached."""
     files = table.io if isinstance(table.io, PyArrowFileIO) else FileIO(table.io.properties)
-    scheme, host, path = files.parse_location(location, files.properties)
-    return files.fs_by_scheme(scheme, host), path
+    with told():
+        scheme, host, path = files.parse_location(location, files.properties)
+        return files.fs_by_scheme(scheme, host), path
 
 
 @contextmanager

@@ -44,7 +44,7 @@ from tailrace.destinations.iceberg.types import (
 )
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, digest, part_name
-from tailrace.lake.filesystem import ArrowStore
+from tailrace.lake.filesystem import ArrowStore, Place
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Layout, LiveFile
 from tailrace.sql.checkpoints import is_unnamed
@@ -105,13 +105,17 @@ class IcebergView:
 
     def layout_of(self, schema: pa.Schema) -> Layout:
         """How files with these columns are written."""
+        names = partition_columns(self.table)
+        return Layout(self.store, "", schema, max_bytes=self.max_bytes, partition_by=names, drops_partitions=False)
 
-        def place() -> tuple[Any, str]:
+    @property
+    def store(self) -> ArrowStore:
+        """Its data folder."""
+
+        def place() -> Place:
             return place_of(self.look(), self._folder)
 
-        store = ArrowStore(place, place_of(self.table, self._folder))
-        names = partition_columns(self.table)
-        return Layout(store, "", schema, max_bytes=self.max_bytes, partition_by=names, drops_partitions=False)
+        return ArrowStore(place, place_of(self.table, self._folder))
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
         """One snapshot, or a property alone where no file changes; see LakeTable."""
