@@ -75,8 +75,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry of a pipeline's journal: a checkpoint that is decided, or a run that takes the pipeline over.
 
     `sequence` counts the entries from 1. `run` is the sequence at which the run that wrote it took over; `fence` is
-    that run's own text. `number`, `state` and `at` are of the last checkpoint, `at` is None before the first. A takeover
-    has `since`: the sequence of the first of those that stand one behind the other at the end of the journal.
+    that run's own text. `number`, `state` and `at` are of the last checkpoint, `at` is None before the first. `since`,
+    which a takeover has, is the sequence of the first of those that stand one behind the other at the journal's end.
     """
 
     pipeline: str

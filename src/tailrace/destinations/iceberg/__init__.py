@@ -222,7 +222,7 @@ class IcebergTables:
         for table in journal.tables():
             found = self._look(table)
             if found:
-                store = self._view(table, found).layout().store
+                store = self._view(table, found).store
                 written = {name: _sequence(name, pipeline) for name in store.names("")}
                 if last and last.sequence in written.values():
                     with told():
