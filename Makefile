@@ -3,20 +3,27 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -W error
 PURE_PYTEST := .work/pure/bin/python -m pytest -W error --noconftest
 
-# Run a command of cargo, where scripts/setup could build tailrace-native and the command is there.
+# What is compiled once is kept, instead of being compiled by each of the processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Run a command of cargo, where there is a Rust that can build tailrace-native and the command is there.
 define cargo
-@if [ ! -e .venv/.native-made-from ] || ! cargo $(1) -h > /dev/null 2>&1; then echo "cargo $(1) can't be had here"; else \
+@if ! scripts/has-rust || ! cargo $(1) -h > /dev/null 2>&1; then echo "cargo $(1) can't be had here"; else \
 	echo "cargo $(1) $(2)"; cd native; PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test check setup tap services lint types unit native pure torture bench clean
+.PHONY: demo test ready check setup tap services lint types unit native pure torture bench clean
 
 demo: setup tap        ## load real data with a real tap into DuckDB, and show it
 	$(PYTHON) examples/demo.py
 
-test: setup tap services lint types native pure ## everything: lint, types, all tests on real databases, branch coverage
+test:                  ## everything: lint, types, all tests on real databases, branch coverage
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory ready
 	$(PYTHON) -m coverage erase
-	SERVICES_REQUIRED=1 $(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term tests
+	SERVICES_REQUIRED=1 $(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term --ignore tests/laws tests
+	SERVICES_REQUIRED=1 $(PYTEST) -n 2 --dist worksteal tests/laws
+
+ready: native setup services tap types lint pure # each as soon as what it needs is there
 
 check: setup lint types unit ## what to run while working: lint, types, unit tests
 
@@ -29,16 +36,16 @@ tap: setup
 services: setup
 	scripts/setup-services
 
-lint:
+lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(call cargo,fmt,--check)
-	$(call cargo,clippy,--quiet --all-targets -- -D warnings)
+	$(call cargo,clippy,--quiet --release --all-targets -- -D warnings)
 
-types:
+types: setup
 	.venv/bin/mypy
 
-unit: native
+unit: setup native
 	$(PYTEST) -n 2 tests/unit tests/statements tests/house
 
 native:                ## the tests of tailrace-native's crate

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.types.json import set_json_loads
+from services.redshift import TYPES
 
 from tailrace.destinations import open_destination, redshift
 from tailrace.testing import BEHAVIOURS, Subject
@@ -22,11 +23,18 @@ LACKS = {
 }
 
 
-@pytest.fixture(params=[True, False], ids=["copy", "insert"])
-def subject(request, redshift_server, monkeypatch):
+@pytest.fixture(scope="module", params=[True, False], ids=["copy", "insert"])
+def url(request, redshift_server):
+    """The address of a database that each test empties when it ends: to make one takes as long as most tests."""
+    made = redshift_server.database(has_bucket=request.param)
+    yield made
+    redshift_server.drop(made)
+
+
+@pytest.fixture
+def subject(url, redshift_server, monkeypatch):
     # PostgreSQL stands in for Redshift, and its names have 63 bytes instead of 127.
     monkeypatch.setattr(redshift, "TRAITS", replace(redshift.TRAITS, max_name_length=63))
-    url = redshift_server.database(has_bucket=request.param)
     behind = redshift_server.behind(url)
 
     def rows(table, schema=None):
@@ -45,7 +53,18 @@ def subject(request, redshift_server, monkeypatch):
             return [{n: plain(v, kinds[n]) for n, v in zip(names, row, strict=True)} for row in cursor]
 
     yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
-    redshift_server.drop(url)
+    empty(behind)
+
+
+def empty(address):
+    """Make the database as a new one is, whoever uses it."""
+    with psycopg.connect(address) as connection:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        connection.execute(f"SELECT pg_terminate_backend(pid) {others}")
+        schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'"
+        for (name,) in connection.execute(schemas).fetchall():
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+        connection.execute(f"CREATE SCHEMA public; {TYPES}")
 
 
 def plain(value, sql_type):

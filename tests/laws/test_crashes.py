@@ -22,7 +22,7 @@ from services.faults import fault_proxy
 from waiting import wait_for
 
 ROWS = 4000
-ROWS_OF_LAKES = 2000
+ROWS_OF_LAKES = 1500
 """Each file is some requests, and the way to object stores has delays of its own."""
 KILLS_EACH_STEP, KILLS_AT_INSTANTS = 3, 10
 
@@ -30,9 +30,12 @@ ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 """Settings under which nothing but the end of a run is a boundary."""
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "postgres", "mariadb", "redshift", *KINDS])
+DATABASES = ("duckdb", "sqlite", "postgres", "mariadb", "redshift")
+
+
+@pytest.fixture(params=[*DATABASES, "delta"])
 def kind(request):
-    """Of what kind a database is."""
+    """Of what kind a database is; how a run is told to end, or fails, is the same to all lakes."""
     return request.param
 
 
@@ -65,6 +68,7 @@ def complete(database, replayed):
     return ended
 
 
+@pytest.mark.parametrize("kind", [*KINDS, *DATABASES], indirect=True)
 def test_runs_that_are_killed_anywhere_come_to_exactly_the_source(kind, places):
     rows = ROWS_OF_LAKES if kind in KINDS else ROWS
     kills = spread_kills(places, each_step=KILLS_EACH_STEP, instants=KILLS_AT_INSTANTS, rows=rows, seed=1)

@@ -23,12 +23,14 @@ HOSTILE = [
 NAMES = [name for name in HOSTILE if "\n" not in name]
 
 
-@pytest.fixture(params=["postgres", "mariadb", "redshift"])
+@pytest.fixture(scope="module", params=["postgres", "mariadb", "redshift"])
 def url(request):
-    """A database with a table of victims."""
-    address = request.getfixturevalue(f"{request.param}_url")
+    """A database with a table of victims; what each test loads stands beside what others have."""
+    server = request.getfixturevalue(f"{request.param}_server")
+    address = server.database()
     load(address, schema({"id": INT}, ["id"], "victims"), record({"id": 1}, "victims"))
-    return address
+    yield address
+    server.drop(address)
 
 
 def load(url, *messages, **settings):
@@ -64,8 +66,8 @@ def test_a_hostile_name_is_a_schema_and_a_constant(url, hostile):
 
 @pytest.mark.parametrize("method", ["append", "upsert", "insert_ignore", "replace"])
 def test_hostile_values_are_stored_as_they_are(url, method):
-    messages = [record({"k": text, "v": text, "j": {text: text}}) for text in HOSTILE]
-    sent = schema({"k": TEXT, "v": TEXT, "j": {}}, ["k"])
+    messages = [record({"k": text, "v": text, "j": {text: text}}, method) for text in HOSTILE]
+    sent = schema({"k": TEXT, "v": TEXT, "j": {}}, ["k"], method)
     report = load(url, sent, *messages, method=method)
     assert report.total.loaded == len(HOSTILE)
     again = load(url, sent, *messages, method="upsert") if method == "upsert" else report
@@ -88,8 +90,8 @@ def test_hostile_pipelines_and_states_are_remembered_as_they_are(url, hostile):
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_deletion_mark_marks_its_row_alone(url, hostile):
     columns = {"id": TEXT, "_sdc_deleted_at": {"type": ["null", "string"], "format": "date-time"}}
-    sent = schema(columns, ["id"])
-    load(url, sent, record({"id": hostile}), record({"id": "kept"}))
-    gone = record({"id": hostile, "_sdc_deleted_at": "2024-01-01T00:00:00Z"})
+    sent = schema(columns, ["id"], "marked")
+    load(url, sent, record({"id": hostile}, "marked"), record({"id": "kept"}, "marked"))
+    gone = record({"id": hostile, "_sdc_deleted_at": "2024-01-01T00:00:00Z"}, "marked")
     assert load(url, sent, gone, hard_delete=True).total.deleted == 1
     assert survivors(url) == 1
