@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Run a command of cargo, where there is a Rust that can build tailrace-native and the command is there.
 define cargo
 @if ! scripts/has-rust || ! cargo $(1) -h > /dev/null 2>&1; then echo "cargo $(1) can't be had here"; else \
-	echo "cargo $(1) $(2)"; cd native; PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
+	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
 .PHONY: demo test ready check setup tap services lint types unit native pure torture bench clean

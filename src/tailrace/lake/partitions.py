@@ -25,21 +25,33 @@ def partitioned(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Partit
     if not columns:
         yield (), rows
         return
-    texts = [_texts(rows[name]) for name in columns]
-    keys = pa.table(texts, names=list(columns)).group_by(list(columns), use_threads=False).aggregate([])
-    if keys.num_rows > _MAX_PARTITIONS:
+    texts = pa.table([_texts(rows[name]) for name in columns], names=list(columns))
+    codes = _codes(texts)
+    order = pc.sort_indices(codes)
+    counts = pc.value_counts(codes.take(order))  # in the order of codes, since these are sorted
+    if len(counts) > _MAX_PARTITIONS:
         raise ConfigError(
-            f"a batch has {keys.num_rows:,} different values in {', '.join(columns)}",
+            f"a batch has {len(counts):,} different values in {', '.join(columns)}",
             key="partition_keys",
             hint="partition by columns of few values, as a date",
         )
-    for key in keys.to_pylist():
-        chosen = None
-        for name, values in zip(columns, texts, strict=True):
-            value = key[name]
-            is_it = pc.is_null(values) if value is None else pc.fill_null(pc.equal(values, value), fill_value=False)
-            chosen = is_it if chosen is None else pc.and_(chosen, is_it)
-        yield tuple((name, key[name]) for name in columns), rows if keys.num_rows == 1 else rows.filter(chosen)
+    start = 0
+    for count in counts.field("counts").to_pylist():
+        places = order.slice(start, count)
+        key = texts.take(places.slice(0, 1)).to_pylist()[0]
+        yield tuple((name, key[name]) for name in columns), rows if len(counts) == 1 else rows.take(places)
+        start += count
+
+
+def _codes(texts: pa.Table) -> pa.Array:
+    """A number for each row, which rows of one partition share."""
+    codes: pa.Array | None = None
+    for column in texts.columns:
+        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+        own = encoded.indices.cast(pa.int64())
+        codes = own if codes is None else pc.add(pc.multiply(codes, len(encoded.dictionary)), own)
+        codes = codes.dictionary_encode().indices.cast(pa.int64())
+    return codes
 
 
 def partition_names(wanted: Sequence[str], columns: Sequence[TableColumn]) -> tuple[str, ...]:

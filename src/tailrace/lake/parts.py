@@ -6,6 +6,7 @@ import io
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO
@@ -23,6 +24,11 @@ from tailrace.lake.tables import Layout
 _HELD_BYTES = 48 * 2**20
 """Bytes of columns, of all partitions of one stream, that wait to be written."""
 
+_MAX_FILES = 100
+"""Files that are being filled; more would come near what a process may have open."""
+
+_UPLOADS_AT_ONCE = 4
+
 _GROUP_BYTES = 16 * 2**20
 """Bytes of columns, of one partition, that are written at once."""
 
@@ -36,14 +42,10 @@ class _Open:
 
     number: int
     waiting: list[pa.Table] = field(default_factory=list)
-    file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    waiting_bytes: int = 0
+    file: IO[bytes] | None = None
     writer: RowsFile | None = None
     rows: int = 0
-
-    @property
-    def waiting_bytes(self) -> int:
-        """The bytes of the columns that wait."""
-        return sum(rows.nbytes for rows in self.waiting)
 
 
 class Parts:
@@ -71,9 +73,12 @@ class Parts:
 
     def add(self, rows: pa.Table) -> None:
         """Take rows in, which have the layout's columns. An upload that fails is left to seal()."""
+        parts = [*partitioned(rows, self._layout.partition_by)]
         with self._lock, self._told():
-            for partition, part in partitioned(rows, self._layout.partition_by):
-                self._of(partition).waiting.append(part)
+            for partition, part in parts:
+                one = self._of(partition)
+                one.waiting.append(part)
+                one.waiting_bytes += part.nbytes
             self._write_what_is_much()
         with self._lock, suppress(DestinationError):
             self._upload()
@@ -97,7 +102,8 @@ class Parts:
     def close(self) -> None:
         """Let go of what is on this machine; what is uploaded stays."""
         with self._lock:
-            for file in (*(one.file for one in self._open.values()), *(file for _, file in self._sealed)):
+            files = (*(one.file for one in self._open.values()), *(file for _, file in self._sealed))
+            for file in filter(None, files):
                 file.close()
             self._open.clear()
             self._sealed.clear()
@@ -111,24 +117,29 @@ class Parts:
     def _write_what_is_much(self) -> None:
         """Write partitions that have much, and the one that has most while all have too much; seal what is large."""
         sizes = {partition: one.waiting_bytes for partition, one in self._open.items()}
-        while sizes:
-            partition = max(sizes, key=sizes.__getitem__)
-            if sizes[partition] < self._group_bytes and sum(sizes.values()) < _HELD_BYTES:
+        held = sum(sizes.values())
+        for partition in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            if sizes[partition] < self._group_bytes and held < _HELD_BYTES:
                 break
-            del sizes[partition]
+            held -= sizes[partition]
             self._write(self._open[partition])
             if self._size(self._open[partition]) >= self._layout.max_bytes:
+                self._close(partition)
+        begun = [partition for partition, one in self._open.items() if one.file]
+        if len(begun) > _MAX_FILES:
+            for partition in begun:
                 self._close(partition)
 
     def _write(self, one: _Open) -> None:
         if not one.waiting:
             return
-        rows, one.waiting = pa.concat_tables(one.waiting), []
+        rows, one.waiting, one.waiting_bytes = pa.concat_tables(one.waiting), [], 0
         if one.writer is None:
+            one.file = tempfile.TemporaryFile()  # noqa: SIM115 it is closed once it is uploaded
             one.writer = written_to(one.file, self._layout)
         if self._layout.drops_partitions:
             rows = rows.drop_columns(list(self._layout.partition_by))
-        one.writer.write(rows.combine_chunks())
+        one.writer.write(rows)
         one.rows += rows.num_rows
 
     @staticmethod
@@ -139,7 +150,7 @@ class Parts:
         """Seal the partition's file."""
         one = self._open[partition]
         self._write(one)
-        if one.writer is None:  # no rows came
+        if one.writer is None or one.file is None:  # no rows came
             return
         one.writer.close()
         layout = self._layout
@@ -152,13 +163,22 @@ class Parts:
         del self._open[partition]
 
     def _upload(self) -> None:
-        while self._sealed:
-            part, file = self._sealed[0]
-            file.seek(0)
-            self._layout.store.put_file(part.path, file)
-            self._uploaded.append(part)
-            del self._sealed[0]
-            file.close()
+        """Upload what is sealed, some files at once; those that fail stay to be uploaded again."""
+        if not self._sealed:
+            return
+        with ThreadPoolExecutor(min(_UPLOADS_AT_ONCE, len(self._sealed))) as threads:
+            uploads = [(part, file, threads.submit(self._put, part, file)) for part, file in self._sealed]
+        self._sealed = [(part, file) for part, file, upload in uploads if upload.exception()]
+        for part, file, upload in uploads:
+            if not upload.exception():
+                self._uploaded.append(part)
+                file.close()
+        for _, _, upload in uploads:
+            upload.result()
+
+    def _put(self, part: Part, file: IO[bytes]) -> None:
+        file.seek(0)
+        self._layout.store.put_file(part.path, file)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

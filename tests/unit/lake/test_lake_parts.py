@@ -88,6 +88,40 @@ def test_many_partitions_hold_no_more_than_is_allowed(folder, monkeypatch):
     assert sum(part.rows for part in parts.seal()) == 500
 
 
+def test_few_files_are_open_however_many_partitions_there_are(folder, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_FILES", 5)
+    parts = Parts(Layout(folder, "", SCHEMA, partition_by=("id",), drops_partitions=False), str)
+    monkeypatch.setattr(module, "_HELD_BYTES", 1)
+    for n in range(60):
+        parts.add(rows(n % 20))
+        assert sum(one.file is not None for one in parts._open.values()) <= 5
+    assert sum(part.rows for part in parts.seal()) == 60
+
+
+def test_rows_of_a_partition_keep_their_order(folder):
+    given = pa.table(
+        {"id": list(range(1000)), "day": [None if n % 7 == 3 else f"{n % 5}" for n in range(1000)]}, schema=SCHEMA
+    )
+    parts = Parts(Layout(folder, "", SCHEMA, partition_by=("day",)), str)
+    parts.add(given.slice(0, 500))
+    parts.add(given.slice(500))
+    for part in parts.seal():
+        ids = [row["id"] for row in written(folder, [part])[0]]
+        assert ids == [row["id"] for row in given.to_pylist() if row["day"] == part.partition["day"]]
+
+
+def test_partitions_by_several_columns_are_their_values_together(folder):
+    given = pa.table({"id": [1, 2, 1, 2, 1], "day": ["a", "a", None, "b", "a"]}, schema=SCHEMA)
+    parts = Parts(Layout(folder, "", SCHEMA, partition_by=("day", "id"), drops_partitions=False), str)
+    parts.add(given)
+    assert sorted((part.partition["day"] or "", part.partition["id"], part.rows) for part in parts.seal()) == [
+        ("", "1", 1),
+        ("a", "1", 2),
+        ("a", "2", 1),
+        ("b", "2", 1),
+    ]
+
+
 def test_an_upload_that_fails_when_rows_come_is_done_at_the_end(tmp_path):
     folder = Failing(f"file://{tmp_path}/lake", failures=1)
     parts = Parts(Layout(folder, "", SCHEMA, max_bytes=1), str)
