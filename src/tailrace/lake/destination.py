@@ -91,7 +91,9 @@ class LakeDestination:
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
         with self._lock:
-            self._noted(self._placing.place(stream))
+            placed = self._placing.place(stream)
+            self._noted(placed)
+            self._refuse_lost_journal(placed.table)
 
     def stage(self, batch: Batch) -> Receipt:
         """Write the batch's rows into files of this machine, uploaded once they are large; see Destination."""
@@ -165,6 +167,23 @@ class LakeDestination:
                     column=name,
                     line=line,
                 )
+
+    def _refuse_lost_journal(self, table: TableName) -> None:
+        """Raise where the table has a later entry than the journal: it would take new ones for old, and skip them."""
+        last, journal = self._last, self._journal
+        if last is None or journal is None or not self._tables.rewrites or self._tables.found(table) is None:
+            return
+        applied = self._tables.table(table).applied(last.pipeline)
+        if applied <= last.sequence:
+            return
+        newest = journal.last()
+        if newest and newest.sequence >= applied:
+            raise FencedError(last.pipeline)
+        raise DestinationError(
+            f"the table {table} was brought to entry {applied} of the journal of the pipeline {last.pipeline!r}, and "
+            f"the journal has no more than {last.sequence}: it was removed, or is another's; restore it, or give the "
+            "pipeline another name"
+        )
 
     def _noted(self, placed: Placed) -> Journal:
         """The journal, in which it stands that the run loads into that table."""

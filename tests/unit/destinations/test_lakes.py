@@ -12,13 +12,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable
 
 from tailrace import load
 from tailrace.destinations import open_destination
-from tailrace.errors import ConfigError, DestinationError, RecordError
+from tailrace.errors import ConfigError, DestinationError
 from tailrace.objects import Folder
-from tailrace.testing.messages import DATE, FLOAT, INT, TEXT, record, records, schema, state
+from tailrace.testing.messages import DATE, INT, TEXT, record, records, schema, state
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
 TAILRACE = str(Path(sys.executable).with_name("tailrace"))
@@ -198,33 +198,6 @@ def test_rows_stand_in_folders_of_their_partitions(lake, root):
         }
 
 
-def test_an_upsert_moves_rows_between_partitions_of_any_name(root):
-    address = f"delta://{root}"
-    given = {"partition_keys": {"th*": ["name"]}}
-    for _ in range(2):
-        load(
-            [schema(ROW, ["id"]), *records(*({"id": n, "name": p} for n, p in enumerate(PLACES[:4])))],
-            to=address,
-            **given,
-        )
-    load(
-        [schema(ROW, ["id"]), *records({"id": 0, "name": "x y"}, {"id": 3, "name": "列 é/ü"})],
-        to=address,
-        **given,
-    )
-    found = DeltaTable(str(root / "things")).to_pyarrow_table().to_pylist()
-    assert sorted((row["id"], row["name"]) for row in found) == [(0, "x y"), (1, "a=b"), (2, "50%"), (3, "列 é/ü")]
-
-
-def test_a_table_keeps_the_partitions_that_it_was_made_with(root):
-    address = f"delta://{root}"
-    load([schema(ROW), record({"id": 1, "name": "a"})], to=address, partition_keys=["name"])
-    load([schema({"id": INT}), record({"id": 2})], to=address)
-    table = DeltaTable(str(root / "things"))
-    assert table.metadata().partition_columns == ["name"]
-    assert sorted((row["id"], row["name"]) for row in table.to_pyarrow_table().to_pylist()) == [(1, "a"), (2, None)]
-
-
 def test_files_are_as_large_as_they_are_set_to_be(lake):
     sent = [record({"id": n, "name": f"{n * 7919:09}"}) for n in range(200_000)]
     load([schema(ROW), *sent], to=lake, file_bytes=200_000)
@@ -328,45 +301,6 @@ def test_the_command_refuses_a_destination_whose_tables_are_no_files():
     assert "its tables aren't files" in ended.stderr
 
 
-def test_a_commit_carries_the_pipeline_and_the_checkpoint(root):
-    for n in (1, 2):
-        load([schema(ROW), record({"id": n}), state(n)], to=f"delta://{root}", pipeline="p")
-    table = DeltaTable(str(root / "things"))
-    assert table.history()[0]["tailrace.pipeline"] == "p"
-    assert table.history()[0]["tailrace.checkpoint"] == "2"
-    assert table.transaction_version("tailrace:p") == 4
-
-
-def test_a_table_of_another_writer_is_loaded_into(root):
-    path = str(root / "things")
-    write_deltalake(path, pa.table({"id": pa.array([1], pa.int32()), "name": ["a"], "tags": [["x"]]}))
-    load([schema(ROW, ["id"]), *records({"id": 1, "name": "b"}, {"id": 2, "name": "c"})], to=f"delta://{root}")
-    found = DeltaTable(path).to_pyarrow_table().to_pylist()
-    assert sorted((row["id"], row["name"], row["tags"]) for row in found) == [(1, "b", ["x"]), (2, "c", None)]
-
-
-def test_a_value_beyond_a_narrow_column_of_another_writer_is_refused(root):
-    path = str(root / "things")
-    write_deltalake(path, pa.table({"id": pa.array([1], pa.int32()), "name": ["a"]}))
-    with pytest.raises(Exception, match="line 3"):
-        load([schema(ROW), *records({"id": 2}, {"id": 2**40})], to=f"delta://{root}")
-    assert DeltaTable(path).to_pyarrow_table().num_rows == 1
-
-
-def test_a_table_that_tailrace_does_not_write_is_refused(root):
-    path = str(root / "things")
-    write_deltalake(path, pa.table({"id": [1]}), configuration={"delta.enableDeletionVectors": "true"})
-    with pytest.raises(DestinationError, match="deletionVectors"):
-        load([schema(ROW), record({"id": 2})], to=f"delta://{root}")
-
-
-def test_statistics_let_readers_skip_files(root):
-    load([schema(ROW), *records({"id": 3, "name": "a"}, {"id": 9, "name": None})], to=f"delta://{root}")
-    (action,) = pa.table(DeltaTable(str(root / "things")).get_add_actions()).to_pylist()
-    assert (action["num_records"], action["min"]["id"], action["max"]["id"]) == (2, 3, 9)
-    assert action["null_count"] == {"id": 0, "name": 1}
-
-
 def test_the_header_of_csv_can_be_read_by_pythons_own_reader(root):
     load([schema(ROW), record({"id": 1, "name": "a,b\nc"})], to=f"files://{root}", format="csv")
     (path,) = root.rglob("*.csv")
@@ -405,12 +339,3 @@ def test_a_manifest_whose_answer_is_lost_is_found_to_be_there(lake, monkeypatch,
     assert (report.total.loaded, report.state) == (1, "1")
     load([schema(ROW, ["id"]), record({"id": 2}), state(2)], to=lake, pipeline="p", method="append")
     assert [row["id"] for row in rows_of(lake)] == [1, 2]
-
-
-def test_a_number_with_more_digits_than_a_column_of_another_writer_is_refused(root):
-    path = str(root / "things")
-    write_deltalake(path, pa.table({"n": pa.array([1.5], pa.float32())}))
-    load([schema({"n": FLOAT}), record({"n": 0.25})], to=f"delta://{root}")
-    with pytest.raises(RecordError, match="line 3"):
-        load([schema({"n": FLOAT}), record({"n": 0.5}), record({"n": 0.1})], to=f"delta://{root}")
-    assert sorted(DeltaTable(path).to_pyarrow_table()["n"].to_pylist()) == [0.25, 1.5]
