@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 import boto3
@@ -25,7 +25,6 @@ from tailrace.errors import DestinationError
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
-
 _SERVER_ERROR = 500
 _MEMORIES: dict[str, MemoryStore] = {}
 _ATTEMPTS, _ATTEMPTS_S, _REMOVALS = 8, 60, 4
@@ -181,7 +180,7 @@ class Folder:
             got = obstore.get(self._opened(), name)
             if got.meta["size"] <= _READ_WHOLE_BYTES:
                 return io.BytesIO(bytes(got.bytes()))
-            return cast("BinaryIO", _Readable(obstore.open_reader(self._opened(), name)))
+            return python_file(obstore.open_reader(self._opened(), name))
 
     def names(self, folder: str = "") -> Iterator[str]:
         """The names of all files in a folder, and those within it, with their folders."""
@@ -237,11 +236,20 @@ class Folder:
                     os.close(handle)
 
 
-class _Readable(io.RawIOBase):
-    """A file of a store, as Python's files are."""
+class _Seekable(Protocol):
+    """What a store, or a file system of Arrow's, opens."""
 
-    def __init__(self, reader: obstore.ReadableFile) -> None:
-        self._reader = reader
+    def read(self, size: int, /) -> Any: ...
+    def seek(self, offset: int, whence: int, /) -> int: ...
+    def tell(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class _Readable(io.RawIOBase):
+    """A file of a store, as Python's files are, whose errors are ours."""
+
+    def __init__(self, file: _Seekable) -> None:
+        self._file = file
 
     def readable(self) -> bool:
         return True
@@ -251,16 +259,25 @@ class _Readable(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         with told():
-            read = bytes(self._reader.read(len(buffer)))
+            read = bytes(self._file.read(len(buffer)))
         buffer[: len(read)] = read
         return len(read)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with told():
-            return int(self._reader.seek(offset, whence))
+            return int(self._file.seek(offset, whence))
 
     def tell(self) -> int:
-        return int(self._reader.tell())
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def python_file(file: _Seekable) -> BinaryIO:
+    """What a store, or a file system of Arrow's, opens as one of Python's files; it raises DestinationError."""
+    return cast("BinaryIO", io.BufferedReader(_Readable(file)))
 
 
 def local_path(url: str) -> Path:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, BinaryIO
 
 import pyarrow as pa
 import pyarrow.fs
 
-from tailrace.objects import told
+from tailrace.objects import python_file, told
 
 _PIECE_BYTES = 8 * 2**20
 _AGE_S = 600
@@ -42,7 +42,7 @@ class ArrowStore:
         """The file; see Store."""
         system, root = self._place()
         with told():
-            return cast("BinaryIO", io.BufferedReader(_Readable(system.open_input_file(f"{root}/{name}"))))
+            return python_file(system.open_input_file(f"{root}/{name}"))
 
     def names(self, folder: str) -> Iterator[str]:
         """The names of all files in the folder; see Store."""
@@ -72,34 +72,6 @@ class ArrowStore:
         if self._known is None or time.monotonic() - self._since_s > _AGE_S:
             self._known, self._since_s = self._look(), time.monotonic()
         return self._known
-
-
-class _Readable(io.RawIOBase):
-    """A file of Arrow's as Python's are, whose errors are ours."""
-
-    def __init__(self, file: pa.NativeFile) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        with told():
-            return int(self._file.readinto(buffer))
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        with told():
-            return int(self._file.seek(offset, whence))
-
-    def tell(self) -> int:
-        return int(self._file.tell())
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 class LocalDisk(pyarrow.fs.LocalFileSystem):  # type: ignore[misc]  # Arrow has no types
