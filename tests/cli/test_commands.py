@@ -41,6 +41,13 @@ def rows(folder, query="SELECT id, customer, total FROM orders ORDER BY id", nam
         return connection.execute(query).fetchall()
 
 
+def test_a_load_does_not_import_pandas(tailrace):
+    done = tailrace("load", ORDERS, "--to", "duckdb:///shop.duckdb", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    assert "pyarrow" in done.stderr.decode()
+    assert "pandas.core" not in done.stderr.decode()
+
+
 def test_load_reads_stdin_and_tells_the_state_alone_on_stdout(tailrace, tmp_path):
     done = tailrace("load", "--to", "duckdb:///shop.duckdb", stdin=ORDERS.read_bytes())
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -108,6 +109,7 @@ def replay(
 
 def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     """A run: connect, recover, feed, and tell how it went on stderr; typer.Exit where a signal has ended it."""
+    _without_pandas()
     console = Console(stderr=True)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -124,6 +126,16 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         _conclude(target.report(), console, report_file)
     if received:
         raise typer.Exit(128 + received[0])
+
+
+def _without_pandas() -> None:
+    """Have Arrow look for pandas now and find none: importing it takes a while, and nothing here is a frame."""
+    if "pandas" not in sys.modules:
+        sys.modules["pandas"] = None  # type: ignore[assignment]  # as Python marks what can't be imported
+        try:
+            pa.array([])
+        finally:
+            del sys.modules["pandas"]
 
 
 def _quiet_on_a_terminal() -> str:
