@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
@@ -128,14 +128,24 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         raise typer.Exit(128 + received[0])
 
 
+class _NoPandas:
+    """Says of pandas that it isn't installed."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """Nothing, so that others are asked, but for pandas."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name=name)
+
+
 def _without_pandas() -> None:
     """Have Arrow look for pandas now and find none: importing it takes a while, and nothing here is a frame."""
-    if "pandas" not in sys.modules:
-        sys.modules["pandas"] = None  # type: ignore[assignment]  # as Python marks what can't be imported
-        try:
-            pa.array([])
-        finally:
-            del sys.modules["pandas"]
+    finder: Any = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.array([])
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _quiet_on_a_terminal() -> str:
