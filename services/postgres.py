@@ -29,6 +29,7 @@ USER = "postgres"
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
+    "fsync": "off",  # what a killed process wrote stays; only a machine that dies loses it
     "shared_buffers": "64MB",
     "max_connections": "80",
     "max_wal_size": "512MB",

@@ -143,6 +143,7 @@ class Folder:
         self.url = url.rstrip("/")
         self._settings = settings
         self._store: ObjectStore | None = None
+        self._synced: frozenset[Path] = frozenset()
 
     def __reduce__(self) -> tuple[object, ...]:
         return Folder, (self._settings, self.url)
@@ -228,12 +229,16 @@ class Folder:
         if isinstance(self._opened(), LocalStore):
             root = local_path(self.url)
             path = root / name
-            for each in (path, *path.parents[: len(path.parts) - len(root.parts)]):
+            folders = path.parents[: len(path.parts) - len(root.parts)]
+            new = [folder for folder in folders[1:] if folder not in self._synced]
+            for each in (path, path.parent, *new):
                 handle = os.open(each, os.O_RDONLY)
                 try:
                     os.fsync(handle)
                 finally:
                     os.close(handle)
+            if path.parent not in self._synced:
+                self._synced = self._synced | {*folders}
 
 
 class _Seekable(Protocol):

@@ -24,7 +24,7 @@ from tailrace.destinations.memory import MemoryDestination
 from tailrace.runtime import sink
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
-EXAMPLES = {"memory": 100, "sqlite": 50, "duckdb": 20, "delta": 10}
+EXAMPLES = {"memory": 100, "sqlite": 50, "duckdb": 20, "delta": 6}
 
 each_destination = pytest.mark.parametrize("kind", EXAMPLES)
 
