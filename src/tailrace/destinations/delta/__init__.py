@@ -178,9 +178,10 @@ class DeltaTables:
             folder = self._folder(table)
             written = {name: _sequence(name, pipeline) for name in folder.names()}
             folder.remove(name for name, sequence in written.items() if sequence in unused)
-            if last and table in redone:
-                tried = [name for name, sequence in written.items() if sequence == last.sequence]
-                live = {*redone[table], *self.table(table).paths()}
+            # Every table has the last decided entry by now: what was written for it and isn't in the table never will be.
+            tried = [name for name, sequence in written.items() if sequence == takeover.since - 1]
+            if tried and self._look(table):
+                live = {*redone.get(table, ()), *self._view(table).paths()}
                 folder.remove(name for name in tried if name not in live)
 
     def addresses(self, table: TableName) -> Sequence[str]:

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+import msgspec
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -224,9 +225,10 @@ class IcebergTables:
             if found:
                 store = self._view(table, found).store
                 written = {name: _sequence(name, pipeline) for name in store.names("")}
-                if last and last.sequence in written.values():
+                decided = msgspec.structs.replace(takeover, sequence=takeover.since - 1)
+                if decided.sequence in written.values():
                     with told():
-                        lost = left_of(found, last, [n for n, at in written.items() if at == last.sequence])
+                        lost = left_of(found, decided, [n for n, at in written.items() if at == decided.sequence])
                     store.remove(lost)
                 store.remove(name for name, at in written.items() if at in unused)
 
