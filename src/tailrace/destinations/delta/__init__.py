@@ -178,7 +178,7 @@ class DeltaTables:
             folder = self._folder(table)
             written = {name: _sequence(name, pipeline) for name in folder.names()}
             folder.remove(name for name, sequence in written.items() if sequence in unused)
-            # Every table has the last decided entry by now: what was written for it and isn't in the table never will be.
+            # Every table has the last decided entry by now: what isn't in the table of its files never will be.
             tried = [name for name, sequence in written.items() if sequence == takeover.since - 1]
             if tried and self._look(table):
                 live = {*redone.get(table, ()), *self._view(table).paths()}
