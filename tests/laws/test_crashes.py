@@ -22,7 +22,7 @@ from services.faults import fault_proxy
 from waiting import wait_for
 
 ROWS = 4000
-ROWS_OF_LAKES = 1500
+ROWS_OF_LAKES = 1000
 """Each file is some requests, and the way to object stores has delays of its own."""
 KILLS_EACH_STEP, KILLS_AT_INSTANTS = 3, 10
 
