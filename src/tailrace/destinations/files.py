@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
 import pyarrow as pa
 from pydantic import AliasChoices, Field
 
@@ -182,14 +183,12 @@ class FileTables:
             return change
         self._listed = None
         listed = self._tables().get(change.name)
-        return Change(**{name: getattr(change, name) for name in change.__struct_fields__} | {"voids": _paths(listed)})
+        return msgspec.structs.replace(change, voids=tuple(listed.files) if listed else ())
 
     def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
         """Nothing but to count: the manifest is all there is; see Tables."""
         del entry
-        parts = [part for each in self._listing.all() for other in each.tables for part in other.files]
-        rows = {part.path: part.rows for part in parts if change.voids}
-        deleted = sum(rows.get(path, 0) for path in change.voids)
+        deleted = self._rows_of(change.voids) if change.voids else 0
         return Published(inserted=sum(part.rows for part in change.files), deleted=deleted), change.files
 
     def clean(
@@ -207,7 +206,7 @@ class FileTables:
         written = range(min(first, takeover.since), takeover.sequence + 1)
         for folder in {self._static(table) for table in journal.tables()}:
             for path in [*self._root.names(folder)]:
-                if sequence_of(path.rpartition("/")[2], takeover.pipeline) in written and path not in known:
+                if sequence_of(path, takeover.pipeline) in written and path not in known:
                     self._root.remove([path])
 
     def addresses(self, table: TableName) -> Sequence[str]:
@@ -222,6 +221,12 @@ class FileTables:
         self._root.put("_tailrace/check", b"")
         self._root.remove(["_tailrace/check"])
         return [f"{self._root.url} can be written to; {there}."]
+
+    def _rows_of(self, paths: Sequence[str]) -> int:
+        """The rows of files that some manifest has listed."""
+        parts = [part for each in self._listing.all() for change in each.tables for part in change.files]
+        rows = {part.path: part.rows for part in parts}
+        return sum(rows.get(path, 0) for path in paths)
 
     def _has(self, table: TableName) -> Found:
         listed = self._tables().get(table)
@@ -264,7 +269,3 @@ class FileTables:
 
 def _names(table: TableName) -> dict[str, str]:
     return {"schema": table.schema or "", "table": table.name}
-
-
-def _paths(listed: Listed | None) -> tuple[str, ...]:
-    return tuple(listed.files) if listed else ()

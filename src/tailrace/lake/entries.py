@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,8 @@ import msgspec
 from tailrace.errors import DestinationError
 from tailrace.model import Checkpoint, Stream, TableName
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.names import digest
+from tailrace.sql.checkpoints import is_unnamed
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,7 +118,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The last checkpoint, as a run that recovers it is told."""
-        if self.at is None or (self.final and self.pipeline.startswith("~")):
+        if self.at is None or (self.final and is_unnamed(self.pipeline)):
             return None
         state = None if self.state is None else self.state.encode()
         return Checkpoint(self.pipeline, self.number, state, self.at)
@@ -141,18 +142,14 @@ def plan(stream: Stream) -> Stream:
     return replace(stream, json_schema=b"{}")
 
 
-def digest(text: str) -> str:
-    """Eight characters for the text."""
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
 def part_name(pipeline: str, sequence: int, number: int | str) -> str:
     """The name, without its ending, of a file that is written for that entry of the pipeline's journal."""
     return f"{digest(pipeline)}-{sequence:010}-{number:05}"
 
 
-def sequence_of(name: str, pipeline: str) -> int | None:
-    """The entry that a file of that name was written for; None where it isn't the pipeline's."""
+def sequence_of(path: str, pipeline: str) -> int | None:
+    """The entry that the file at a path was written for; None where it isn't the pipeline's."""
+    name = path.rpartition("/")[2]
     start = f"{digest(pipeline)}-"
     digits = name.removeprefix(start)[:10] if name.startswith(start) else ""
     return int(digits) if digits.isdecimal() and digits.isascii() else None

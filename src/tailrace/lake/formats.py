@@ -16,6 +16,7 @@ from tailrace import compute as pc
 from tailrace.lake.tables import Layout
 from tailrace.model import Kind
 from tailrace.schema.texts import JSON_TEXTS
+from tailrace.sql.delimited import contents
 
 _ZSTD_LEVEL = 3
 _LARGE = pa.large_string()
@@ -80,7 +81,7 @@ class CsvFile:
         self._stream = _compressed(self._file, layout.compression)
         names = [_HEADERS[layout.header](name) for name in _file_schema(layout).names]
         header = pa.table([pa.array([name]) for name in names], names=names)
-        self._write(header, has_header=False)
+        self._write(header)
 
     @property
     def size(self) -> int:
@@ -90,15 +91,15 @@ class CsvFile:
     def write(self, rows: pa.Table) -> None:
         """Write lines; see RowsFile."""
         columns = [_base64(column) if pa.types.is_binary(column.type) else column for column in rows.columns]
-        self._write(pa.table(columns, names=rows.column_names), has_header=False)
+        self._write(pa.table(columns, names=rows.column_names))
 
     def close(self) -> None:
         """Write what waits to be compressed; see RowsFile."""
         if self._stream is not self._file:
             self._stream.close()
 
-    def _write(self, rows: pa.Table, *, has_header: bool) -> None:
-        options = pa.csv.WriteOptions(include_header=has_header)
+    def _write(self, rows: pa.Table) -> None:
+        options = pa.csv.WriteOptions(include_header=False)
         sink = pa.BufferOutputStream()
         pa.csv.write_csv(rows, sink, options)
         self._stream.write(sink.getvalue())
@@ -129,8 +130,8 @@ class JsonLinesFile:
         lines = pc.binary_join_element_wise(
             *pieces, pa.scalar("", _LARGE), null_handling="replace", null_replacement="null"
         )
-        for chunk in lines.chunks:
-            self._stream.write(_content(chunk))
+        for content in contents(lines):
+            self._stream.write(content)
 
     def close(self) -> None:
         """Write what waits to be compressed; see RowsFile."""
@@ -167,13 +168,6 @@ def _json(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 def _base64(values: pa.ChunkedArray) -> pa.ChunkedArray:
     texts = [None if value is None else base64.b64encode(value).decode() for value in values.to_pylist()]
     return pa.chunked_array([texts], pa.string())
-
-
-def _content(chunk: pa.Array) -> memoryview:
-    """The texts of an array, one right behind the other."""
-    _, offsets, data = chunk.buffers()
-    bounds = pa.Array.from_buffers(pa.int64(), len(chunk) + 1, [None, offsets], offset=chunk.offset)
-    return memoryview(data)[bounds[0].as_py() : bounds[-1].as_py()]
 
 
 KIND = b"tailrace.kind"

@@ -46,12 +46,8 @@ class Placing:
     def begin(self, pipeline: str) -> None:
         """Forget everything: a run of the pipeline begins."""
         self._pipeline = pipeline
-        self.forget()
-        self._beside.clear()
-
-    def forget(self) -> None:
-        """Look at tables anew."""
         self._placed.clear()
+        self._beside.clear()
 
     def place(self, stream: Stream) -> Placed:
         """Where the stream's rows go; its table is made, or altered, when need be."""

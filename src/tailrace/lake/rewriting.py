@@ -53,8 +53,9 @@ def brought(
                 raise
             time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.01 * 2**tries)))  # noqa: S311 writers take turns
         else:
-            table.layout().store.remove(left)
-            left.clear()
+            if left:
+                table.layout().store.remove(left)
+                left.clear()
             return done
     raise AssertionError("unreachable")
 
@@ -77,7 +78,7 @@ def _brought(
 def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
     """Leave the staged rows, and nothing else, in the table."""
     deleted = sum(file.rows for file in table.files())
-    schema = pa.schema([(name, kind) for name, kind in _schema_of(waiting, change)])
+    schema = _schema_of(waiting, change)
     with engine() as memory:
         merging = _Merging(memory, waiting, entry, change, schema)
         if any(publish.is_merged(staged.stream) or staged.stream.versioned for staged in change.staged):
@@ -91,7 +92,7 @@ def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) ->
     return replace(done, deleted=done.deleted + deleted), added
 
 
-def _schema_of(waiting: Store, change: Change) -> list[tuple[str, pa.DataType]]:
+def _schema_of(waiting: Store, change: Change) -> pa.Schema:
     """The columns of a replaced table, with the types that their files have, or that none has written yet."""
     types: dict[str, pa.DataType] = {}
     for staged in change.staged:
@@ -100,7 +101,7 @@ def _schema_of(waiting: Store, change: Change) -> list[tuple[str, pa.DataType]]:
                 types |= {field.name: field.type for field in pa.parquet.read_schema(file)}
     # Structs grow while a table is staged: the column has all of their fields.
     own = {column.name: column.arrow for column in change.columns if column.nested}
-    return [(column.name, (types | own).get(column.name, column.arrow)) for column in change.columns]
+    return pa.schema([(column.name, (types | own).get(column.name, column.arrow)) for column in change.columns])
 
 
 def _as_columns(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -158,6 +159,7 @@ class _Merging:
     change: Change
     schema: pa.Schema
     stagings: list[Staging] = field(default_factory=list)
+    bounds: tuple[object, ...] = ()
     deleted: int = 0
 
     def run(self) -> Published:
@@ -179,6 +181,7 @@ class _Merging:
             self.stagings.append(Staging(staged.stream, table, Place(_TABLE, staged.targets, others)))
         if self.key:
             self.memory.execute(queries.create_keys(_KEYS, [staging.table for staging in self.stagings], self.key))
+            self.bounds = self.memory.query(queries.bounds_of(_KEYS, self.key[0]))[0]
 
     def staged_rows(self) -> Iterator[pa.Table]:
         """All staged rows, some at a time."""
@@ -276,7 +279,7 @@ class _Merging:
         """Whether the file's bounds let it have a staged key, or an older version."""
         if self._version is not None or not self.key or self.key[0] not in file.bounds:
             return True
-        low, high = self.memory.query(queries.bounds_of(_KEYS, self.key[0]))[0]
+        low, high = self.bounds
         least, greatest = file.bounds[self.key[0]]
         try:
             return bool(low <= greatest and least <= high)  # type: ignore[operator]

@@ -34,9 +34,14 @@ def fitted(name: str, max_bytes: int) -> str:
     encoded = name.encode()
     if len(encoded) <= max_bytes:
         return name
-    ending = "_" + hashlib.blake2b(encoded, digest_size=_HASH_DIGITS // 2).hexdigest()
+    ending = f"_{digest(name)}"
     kept = encoded[: max(0, max_bytes - len(ending))].decode(errors="ignore")
     return (kept + ending)[:max_bytes]
+
+
+def digest(text: str) -> str:
+    """Eight characters for the text."""
+    return hashlib.blake2b(text.encode(), digest_size=_HASH_DIGITS // 2).hexdigest()
 
 
 def destination_names(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import pyarrow as pa
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Activation, Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.schema.cast import cast_rows
+from tailrace.schema.names import digest
 from tailrace.sql import publish, statements
 from tailrace.sql.checkpoints import Checkpoints, Row
 from tailrace.sql.dialect import Dialect
@@ -376,8 +376,3 @@ def fitting_rows(dialect: Dialect, batch: Batch, place: Place) -> pa.Table:
 def prefix(pipeline: str) -> str:
     """What the names of tables begin with that a pipeline builds beside others."""
     return f"_tailrace_new_{digest(pipeline)}_"
-
-
-def digest(text: str) -> str:
-    """Eight characters for the text."""
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
 from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.schema.names import digest
 from tailrace.sql import statements
 from tailrace.sql.checkpoints import Row, is_unnamed
-from tailrace.sql.destination import SqlDestination, digest, fitting_rows, prefix, waits
+from tailrace.sql.destination import SqlDestination, fitting_rows, prefix, waits
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
 from tailrace.sql.files import Files, StagedFiles

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from tailrace.errors import DestinationError
-from tailrace.lake.entries import Change, Entry, Part, decoded, digest, encoded, folder_of, part_name, sequence_of
+from tailrace.lake.entries import Change, Entry, Part, decoded, encoded, folder_of, part_name, sequence_of
 from tailrace.lake.journal import ObjectJournal
 from tailrace.lake.listing import Listing, listed
 from tailrace.model import Kind, TableName
 from tailrace.objects import Folder, StoreSettings
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.names import digest
 from tailrace.testing.parts import AT
 
 ID = TableColumn("id", Kind.INT)

@@ -171,12 +171,12 @@ class DeltaTables:
         pipeline, unused = takeover.pipeline, range(takeover.since, takeover.sequence + 1)
         _, staging = self.staging(pipeline)
         staged = [*self._root.names(staging)]
-        self._root.remove(n for n in staged if (_sequence(n, pipeline) or 0) <= takeover.sequence)
+        self._root.remove(n for n in staged if (sequence_of(n, pipeline) or 0) <= takeover.sequence)
         if last is not None and last.final:
             return
         for table in journal.tables():
             folder = self._folder(table)
-            written = {name: _sequence(name, pipeline) for name in folder.names()}
+            written = {name: sequence_of(name, pipeline) for name in folder.names()}
             folder.remove(name for name, sequence in written.items() if sequence in unused)
             # Every table has the last decided entry by now: what isn't in the table of its files never will be.
             tried = [name for name, sequence in written.items() if sequence == takeover.since - 1]
@@ -237,8 +237,3 @@ class DeltaTables:
 
     def _options(self) -> dict[str, str]:
         return self._settings.delta_options(self._root.url)
-
-
-def _sequence(name: str, pipeline: str) -> int | None:
-    """The entry that a file was written for."""
-    return sequence_of(name.rpartition("/")[2], pipeline)

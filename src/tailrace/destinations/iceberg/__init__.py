@@ -215,7 +215,7 @@ class IcebergTables:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
         pipeline, unused = takeover.pipeline, range(takeover.since, takeover.sequence + 1)
         store, folder = self.staging(pipeline)
-        store.remove([name for name in store.names(folder) if (_sequence(name, pipeline) or 0) <= takeover.sequence])
+        store.remove([name for name in store.names(folder) if (sequence_of(name, pipeline) or 0) <= takeover.sequence])
         if isinstance(journal, IcebergJournal):
             journal.sweep(self._stores[pipeline])
         if last is not None and last.final:
@@ -224,7 +224,7 @@ class IcebergTables:
             found = self._look(table)
             if found:
                 store = self._view(table, found).store
-                written = {name: _sequence(name, pipeline) for name in store.names("")}
+                written = {name: sequence_of(name, pipeline) for name in store.names("")}
                 decided = msgspec.structs.replace(takeover, sequence=takeover.since - 1)
                 if decided.sequence in written.values():
                     with told():
@@ -326,8 +326,3 @@ def _missing(schema: Schema, columns: Sequence[TableColumn]) -> Iterator[tuple[t
             yield from missing_in(have[field.name.lower()], column)
         else:
             yield (field.name,), field
-
-
-def _sequence(name: str, pipeline: str) -> int | None:
-    """The entry that a file was written for."""
-    return sequence_of(name.rpartition("/")[2], pipeline)

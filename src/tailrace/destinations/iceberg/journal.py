@@ -25,10 +25,11 @@ from tailrace.destinations.iceberg.catalog import Identifier, OpenCatalog, Table
 from tailrace.destinations.iceberg.table import carried, data_file
 from tailrace.destinations.iceberg.types import arrow_of, iceberg_fields
 from tailrace.errors import DestinationError
-from tailrace.lake.entries import Entry, decoded, digest, encoded, part_name, sequence_of
+from tailrace.lake.entries import Entry, decoded, encoded, part_name, sequence_of
 from tailrace.lake.filesystem import ArrowStore, Place
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.names import digest
 
 _COLUMNS = (
     TableColumn("entry", Kind.TEXT),
@@ -126,9 +127,7 @@ class IcebergJournal:
     def sweep(self, store: ArrowStore) -> None:
         """Remove what is left of entries that weren't put, where none of their sequence can be any more."""
         last = self._now().sequence
-        store.remove(
-            [n for n in store.names(_DATA) if (sequence_of(n.rpartition("/")[2], self.pipeline) or 0) < last - 1]
-        )
+        store.remove([n for n in store.names(_DATA) if (sequence_of(n, self.pipeline) or 0) < last - 1])
 
     def _set(self, name: str, value: str) -> None:
         """Give the table a property, in a commit that others may come before."""

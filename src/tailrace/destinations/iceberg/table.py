@@ -43,10 +43,11 @@ from tailrace.destinations.iceberg.types import (
     type_of,
 )
 from tailrace.errors import DestinationError
-from tailrace.lake.entries import Change, Entry, Part, digest, part_name
+from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.filesystem import ArrowStore, Place
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Layout, LiveFile
+from tailrace.schema.names import digest
 from tailrace.sql.checkpoints import is_unnamed
 
 KEY = "tailrace.key"
