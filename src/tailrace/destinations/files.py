@@ -25,7 +25,7 @@ from pydantic import AliasChoices, Field
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError
 from tailrace.lake.destination import LakeDestination
-from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_of, sequence_of
+from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of, sequence_of
 from tailrace.lake.formats import KIND
 from tailrace.lake.journal import ObjectJournal
 from tailrace.lake.listing import Listed, Listing
@@ -185,17 +185,14 @@ class FileTables:
         listed = self._tables().get(change.name)
         return msgspec.structs.replace(change, voids=tuple(listed.files) if listed else ())
 
-    def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+    def bring(self, entry: Entry, change: Change) -> Published:
         """Nothing but to count: the manifest is all there is; see Tables."""
         del entry
         deleted = self._rows_of(change.voids) if change.voids else 0
-        return Published(inserted=sum(part.rows for part in change.files), deleted=deleted), change.files
+        return Published(inserted=sum(part.rows for part in change.files), deleted=deleted)
 
-    def clean(
-        self, journal: Journal, last: Entry | None, takeover: Entry, redone: Mapping[TableName, Sequence[str]]
-    ) -> None:
+    def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
         """Remove files of the pipeline that no manifest lists, and those that its last run has replaced; see Tables."""
-        del redone
         tables = self._tables()
         first = last.run if last else 1
         own = [entry for entry in self._listing.entries(takeover.pipeline) if entry.sequence >= first]

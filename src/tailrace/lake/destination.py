@@ -66,27 +66,24 @@ class LakeDestination:
             self._journal = self._last = self._decided = None
             self._placing.begin(pipeline)
             journal, fence = self._tables.journal(pipeline), secrets.token_hex(8)
-            redone: dict[TableName, Sequence[str]] = {}
             while True:
                 last = journal.last()
                 if last and last.tables and not journal.is_finished(last):
-                    redone |= self._redone(last)
+                    self._redo(last)
                 ours = _takeover(last, pipeline, fence)
                 if journal.add(ours):
                     break
-            self._tables.clean(journal, last, ours, redone)
+            self._tables.clean(journal, last, ours)
             self._journal, self._last, self._token = journal, ours, fence
             return last.checkpoint if last else None
 
-    def _redone(self, last: Entry) -> dict[TableName, Sequence[str]]:
-        """The files that bringing tables to the entry has added, by table, where that wasn't done before."""
-        redone: dict[TableName, Sequence[str]] = {}
+    def _redo(self, last: Entry) -> None:
+        """Bring the tables to the entry that aren't there yet."""
         for change in last.tables:
             if self._tables.rewrites and not change.replace and self._tables.found(change.name) is None:
                 _log.warning("a table was removed before its last checkpoint was brought to it", table=str(change.name))
-            elif added := self._tables.bring(last, change)[1]:
-                redone[change.name] = [part.path for part in added]
-        return redone
+            else:
+                self._tables.bring(last, change)
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
@@ -260,7 +257,7 @@ class LakeDestination:
         published: dict[str, Published] = {}
         for change in entry.tables:
             try:
-                published[change.stream], _ = self._tables.bring(entry, change)
+                published[change.stream] = self._tables.bring(entry, change)
             except DestinationError as error:
                 raise CommitUnknownError(
                     f"checkpoint {entry.number} is decided, but the table {change.name} isn't brought to it yet: "

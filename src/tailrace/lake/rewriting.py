@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -32,10 +32,8 @@ _BATCH_ROWS = 50_000
 _TRIES, _LONGEST_WAIT_S = 100, 1.0
 
 
-def brought(
-    look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]
-) -> tuple[Published, Sequence[Part]]:
-    """What bringing the table to the entry did, and the files it has added; nothing, if the table is there already.
+def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
+    """What bringing the table to the entry did; nothing is done if the table is there already.
 
     `look` gives the table as it is, `waiting` is the store of staged files. Where another writer is quicker, the table
     is looked at again, and all is done anew. `left` are the files of attempts whose outcome isn't known: once it is
@@ -45,7 +43,7 @@ def brought(
         table = look()
         if table.applied(entry.pipeline) >= entry.sequence:
             left.clear()
-            return Published(inserted=sum(part.rows for part in _parts(change))), ()
+            return Published(inserted=sum(part.rows for part in _parts(change)))
         try:
             done = _brought(table, waiting, entry, change, left)
         except ConflictError:
@@ -64,18 +62,16 @@ def _parts(change: Change) -> list[Part]:
     return [*change.files, *(part for staged in change.staged for part in staged.files)]
 
 
-def _brought(
-    table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]
-) -> tuple[Published, Sequence[Part]]:
+def _brought(table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
     if change.replace:
         return _replaced(table, waiting, entry, change)
     if change.staged or change.activate:
         return _merged(table, waiting, entry, change, left)
     table.commit(entry, change.files, ())
-    return Published(inserted=sum(part.rows for part in change.files)), change.files
+    return Published(inserted=sum(part.rows for part in change.files))
 
 
-def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> Published:
     """Leave the staged rows, and nothing else, in the table."""
     deleted = sum(file.rows for file in table.files())
     schema = _schema_of(waiting, change)
@@ -88,8 +84,8 @@ def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) ->
             done = Published(inserted=sum(part.rows for part in _parts(change)))
             rows = _as_columns(merging.staged_rows(), schema)
         reader = pa.RecordBatchReader.from_batches(schema, rows)
-        added = table.overwrite(entry, change, reader)
-    return replace(done, deleted=done.deleted + deleted), added
+        table.overwrite(entry, change, reader)
+    return replace(done, deleted=done.deleted + deleted)
 
 
 def _schema_of(waiting: Store, change: Change) -> pa.Schema:
@@ -116,9 +112,7 @@ def _as_columns(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Re
         yield from pa.table(columns, schema=schema).to_batches()
 
 
-def _merged(
-    table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]
-) -> tuple[Published, Sequence[Part]]:
+def _merged(table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
     """Merge the staged rows, and what is activated, into the table: files with rows that change are written anew."""
     name = f"{secrets.token_hex(4)}-"
     parts = Parts(table.layout(), lambda number: part_name(entry.pipeline, entry.sequence, f"{name}{number}"))
@@ -134,9 +128,8 @@ def _merged(
     except BaseException:
         parts.discard()
         raise
-    adds = [*written, *change.files]
     try:
-        table.commit(entry, adds, removes)
+        table.commit(entry, [*written, *change.files], removes)
     except ConflictError:
         parts.discard()
         raise
@@ -145,8 +138,7 @@ def _merged(
         raise
     finally:
         parts.close()
-    done += Published(inserted=sum(part.rows for part in change.files), deleted=merging.deleted)
-    return done, adds
+    return done + Published(inserted=sum(part.rows for part in change.files), deleted=merging.deleted)
 
 
 @dataclass(slots=True)

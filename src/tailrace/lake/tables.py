@@ -126,10 +126,10 @@ class LakeTable(Protocol):
         Raises ConflictError, with nothing done, when the table isn't the one that was looked at.
         """
 
-    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> Sequence[Part]:
+    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
         """Leave nothing but these rows, under the change's columns and key, in one commit that notes the entry too.
 
-        Gives the files that were added, where that is known. Raises ConflictError as commit() does.
+        Raises ConflictError as commit() does.
         """
 
 
@@ -176,16 +176,14 @@ class Tables(Protocol):
     def decided(self, change: Change) -> Change:
         """The change as an entry is to have it, with what is to go."""
 
-    def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
-        """Bring the change's table to the entry, unless it is there; what that did, and the files it has added."""
+    def bring(self, entry: Entry, change: Change) -> Published:
+        """Bring the change's table to the entry, unless it is there; what that did."""
 
-    def clean(
-        self, journal: Journal, last: Entry | None, takeover: Entry, redone: Mapping[TableName, Sequence[str]]
-    ) -> None:
+    def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
         """Remove what runs before this one have left: files that no entry, and no table, will ever refer to.
 
-        `last` is the entry before the takeover; where it was done anew, `redone` has the files that this has added, by
-        table. A run that comes after this one may be at work already: its files have higher sequences.
+        `last` is the entry before the takeover, and every table has been brought to the last decided one. A run that
+        comes after this one may be at work already: its files have higher sequences.
         """
 
     def addresses(self, table: TableName) -> Sequence[str]:

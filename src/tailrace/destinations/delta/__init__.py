@@ -22,7 +22,7 @@ from tailrace.destination import Destination
 from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of, may_pass, told
 from tailrace.errors import DestinationError, SchemaError
 from tailrace.lake.destination import LakeDestination
-from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_of, sequence_of
+from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of, sequence_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
 from tailrace.lake.marks import lacking, marked_schema
 from tailrace.lake.partitions import partition_names
@@ -153,7 +153,7 @@ class DeltaTables:
         """The change itself; see Tables."""
         return change
 
-    def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+    def bring(self, entry: Entry, change: Change) -> Published:
         """Bring the table to the entry by one commit; see Tables."""
 
         def look() -> DeltaView:
@@ -164,9 +164,7 @@ class DeltaTables:
         left = self._left.setdefault(change.name, [])
         return brought(look, self._root, entry, change, left)
 
-    def clean(
-        self, journal: Journal, last: Entry | None, takeover: Entry, redone: Mapping[TableName, Sequence[str]]
-    ) -> None:
+    def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
         pipeline, unused = takeover.pipeline, range(takeover.since, takeover.sequence + 1)
         _, staging = self.staging(pipeline)
@@ -181,7 +179,7 @@ class DeltaTables:
             # Every table has the last decided entry by now: what isn't in the table of its files never will be.
             tried = [name for name, sequence in written.items() if sequence == takeover.since - 1]
             if tried and self._look(table):
-                live = {*redone.get(table, ()), *self._view(table).paths()}
+                live = self._view(table).paths()
                 folder.remove(name for name in tried if name not in live)
 
     def addresses(self, table: TableName) -> Sequence[str]:

@@ -104,8 +104,8 @@ class DeltaView:
             )
         self._sync()
 
-    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> Sequence[Part]:
-        """One commit by deltalake's own writer, whose files aren't told; see LakeTable."""
+    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
+        """One commit by deltalake's own writer; see LakeTable."""
         schema = marked_schema(change.columns, change.key)
         partition_by = [name for name in self.partition_by if name in schema.names]
         with told(), _refused():
@@ -124,7 +124,6 @@ class DeltaView:
         for path in self.paths():
             self.folder.sync(path)
         self._sync()
-        return ()
 
     def _sync(self) -> None:
         """Have the disk take in the commit; see Folder."""

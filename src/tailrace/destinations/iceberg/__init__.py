@@ -44,7 +44,7 @@ from tailrace.destinations.iceberg.types import (
 )
 from tailrace.errors import ConfigError, DestinationError, SchemaError
 from tailrace.lake.destination import LakeDestination
-from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, Part, folder_of, sequence_of
+from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of, sequence_of
 from tailrace.lake.filesystem import ArrowStore
 from tailrace.lake.rewriting import brought
 from tailrace.lake.settings import partitions_of
@@ -192,7 +192,7 @@ class IcebergTables:
         """The change itself; see Tables."""
         return change
 
-    def bring(self, entry: Entry, change: Change) -> tuple[Published, Sequence[Part]]:
+    def bring(self, entry: Entry, change: Change) -> Published:
         """Bring the table to the entry by one commit; see Tables."""
 
         def look() -> IcebergView:
@@ -205,13 +205,7 @@ class IcebergTables:
         left = self._left.setdefault(change.name, [])
         return brought(look, waiting, entry, change, left)
 
-    def clean(
-        self,
-        journal: Journal,
-        last: Entry | None,
-        takeover: Entry,
-        redone: Mapping[TableName, Sequence[str]],  # noqa: ARG002 snapshots say what was added
-    ) -> None:
+    def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
         pipeline, unused = takeover.pipeline, range(takeover.since, takeover.sequence + 1)
         store, folder = self.staging(pipeline)

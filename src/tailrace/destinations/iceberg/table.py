@@ -130,7 +130,7 @@ class IcebergView:
             self._change(transaction, entry, files, removes)
             transaction.commit_transaction()
 
-    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> Sequence[Part]:
+    def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
         """One commit with the columns' changes and one snapshot; see LakeTable."""
         with told():
             transaction = TableChange(self.table)
@@ -156,7 +156,6 @@ class IcebergView:
             raise
         finally:
             parts.close()
-        return adds
 
     @property
     def _folder(self) -> str:
