@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, timedelta
@@ -208,8 +209,10 @@ class Folder:
                     raise
 
     def clear(self, folder: str) -> None:
-        """Remove all files of a folder."""
+        """Remove all files of a folder, and on this machine the folder itself."""
         self.remove([*self.names(folder)])
+        if isinstance(self._opened(), LocalStore):
+            shutil.rmtree(local_path(self.url) / folder, ignore_errors=True)
 
     def address(self, name: str) -> str:
         """Where a file is: a path of this machine, or the address in the store."""

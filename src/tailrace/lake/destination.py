@@ -49,6 +49,7 @@ class LakeDestination:
         self._journal: Journal | None = None
         self._last: Entry | None = None
         self._decided: Entry | None = None
+        self._is_whole = False  # whether each table so far was brought to its entry at the first try
         self._is_in_doubt = False
         self._parts: dict[Stream, Parts] = {}
         self._inexact: set[tuple[str, str]] = set()
@@ -64,6 +65,7 @@ class LakeDestination:
         with self._lock:
             self._let_go()
             self._journal = self._last = self._decided = None
+            self._is_whole = self._tables.rewrites
             self._placing.begin(pipeline)
             journal, fence = self._tables.journal(pipeline), secrets.token_hex(8)
             while True:
@@ -136,10 +138,11 @@ class LakeDestination:
         """Remove what isn't committed; repeatable."""
         with self._lock, suppress(DestinationError):
             self._let_go()
-            if self._journal and self._last and self._last.tables and self._decided is None and self._tables.rewrites:
+            if self._journal and self._last and is_unnamed(self._last.pipeline):
+                if self._last.is_takeover:
+                    self._journal.forget()  # nothing was committed, and no later run has the name
+            elif self._journal and self._last and self._decided is None and self._is_whole:
                 self._journal.finish(self._last)
-            if self._journal and self._last and is_unnamed(self._last.pipeline) and self._last.sequence == 1:
-                self._journal.forget()  # nothing was committed, and no later run has the name
 
     def check(self) -> Sequence[str]:
         """One sentence for each thing found when connecting; see Inspectable."""
@@ -259,6 +262,7 @@ class LakeDestination:
             try:
                 published[change.stream] = self._tables.bring(entry, change)
             except DestinationError as error:
+                self._is_whole = False
                 raise CommitUnknownError(
                     f"checkpoint {entry.number} is decided, but the table {change.name} isn't brought to it yet: "
                     f"{error}; run again, which does that"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -42,7 +42,7 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
     for tries in range(_TRIES):
         table = look()
         if table.applied(entry.pipeline) >= entry.sequence:
-            left.clear()
+            _clear(left, table, table.left(entry, left))
             return Published(inserted=sum(part.rows for part in _parts(change)))
         try:
             done = _brought(table, waiting, entry, change, left)
@@ -51,11 +51,16 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
                 raise
             time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.01 * 2**tries)))  # noqa: S311 writers take turns
         else:
-            if left:
-                table.layout().store.remove(left)
-                left.clear()
+            _clear(left, table, left)
             return done
     raise AssertionError("unreachable")
+
+
+def _clear(left: list[str], table: LakeTable, unused: Sequence[str]) -> None:
+    """Remove the files that turned out not to be the table's; all are known then."""
+    if unused:
+        table.layout().store.remove(unused)
+    left.clear()
 
 
 def _parts(change: Change) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO, Protocol
 
@@ -120,6 +120,12 @@ class LakeTable(Protocol):
     def layout(self) -> Layout:
         """How new files of the table are to be written."""
 
+    def left(self, entry: Entry, written: Collection[str]) -> Sequence[str]:
+        """Those of the files written for the entry that the table's commit of it didn't add.
+
+        Nothing where that commit can't be found any more.
+        """
+
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
         """Add and remove files, and note that the table was brought to that entry, in one commit.
 
@@ -182,8 +188,9 @@ class Tables(Protocol):
     def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
         """Remove what runs before this one have left: files that no entry, and no table, will ever refer to.
 
-        `last` is the entry before the takeover, and every table has been brought to the last decided one. A run that
-        comes after this one may be at work already: its files have higher sequences.
+        `last` is the entry before the takeover, and every table has been brought to the last decided one. Behind a
+        run that ended well there is nothing to look for. A run that comes after this one may be at work already: its
+        files have higher sequences.
         """
 
     def addresses(self, table: TableName) -> Sequence[str]:

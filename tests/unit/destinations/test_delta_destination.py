@@ -7,9 +7,6 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from tailrace import load
-from tailrace.destinations import open_destination
-from tailrace.destinations.delta import DeltaTables
-from tailrace.destinations.delta.table import DeltaView
 from tailrace.errors import DestinationError, RecordError
 from tailrace.testing.messages import FLOAT, INT, TEXT, record, records, schema, state
 
@@ -107,28 +104,3 @@ def test_a_journal_that_was_removed_is_missed_before_anything_is_skipped(root, m
         load([schema(ROW, ["id"]), record({"id": 3})], to=address, pipeline="p", method=method)
     load([schema(ROW, ["id"]), record({"id": 3})], to=address, pipeline="q", method=method)
     assert 3 in [row["id"] for row in DeltaTable(str(root / "things")).to_pyarrow_table().to_pylist()]
-
-
-class KilledError(BaseException):
-    """The end of a process, as far as a destination can tell."""
-
-
-def killed(*_, **__):
-    raise KilledError
-
-
-def test_files_of_a_merge_that_was_cut_short_are_removed_though_the_next_run_dies_too(root, monkeypatch):
-    address = f"delta://{root}"
-    with monkeypatch.context() as patching:
-        patching.setattr(DeltaView, "commit", killed)
-        with pytest.raises(KilledError):
-            load([schema(ROW, ["id"]), record({"id": 1}), state(1)], to=address, pipeline="p")
-    with monkeypatch.context() as patching:
-        patching.setattr(DeltaTables, "clean", killed)
-        with pytest.raises(KilledError):
-            open_destination(address, {}).recover("p")
-    assert len(list((root / "things").glob("*.parquet"))) == 2
-    again = open_destination(address, {})
-    assert again.recover("p").number == 1
-    again.close()
-    assert [str(path) for path in (root / "things").glob("*.parquet")] == DeltaTable(str(root / "things")).file_uris()

@@ -16,6 +16,8 @@ from deltalake import DeltaTable
 
 from tailrace import load
 from tailrace.destinations import open_destination
+from tailrace.destinations.delta import DeltaTables, DeltaView
+from tailrace.destinations.iceberg import IcebergTables, IcebergView
 from tailrace.errors import ConfigError, DestinationError
 from tailrace.objects import Folder
 from tailrace.testing.messages import DATE, INT, TEXT, record, records, schema, state
@@ -132,7 +134,7 @@ def test_files_are_removed_though_the_run_that_was_to_remove_them_did_not(lake, 
     for _ in range(3):
         with monkeypatch.context() as patched:
             again = open_destination(lake, {})
-            patched.setattr(again._tables, "clean", lambda *_: (_ for _ in ()).throw(Killed))
+            patched.setattr(again._tables, "clean", killed)
             with pytest.raises(Killed):
                 again.recover(PIPELINE)
     assert len(parquet_in(root)) == 2
@@ -140,6 +142,35 @@ def test_files_are_removed_though_the_run_that_was_to_remove_them_did_not(lake, 
     again.recover(PIPELINE)
     again.close()
     assert len(parquet_in(root)) == 1
+
+
+def killed(*_, **__):
+    raise Killed
+
+
+@pytest.mark.parametrize("deaths", [0, 1])
+@pytest.mark.parametrize(("tables", "view"), [(DeltaTables, DeltaView), (IcebergTables, IcebergView)])
+def test_files_of_a_merge_that_was_cut_short_are_removed_though_the_next_run_dies_too(
+    root, monkeypatch, tables, view, deaths
+):
+    address = f"delta://{root}" if tables is DeltaTables else f"iceberg+sqlite:///{root}.db?warehouse={root}"
+    with monkeypatch.context() as patched:
+        patched.setattr(view, "commit", killed)
+        with pytest.raises(Killed):
+            load([schema(ROW, ["id"]), record({"id": 1}), state(1)], to=address, pipeline="p")
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "clean", killed)
+        for _ in range(deaths):
+            with pytest.raises(Killed):
+                open_destination(address, {}).recover("p")
+    written = {*root.glob("**/things/**/*.parquet")}
+    again = open_destination(address, {})
+    assert again.recover("p").number == 1
+    again.close()
+    left = {*root.glob("**/things/**/*.parquet")}
+    assert [str(path) for path in left] == [path.removeprefix("file://") for path in files_of(address)]
+    assert len(written) == 1 + deaths
+    assert left <= written or not deaths
 
 
 def test_a_checkpoint_is_brought_to_its_tables_once(lake):

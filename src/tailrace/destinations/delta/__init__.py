@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -170,17 +171,17 @@ class DeltaTables:
         _, staging = self.staging(pipeline)
         staged = [*self._root.names(staging)]
         self._root.remove(n for n in staged if (sequence_of(n, pipeline) or 0) <= takeover.sequence)
-        if last is not None and last.final:
+        if last is not None and last.final and journal.is_finished(last):
             return
         for table in journal.tables():
             folder = self._folder(table)
             written = {name: sequence_of(name, pipeline) for name in folder.names()}
             folder.remove(name for name, sequence in written.items() if sequence in unused)
-            # Every table has the last decided entry by now: what isn't in the table of its files never will be.
-            tried = [name for name, sequence in written.items() if sequence == takeover.since - 1]
+            # Every table has the last decided entry by now: what it hasn't of that entry's files it never will have.
+            decided = msgspec.structs.replace(takeover, sequence=takeover.since - 1)
+            tried = [name for name, sequence in written.items() if sequence == decided.sequence]
             if tried and self._look(table):
-                live = self._view(table).paths()
-                folder.remove(name for name in tried if name not in live)
+                folder.remove(self._view(table).left(decided, tried))
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the newest version has them; see Tables."""

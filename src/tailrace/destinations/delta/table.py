@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +66,17 @@ class DeltaView:
         """The paths of its files in the table's folder."""
         with told():
             return {unquote(path) for path in pa.table(self.version.get_add_actions())["path"].to_pylist()}
+
+    def left(self, entry: Entry, written: Collection[str]) -> Sequence[str]:
+        """By the log's commit that carries the entry's transaction; see LakeTable."""
+        carried = (_application(entry.pipeline), entry.sequence)
+        commits = [name for name in self.folder.names("_delta_log") if name.endswith(".json")] if written else []
+        for name in sorted(commits, reverse=True):
+            actions = [msgspec.json.decode(line) for line in self.folder.get(name).splitlines()]
+            if carried in [(a["txn"]["appId"], a["txn"]["version"]) for a in actions if "txn" in a]:
+                added = {unquote(action["add"]["path"]) for action in actions if "add" in action}
+                return [path for path in written if path not in added]
+        return []
 
     def read(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The file's rows, with its partition's values; see LakeTable."""

@@ -31,7 +31,7 @@ from tailrace.destination import Destination
 from tailrace.destinations.iceberg.catalog import Identifier, may_pass, place_of, told
 from tailrace.destinations.iceberg.journal import IcebergJournal, journal_name
 from tailrace.destinations.iceberg.settings import Settings, catalog_settings
-from tailrace.destinations.iceberg.table import KEY, IcebergView, left_of, partition_columns
+from tailrace.destinations.iceberg.table import KEY, IcebergView, partition_columns
 from tailrace.destinations.iceberg.types import (
     ICEBERG_TYPES,
     PARTITIONABLE,
@@ -212,19 +212,16 @@ class IcebergTables:
         store.remove([name for name in store.names(folder) if (sequence_of(name, pipeline) or 0) <= takeover.sequence])
         if isinstance(journal, IcebergJournal):
             journal.sweep(self._stores[pipeline])
-        if last is not None and last.final:
+        if last is not None and last.final and journal.is_finished(last):
             return
         for table in journal.tables():
             found = self._look(table)
             if found:
-                store = self._view(table, found).store
-                written = {name: sequence_of(name, pipeline) for name in store.names("")}
+                view = self._view(table, found)
+                written = {name: sequence_of(name, pipeline) for name in view.store.names("")}
                 decided = msgspec.structs.replace(takeover, sequence=takeover.since - 1)
-                if decided.sequence in written.values():
-                    with told():
-                        lost = left_of(found, decided, [n for n, at in written.items() if at == decided.sequence])
-                    store.remove(lost)
-                store.remove(name for name, at in written.items() if at in unused)
+                view.store.remove(view.left(decided, [n for n, at in written.items() if at == decided.sequence]))
+                view.store.remove(name for name, at in written.items() if at in unused)
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the table's snapshot has them, whatever is deleted from them otherwise; see Tables."""

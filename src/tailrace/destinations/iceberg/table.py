@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -117,6 +117,19 @@ class IcebergView:
             return place_of(self.look(), self._folder)
 
         return ArrowStore(place, place_of(self.table, self._folder))
+
+    def left(self, entry: Entry, written: Collection[str]) -> Sequence[str]:
+        """By the snapshot that carries the entry; see LakeTable."""
+        added: set[str] = set()
+        of_entry = [
+            s for s in self.table.snapshots() if _is_of(s, entry.pipeline) and _sequence_of(s) == entry.sequence
+        ]
+        with told():
+            for snapshot in of_entry if written else ():
+                manifests = snapshot.manifests(self.table.io)
+                for manifest in [m for m in manifests if m.added_snapshot_id == snapshot.snapshot_id]:
+                    added |= {each.data_file.file_path for each in manifest.fetch_manifest_entry(self.table.io)}
+        return [name for name in written if f"{self._folder}/{name}" not in added] if added else []
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
         """One snapshot, or a property alone where no file changes; see LakeTable."""
@@ -262,17 +275,6 @@ def carried(entry: Entry) -> dict[str, str]:
         "tailrace.checkpoint": str(entry.number),
         _SEQUENCE: str(entry.sequence),
     }
-
-
-def left_of(table: Table, entry: Entry, written: Sequence[str]) -> list[str]:
-    """Those of the files that were written for the entry which its commit didn't add, as far as that is known."""
-    added: set[str] = set()
-    for snapshot in table.snapshots():
-        if _is_of(snapshot, entry.pipeline) and _sequence_of(snapshot) == entry.sequence:
-            manifests = [m for m in snapshot.manifests(table.io) if m.added_snapshot_id == snapshot.snapshot_id]
-            added |= {each.data_file.file_path for m in manifests for each in m.fetch_manifest_entry(table.io)}
-    folder = table.location_provider().data_path
-    return [name for name in written if f"{folder}/{name}" not in added] if added else []
 
 
 def partition_columns(table: Table) -> tuple[str, ...]:
