@@ -28,8 +28,9 @@ from services.faults import FaultProxy, Rates
 from services.s3 import S3Server
 
 KINDS = ("files", "delta", "iceberg")
-LOW_RATES = Rates(error=0.01, slow_down=0.01, cut_before=0.01, cut_after=0.01)
-"""How much trouble there is while runs are killed."""
+_SOME, _FEW = (Rates(error=rate, slow_down=rate, cut_before=rate, cut_after=rate) for rate in (0.01, 0.004))
+TROUBLE = {"files": _SOME, "delta": _SOME, "iceberg": _FEW}
+"""How much trouble there is while runs are killed: much the same for each run, since Iceberg makes more requests."""
 
 PREFIX, NAMESPACE = "lakes/one", "main"
 _JOURNAL, _ENTRY = "_tailrace", re.compile(r"_tailrace/([^/]+)/(\d+)\.json")

@@ -14,7 +14,7 @@ from crashing import (
     running,
     spread_kills,
 )
-from lakes import KINDS, LOW_RATES, lakes
+from lakes import KINDS, TROUBLE, lakes
 from launcher import STEPS
 from places import databases, files
 from replaying_tap import PAUSED
@@ -44,7 +44,7 @@ def places(request, kind, tmp_path):
     """Gives a new database at each call; for lakes there is trouble on the way to the object store."""
     if kind in KINDS:
         server = request.getfixturevalue("s3_server")
-        with fault_proxy(server.host, server.port, LOW_RATES, seed=1) as faults:
+        with fault_proxy(server.host, server.port, TROUBLE[kind], seed=1) as faults:
             yield lakes(kind, server, faults, tmp_path)
     elif kind in ("duckdb", "sqlite"):
         yield files(kind, tmp_path)

@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyiceberg
 from crashing import SETTINGS, Tally, killed, spread_kills
-from lakes import KINDS, LOW_RATES, lakes
+from lakes import KINDS, TROUBLE, lakes
 from launcher import STEPS
 from places import Places, databases, files
 from services.faults import fault_proxy
@@ -62,8 +62,8 @@ on stdout ahead of it, and after a run that ended well all are at the last.
 
 tailrace {tailrace}, pyarrow {pyarrow}, Python {python}; {machine}, {cores} cores. Redshift is PostgreSQL and
 an S3 server here, behind what stands in for it. Between tailrace and the S3 server of the lakes is a proxy that makes
-trouble all the time: of 100 requests one is answered with 500, one with 503, and two lose their connection, one of
-them when the server has done the request.
+trouble all the time: of 1,000 requests 10 are answered with 500, 10 with 503, and 20 lose their connection, half of
+them when the server has done the request. Of Iceberg's, which are more than twice as many, 4, 4 and 8.
 
 | destination | date | {names} | kills | runs | sources loaded | rows compared | minutes | result |
 |---|---|{rules}---:|---:|---:|---:|---:|---|
@@ -117,7 +117,7 @@ def _places(kind: str) -> Iterator[Places]:
     elif kind in KINDS:
         with (
             s3() as server,
-            fault_proxy(server.host, server.port, LOW_RATES, SEED) as faults,
+            fault_proxy(server.host, server.port, TROUBLE[kind], SEED) as faults,
             tempfile.TemporaryDirectory(prefix="tailrace-torture-") as folder,
         ):
             yield lakes(kind, server, faults, Path(folder))
