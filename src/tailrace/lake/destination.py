@@ -139,7 +139,7 @@ class LakeDestination:
         with self._lock, suppress(DestinationError):
             self._let_go()
             if self._journal and self._last and is_unnamed(self._last.pipeline):
-                if self._last.is_takeover:
+                if self._last.sequence == 1:
                     self._journal.forget()  # nothing was committed, and no later run has the name
             elif self._journal and self._last and self._decided is None and self._is_whole:
                 self._journal.finish(self._last)

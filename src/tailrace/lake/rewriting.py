@@ -36,8 +36,9 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
     """What bringing the table to the entry did; nothing is done if the table is there already.
 
     `look` gives the table as it is, `waiting` is the store of staged files. Where another writer is quicker, the table
-    is looked at again, and all is done anew. `left` are the files of attempts whose outcome isn't known: once it is
-    known they are the table's, or are removed.
+    is looked at again, and all is done anew; where an older run of the pipeline is, which removes what it has staged
+    then, there is no more to do. `left` are the files of attempts whose outcome isn't known: once it is known they are
+    the table's, or are removed.
     """
     for tries in range(_TRIES):
         table = look()
@@ -50,6 +51,9 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
             if tries == _TRIES - 1:
                 raise
             time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.01 * 2**tries)))  # noqa: S311 writers take turns
+        except DestinationError:
+            if look().applied(entry.pipeline) < entry.sequence:
+                raise
         else:
             _clear(left, table, left)
             return done

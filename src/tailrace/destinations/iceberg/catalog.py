@@ -18,7 +18,8 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationException,
 )
-from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.io import S3_RETRY_STRATEGY_IMPL, OutputStream
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, TableProperties, Transaction
@@ -75,8 +76,29 @@ _PASSING_TEXTS = (
 _BUSY = ("database is locked", "timeout", "timed out", "connect", "server closed", "deadlock")
 
 
+class NewFile(PyArrowFile):
+    """A file that is written without a look whether it is there: its name is that of no other."""
+
+    def create(self, overwrite: bool = True) -> OutputStream:  # noqa: FBT001, FBT002, ARG002 as pyiceberg's
+        """A file that is written anew."""
+        return super().create(overwrite=True)
+
+
 class FileIO(PyArrowFileIO):
     """Files by Arrow's file systems; those of this machine are on the disk once they are closed."""
+
+    def new_output(self, location: str) -> NewFile:
+        """A file that is to be written."""
+        found = super().new_output(location)
+        return NewFile(location, found._path, found._filesystem)  # noqa: SLF001 it is one of pyiceberg's
+
+    def _initialize_s3_fs(self, netloc: str | None) -> pyarrow.fs.FileSystem:
+        """S3 to which a small file is put by one request instead of three."""
+        made = super()._initialize_s3_fs(netloc)
+        if S3_RETRY_STRATEGY_IMPL in self.properties:  # which a file system made anew would lack
+            return made
+        _, (options,) = made.__reduce__()
+        return pyarrow.fs.S3FileSystem(**options | {"allow_delayed_open": True})
 
     def _initialize_local_fs(self) -> pyarrow.fs.FileSystem:
         return LocalDisk()
