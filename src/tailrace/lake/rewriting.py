@@ -52,7 +52,7 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
                 raise
             time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.01 * 2**tries)))  # noqa: S311 writers take turns
         except DestinationError:
-            if look().applied(entry.pipeline) < entry.sequence:
+            if tries == _TRIES - 1 or look().applied(entry.pipeline) < entry.sequence:
                 raise
         else:
             _clear(left, table, left)

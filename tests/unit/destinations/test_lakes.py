@@ -19,6 +19,7 @@ from tailrace.destinations import open_destination
 from tailrace.destinations.delta import DeltaTables, DeltaView
 from tailrace.destinations.iceberg import IcebergTables, IcebergView
 from tailrace.errors import ConfigError, DestinationError
+from tailrace.lake.filesystem import ArrowStore
 from tailrace.objects import Folder
 from tailrace.testing.messages import DATE, INT, TEXT, record, records, schema, state
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
@@ -53,7 +54,9 @@ def files_of(address, table="things"):
 
 def rows_of(address, table="things"):
     return sorted(
-        pa.concat_tables([pq.read_table(path, partitioning=None) for path in files_of(address, table)]).to_pylist(),
+        pa.concat_tables(
+            [pq.read_table(path.removeprefix("file://"), partitioning=None) for path in files_of(address, table)]
+        ).to_pylist(),
         key=str,
     )
 
@@ -171,6 +174,27 @@ def test_files_of_a_merge_that_was_cut_short_are_removed_though_the_next_run_die
     assert [str(path) for path in left] == [path.removeprefix("file://") for path in files_of(address)]
     assert len(written) == 1 + deaths
     assert left <= written or not deaths
+
+
+@pytest.mark.parametrize(("kind", "store"), [("delta", Folder), ("iceberg", ArrowStore)])
+def test_what_another_run_brings_and_removes_meanwhile_is_not_missed(root, monkeypatch, kind, store):
+    address = f"delta://{root}" if kind == "delta" else f"iceberg+sqlite:///{root}.db?warehouse={root}"
+    killed_at("checkpoint", address, stream(), (1, "a"), (2, "b"))
+    opened, others = store.open, iter(range(1))
+
+    def open_late(folder, name):
+        for _ in others:
+            other = open_destination(address, {})
+            assert other.recover(PIPELINE).number == 1
+            other.close()
+        return opened(folder, name)
+
+    monkeypatch.setattr(store, "open", open_late)
+    again = open_destination(address, {})
+    assert again.recover(PIPELINE).number == 1
+    again.close()
+    assert next(others, None) is None
+    assert [row["id"] for row in rows_of(address)] == [1, 2]
 
 
 def test_a_checkpoint_is_brought_to_its_tables_once(lake):

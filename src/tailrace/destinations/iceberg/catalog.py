@@ -90,7 +90,7 @@ class FileIO(PyArrowFileIO):
     def new_output(self, location: str) -> NewFile:
         """A file that is to be written."""
         found = super().new_output(location)
-        return NewFile(location, found._path, found._filesystem)  # noqa: SLF001 it is one of pyiceberg's
+        return NewFile(location, found._path, found._filesystem, found._buffer_size)  # noqa: SLF001 it is one of pyiceberg's
 
     def _initialize_s3_fs(self, netloc: str | None) -> pyarrow.fs.FileSystem:
         """S3 to which a small file is put by one request instead of three."""
