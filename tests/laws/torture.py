@@ -74,9 +74,8 @@ def main() -> None:
     """Torture each destination; a broken promise ends the program with what was found, and writes nothing."""
     kinds = sys.argv[1:] or list(VERSIONS)
     names = [*STEPS, "random instant"]
-    lines = _lines()
-    for kind in kinds:
-        lines[VERSIONS[kind]] = _line(kind, names, _tortured(kind))
+    new = {VERSIONS[kind]: _line(kind, names, _tortured(kind)) for kind in kinds}
+    lines = _lines() | new
     head = HEAD.format(
         rows=f"{ROWS:,}",
         fewer=f"{ROWS_OF_LAKES:,}",
