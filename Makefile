@@ -22,7 +22,7 @@ test:                  ## everything: lint, types, all tests on real databases, 
 	$(PYTHON) -m coverage erase
 	SERVICES_REQUIRED=1 $(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		--ignore tests/laws --ignore tests/conformance tests
-	SERVICES_REQUIRED=1 $(PYTEST) -n 3 --dist worksteal tests/laws tests/conformance # they wait a lot, and coverage would double their time
+	SERVICES_REQUIRED=1 $(PYTEST) -n 3 --dist load --maxschedchunk 1 tests/laws tests/conformance # long ones first
 
 ready: native setup services tap types lint pure # each as soon as what it needs is there
 

@@ -9,6 +9,7 @@ import typer
 from tailrace import __version__
 from tailrace.cli import inspecting, loading
 from tailrace.cli.failing import exit_code_of
+from tailrace.cli.frames import without_pandas
 
 app = typer.Typer(
     help="Load Singer streams into databases, warehouses and lakes: fast, in flat memory, exactly once.",
@@ -43,4 +44,5 @@ def _common(
 
 def main() -> None:
     """Run the command line; errors are told on stderr and become exit codes."""
+    without_pandas()
     sys.exit(exit_code_of(app))

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
-import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -109,7 +108,6 @@ def replay(
 
 def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     """A run: connect, recover, feed, and tell how it went on stderr; typer.Exit where a signal has ended it."""
-    _without_pandas()
     console = Console(stderr=True)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -126,26 +124,6 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         _conclude(target.report(), console, report_file)
     if received:
         raise typer.Exit(128 + received[0])
-
-
-class _NoPandas:
-    """Says of pandas that it isn't installed."""
-
-    @staticmethod
-    def find_spec(name: str, *_: object) -> None:
-        """Nothing, so that others are asked, but for pandas."""
-        if name == "pandas":
-            raise ModuleNotFoundError(name=name)
-
-
-def _without_pandas() -> None:
-    """Have Arrow look for pandas now and find none: importing it takes a while, and nothing here is a frame."""
-    finder: Any = _NoPandas()
-    sys.meta_path.insert(0, finder)
-    try:
-        pa.array([])
-    finally:
-        sys.meta_path.remove(finder)
 
 
 def _quiet_on_a_terminal() -> str:

@@ -12,6 +12,7 @@ import typer
 from tailrace import __version__
 from tailrace.cli.about import about_facts, about_markdown
 from tailrace.cli.failing import exit_code_of
+from tailrace.cli.frames import without_pandas
 from tailrace.cli.loading import load
 
 CAPABILITIES = ["about", "activate-version", "hard-delete", "schema-flattening", "target-schema"]
@@ -44,6 +45,7 @@ def _about(form: str) -> str:
 
 def main() -> None:
     """Run `target-tailrace`; errors are told on stderr and become exit codes."""
+    without_pandas()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(target)
     sys.exit(exit_code_of(app))
