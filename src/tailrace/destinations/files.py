@@ -191,13 +191,15 @@ class FileTables:
         deleted = self._rows_of(change.voids) if change.voids else 0
         return Published(inserted=sum(part.rows for part in change.files), deleted=deleted)
 
-    def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
+    def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
         """Remove files of the pipeline that no manifest lists, and those that its last run has replaced; see Tables."""
         tables = self._tables()
-        first = last.run if last else 1
-        own = [entry for entry in self._listing.entries(takeover.pipeline) if entry.sequence >= first]
-        self._root.remove(path for entry in own for change in entry.tables for path in change.voids)
-        if last is not None and last.final:
+        own = self._listing.entries(takeover.pipeline)
+        first = next((entry.run for entry in own if entry.sequence == takeover.sequence - 1), 1)
+        self._root.remove(
+            path for entry in own if entry.sequence >= first for change in entry.tables for path in change.voids
+        )
+        if is_settled:
             return
         known = {path for listed in tables.values() for path in listed.files}
         written = range(min(first, takeover.since), takeover.sequence + 1)

@@ -65,24 +65,29 @@ class LakeDestination:
         with self._lock:
             self._let_go()
             self._journal = self._last = self._decided = None
-            self._is_whole = self._tables.rewrites
+            self._is_whole = True
             self._placing.begin(pipeline)
             journal, fence = self._tables.journal(pipeline), secrets.token_hex(8)
             while True:
                 last = journal.last()
-                if last and last.tables and not journal.is_finished(last):
+                is_done = last is not None and self._is_done(last, journal)
+                if last and not is_done:
                     self._redo(last)
                 ours = _takeover(last, pipeline, fence)
                 if journal.add(ours):
                     break
-            self._tables.clean(journal, last, ours)
+            self._tables.clean(journal, ours, is_settled=bool(last and last.final and is_done))
             self._journal, self._last, self._token = journal, ours, fence
             return last.checkpoint if last else None
+
+    def _is_done(self, last: Entry, journal: Journal) -> bool:
+        """Whether every table is known to be at the entry, which where no table is brought anywhere each is."""
+        return not self._tables.rewrites or (not last.is_takeover and journal.is_finished(last))
 
     def _redo(self, last: Entry) -> None:
         """Bring the tables to the entry that aren't there yet."""
         for change in last.tables:
-            if self._tables.rewrites and not change.replace and self._tables.found(change.name) is None:
+            if not change.replace and self._tables.found(change.name) is None:
                 _log.warning("a table was removed before its last checkpoint was brought to it", table=str(change.name))
             else:
                 self._tables.bring(last, change)
@@ -141,7 +146,7 @@ class LakeDestination:
             if self._journal and self._last and is_unnamed(self._last.pipeline):
                 if self._last.sequence == 1:
                     self._journal.forget()  # nothing was committed, and no later run has the name
-            elif self._journal and self._last and self._decided is None and self._is_whole:
+            elif self._journal and self._last and self._has_finished(self._last):
                 self._journal.finish(self._last)
 
     def check(self) -> Sequence[str]:
@@ -184,6 +189,10 @@ class LakeDestination:
             f"the journal has no more than {last.sequence}: it was removed, or is another's; restore it, or give the "
             "pipeline another name"
         )
+
+    def _has_finished(self, last: Entry) -> bool:
+        """Whether it is worth a note that the run has brought its tables to its last entry, and left nothing."""
+        return self._tables.rewrites and self._is_whole and self._decided is None and not last.is_takeover
 
     def _noted(self, placed: Placed) -> Journal:
         """The journal, in which it stands that the run loads into that table."""

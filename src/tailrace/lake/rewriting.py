@@ -43,7 +43,7 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
     for tries in range(_TRIES):
         table = look()
         if table.applied(entry.pipeline) >= entry.sequence:
-            _clear(left, table, table.left(entry, left))
+            _clear(left, table, table.left(entry.pipeline, entry.sequence, left))
             return Published(inserted=sum(part.rows for part in _parts(change)))
         try:
             done = _brought(table, waiting, entry, change, left)

@@ -120,8 +120,8 @@ class LakeTable(Protocol):
     def layout(self) -> Layout:
         """How new files of the table are to be written."""
 
-    def left(self, entry: Entry, written: Collection[str]) -> Sequence[str]:
-        """Those of the files written for the entry that the table's commit of it didn't add.
+    def left(self, pipeline: str, sequence: int, written: Collection[str]) -> Sequence[str]:
+        """Those of the files written for an entry of the pipeline's that the table's commit of it didn't add.
 
         Nothing where that commit can't be found any more.
         """
@@ -185,12 +185,12 @@ class Tables(Protocol):
     def bring(self, entry: Entry, change: Change) -> Published:
         """Bring the change's table to the entry, unless it is there; what that did."""
 
-    def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
+    def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
         """Remove what runs before this one have left: files that no entry, and no table, will ever refer to.
 
-        `last` is the entry before the takeover, and every table has been brought to the last decided one. Behind a
-        run that ended well there is nothing to look for. A run that comes after this one may be at work already: its
-        files have higher sequences.
+        Every table has been brought to the last decided entry. Where that `is_settled`, the run before ended well, and
+        has left no files of tables. A run that comes after this one may be at work already: its files have higher
+        sequences.
         """
 
     def addresses(self, table: TableName) -> Sequence[str]:

@@ -26,11 +26,16 @@ from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
 TAILRACE = str(Path(sys.executable).with_name("tailrace"))
 ROW = {"id": INT, "name": TEXT}
+DELTA, ICEBERG = ("delta", DeltaTables, DeltaView), ("iceberg", IcebergTables, IcebergView)
 PLACES = ["列 é/ü", "a=b", "50%", "x y", ""]
 
 
 class Killed(BaseException):
     """The end of a process, as far as a destination can tell."""
+
+
+def killed(*_, **__):
+    raise Killed
 
 
 @pytest.fixture(params=["files", "delta"])
@@ -44,19 +49,22 @@ def root(tmp_path):
     return tmp_path / "lake"
 
 
+def merging_lake(scheme, root):
+    """The address of a lake whose tables are merged into."""
+    return f"delta://{root}" if scheme == "delta" else f"iceberg+sqlite:///{root}.db?warehouse={root}"
+
+
 def files_of(address, table="things"):
     destination = open_destination(address, {})
     try:
-        return destination.files(stream(name=table).table)
+        return [path.removeprefix("file://") for path in destination.files(stream(name=table).table)]
     finally:
         destination.close()
 
 
 def rows_of(address, table="things"):
     return sorted(
-        pa.concat_tables(
-            [pq.read_table(path.removeprefix("file://"), partitioning=None) for path in files_of(address, table)]
-        ).to_pylist(),
+        pa.concat_tables([pq.read_table(path, partitioning=None) for path in files_of(address, table)]).to_pylist(),
         key=str,
     )
 
@@ -147,16 +155,12 @@ def test_files_are_removed_though_the_run_that_was_to_remove_them_did_not(lake, 
     assert len(parquet_in(root)) == 1
 
 
-def killed(*_, **__):
-    raise Killed
-
-
 @pytest.mark.parametrize("deaths", [0, 1])
-@pytest.mark.parametrize(("tables", "view"), [(DeltaTables, DeltaView), (IcebergTables, IcebergView)])
+@pytest.mark.parametrize(("scheme", "tables", "view"), [DELTA, ICEBERG], ids=["delta", "iceberg"])
 def test_files_of_a_merge_that_was_cut_short_are_removed_though_the_next_run_dies_too(
-    root, monkeypatch, tables, view, deaths
+    root, monkeypatch, scheme, tables, view, deaths
 ):
-    address = f"delta://{root}" if tables is DeltaTables else f"iceberg+sqlite:///{root}.db?warehouse={root}"
+    address = merging_lake(scheme, root)
     with monkeypatch.context() as patched:
         patched.setattr(view, "commit", killed)
         with pytest.raises(Killed):
@@ -171,20 +175,20 @@ def test_files_of_a_merge_that_was_cut_short_are_removed_though_the_next_run_die
     assert again.recover("p").number == 1
     again.close()
     left = {*root.glob("**/things/**/*.parquet")}
-    assert [str(path) for path in left] == [path.removeprefix("file://") for path in files_of(address)]
+    assert [str(path) for path in left] == files_of(address)
     assert len(written) == 1 + deaths
     assert left <= written or not deaths
 
 
-@pytest.mark.parametrize(("kind", "store"), [("delta", Folder), ("iceberg", ArrowStore)])
-def test_what_another_run_brings_and_removes_meanwhile_is_not_missed(root, monkeypatch, kind, store):
-    address = f"delta://{root}" if kind == "delta" else f"iceberg+sqlite:///{root}.db?warehouse={root}"
+@pytest.mark.parametrize(("scheme", "store"), [("delta", Folder), ("iceberg", ArrowStore)])
+def test_what_another_run_brings_and_removes_meanwhile_is_not_missed(root, monkeypatch, scheme, store):
+    address = merging_lake(scheme, root)
     killed_at("checkpoint", address, stream(), (1, "a"), (2, "b"))
-    opened, others = store.open, iter(range(1))
+    opened, others = store.open, [open_destination(address, {})]
 
     def open_late(folder, name):
-        for _ in others:
-            other = open_destination(address, {})
+        while others:
+            other = others.pop()
             assert other.recover(PIPELINE).number == 1
             other.close()
         return opened(folder, name)
@@ -193,7 +197,7 @@ def test_what_another_run_brings_and_removes_meanwhile_is_not_missed(root, monke
     again = open_destination(address, {})
     assert again.recover(PIPELINE).number == 1
     again.close()
-    assert next(others, None) is None
+    assert others == []
     assert [row["id"] for row in rows_of(address)] == [1, 2]
 
 

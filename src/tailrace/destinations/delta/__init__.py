@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
-import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -22,8 +22,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from tailrace.destination import Destination
 from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of, may_pass, told
 from tailrace.errors import DestinationError, SchemaError
+from tailrace.lake.cleaning import remove_staged, remove_unused
 from tailrace.lake.destination import LakeDestination
-from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of, sequence_of
+from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
 from tailrace.lake.marks import lacking, marked_schema
 from tailrace.lake.partitions import partition_names
@@ -165,23 +166,11 @@ class DeltaTables:
         left = self._left.setdefault(change.name, [])
         return brought(look, self._root, entry, change, left)
 
-    def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
+    def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
-        pipeline, unused = takeover.pipeline, range(takeover.since, takeover.sequence + 1)
-        _, staging = self.staging(pipeline)
-        staged = [*self._root.names(staging)]
-        self._root.remove(n for n in staged if (sequence_of(n, pipeline) or 0) <= takeover.sequence)
-        if last is not None and last.final and journal.is_finished(last):
-            return
-        for table in journal.tables():
-            folder = self._folder(table)
-            written = {name: sequence_of(name, pipeline) for name in folder.names()}
-            folder.remove(name for name, sequence in written.items() if sequence in unused)
-            # Every table has the last decided entry by now: what it hasn't of that entry's files it never will have.
-            decided = msgspec.structs.replace(takeover, sequence=takeover.since - 1)
-            tried = [name for name, sequence in written.items() if sequence == decided.sequence]
-            if tried and self._look(table):
-                folder.remove(self._view(table).left(decided, tried))
+        remove_staged(*self.staging(takeover.pipeline), takeover)
+        for table in () if is_settled else journal.tables():
+            remove_unused(self._folder(table), takeover, partial(self._looked, table))
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the newest version has them; see Tables."""
@@ -201,6 +190,10 @@ class DeltaTables:
     def _view(self, table: TableName) -> DeltaView:
         """The table in the version that was looked at last."""
         return DeltaView(self._known[table], self._folder(table), self._settings.file_bytes)
+
+    def _looked(self, table: TableName) -> DeltaView | None:
+        """The table in its newest version to read and commit to, None if it isn't there."""
+        return self._view(table) if self._look(table) else None
 
     def _look(self, table: TableName) -> DeltaTable | None:
         """The table in its newest version, None if it isn't there."""

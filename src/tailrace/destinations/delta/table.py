@@ -67,10 +67,12 @@ class DeltaView:
         with told():
             return {unquote(path) for path in pa.table(self.version.get_add_actions())["path"].to_pylist()}
 
-    def left(self, entry: Entry, written: Collection[str]) -> Sequence[str]:
+    def left(self, pipeline: str, sequence: int, written: Collection[str]) -> Sequence[str]:
         """By the log's commit that carries the entry's transaction; see LakeTable."""
-        carried = (_application(entry.pipeline), entry.sequence)
-        commits = [name for name in self.folder.names("_delta_log") if name.endswith(".json")] if written else []
+        if not written:
+            return []
+        carried = (_application(pipeline), sequence)
+        commits = [name for name in self.folder.names("_delta_log") if name.endswith(".json")]
         for name in sorted(commits, reverse=True):
             actions = [msgspec.json.decode(line) for line in self.folder.get(name).splitlines()]
             if carried in [(a["txn"]["appId"], a["txn"]["version"]) for a in actions if "txn" in a]:

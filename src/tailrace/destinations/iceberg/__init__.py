@@ -18,7 +18,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-import msgspec
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -43,8 +42,9 @@ from tailrace.destinations.iceberg.types import (
     type_of,
 )
 from tailrace.errors import ConfigError, DestinationError, SchemaError
+from tailrace.lake.cleaning import remove_staged, remove_unused
 from tailrace.lake.destination import LakeDestination
-from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of, sequence_of
+from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of
 from tailrace.lake.filesystem import ArrowStore
 from tailrace.lake.rewriting import brought
 from tailrace.lake.settings import partitions_of
@@ -205,23 +205,15 @@ class IcebergTables:
         left = self._left.setdefault(change.name, [])
         return brought(look, waiting, entry, change, left)
 
-    def clean(self, journal: Journal, last: Entry | None, takeover: Entry) -> None:
+    def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
-        pipeline, unused = takeover.pipeline, range(takeover.since, takeover.sequence + 1)
-        store, folder = self.staging(pipeline)
-        store.remove([name for name in store.names(folder) if (sequence_of(name, pipeline) or 0) <= takeover.sequence])
+        remove_staged(*self.staging(takeover.pipeline), takeover)
         if isinstance(journal, IcebergJournal):
-            journal.sweep(self._stores[pipeline])
-        if last is not None and last.final and journal.is_finished(last):
-            return
-        for table in journal.tables():
-            found = self._look(table)
-            if found:
-                view = self._view(table, found)
-                written = {name: sequence_of(name, pipeline) for name in view.store.names("")}
-                decided = msgspec.structs.replace(takeover, sequence=takeover.since - 1)
-                view.store.remove(view.left(decided, [n for n, at in written.items() if at == decided.sequence]))
-                view.store.remove(name for name, at in written.items() if at in unused)
+            journal.sweep(self._stores[takeover.pipeline])
+        for table in () if is_settled else journal.tables():
+            if found := self._look(table):
+                look = partial(self._view, table, found)
+                remove_unused(look().store, takeover, look)
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the table's snapshot has them, whatever is deleted from them otherwise; see Tables."""

@@ -118,17 +118,17 @@ class IcebergView:
 
         return ArrowStore(place, place_of(self.table, self._folder))
 
-    def left(self, entry: Entry, written: Collection[str]) -> Sequence[str]:
+    def left(self, pipeline: str, sequence: int, written: Collection[str]) -> Sequence[str]:
         """By the snapshot that carries the entry; see LakeTable."""
+        if not written:
+            return []
         added: set[str] = set()
-        of_entry = [
-            s for s in self.table.snapshots() if _is_of(s, entry.pipeline) and _sequence_of(s) == entry.sequence
-        ]
         with told():
-            for snapshot in of_entry if written else ():
-                manifests = snapshot.manifests(self.table.io)
-                for manifest in [m for m in manifests if m.added_snapshot_id == snapshot.snapshot_id]:
-                    added |= {each.data_file.file_path for each in manifest.fetch_manifest_entry(self.table.io)}
+            for snapshot in self.table.snapshots():
+                if _is_of(snapshot, pipeline) and _sequence_of(snapshot) == sequence:
+                    manifests = snapshot.manifests(self.table.io)
+                    own = [m for m in manifests if m.added_snapshot_id == snapshot.snapshot_id]
+                    added |= {each.data_file.file_path for m in own for each in m.fetch_manifest_entry(self.table.io)}
         return [name for name in written if f"{self._folder}/{name}" not in added] if added else []
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:

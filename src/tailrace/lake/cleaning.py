@@ -1,0 +1,28 @@
+"""What the runs before have left in a lake, removed: staged files, and files that no table will ever have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailrace.lake.entries import Entry, sequence_of
+from tailrace.lake.tables import LakeTable, Store
+
+
+def remove_staged(store: Store, folder: str, takeover: Entry) -> None:
+    """Remove the staged files of runs before the takeover: every table has been brought to the last entry."""
+    staged = {name: sequence_of(name, takeover.pipeline) for name in store.names(folder)}
+    store.remove(name for name, sequence in staged.items() if (sequence or 0) <= takeover.sequence)
+
+
+def remove_unused(store: Store, takeover: Entry, look: Callable[[], LakeTable | None]) -> None:
+    """Remove a table's files of entries that were never decided, and those of the last one that it hasn't taken.
+
+    `look` gives the table, None where it isn't there, and is asked only if there are files of the last entry.
+    """
+    pipeline, decided = takeover.pipeline, takeover.since - 1
+    written = {name: sequence_of(name, pipeline) for name in store.names("")}
+    unused = range(takeover.since, takeover.sequence + 1)
+    store.remove(name for name, sequence in written.items() if sequence in unused)
+    tried = [name for name, sequence in written.items() if sequence == decided]
+    if tried and (table := look()):
+        store.remove(table.left(pipeline, decided, tried))
