@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "TailraceError",
     "TapError",
     "Violation",
+    "schema_errors_at",
 ]
 
 
@@ -99,7 +101,10 @@ class RecordError(TailraceError):
 
 
 class SchemaError(TailraceError):
-    """A stream's schema and its table don't go together; `have` and `want` name the two sides."""
+    """A stream's schema and its table don't go together; `have` and `want` name the two sides.
+
+    `line` is the input line of the message that has brought the schema, where that is known.
+    """
 
     exit_code = 5
 
@@ -111,13 +116,31 @@ class SchemaError(TailraceError):
         column: str | None = None,
         have: str | None = None,
         want: str | None = None,
+        line: int | None = None,
     ) -> None:
+        self.message = message
         self.stream = stream
         self.column = column
         self.have = have
         self.want = want
-        where = f"stream {stream!r}" + (f", column {column!r}" if column else "")
-        super().__init__(f"{where}: {message}")
+        self.line = line
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        line = f", line {self.line}" if self.line is not None else ""
+        column = f", column {self.column!r}" if self.column else ""
+        return f"stream {self.stream!r}{line}{column}: {self.message}"
+
+
+@contextmanager
+def schema_errors_at(line: int) -> Iterator[None]:
+    """Note that line on a SchemaError that passes and has none."""
+    try:
+        yield
+    except SchemaError as error:
+        if error.line is None:
+            error.line = line
+        raise
 
 
 class DestinationError(TailraceError):
