@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -63,6 +65,22 @@ class RecordsWithoutSchemaError(MessageError):
             "the tap must send the SCHEMA first",
             line=line,
         )
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+def json_path(steps: Iterable[str | int]) -> str:
+    """A place in JSON as text: `$.orders[0]["unit price"]`."""
+    path = "$"
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif _PLAIN_NAME.fullmatch(step):
+            path += f".{step}"
+        else:
+            path += f"[{json.dumps(step.encode(errors='replace').decode(), ensure_ascii=False)}]"
+    return path
 
 
 @dataclass(frozen=True, slots=True)
