@@ -140,7 +140,10 @@ mod tests {
         let title = "{\"stream\":\"a\",\"type\":\"Record\",\"record\":{}}\n";
         let records = "{\"stream\":\"a\",\"type\":\"records\",\"record\":{}}\n";
         let cut = "{\"type\":\"rec\n";
-        assert_eq!(shapes(&[lower, lower, title, records, cut].concat()), [(2, true), (1, true), (1, false), (1, false)]);
+        assert_eq!(
+            shapes(&[lower, lower, title, records, cut].concat()),
+            [(2, true), (1, true), (1, false), (1, false)]
+        );
     }
 
     #[test]

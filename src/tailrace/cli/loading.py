@@ -76,7 +76,7 @@ def run(
         with Tap(tap, state) as running, ChunkPump(running.stdout) as pump:
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:
-                raise TapError(tap, running.exit_code())
+                raise TapError(running.shown, running.exit_code())
             return result
 
     _load(made, feed, report)

@@ -7,6 +7,8 @@ from typing import BinaryIO, TextIO, cast
 
 from tailrace.errors import ConfigError
 
+_LOADED = "what the state covers is loaded; keep stdout open until the run has ended"
+
 
 class StateWriter:
     """Writes states to an output, which is left open. To be called from one thread at a time.
@@ -26,12 +28,15 @@ class StateWriter:
         try:
             self._write(value + b"\n")
             self._out.flush()
+        except ConfigError as error:
+            error.add_note(_LOADED)
+            raise
         except OSError as error:
             reason = "nobody reads it any more" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
             raise ConfigError(
                 f"a state can't be told: {reason}",
                 key="stdout",
-                hint="what the state covers is loaded; keep stdout open until the run has ended",
+                hint=_LOADED,
             ) from error
 
     def _write(self, line: bytes) -> None:
