@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +44,17 @@ class ConfigError(TailraceError):
         prefix = f"{key}: " if key else ""
         suffix = f" ({hint})" if hint else ""
         super().__init__(f"{prefix}{message}{suffix}")
+
+
+def advice_on_space(error: OSError, place: object) -> str | None:
+    """What to do about a failure to write there, if it is for want of space; None otherwise."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"free some space on the disk of {place}, then run again"
+    if error.errno == errno.EFBIG:
+        return (
+            f"raise the limit of the size of files (ulimit -f), or keep {place} on a file system that has a higher one"
+        )
+    return None
 
 
 class MessageError(TailraceError):

@@ -96,7 +96,8 @@ def replay(
     if not file.is_file():
         raise ConfigError(f"there is no file {file}", key="FILE")
     made = setup(to, config, sets)
-    if made.settings.on_invalid == "quarantine" and made.settings.quarantine in (None, file):
+    aside = made.settings.quarantine
+    if made.settings.on_invalid == "quarantine" and (aside is None or aside.resolve() == file.resolve()):
         aside = file.with_name(f"{file.stem}.again{file.suffix}")
         made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
 
