@@ -19,6 +19,10 @@ _OBEYED = re.compile(
     "\\ud800-\\udfff"
     "]"
 )
+_PASSWORD = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@'\"]*:)[^\s'\"]+(?=@)")
+_SECRET_PARAMETER = re.compile(
+    r"([?&][^=&\s]*(?:pass|pwd|secret|token|credential|key)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE
+)
 _COLOURS = {"debug": "\033[32m", "info": "\033[32m", "warning": "\033[33m", "error": "\033[31m"}
 
 
@@ -59,6 +63,11 @@ def get_logger(part: str) -> Logger:
 def printable(text: str) -> str:
     """The text with all that a terminal would obey, or that isn't what it looks like, written as escapes of Python."""
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def redacted(text: str) -> str:
+    """The text without the passwords of addresses, and without parameters of theirs that are secret by their names."""
+    return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if "://" in text else text
 
 
 def configure(level: str = "info", log_format: Literal["text", "json"] = "text") -> None:
@@ -102,12 +111,16 @@ class _TextFormatter(logging.Formatter):
 
 def _said(record: logging.LogRecord) -> dict[str, Any]:
     return {
-        **getattr(record, "tailrace_fields", {}),
-        "event": getattr(record, "tailrace_event", None) or record.getMessage(),
+        **{name: _without_secrets(value) for name, value in getattr(record, "tailrace_fields", {}).items()},
+        "event": redacted(getattr(record, "tailrace_event", None) or record.getMessage()),
         "level": record.levelname.lower(),
         "part": record.name.removeprefix(f"{_ROOT}."),
         "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
     }
+
+
+def _without_secrets(value: object) -> object:
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _shown(value: object) -> str:

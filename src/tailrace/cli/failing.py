@@ -9,7 +9,7 @@ from typing import Any
 
 from tailrace.cli.streams import close_stdout, open_streams
 from tailrace.errors import ConfigError, TailraceError
-from tailrace.log import get_logger, printable
+from tailrace.log import get_logger, printable, redacted
 
 _log = get_logger("cli")
 
@@ -44,8 +44,8 @@ def _told(command: Callable[[], Any]) -> int:
 
 
 def _tell(error: TailraceError) -> None:
-    sys.stderr.write(f"error: {printable(str(error))}\n")
+    sys.stderr.write(f"error: {printable(redacted(str(error)))}\n")
     for note in getattr(error, "__notes__", ()):
-        sys.stderr.write(f"  {printable(note)}\n")
+        sys.stderr.write(f"  {printable(redacted(note))}\n")
     if error.__cause__ is not None:
         _log.debug("caused by", error=type(error.__cause__).__name__, text=str(error.__cause__))

@@ -143,7 +143,7 @@ class Settings(BaseModel):
     )
     threads: int = Field(2, gt=0, description="Threads of DuckDB; each takes memory of its own.")
     config: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Further options of DuckDB's, by their names."
+        default_factory=dict, repr=False, description="Further options of DuckDB's, by their names."
     )
 
 
@@ -163,7 +163,7 @@ class DuckDBFile:
     path: str
     memory_limit: str
     threads: int
-    config: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    config: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
 
     def open(self) -> _DuckDBSession:
         """A new session; there is none while another process has the file open."""
