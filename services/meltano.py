@@ -26,7 +26,7 @@ _QUIET = {
 
 
 class MeltanoProject:
-    """A project that loads tables of a PostgreSQL database by our target; raises MissingServiceError without Meltano."""
+    """A project that loads tables of a PostgreSQL database by our target; MissingServiceError where Meltano isn't."""
 
     def __init__(self, folder: Path, source: str, to: str, metadata: Mapping[str, object]) -> None:
         for program in (MELTANO, TAP):

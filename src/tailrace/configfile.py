@@ -46,7 +46,9 @@ def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
     if where:
         # Nothing else is told, and no cause is kept: the file's text, which may have a password in it, is in both.
         raise ConfigError(
-            f"{path} can't be understood, {where}", key="--config", hint="values with : # * & @ ! or % want quotes"
+            f"{path} can't be understood, {where}",
+            key="--config",
+            hint="see that its quotes and brackets end, and quote odd values",
         )
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold settings by name", key="--config", hint="as in `to: duckdb:///my.duckdb`")

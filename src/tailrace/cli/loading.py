@@ -30,6 +30,8 @@ from tailrace.singer.tap import Tap
 PLAIN_WIDTH = 140
 """Columns of the report's table where there is no terminal to fit."""
 
+_log = log.get_logger("target")
+
 Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
 
 
@@ -133,6 +135,13 @@ def _quiet_on_a_terminal() -> str:
 
 
 def _conclude(report: Report, console: Console, report_file: Path | None) -> None:
+    for name, stream in report.streams.items():
+        if stream.other_unknown_fields:
+            _log.warning(
+                "there are others that aren't in the schema and are dropped, behind the first hundred",
+                stream=name,
+                values=stream.other_unknown_fields,
+            )
     if report.streams:
         console.print(report_table(report))
     if report_file is not None:
