@@ -46,6 +46,18 @@ class ConfigError(TailraceError):
         super().__init__(f"{prefix}{message}{suffix}")
 
 
+_FULL = re.compile(r"no space left|disk is full|disk full|quota exceeded", re.IGNORECASE)
+
+
+def is_for_want_of_space(error: BaseException | None) -> bool:
+    """Whether a failure to write, or what caused it, says that a disk is full, which no second try mends."""
+    while error is not None:
+        if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or _FULL.search(str(error)):
+            return True
+        error = error.__cause__
+    return False
+
+
 def advice_on_space(error: OSError, place: object) -> str | None:
     """What to do about a failure to write there, if it is for want of space; None otherwise."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:

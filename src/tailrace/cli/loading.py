@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tailrace import log
 from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
-from tailrace.errors import ConfigError, TapError
+from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.progress import live_view, report_table
 from tailrace.runtime.quarantine import quarantined_messages
@@ -114,6 +114,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     console = Console(stderr=True)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
+    _try(report_file)
     stopping = threading.Event()
     target = Target(made.open(), made.settings, tell=StateWriter(sys.stdout.buffer).tell)
     reader = Reader(max_line_bytes=made.settings.max_line_bytes)
@@ -122,11 +123,33 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
             last = target.begin()
             with live_view(target, console) if console.is_terminal else nullcontext():
                 feed(target, reader, stopping, last.state if last else None)
-    finally:
+    except BaseException as error:
         target.close()
-        _conclude(target.report(), console, report_file)
+        try:
+            _conclude(target.report(), console, report_file)
+        except ConfigError as second:
+            error.add_note(str(second))
+        raise
+    target.close()
+    _conclude(target.report(), console, report_file)
     if received:
         raise typer.Exit(128 + received[0])
+
+
+def _try(report_file: Path | None) -> None:
+    """Raise ConfigError, before anything is loaded, where no report could be written."""
+    if report_file is None:
+        return
+    try:
+        with report_file.open("ab"):
+            pass
+    except OSError as error:
+        raise _unwritten(report_file, error) from error
+
+
+def _unwritten(report_file: Path, error: OSError) -> ConfigError:
+    hint = advice_on_space(error, report_file) or "name another file"
+    return ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report", hint=hint)
 
 
 def _quiet_on_a_terminal() -> str:
@@ -148,7 +171,7 @@ def _conclude(report: Report, console: Console, report_file: Path | None) -> Non
         try:
             report.write(report_file)
         except OSError as error:
-            raise ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report") from error
+            raise _unwritten(report_file, error) from error
 
 
 @contextmanager

@@ -292,7 +292,7 @@ class _DuckDBSession:
         """Let go of the cached blocks of tables, which would grow with the file up to the memory limit."""
         with _told():
             limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])
-        with suppress(duckdb.OutOfMemoryException):  # it has let go of what it could
+        with suppress(duckdb.Error):  # it has let go of what it could: there may be no space to spill the rest
             self._connection.execute("SET memory_limit = '1MB'")
         self.execute("SET memory_limit = ?", (limit,))
 

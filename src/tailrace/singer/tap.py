@@ -10,11 +10,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from tailrace.errors import ConfigError
+from tailrace.errors import ConfigError, advice_on_space
 from tailrace.singer.processes import Group
 
 _BLOCK_BYTES = 2**16
@@ -34,11 +36,13 @@ class Tap:
 
     def __init__(self, command: str, state: bytes | None) -> None:
         self.shown = shown_command(command)
-        self._folder = tempfile.TemporaryDirectory(prefix="tailrace-tap-")
-        words = _words(_split(command), state, Path(self._folder.name) / "state.json")
+        words = _split(command)
+        self._kept = ExitStack()
+        if state is not None:
+            words += ["--state", str(self._kept.enter_context(_file_of(state)))]
         started = _started(words)
         if isinstance(started, OSError):
-            self._folder.cleanup()
+            self._kept.close()
             # The system's error has the word that could not be started in it, which may be `KEY=secret`.
             raise ConfigError(
                 f"{_shown(words[:1])!r} can't be started: {started.strerror}",
@@ -77,7 +81,7 @@ class Tap:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.end()
-        self._folder.cleanup()
+        self._kept.close()
 
     def _end_group(self) -> None:
         self._group.end(self._process.poll)
@@ -151,9 +155,19 @@ def _say(text: str) -> None:
         sys.stderr.flush()
 
 
-def _words(words: list[str], state: bytes | None, path: Path) -> list[str]:
-    if state is None:
-        return words
-    path.touch(mode=0o600)
-    path.write_bytes(state)
-    return [*words, "--state", str(path)]
+@contextmanager
+def _file_of(state: bytes) -> Iterator[Path]:
+    """A file with the state that its owner alone can read, gone at the end."""
+    with ExitStack() as kept:
+        try:
+            folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-tap-"))
+            path = Path(folder) / "state.json"
+            path.touch(mode=0o600)
+            path.write_bytes(state)
+        except OSError as error:
+            raise ConfigError(
+                f"the tap's state can't be written to a temporary file: {error.strerror}",
+                key="TMPDIR",
+                hint=advice_on_space(error, "temporary files") or "name a folder that can be written to",
+            ) from error
+        yield path
