@@ -78,6 +78,7 @@ class Target:
 
     def begin(self) -> Checkpoint | None:
         """Recover the pipeline; gives its last committed checkpoint."""
+        self._invalid.begin()
         last = self._retry.call(self._destination.recover, self._pipeline)
         number = last.number if last else 0
         self.tally.checkpoint = number
