@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tailrace.config import Settings, StreamSettings
-from tailrace.errors import SchemaError
+from tailrace.errors import SchemaError, naming_line
 from tailrace.model import Column, Growth, Stream, Traits
 from tailrace.schema.jsonschema import chosen_columns
 from tailrace.schema.stream import planned_stream, stream_of_columns
@@ -89,18 +89,19 @@ class Streams:
         versioned: bool,  # noqa: FBT001 a field of the plan
         grown: dict[str, Any],
     ) -> Stream | None:
-        stream = planned_stream(
-            message.stream,
-            _with_properties(message.json_schema, grown),
-            message.key_properties or (),
-            settings,
-            self._traits,
-            revision=known.stream.revision + 1 if known else 1,
-            versioned=versioned,
-            unique_constraints=message.unique_constraints,
-            unique_conflict_method=message.unique_conflict_method,
-        )
-        self._refuse_shared_table(stream)
+        with naming_line(message.line):
+            stream = planned_stream(
+                message.stream,
+                _with_properties(message.json_schema, grown),
+                message.key_properties or (),
+                settings,
+                self._traits,
+                revision=known.stream.revision + 1 if known else 1,
+                versioned=versioned,
+                unique_constraints=message.unique_constraints,
+                unique_conflict_method=message.unique_conflict_method,
+            )
+            self._refuse_shared_table(stream)
         is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
         if known is not None and is_same:
             stream = known.stream
