@@ -131,8 +131,8 @@ class SchemaError(TailraceError):
 
     def __str__(self) -> str:
         where = [f"stream {self.stream!r}"]
-        where += [f"line {self.line}"] if self.line is not None else []
         where += [f"column {self.column!r}"] if self.column else []
+        where += [f"line {self.line}"] if self.line is not None else []
         where += [self.path] if self.path else []
         return f"{', '.join(where)}: {self.message}"
 
