@@ -127,8 +127,8 @@ class Stream:
     """A stream as one SCHEMA message and the settings make it: the plan by which its records become rows.
 
     `key` holds column names (not field names). `contract` is evolve, freeze or discard_columns. `validation` is
-    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON.
-    `revision` counts the stream's schemas in this run, from 1; rows of different revisions never share a batch.
+    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON,
+    with the fields that records alone have, the `evolved`. `revision` counts the stream's schemas in this run, from 1.
     """
 
     name: str
@@ -142,6 +142,7 @@ class Stream:
     unknown_fields: str = "drop"
     json_schema: bytes = b"{}"
     revision: int = 1
+    evolved: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, if there is one."""
@@ -273,7 +274,7 @@ class Inexact:
 class Growth:
     """Why a stream has to grow before a run can be decoded.
 
-    `fields` maps fields to add (under `unknown_fields: evolve`) to the JSON Schema that their first value suggests;
+    `fields` maps fields to add, or to widen, under `unknown_fields: evolve` to the JSON Schema that their values make;
     `versioned` means that records carry a version and the stream has no column for it.
     """
 

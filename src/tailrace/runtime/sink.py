@@ -7,9 +7,11 @@ from bisect import bisect_right
 from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import pyarrow as pa
 
+from tailrace import compute as pc
 from tailrace.config import Settings
 from tailrace.decode import Decoder
 from tailrace.model import LINE, Decoded, RecordRun, Stream
@@ -182,6 +184,20 @@ class Sink:
     def _note_empty(self) -> None:
         if self.is_empty:
             self.opened_at = None
+
+
+def rows_with_values(stream: Stream, rows: pa.Table) -> pa.Table:
+    """The rows; of a stream whose fields no schema describes, those that have a value in any field.
+
+    So it makes no difference in which batch the first field comes.
+    """
+    fields = [column for column in stream.columns if column.path]
+    if not all(len(column.path) == 1 and column.path[0] in stream.evolved for column in fields):
+        return rows
+    if not fields:
+        return rows.slice(0, 0)
+    has_value = reduce(pc.or_, (pc.is_valid(rows[column.name]) for column in fields))
+    return rows.filter(has_value)
 
 
 def _says_more(decoded: Decoded, until_line: int) -> bool:

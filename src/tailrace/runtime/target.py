@@ -39,7 +39,7 @@ from tailrace.runtime.drain import Boundary, Drain, Observer
 from tailrace.runtime.invalid import Invalid
 from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
-from tailrace.runtime.sink import Sink, decoding_threads
+from tailrace.runtime.sink import Sink, decoding_threads, rows_with_values
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
 
@@ -96,7 +96,11 @@ class Target:
         self._drain = Drain(
             self._destination,
             self._retry,
-            Observer(refused=self._refuse_row, covering=self._cover, told=self._told),
+            Observer(
+                refused=self._refuse_row,
+                covering=lambda number, boundary: self._invalid.cover(number, boundary.until_line),
+                told=self._told,
+            ),
             self.budget,
             pipeline=self._pipeline,
             last=last,
@@ -212,7 +216,8 @@ class Target:
         if sink.stream.name in self._sinks:
             self._empty(sink.stream.name)
         self._sinks[sink.stream.name] = sink
-        self._drained.put(sink.stream)
+        if sink.stream.columns:
+            self._drained.put(sink.stream)
 
     def _accept_run(self, run: RecordRun) -> None:
         self._line = run.last_line
@@ -261,7 +266,9 @@ class Target:
             if found is None:
                 return False
             run, decoded = found
-            sink.add_rows(decoded.rows, self._monotonic_s())
+            rows = rows_with_values(sink.stream, decoded.rows)
+            sink.add_rows(rows, self._monotonic_s())
+        self.tally.add(sink.stream.name, filtered=decoded.rows.num_rows - rows.num_rows)
         if decoded.growth is not None:
             self._grow(sink, decoded.growth, run)
         # A refusal may end the run here; the rows before it are then still to be committed.
@@ -380,9 +387,6 @@ class Target:
         violation = Violation("destination", "$", "a row that the destination takes", reason)
         refused = Refused(batch.stream.name, line, raw, (violation,))
         self._invalid.refuse(batch.stream, self._streams.message(batch.stream.name), refused)
-
-    def _cover(self, number: int, boundary: Boundary) -> None:
-        self._invalid.cover(number, boundary.until_line)
 
     def _told(self, checkpoint: Checkpoint, boundary: Boundary, published: Mapping[str, Published]) -> None:
         self.tally.add_published(published)

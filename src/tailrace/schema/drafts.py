@@ -45,6 +45,7 @@ _NAMED = {
     "draft/2020-12": Draft.DRAFT_2020_12,
 }
 _URI = re.compile(r"https?://json-schema\.org/(.+?)/(?:hyper-)?schema#?", re.IGNORECASE)
+_MAX_SHOWN = 200
 _PLAIN_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
 
@@ -55,6 +56,17 @@ def named_draft(schema: Any) -> Draft | None:
         return DEFAULT
     match = _URI.fullmatch(named.strip()) if isinstance(named, str) else None
     return _NAMED.get(match[1].lower()) if match else None
+
+
+def unknown_draft(json_schema: bytes) -> str | None:
+    """What a schema names as its draft, as text, where that isn't one which is known here."""
+    if b'"$schema"' not in json_schema:
+        return None
+    try:
+        schema = msgspec.json.decode(json_schema)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return None if named_draft(schema) else str(schema["$schema"])[:_MAX_SHOWN]
 
 
 def draft_of(schema: Any) -> Draft:
