@@ -27,7 +27,7 @@ def compilable(document: Document) -> Any:
     if broken := [flaw.schema_steps for flaw in flaws(document)]:
         for steps in broken:
             schema = _with_true(schema, steps)
-    if named_draft(document.root) is None:
+    if named_draft(document.root) is None or document.root.get("$schema") is None:
         schema = {word: value for word, value in schema.items() if word != "$schema"}
     schema = with_single_references(schema)
     if _weight(Document(schema, document.stream)) > MAX_WEIGHT:

@@ -60,7 +60,7 @@ def violations_finder(plan: Plan) -> FindViolations:
     The draft is the one that `$schema` names, else Draft 7 that also takes Draft 4's boolean `exclusiveMinimum` and
     `exclusiveMaximum`. References outside the schema aren't followed.
     """
-    is_named = "$schema" in plan.schema and named_draft(plan.schema) is not None
+    is_named = plan.schema.get("$schema") is not None and named_draft(plan.schema) is not None
     draft = draft_of(plan.schema)
     schema = compilable(Document(plan.schema, plan.stream.name))
     try:

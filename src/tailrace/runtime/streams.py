@@ -82,14 +82,14 @@ class Streams:
         known = self._known[name]
         fields = known.grown | dict(growth.fields)
         stream = self._plan(known.message, known.settings, known, known.versioned or growth.versioned, fields)
-        if stream is None:
+        if stream is None and growth.fields:
             raise SchemaError(
                 f"the fields {', '.join(map(repr, growth.fields))} can't become columns, since its schema allows no "
                 "objects; records are objects, and the tap must say so",
                 stream=name,
                 line=known.message.line,
             )
-        return stream
+        return stream or known.stream
 
     def message(self, name: str) -> SchemaMessage:
         """The stream's last SCHEMA message."""
