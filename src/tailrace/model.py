@@ -79,7 +79,8 @@ class Column:
     `path` is where its value stands in the record (one name, or several where objects are flattened); empty for
     metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits, of DECIMAL alone.
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
-    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind.
+    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind;
+    `is_sql_type_sent` says that it is the tap's and not the operator's.
     `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
     `nested` says, by `schema.nested`, what JSON is made of that becomes structs and lists in the destination.
     """
@@ -97,6 +98,7 @@ class Column:
     keep: bool = False
     constant: str | None = None
     nested: str | None = None
+    is_sql_type_sent: bool = False
 
     @property
     def arrow(self) -> pa.DataType:
@@ -226,10 +228,8 @@ class RecordRun:
             for first, count in self.spans
             if first + count - 1 > last_line
         ]
-        return (
-            RecordRun(self.stream, (data[: at + 1],), tuple(left)),
-            RecordRun(self.stream, (data[at + 1 :],), tuple(right)),
-        )
+        head, tail = (data[: at + 1],), (data[at + 1 :],)
+        return RecordRun(self.stream, head, tuple(left)), RecordRun(self.stream, tail, tuple(right))
 
     @classmethod
     def join(cls, runs: Iterable[RecordRun]) -> RecordRun:

@@ -91,7 +91,9 @@ def _overridden(column: Column, overrides: Mapping[str, ColumnSettings]) -> Colu
         column = replace(
             column, kind=kind, precision=precision, scale=scale, encoding=encoding, sql_type=None, nested=None
         )
-    return replace(column, sql_type=override.sql_type, nested=None) if override.sql_type is not None else column
+    if override.sql_type is None:
+        return column
+    return replace(column, sql_type=override.sql_type, is_sql_type_sent=False, nested=None)
 
 
 def _column(leaf: Leaf, numbers: str) -> Column:
@@ -106,6 +108,7 @@ def _column(leaf: Leaf, numbers: str) -> Column:
         nullable=leaf.nullable,
         required=leaf.required,
         encoding=found.encoding,
+        is_sql_type_sent=len(spelled) == 1,
         sql_type=spelled.pop() if len(spelled) == 1 else None,
     )
 
