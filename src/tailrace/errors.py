@@ -138,7 +138,7 @@ class SchemaError(TailraceError):
 
 
 @contextmanager
-def naming_line(line: int) -> Iterator[None]:
+def naming_line(line: int | None) -> Iterator[None]:
     """Give a SchemaError that passes the line of the SCHEMA message, if it names none."""
     try:
         yield

@@ -10,7 +10,7 @@ from datetime import datetime
 from importlib import import_module
 
 from tailrace.destination import Destination
-from tailrace.errors import RowsRefusedError
+from tailrace.errors import RowsRefusedError, naming_line
 from tailrace.log import get_logger
 from tailrace.model import LINE, Activation, Batch, Checkpoint, Published, Receipt, Stream
 from tailrace.runtime.budget import Budget
@@ -77,6 +77,7 @@ class Drain:
         self._now = now
         self._receipts: list[Receipt] = []
         self._waiting: deque[Stream | Batch | Boundary] = deque()
+        self._lines: dict[Stream, int | None] = {}
         self._changed = threading.Condition()
         self._is_finishing = False
         self._is_busy = False
@@ -96,9 +97,16 @@ class Drain:
         """The number of the checkpoint that a batch which is put now belongs to."""
         return self._next_number
 
-    def put(self, item: Stream | Batch | Boundary) -> None:
-        """Hand on a stream to prepare, a batch to stage, or a boundary to commit."""
+    def put(self, item: Stream | Batch | Boundary, line: int | None = None) -> None:
+        """Hand on a stream to prepare, with the line of its SCHEMA, a batch to stage, or a boundary to commit.
+
+        A stream whose records have no columns yet has no table either.
+        """
         self.raise_failure()
+        if isinstance(item, Stream):
+            if not any(column.path for column in item.columns):
+                return
+            self._lines[item] = line
         with self._changed:
             if isinstance(item, Batch):
                 self._budget.change(item.rows.nbytes)
@@ -159,7 +167,8 @@ class Drain:
     def _do(self, group: list[Stream | Batch | Boundary]) -> None:
         match group[0]:
             case Stream() as stream:
-                self._retry.call(self._destination.prepare, stream)
+                with naming_line(self._lines.pop(stream, None)):
+                    self._retry.call(self._destination.prepare, stream)
             case Boundary() as boundary:
                 self._commit(boundary)
             case _:

@@ -137,15 +137,17 @@ class Sink:
         self._take_run(None)
         return run
 
-    def add_rows(self, rows: pa.Table, now_s: float) -> None:
-        """Take in decoded rows, later than all that are here."""
+    def add_rows(self, decoded: pa.Table, now_s: float) -> int:
+        """Take in decoded rows, later than all that are here; gives how many of them aren't worth a row."""
+        rows = rows_with_values(self.stream, decoded)
         if not rows.num_rows:
-            return
+            return int(decoded.num_rows)
         if self.opened_at is None:
             self.opened_at = now_s
         self._tables.append(rows)
         self.row_count += rows.num_rows
         self.row_bytes += rows.nbytes
+        return int(decoded.num_rows - rows.num_rows)
 
     def take_rows(self, until_line: int | None = None) -> pa.Table | None:
         """The decoded rows up to that input line; they leave the sink."""

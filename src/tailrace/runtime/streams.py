@@ -103,7 +103,8 @@ class Streams:
 
     def replaced(self) -> tuple[Stream, ...]:
         """The streams whose tables this run replaces."""
-        return tuple(k.stream for k in self._known.values() if k.stream.method == "replace" and k.stream.columns)
+        streams = [known.stream for known in self._known.values()]
+        return tuple(s for s in streams if s.method == "replace" and any(column.path for column in s.columns))
 
     def _plan(
         self,

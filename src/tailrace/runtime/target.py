@@ -16,7 +16,7 @@ from tailrace.decode import decoder
 from tailrace.decode.columns import rows_of
 from tailrace.decode.records import record_line
 from tailrace.destination import Destination
-from tailrace.errors import RecordsWithoutSchemaError, Violation
+from tailrace.errors import RecordsWithoutSchemaError, Violation, naming_line
 from tailrace.log import get_logger
 from tailrace.model import (
     LINE,
@@ -39,7 +39,7 @@ from tailrace.runtime.drain import Boundary, Drain, Observer
 from tailrace.runtime.invalid import Invalid
 from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
-from tailrace.runtime.sink import Sink, decoding_threads, rows_with_values
+from tailrace.runtime.sink import Sink, decoding_threads
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
 
@@ -96,11 +96,7 @@ class Target:
         self._drain = Drain(
             self._destination,
             self._retry,
-            Observer(
-                refused=self._refuse_row,
-                covering=lambda number, boundary: self._invalid.cover(number, boundary.until_line),
-                told=self._told,
-            ),
+            Observer(refused=self._refuse_row, covering=self._cover, told=self._told),
             self.budget,
             pipeline=self._pipeline,
             last=last,
@@ -209,15 +205,15 @@ class Target:
             self._open(self._sink(stream))
 
     def _sink(self, stream: Stream) -> Sink:
-        return Sink(stream, decoder(stream, self._clock), self._threads)
+        with naming_line(self._streams.message(stream.name).line):
+            return Sink(stream, decoder(stream, self._clock), self._threads)
 
     def _open(self, sink: Sink) -> None:
         """Put a sink for a stream's new plan in the place of the old one, which is emptied first."""
         if sink.stream.name in self._sinks:
             self._empty(sink.stream.name)
         self._sinks[sink.stream.name] = sink
-        if sink.stream.columns:
-            self._drained.put(sink.stream)
+        self._drained.put(sink.stream, self._streams.message(sink.stream.name).line)
 
     def _accept_run(self, run: RecordRun) -> None:
         self._line = run.last_line
@@ -266,9 +262,7 @@ class Target:
             if found is None:
                 return False
             run, decoded = found
-            rows = rows_with_values(sink.stream, decoded.rows)
-            sink.add_rows(rows, self._monotonic_s())
-        self.tally.add(sink.stream.name, filtered=decoded.rows.num_rows - rows.num_rows)
+            self.tally.add(name, filtered=sink.add_rows(decoded.rows, self._monotonic_s()))
         if decoded.growth is not None:
             self._grow(sink, decoded.growth, run)
         # A refusal may end the run here; the rows before it are then still to be committed.
@@ -387,6 +381,9 @@ class Target:
         violation = Violation("destination", "$", "a row that the destination takes", reason)
         refused = Refused(batch.stream.name, line, raw, (violation,))
         self._invalid.refuse(batch.stream, self._streams.message(batch.stream.name), refused)
+
+    def _cover(self, number: int, boundary: Boundary) -> None:
+        self._invalid.cover(number, boundary.until_line)
 
     def _told(self, checkpoint: Checkpoint, boundary: Boundary, published: Mapping[str, Published]) -> None:
         self.tally.add_published(published)

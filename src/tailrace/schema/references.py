@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import unquote, urljoin
 
 from tailrace.schema.drafts import Draft, draft_of, schemas_in
 
@@ -65,7 +65,7 @@ class References:
         reference = schema[word]
         if not isinstance(reference, str):
             raise ReferenceProblemError(f"{reference!r} stands where a reference should")
-        uri, fragment = urldefrag(reference)
+        uri, _, fragment = reference.partition("#")
         registered = self._registered
         here = registered.resource_of.get(id(schema), registered.whole)
         resource = registered.resources.get(_joined(here.uri, uri)) if uri else here
@@ -138,7 +138,7 @@ class References:
         named = schema.get("id" if self._draft is Draft.DRAFT_4 else "$id")
         if self.ignores_siblings(schema) and schema is not self._root:
             return around
-        own, (uri, fragment) = around, urldefrag(named) if isinstance(named, str) else ("", "")
+        own, (uri, _, fragment) = around, (named if isinstance(named, str) else "").partition("#")
         if uri:
             own = _Resource(_joined(around.uri, uri), schema, steps)
             if schema is self._root:
@@ -157,7 +157,7 @@ class References:
 
 def _joined(base: str, uri: str) -> str:
     try:
-        return urldefrag(urljoin(base, uri))[0]
+        return urljoin(base, uri).partition("#")[0]
     except ValueError:
         return uri
 

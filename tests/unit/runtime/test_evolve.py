@@ -188,7 +188,8 @@ def test_records_without_a_value_are_no_rows_of_a_stream_that_describes_no_field
 @pytest.mark.parametrize("method", ["append", "replace"])
 @pytest.mark.parametrize("contract", ["evolve", "freeze", "discard_columns"])
 @pytest.mark.parametrize("fields", [[], [{}], [{"a": None}]])
-def test_a_stream_that_never_gets_a_column_makes_no_table(method, contract, fields):
+@pytest.mark.parametrize("metadata", ["none", "singer"])
+def test_a_stream_that_never_gets_a_column_makes_no_table(method, contract, fields, metadata):
     memory = memory_of_its_own()
     report = load(
         [EMPTY, *(record(**f) for f in fields), state({"at": 1})],
@@ -196,6 +197,7 @@ def test_a_stream_that_never_gets_a_column_makes_no_table(method, contract, fiel
         unknown_fields="evolve",
         method=method,
         contract=contract,
+        metadata=metadata,
     )
     assert memory.tables() == {}
     assert (report.total.filtered, report.total.uncommitted, report.state) == (len(fields), 0, '{"at":1}')

@@ -206,7 +206,7 @@ def test_sql_in_a_taps_type_is_refused_before_anything_is_made(tmp_path, sent, s
     victim = "VARCHAR"
     lines = list(messages(sent))
     lines[0]["schema"]["properties"]["b"] = {"type": "string", "x-sql-datatype": victim}
-    with pytest.raises(SchemaError, match=r"column 'a'.*isn't one plain type"):
+    with pytest.raises(SchemaError, match=r"^stream 's', column 'a', line 1: .*isn't one plain type"):
         load(lines, to=f"{scheme}:///{tmp_path / 'x.db'}", method=method)
     if scheme == "duckdb":
         with duckdb.connect(str(tmp_path / "x.db")) as connection:
