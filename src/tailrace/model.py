@@ -213,11 +213,11 @@ class RecordRun:
 
     def until(self, last_line: int) -> tuple[RecordRun | None, RecordRun | None]:
         """The records up to that input line, and those after it."""
-        before = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
-        if before in (0, self.count):
-            return (self, None) if before else (None, self)
+        until = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
+        if until in (0, self.count):
+            return (self, None) if until else (None, self)
         data, at = self.data, -1
-        for _ in range(before):
+        for _ in range(until):
             at = data.index(b"\n", at + 1)
         left = [(first, min(count, last_line - first + 1)) for first, count in self.spans if first <= last_line]
         right = [
@@ -225,10 +225,8 @@ class RecordRun:
             for first, count in self.spans
             if first + count - 1 > last_line
         ]
-        return (
-            RecordRun(self.stream, (data[: at + 1],), tuple(left)),
-            RecordRun(self.stream, (data[at + 1 :],), tuple(right)),
-        )
+        before, after = data[: at + 1], data[at + 1 :]
+        return RecordRun(self.stream, (before,), tuple(left)), RecordRun(self.stream, (after,), tuple(right))
 
     @classmethod
     def join(cls, runs: Iterable[RecordRun]) -> RecordRun:
@@ -384,10 +382,11 @@ class Published:
 class Traits:
     """What a destination is like, as data.
 
-    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
-    `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
-    `reserved` are names, in lower case, that no column can have; a `_` is put behind them. `keeps_nested` says that
-    columns with `nested` become structs and lists.
+    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name. `methods`
+    are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved`
+    are names, in lower case, that no column can have; a `_` is put behind them. `unusable` is the pattern of what names
+    can't have; each match becomes a `_`. `own_tables` and `own_schemas` are patterns of its own names, in lower case.
+    `keeps_nested` says that columns with `nested` become structs and lists.
     """
 
     name: str
@@ -396,4 +395,7 @@ class Traits:
     methods: frozenset[Method] = field(default_factory=lambda: frozenset(Method))
     case_sensitive: bool = False
     reserved: frozenset[str] = frozenset()
+    unusable: str = ""
+    own_tables: str = ""
+    own_schemas: str = ""
     keeps_nested: bool = False

@@ -44,6 +44,8 @@ TRAITS = Traits(
     name="MySQL",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
     max_name_length=64,
+    unusable=r"[^\u0001-\uffff]| +$",
+    own_schemas="mysql|sys|information_schema|performance_schema",
 )
 
 _EXACT = "CHARACTER SET utf8mb4 COLLATE /*M!100100 utf8mb4_nopad_bin */ /*!80000 utf8mb4_0900_bin */"

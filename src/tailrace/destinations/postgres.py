@@ -42,6 +42,7 @@ TRAITS = Traits(
     max_name_length=63,
     case_sensitive=True,
     reserved=frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"}),
+    own_schemas="pg_.*|information_schema",
 )
 
 DIALECT = Dialect(

@@ -54,6 +54,7 @@ TRAITS = Traits(
     max_name_length=127,
     case_sensitive=True,
     reserved=frozenset({"tableoid", "ctid", "oid", "xmin", "xmax", "cmin", "cmax"}),
+    own_schemas="pg_.*|information_schema|sys",
 )
 
 DIALECT = Dialect(
