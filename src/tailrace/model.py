@@ -382,11 +382,10 @@ class Published:
 class Traits:
     """What a destination is like, as data.
 
-    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name. `methods`
-    are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved`
-    are names, in lower case, that no column can have; a `_` is put behind them. `unusable` is the pattern of what names
-    can't have; each match becomes a `_`. `own_tables` and `own_schemas` are patterns of its own names, in lower case.
-    `keeps_nested` says that columns with `nested` become structs and lists.
+    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8. `methods` are the ways of loading
+    that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved` are names, in lower
+    case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. `own_tables`
+    and `own_schemas` match its own names, in lower case. `keeps_nested`: nested columns become structs and lists.
     """
 
     name: str
