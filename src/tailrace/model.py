@@ -384,8 +384,8 @@ class Traits:
 
     `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8. `methods` are the ways of loading
     that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved` are names, in lower
-    case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. `own_tables`
-    and `own_schemas` match its own names, in lower case. `keeps_nested`: nested columns become structs and lists.
+    case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
+    names match `own_tables` and `own_schemas`, in lower case. `keeps_nested`: columns become structs and lists.
     """
 
     name: str
