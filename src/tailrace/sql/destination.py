@@ -360,8 +360,8 @@ class SqlDestination:
         """Put the table that was built beside in the place of the stream's."""
         place, table = self._place(stream), self._tables.named(stream)
         beside = place.table
-        if place.into:
-            swapped = keeping.exchange_rows(self._open(), self._dialect, place, table)
+        if place.into and (have := self._tables.found(self._open(), beside)):
+            swapped = keeping.exchange_rows(self._open(), self._dialect, beside, have, table)
         else:
             exists = self._tables.found(self._open(), table) is not None
             swapped = publish.swap(self._open(), self._dialect, beside, table, exists=exists)

@@ -11,7 +11,7 @@ from tailrace.schema.evolve import TableColumn
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
-from tailrace.sql.tables import Found, Place, Tables
+from tailrace.sql.tables import Found, Tables
 
 _log = get_logger("sql")
 
@@ -67,11 +67,11 @@ def refitted(
     return changed
 
 
-def exchange_rows(session: Session, dialect: Dialect, place: Place, table: TableName) -> Published:
-    """Put the rows that were built beside in the place of the table's, all at once to other transactions."""
+def exchange_rows(session: Session, dialect: Dialect, beside: TableName, have: Found, table: TableName) -> Published:
+    """Put the rows that were built beside, in all columns there, in the place of the table's, at once to others."""
     deleted = session.execute(statements.delete_rows(dialect, table))
-    session.execute(statements.insert_from(dialect, table, place.columns, place.table))
-    session.execute(statements.drop_table(dialect, place.table))
+    session.execute(statements.insert_from(dialect, table, [column.name for column in have.columns], beside))
+    session.execute(statements.drop_table(dialect, beside))
     return Published(deleted=deleted)
 
 

@@ -101,8 +101,8 @@ _LOGIN = (
     Remedy(
         ".*",
         "(root|CA) certificate|certificate or crl|verify failed|does not match|self.signed|issuer",
-        "set `tls_ca` to the file of the certificates that are trusted (and `host` to the name in the server's), or set "
-        "`tls` to a mode that checks less",
+        "set `tls_ca` to the file of the certificates that are trusted, `host` to the name in the server's, or `tls` "
+        "to a mode that checks less",
     ),
     Remedy(".*", "private key|certificate file|certificate", "set `tls_cert` and `tls_key` to files that can be read"),
     Remedy(
@@ -135,7 +135,7 @@ MYSQL = (
     Remedy(
         "1142|1143",
         "command denied to user",
-        "run `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES ON {database}.* TO` that user",
+        "run `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX ON {database}.* TO` that user",
     ),
     Remedy("1227", r"\((?P<right>[^)]*)\) privilege", "grant that privilege to {user}"),
     Remedy("1370|1410|1356", "", "grant {user} the right to do that"),
@@ -146,8 +146,8 @@ MYSQL = (
     Remedy(
         "2026|.*",
         "certificate|verify failed",
-        "set `tls_ca` to the file of the certificates that are trusted (and `host` to the name in the server's), or set "
-        "`tls` to a mode that checks less",
+        "set `tls_ca` to the file of the certificates that are trusted, `host` to the name in the server's, or `tls` "
+        "to a mode that checks less",
     ),
     Remedy("2026", "support", "set `tls: prefer` where the way there is safe, or give the server TLS"),
     Remedy("2026", "", "check `tls` and `tls_ca`"),
