@@ -80,6 +80,7 @@ _TABLES = (
     Remedy(
         "0A000|42804|42846|42883|42P16|22023", "", "alter the column yourself, or set another kind under `columns:`"
     ),
+    Remedy("42809", "copy to view", "set `append_through: staging`, or another `table:`"),
     Remedy("55000", "view", "set another `table:`, or load into the table that the view reads"),
     Remedy("23.*", "", "remove the rows that break it, or drop the constraint"),
     Remedy("57014", "statement timeout", "give {user} more time: `ALTER ROLE {user} SET statement_timeout = 0`"),
