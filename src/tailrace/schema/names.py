@@ -157,11 +157,11 @@ def table_name(stream_name: str, settings: StreamSettings, traits: Traits) -> Ta
     for key, text, own in (("table", table, traits.own_tables), ("schema", schema, traits.own_schemas)):
         if has_control_characters(text):
             raise ConfigError(f"{text!r} can't be a name", key=key, hint="use letters, digits and _")
-        if is_ours(text) or (own and re.fullmatch(own, text.lower())):
-            whose = "tailrace" if is_ours(text) else traits.name
+        if text and (is_ours(text) or (own and re.fullmatch(own, text.lower()))):
+            reason = "tailrace keeps for itself" if is_ours(text) else f"{traits.name} keeps, or can't have"
             raise SchemaError(
-                f"its {key} would be {text!r}, a name that {whose} keeps for itself; set another `{key}:` for it under "
-                "`streams:`, or skip the stream with `select: false` there",
+                f"its {key} would be {text!r}, a name that {reason}; set another `{key}:` for it under `streams:`, or "
+                "skip the stream with `select: false` there",
                 stream=stream_name,
             )
     return TableName(table, schema or None)
