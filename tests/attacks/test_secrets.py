@@ -1,16 +1,16 @@
-"""Secrets are planted in every place that takes one, and no output has them: text, JSON, reports, errors, what repr says."""
+"""Secrets are planted in every place that takes one, and no output has them: logs, reports, errors, what repr says."""
 
 import json
 import os
 import pickle
-import subprocess
+import shlex
 import sys
 import traceback
-from pathlib import Path
 
 import pytest
 
 import tailrace
+from tailrace.cli import main
 from tailrace.destinations import open_destination
 from tailrace.testing.messages import INT, record, schema, state
 
@@ -19,7 +19,6 @@ SECRET = "s3cr3t-Kx9/+%40"
 PLAIN = "Kx9"
 """The part of it that no way of writing changes."""
 ENCODED = "s3cr3t-Kx9%2F%2B%2540"
-TAILRACE = Path(sys.executable).with_name("tailrace")
 MESSAGES = b"".join(
     json.dumps(message).encode() + b"\n"
     for message in (schema({"id": INT}, ["id"]), record({"id": "no number"}), record({"id": 1}), state({"at": 1}))
@@ -57,19 +56,24 @@ SETTINGS = {
 }
 
 
-def run(*words, environ=None, cwd=None, data=MESSAGES):
-    """All that a command writes."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "AWS", "TAILRACE"))}
-    done = subprocess.run(
-        [str(TAILRACE), *words],
-        input=data,
-        capture_output=True,
-        cwd=cwd,
-        env=given | (environ or {}),
-        timeout=60,
-        check=False,
-    )
-    return done.stdout + done.stderr
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Runs a command in this process, in a folder of its own; all that it writes."""
+    for name in [name for name in os.environ if name.startswith(("PG", "AWS", "TAILRACE"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "messages").write_bytes(MESSAGES)
+
+    def ran(*words, **environ):
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["tailrace", *words, *(["messages"] if words[0] == "load" else [])])
+        with pytest.raises(SystemExit):
+            main()
+        told = capfd.readouterr()
+        return told.out + told.err
+
+    return ran
 
 
 def require_none(*outputs):
@@ -106,11 +110,11 @@ def test_a_secret_of_a_setting_is_in_nothing_that_is_said(kind):
 
 @pytest.mark.parametrize("words", [("load",), ("load", "--log-format", "json"), ("check",)])
 @pytest.mark.parametrize("kind", ["postgres", "redshift", "a password that isn't escaped"])
-def test_a_secret_of_an_address_is_in_no_output(tmp_path, kind, words):
+def test_a_secret_of_an_address_is_in_no_output(run, tmp_path, kind, words):
     more = ["--report", "report.json"] if words[0] == "load" else []
     level = ["--log-level", "debug"] if words[0] == "load" else []
     settings = ["--set", "retry_s=0.1"]
-    require_none(run(*words, "--to", ADDRESSES[kind], *level, *more, *settings, cwd=tmp_path))
+    require_none(run(*words, "--to", ADDRESSES[kind], *level, *more, *settings))
     require_none(*(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()))
 
 
@@ -127,13 +131,13 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_secret_of_a_config_is_in_no_output(tmp_path, name):
+def test_a_secret_of_a_config_is_in_no_output(run, tmp_path, name):
     (tmp_path / name).write_text(CONFIGS[name], encoding="utf-8")
     planted = {"PLANTED": SECRET}
-    require_none(run("load", "--config", name, "--log-level", "debug", cwd=tmp_path, environ=planted))
+    require_none(run("load", "--config", name, "--log-level", "debug", **planted))
 
 
-def test_a_secret_of_the_environment_is_in_no_output(tmp_path):
+def test_a_secret_of_the_environment_is_in_no_output(run):
     planted = {
         "PGPASSWORD": SECRET,
         "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -145,22 +149,22 @@ def test_a_secret_of_the_environment_is_in_no_output(tmp_path):
         "TAILRACE_HOST": "127.0.0.1",
         "TAILRACE_PORT": "1",
     }
-    require_none(run("load", "--to", "postgres", "--log-level", "debug", environ=planted, cwd=tmp_path))
-    require_none(run("load", "--to", "postgres", environ=planted | {"TAILRACE_PORT": SECRET}, cwd=tmp_path))
+    require_none(run("load", "--to", "postgres", "--log-level", "debug", **planted))
+    require_none(run("load", "--to", "postgres", **(planted | {"TAILRACE_PORT": SECRET})))
 
 
 @pytest.mark.parametrize("ending", ["exit 3", "echo broken; exit 0", "sleep 0"])
-def test_a_secret_of_a_taps_command_is_in_no_output(tmp_path, ending):
+def test_a_secret_of_a_taps_command_is_in_no_output(run, tmp_path, ending):
     tap = tmp_path / "tap"
     tap.write_text(f"#!/bin/sh\n{ending}\n", encoding="utf-8")
     tap.chmod(0o755)
     command = [str(tap), "--password", SECRET, f"--token={SECRET}", f"https://user:{ENCODED}@host/x"]
-    words = ["run", "--to", "duckdb:///x.duckdb", "--log-level", "debug", "--pipeline", "p", "--"]
-    require_none(run(*words, *command, cwd=tmp_path))
+    words = ["run", "--to", "duckdb:///x.duckdb", "--log-level", "debug", "--pipeline", "p"]
+    require_none(run(*words, "--tap", shlex.join(command)))
 
 
-def test_a_secret_in_a_quarantined_runs_address_is_in_no_file(tmp_path):
+def test_a_secret_in_a_quarantined_runs_address_is_in_no_file(run, tmp_path):
     words = ["--set", "on_invalid=quarantine", "--set", "quarantine=aside.jsonl", "--report", "r.json"]
-    run("load", "--to", f"duckdb:///x.duckdb?config.unknown={ENCODED}", *words, cwd=tmp_path)
-    require_none(run("load", "--to", ADDRESSES["s3"], *words, "--set", "retry_s=0.1", cwd=tmp_path))
+    run("load", "--to", f"duckdb:///x.duckdb?config.unknown={ENCODED}", *words)
+    require_none(run("load", "--to", ADDRESSES["s3"], *words, "--set", "retry_s=0.1"))
     require_none(*(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()))
