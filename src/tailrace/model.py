@@ -79,7 +79,8 @@ class Column:
     `path` is where its value stands in the record (one name, or several where objects are flattened); empty for
     metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits, of DECIMAL alone.
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
-    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind.
+    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind;
+    `is_sql_type_sent` says that it is the tap's and not the operator's.
     `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
     `nested` says, by `schema.nested`, what JSON is made of that becomes structs and lists in the destination.
     """
@@ -97,6 +98,7 @@ class Column:
     keep: bool = False
     constant: str | None = None
     nested: str | None = None
+    is_sql_type_sent: bool = False
 
     @property
     def arrow(self) -> pa.DataType:
@@ -127,8 +129,8 @@ class Stream:
     """A stream as one SCHEMA message and the settings make it: the plan by which its records become rows.
 
     `key` holds column names (not field names). `contract` is evolve, freeze or discard_columns. `validation` is
-    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON.
-    `revision` counts the stream's schemas in this run, from 1; rows of different revisions never share a batch.
+    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON,
+    with the fields that records alone have, the `evolved`. `revision` counts the stream's schemas in this run, from 1.
     """
 
     name: str
@@ -142,6 +144,7 @@ class Stream:
     unknown_fields: str = "drop"
     json_schema: bytes = b"{}"
     revision: int = 1
+    evolved: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, if there is one."""
@@ -220,13 +223,10 @@ class RecordRun:
         for _ in range(until):
             at = data.index(b"\n", at + 1)
         left = [(first, min(count, last_line - first + 1)) for first, count in self.spans if first <= last_line]
-        right = [
-            (max(first, last_line + 1), first + count - max(first, last_line + 1))
-            for first, count in self.spans
-            if first + count - 1 > last_line
-        ]
-        before, after = data[: at + 1], data[at + 1 :]
-        return RecordRun(self.stream, (before,), tuple(left)), RecordRun(self.stream, (after,), tuple(right))
+        ends = [(max(first, last_line + 1), first + count) for first, count in self.spans]
+        right = [(first, end - first) for first, end in ends if end > first]
+        head, tail = (data[: at + 1],), (data[at + 1 :],)
+        return RecordRun(self.stream, head, tuple(left)), RecordRun(self.stream, tail, tuple(right))
 
     @classmethod
     def join(cls, runs: Iterable[RecordRun]) -> RecordRun:
@@ -234,11 +234,8 @@ class RecordRun:
         runs = tuple(runs)
         if len(runs) == 1:
             return runs[0]
-        return cls(
-            stream=runs[0].stream,
-            pieces=tuple(piece for run in runs for piece in run.pieces),
-            spans=tuple(span for run in runs for span in run.spans),
-        )
+        pieces = tuple(piece for run in runs for piece in run.pieces)
+        return cls(runs[0].stream, pieces, tuple(span for run in runs for span in run.spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +268,7 @@ class Inexact:
 class Growth:
     """Why a stream has to grow before a run can be decoded.
 
-    `fields` maps fields to add (under `unknown_fields: evolve`) to the JSON Schema that their first value suggests;
+    `fields` maps fields to add, or to widen, under `unknown_fields: evolve` to the JSON Schema that their values make;
     `versioned` means that records carry a version and the stream has no column for it.
     """
 
@@ -385,7 +382,8 @@ class Traits:
     `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8. `methods` are the ways of loading
     that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved` are names, in lower
     case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
-    names match `own_tables` and `own_schemas`, in lower case. `keeps_nested`: columns become structs and lists.
+    tables and schemas match `own_tables` and `own_schemas`. `keeps_nested` says that columns with `nested` become
+    structs and lists; `is_serial`, that nothing is gained by staging several at once.
     """
 
     name: str
@@ -398,3 +396,4 @@ class Traits:
     own_tables: str = ""
     own_schemas: str = ""
     keeps_nested: bool = False
+    is_serial: bool = False

@@ -40,6 +40,7 @@ TRAITS = Traits(
     name="SQLite",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
     own_tables="sqlite_.*",
+    is_serial=True,
 )
 
 _TYPES = {
