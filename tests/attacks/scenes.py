@@ -188,7 +188,9 @@ class Delta(Lake):
 
 class Iceberg(Scene):
     def _catalog(self):
-        return load_catalog("own", type="sql", uri=f"sqlite:///{self.root}/own.db", warehouse=str(self.root / "lake"))
+        return load_catalog(
+            "default", type="sql", uri=f"sqlite:///{self.root}/own.db", warehouse=str(self.root / "lake")
+        )
 
     def names(self):
         with closing(self._catalog()) as catalog:

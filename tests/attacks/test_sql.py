@@ -63,7 +63,8 @@ BY_SETTING = {
 """Settings that a config may have, which its writer may have from elsewhere."""
 
 
-DATABASES = ("duckdb", "sqlite", "postgres", "mariadb", "redshift", "delta", "iceberg")
+DATABASES = ("duckdb", "sqlite", "postgres", "mariadb", "redshift")
+"""What speaks SQL; the others have names that look like it in `test_names`."""
 
 
 def attack(scene, messages, **settings):
@@ -74,7 +75,7 @@ def attack(scene, messages, **settings):
 @pytest.mark.parametrize("place", BY_STREAM)
 @pytest.mark.parametrize("scene", DATABASES, indirect=True)
 def test_sql_from_a_stream_never_runs(scene, place):
-    for sql in SQL if place == "sql type" else SQL[:4]:
+    for sql in SQL if place == "sql type" else SQL[:3]:
         attack(scene, BY_STREAM[place](sql), naming="preserve")
     require_victim(scene)
 
@@ -82,7 +83,7 @@ def test_sql_from_a_stream_never_runs(scene, place):
 @pytest.mark.parametrize("place", BY_SETTING)
 @pytest.mark.parametrize("scene", DATABASES, indirect=True)
 def test_sql_from_a_setting_never_runs(scene, place):
-    for sql in SQL[:4]:
+    for sql in SQL[:3]:
         settings = {"naming": "preserve"} | BY_SETTING[place](sql)
         attack(scene, [schema({"id": INT}), record({"id": 1})], **settings)
     require_victim(scene)
