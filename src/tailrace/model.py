@@ -216,18 +216,15 @@ class RecordRun:
 
     def until(self, last_line: int) -> tuple[RecordRun | None, RecordRun | None]:
         """The records up to that input line, and those after it."""
-        before = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
-        if before in (0, self.count):
-            return (self, None) if before else (None, self)
+        until = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
+        if until in (0, self.count):
+            return (self, None) if until else (None, self)
         data, at = self.data, -1
-        for _ in range(before):
+        for _ in range(until):
             at = data.index(b"\n", at + 1)
         left = [(first, min(count, last_line - first + 1)) for first, count in self.spans if first <= last_line]
-        right = [
-            (max(first, last_line + 1), first + count - max(first, last_line + 1))
-            for first, count in self.spans
-            if first + count - 1 > last_line
-        ]
+        ends = [(max(first, last_line + 1), first + count) for first, count in self.spans]
+        right = [(first, end - first) for first, end in ends if end > first]
         head, tail = (data[: at + 1],), (data[at + 1 :],)
         return RecordRun(self.stream, head, tuple(left)), RecordRun(self.stream, tail, tuple(right))
 
@@ -237,11 +234,8 @@ class RecordRun:
         runs = tuple(runs)
         if len(runs) == 1:
             return runs[0]
-        return cls(
-            stream=runs[0].stream,
-            pieces=tuple(piece for run in runs for piece in run.pieces),
-            spans=tuple(span for run in runs for span in run.spans),
-        )
+        pieces = tuple(piece for run in runs for piece in run.pieces)
+        return cls(runs[0].stream, pieces, tuple(span for run in runs for span in run.spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,10 +379,11 @@ class Published:
 class Traits:
     """What a destination is like, as data.
 
-    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
-    `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
-    `reserved` are names, in lower case, that no column can have; a `_` is put behind them. `keeps_nested` says that
-    columns with `nested` become structs and lists; `is_serial`, that nothing is gained by staging several at once.
+    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8. `methods` are the ways of loading
+    that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved` are names, in lower
+    case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
+    tables and schemas match `own_tables` and `own_schemas`. `keeps_nested` says that columns with `nested` become
+    structs and lists; `is_serial`, that nothing is gained by staging several at once.
     """
 
     name: str
@@ -397,5 +392,8 @@ class Traits:
     methods: frozenset[Method] = field(default_factory=lambda: frozenset(Method))
     case_sensitive: bool = False
     reserved: frozenset[str] = frozenset()
+    unusable: str = ""
+    own_tables: str = ""
+    own_schemas: str = ""
     keeps_nested: bool = False
     is_serial: bool = False
