@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "TailraceError",
     "TapError",
     "Violation",
+    "naming_line",
 ]
 
 
@@ -141,7 +143,11 @@ class RecordError(TailraceError):
 
 
 class SchemaError(TailraceError):
-    """A stream's schema and its table don't go together; `have` and `want` name the two sides."""
+    """A stream's schema and its table don't go together; `have` and `want` name the two sides.
+
+    `line` is the input line of the SCHEMA message, None while it isn't known; it may be set later, and the text names
+    it then. `path` is the place in the schema (`$.properties.a.type`).
+    """
 
     exit_code = 5
 
@@ -153,13 +159,34 @@ class SchemaError(TailraceError):
         column: str | None = None,
         have: str | None = None,
         want: str | None = None,
+        line: int | None = None,
+        path: str | None = None,
     ) -> None:
+        self.message = message
         self.stream = stream
         self.column = column
         self.have = have
         self.want = want
-        where = f"stream {stream!r}" + (f", column {column!r}" if column else "")
-        super().__init__(f"{where}: {message}")
+        self.line = line
+        self.path = path
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = [f"stream {self.stream!r}"]
+        where += [f"column {self.column!r}"] if self.column else []
+        where += [f"line {self.line}"] if self.line is not None else []
+        where += [self.path] if self.path else []
+        return f"{', '.join(where)}: {self.message}"
+
+
+@contextmanager
+def naming_line(line: int | None) -> Iterator[None]:
+    """Give a SchemaError that passes the line of the SCHEMA message, if it names none."""
+    try:
+        yield
+    except SchemaError as error:
+        error.line = line if error.line is None else error.line
+        raise
 
 
 class DestinationError(TailraceError):

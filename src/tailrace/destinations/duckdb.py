@@ -39,6 +39,7 @@ from_url = file_settings
 TRAITS = Traits(
     name="DuckDB",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    is_serial=True,
 )
 
 DIALECT = Dialect(

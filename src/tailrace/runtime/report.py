@@ -144,6 +144,18 @@ class Tally:
                 deduplicated=rows.deduplicated + rows.ignored,
             )
 
+    def report(self, pipeline: str | None, started_at: datetime, finished_at: datetime) -> Report:
+        """The counts as they stand, as the report of a run."""
+        return Report(
+            pipeline=pipeline,
+            streams=self.streams(),
+            checkpoints=self.checkpoints,
+            checkpoint=self.checkpoint,
+            state=None if self.state is None else self.state.decode(),
+            started_at=started_at,
+            finished_at=finished_at,
+        )
+
     def streams(self) -> dict[str, StreamReport]:
         """The counts as they stand, by stream in the order of their first message."""
         with self._lock:
