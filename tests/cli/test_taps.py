@@ -54,7 +54,7 @@ def test_nothing_of_a_tap_outlives_its_run(tap, tmp_path, ending, code):
 
 
 def test_a_tap_that_fails_is_told_without_its_secrets_and_leaves_nothing_running(tap, tmp_path):
-    words = tap("sleep 1000 > out &\necho $! > pids\nexit 5\n")
+    words = tap("sleep 1000 &\necho $! > pids\nexit 5\n")
     done = subprocess.run([TAILRACE, *words], cwd=tmp_path, capture_output=True, check=False)
     said = done.stderr.decode()
     assert done.returncode == 8
