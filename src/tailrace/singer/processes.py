@@ -53,7 +53,8 @@ class Group:
     def end(self, poll: Callable[[], int | None]) -> None:
         """Have every process of the group end; `poll` gives the leader's exit code once it has one.
 
-        Repeatable, from any thread. The leader was asked to end, or has ended. What it has left running is asked, too; what then stays is killed.
+        Repeatable, from any thread. The leader was asked to end, or has ended. What it has left running is asked, too;
+        what then stays is killed.
         """
         with self._lock:
             if self._has_ended:
