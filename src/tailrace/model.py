@@ -387,7 +387,7 @@ class Traits:
     `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
     `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
     `reserved` are names, in lower case, that no column can have; a `_` is put behind them. `keeps_nested` says that
-    columns with `nested` become structs and lists.
+    columns with `nested` become structs and lists. `rekey` says how a table's key is changed; see `schema.keys`.
     """
 
     name: str
@@ -397,3 +397,4 @@ class Traits:
     case_sensitive: bool = False
     reserved: frozenset[str] = frozenset()
     keeps_nested: bool = False
+    rekey: Callable[[Stream, tuple[str, ...], str], str] | None = None

@@ -31,6 +31,7 @@ from tailrace.sql import statements
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.feeding import Feeding
+from tailrace.sql.keys import ByComment
 from tailrace.sql.refusals import Check, Refusals
 from tailrace.sql.url import file_settings
 
@@ -39,6 +40,7 @@ from_url = file_settings
 TRAITS = Traits(
     name="DuckDB",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    rekey=ByComment("duckdb", drops=False),
 )
 
 DIALECT = Dialect(
@@ -81,8 +83,7 @@ DIALECT = Dialect(
     keeps_key_in_comment=True,
     columns="""
         SELECT c.column_name, c.data_type, c.is_nullable, c.column_default IS NOT NULL,
-            list_position(
-                coalesce(k.constraint_column_names, TRY(from_json(substr(t.comment, 6), '["VARCHAR"]'))), c.column_name)
+            list_position(k.constraint_column_names, c.column_name), t.comment, k.constraint_name
         FROM duckdb_columns() c
         JOIN duckdb_tables() t USING (database_oid, table_oid)
         LEFT JOIN duckdb_constraints() k

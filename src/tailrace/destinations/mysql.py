@@ -34,17 +34,12 @@ from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.sql import delimited, statements
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.finite import refuse_infinite
+from tailrace.sql.keys import ByPrimaryKey
 from tailrace.sql.obstacles import MYSQL
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.url import server_settings
 
 from_url = server_settings
-
-TRAITS = Traits(
-    name="MySQL",
-    guarantee="exactly once: rows and checkpoint are committed in one transaction",
-    max_name_length=64,
-)
 
 _EXACT = "CHARACTER SET utf8mb4 COLLATE /*M!100100 utf8mb4_nopad_bin */ /*!80000 utf8mb4_0900_bin */"
 """Text that differs by a byte differs, a space at its end too: MariaDB reads the one collation, MySQL the other."""
@@ -115,8 +110,9 @@ DIALECT = Dialect(
                     coalesce(concat(' CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name), ''),
                     if(c.column_comment = 'in UTC', ' COMMENT ''in UTC''', ''))
             END,
-            c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index
-        FROM information_schema.columns c
+            c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index,
+            t.table_comment, s.index_name
+        FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
         LEFT JOIN information_schema.statistics s
             ON s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.column_name = c.column_name
             AND s.index_name = 'PRIMARY'
@@ -132,6 +128,13 @@ DIALECT = Dialect(
     schemas="SELECT 1 FROM information_schema.schemata WHERE schema_name = ?",
     begin="START TRANSACTION",
     key_types={Kind.TEXT: _key_text, Kind.BINARY: _key_bytes},
+)
+
+TRAITS = Traits(
+    name="MySQL",
+    guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    max_name_length=64,
+    rekey=ByPrimaryKey("mysql", DIALECT.key_types),
 )
 
 _SESSION = (

@@ -29,6 +29,7 @@ from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.evolve import WIDENINGS
 from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.keys import ByConstraint
 from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import percent
 from tailrace.sql.server import ServerDestination, Serving
@@ -42,6 +43,7 @@ TRAITS = Traits(
     max_name_length=63,
     case_sensitive=True,
     reserved=frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"}),
+    rekey=ByConstraint("postgres"),
 )
 
 DIALECT = Dialect(
@@ -81,7 +83,9 @@ DIALECT = Dialect(
     keeps_key_in_comment=False,
     columns="""
         SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef OR a.attidentity <> '',
-            array_position((i.indkey::smallint[])[0:i.indnkeyatts - 1], a.attnum)
+            array_position((i.indkey::smallint[])[0:i.indnkeyatts - 1], a.attnum),
+            obj_description(c.oid, 'pg_class'),
+            (SELECT k.relname FROM pg_catalog.pg_class k WHERE k.oid = i.indexrelid)
         FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -38,6 +38,7 @@ from tailrace.schema.texts import TEXTS
 from tailrace.sql.delimited import contents, delimited_lines
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import identifier, insert_into, table_of, written
+from tailrace.sql.keys import ByComment
 from tailrace.sql.limits import refuse_long_lines, refuse_null
 from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
@@ -54,6 +55,7 @@ TRAITS = Traits(
     max_name_length=127,
     case_sensitive=True,
     reserved=frozenset({"tableoid", "ctid", "oid", "xmin", "xmax", "cmin", "cmax"}),
+    rekey=ByComment("redshift", drops=True),
 )
 
 DIALECT = Dialect(
@@ -91,11 +93,13 @@ DIALECT = Dialect(
     keeps_key_in_comment=False,
     columns="""
         SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef,
-            CASE WHEN a.attnum = ANY(k.conkey) THEN a.attnum END
+            CASE WHEN a.attnum = ANY(k.conkey) THEN a.attnum END, d.description, k.conname
         FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
+        LEFT JOIN pg_catalog.pg_description d
+            ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = 'pg_catalog.pg_class'::regclass
         WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'v')
         ORDER BY a.attnum
     """,
