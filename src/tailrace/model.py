@@ -397,4 +397,4 @@ class Traits:
     case_sensitive: bool = False
     reserved: frozenset[str] = frozenset()
     keeps_nested: bool = False
-    rekey: Callable[[Stream, tuple[str, ...], str], str] | None = None
+    rekey: Callable[[Stream, tuple[str, ...], str | None], str] | None = None

@@ -134,7 +134,7 @@ TRAITS = Traits(
     name="MySQL",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
     max_name_length=64,
-    rekey=ByPrimaryKey("mysql", DIALECT.key_types),
+    rekey=ByPrimaryKey(DIALECT.key_types),
 )
 
 _SESSION = (

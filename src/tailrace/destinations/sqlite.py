@@ -80,7 +80,7 @@ DIALECT = Dialect(
     keeps_key_in_comment=False,
     columns="""
         SELECT name, type, "notnull" = 0 AND pk = 0, dflt_value IS NOT NULL, nullif(pk, 0),
-            (SELECT CASE WHEN instr(s.sql, '/* key: [] */') THEN 'key: []' END FROM main.sqlite_master s
+            (SELECT substr(s.sql, nullif(instr(s.sql, '/* key: '), 0) + 3) FROM main.sqlite_master s
                 WHERE s.type = 'table' AND lower(s.name) = lower(?2)), 'PRIMARY KEY'
         FROM pragma_table_info(?2, coalesce(?1, 'main'))
         ORDER BY cid

@@ -86,8 +86,7 @@ class Placing:
     def _fitted(self, stream: Stream, table: TableName) -> Placed:
         found = self._tables.found(table)
         if found is None:
-            key = stream.key if is_merged(stream) or not self._tables.rewrites else ()
-            found = self._tables.create(stream, [*map(TableColumn.of, stream.columns)], key)
+            found = self._tables.create(stream, [*map(TableColumn.of, stream.columns)], stream.key)
         fit = self._fit(found, stream)
         if fit.add or fit.widen:
             found = self._tables.add_columns(table, _gained(fit))

@@ -324,8 +324,8 @@ def _refuse_new_key(table: _Table, key: Sequence[str] | None, constraint: str) -
             )
         is_other = key is not None and wanted != folded(key, traits)
     else:
-        # Rows that are appended may leave the key of their table to the database, but not fill it as they like.
-        is_other = bool(key) and wanted != folded(key or (), traits) and folded(key or (), traits) <= columns
+        # Rows that are appended may leave a key of their table's to the database, but not fill it as they like.
+        is_other = key is not None and wanted != folded(key, traits) <= columns
     if is_other:
         raise other_key(stream, key or (), traits, f"the table {stream.table} has the former", constraint)
 

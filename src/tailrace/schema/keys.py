@@ -41,8 +41,13 @@ def folded(names: Sequence[str], traits: Traits) -> frozenset[str]:
     return frozenset(names if traits.case_sensitive else map(str.lower, names))
 
 
-def other_key(stream: Stream, have: Sequence[str], traits: Traits, where: str, constraint: str = "") -> SchemaError:
-    """What a stream is told whose key isn't `have`; `where` says what has that, by the name of `constraint`."""
+def other_key(
+    stream: Stream, have: Sequence[str], traits: Traits, where: str, constraint: str | None = None
+) -> SchemaError:
+    """What a stream is told whose key isn't `have`; `where` says what has that.
+
+    `constraint` is what the table's PRIMARY KEY is called, empty where it has none, None where that isn't known.
+    """
     old, new = spelled(have), spelled(stream.key)
     return SchemaError(
         f"its key changes: {old} -> {new} ({where}). Rows are told apart by one key, so that a stream keeps it: set "
@@ -61,7 +66,7 @@ def written_key(key: Sequence[str]) -> str:
 def read_key(text: object) -> tuple[str, ...] | None:
     """The key that is written there, None if none is."""
     try:
-        key = json.loads(text) if isinstance(text, str) else None
+        key = json.JSONDecoder().raw_decode(text)[0] if isinstance(text, str) else None
     except ValueError:
         return None
     return tuple(key) if isinstance(key, list) and all(isinstance(name, str) for name in key) else None
@@ -72,7 +77,7 @@ def spelled(key: Sequence[str]) -> str:
     return f"({', '.join(key)})" if key else "none"
 
 
-def _way_out(stream: Stream, have: tuple[str, ...], traits: Traits, constraint: str) -> str:
+def _way_out(stream: Stream, have: tuple[str, ...], traits: Traits, constraint: str | None) -> str:
     """How the table gets the stream's key; nothing where a table that is built by this run is to have it anyway."""
     if stream.method is Method.REPLACE:
         return ""

@@ -121,7 +121,7 @@ class ObstacleTables(Tables):
                         column=obstacle.column or None,
                         have=obstacle.trouble,
                     )
-            self._refuse_long_key(found.key or (), fit, stream, table)
+            self._refuse_long_key((found.key or ()) if found.constraint else (), fit, stream, table)
         return super().statements(found, stream, table)
 
     def _refuse_long_key(self, key: Sequence[str], fit: Fit, stream: Stream, table: TableName) -> None:

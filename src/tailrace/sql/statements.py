@@ -13,6 +13,9 @@ from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import column_of, identifier, insert_into, is_mysql, segment, table_of, written
 from tailrace.sql.keys import note
 
+_MYSQL_COMMENT = 2048
+"""The characters that a table's comment may have there."""
+
 _PROPERTIES = {"temporary": exp.TemporaryProperty, "unlogged": exp.UnloggedProperty}
 
 
@@ -43,9 +46,11 @@ def create_noted(dialect: Dialect, table: TableName, columns: Iterable[TableColu
     create = create_table(dialect, table, columns)
     text = note(key)
     if dialect.sqlglot == "sqlite":  # which has no comments on tables, and keeps the statement
+        text = text.replace("*/", r"*\/")
         return [f"{create.removesuffix(')')} /* {text} */)"]
     if is_mysql(dialect):
-        return [f"{create} COMMENT={written(dialect, exp.Literal.string(text))}"]
+        is_held = len(text) <= _MYSQL_COMMENT
+        return [f"{create} COMMENT={written(dialect, exp.Literal.string(text))}" if is_held else create]
     comment = exp.Comment(this=table_of(table), kind="TABLE", expression=exp.Literal.string(text))
     return [create, written(dialect, comment)]
 

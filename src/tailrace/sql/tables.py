@@ -167,7 +167,7 @@ class Tables:
         columns = [_table_column(column, nullable=column.name not in key) for column in stream.columns]
         if key and not dialect.keeps_key_in_comment:
             return [statements.create_table(dialect, table, columns, key)]
-        return statements.create_noted(dialect, table, columns, key)
+        return statements.create_noted(dialect, table, columns, stream.key)
 
 
 def _table_column(column: Column, *, nullable: bool = True) -> TableColumn:

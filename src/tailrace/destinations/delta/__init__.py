@@ -39,7 +39,7 @@ from tailrace.schema.keys import anew, by
 from_url = lake_settings
 
 
-def _rekeyed(stream: Stream, have: tuple[str, ...], _: str) -> str:
+def _rekeyed(stream: Stream, have: tuple[str, ...], _: str | None) -> str:
     """What gives a table the stream's key: metadata of its fields."""
     places = dict.fromkeys(have or (), NO_KEY) | {name: str(n) for n, name in enumerate(stream.key)}
     calls = [f".set_column_metadata({name!r}, {{{KEY!r}: {place!r}}})" for name, place in places.items()]

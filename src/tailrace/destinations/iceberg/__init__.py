@@ -56,7 +56,7 @@ from_url = catalog_settings
 SETTINGS = Settings
 
 
-def _rekeyed(stream: Stream, _: tuple[str, ...], __: str) -> str:
+def _rekeyed(stream: Stream, _: tuple[str, ...], __: str | None) -> str:
     """What gives a table the stream's key: a property, set by any engine."""
     key = written_key(stream.key).replace("'", "''")
     return by(f"ALTER TABLE {stream.table} SET TBLPROPERTIES ('{KEY}' = '{key}')", stream)

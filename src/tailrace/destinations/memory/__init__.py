@@ -11,35 +11,18 @@
 from __future__ import annotations
 
 import secrets
-import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlsplit
 
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from tailrace.destination import Destination
 from tailrace.destinations.memory.tables import MemoryTable, Part, Row, as_kind, made, merged, widen
 from tailrace.errors import DestinationError, FencedError, RowsRefusedError
-from tailrace.model import (
-    LINE,
-    Activation,
-    Batch,
-    Checkpoint,
-    Column,
-    Fill,
-    Kind,
-    Method,
-    Published,
-    Receipt,
-    Stream,
-    Traits,
-)
+from tailrace.model import LINE, Batch, Checkpoint, Method, Published, Receipt, Stream, Traits
 from tailrace.schema.cast import CASTS, cast_rows
 from tailrace.schema.evolve import WIDENINGS, Fit, changes
 from tailrace.schema.keys import Keys
@@ -216,7 +199,7 @@ class MemoryDestination:
             stream = replace(stream, columns=columns, contract="evolve")
         if name not in tables:
             columns_made = [made(column, nullable=column.name not in stream.key) for column in stream.columns]
-            tables[name] = MemoryTable(columns_made, stream.key if stream.method is not Method.APPEND else ())
+            tables[name] = MemoryTable(columns_made, stream.key)
         table = tables[name]
         fit = changes(table.columns, stream, TRAITS, _ALTERABLE, table.key)
         table.columns += [made(column) for column in fit.add]
