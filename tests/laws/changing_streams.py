@@ -1,0 +1,193 @@
+"""Random message streams whose columns come, go and change their kinds, and what they come to, message by message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from message_streams import line_of
+from plain_model import DELETED_AT, Message, Row
+
+VERSION = "_sdc_table_version"
+KINDS = ("RECORD",) * 12 + ("DELETION",) * 3 + ("SCHEMA",) * 4 + ("ACTIVATE_VERSION",)
+
+_VALUES: dict[str, tuple[Mapping[str, Any], Sequence[Any]]] = {
+    "INT": ({"type": ["null", "integer"]}, [0, 1, -5, 12, 2**40]),
+    "TEXT": ({"type": ["null", "string"]}, ["", "a", "7", "x y", "true"]),
+    "FLOAT": ({"type": ["null", "number"]}, [1.5, -2.25, 1e300, 3.0]),
+    "BOOL": ({"type": ["null", "boolean"]}, [True, False]),
+    "DATE": ({"type": ["null", "string"], "format": "date"}, ["2024-01-31"]),
+}
+_MARK = {"type": ["null", "string"], "format": "date-time"}
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """What is set for a stream; records of a versioned one have a version each."""
+
+    name: str
+    key: tuple[str, ...]
+    method: str
+    hard_delete: bool
+    is_versioned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Messages of several streams, without a STATE; `cuts` are where STATEs may be put between them."""
+
+    plans: tuple[Changing, ...]
+    messages: tuple[Message, ...]
+    cuts: frozenset[int]
+    batch_rows: int
+
+    def lines(self, *, is_cut: bool) -> list[str]:
+        """The messages as they are sent, with a STATE at each cut or none."""
+        lines = []
+        for number, message in enumerate(self.messages):
+            lines.append(line_of(message))
+            if is_cut and number in self.cuts:
+                lines.append(line_of({"type": "STATE", "value": {"n": number}}))
+        return lines
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings under which they are loaded; a checkpoint is taken at each STATE."""
+        streams = {plan.name: {"method": plan.method, "hard_delete": plan.hard_delete} for plan in self.plans}
+        return {"batch_rows": self.batch_rows, "checkpoint_rows": 1, "streams": streams}
+
+
+@st.composite
+def sent(draw: st.DrawFn, *, widens_keys: bool) -> Sent:
+    """Messages of one stream or two; a key becomes text on the way where tables let it."""
+    plans = tuple(draw(_plans(name)) for name in ("s0", "s1")[: draw(st.integers(1, 2))])
+    schemas: dict[str, Message] = {}
+    messages: list[Message] = []
+    for kind in draw(st.lists(st.sampled_from(KINDS), min_size=2, max_size=25)):
+        plan = draw(st.sampled_from(plans))
+        if plan.name not in schemas or kind == "SCHEMA":
+            before = schemas.get(plan.name)
+            schemas[plan.name] = draw(_schemas(plan, before, widens_keys=widens_keys))
+            messages.append(schemas[plan.name])
+        if kind in {"RECORD", "DELETION"}:
+            messages.append(draw(_records(plan, schemas[plan.name], is_deletion=kind == "DELETION")))
+        elif kind == "ACTIVATE_VERSION" and plan.is_versioned:
+            messages.append({"type": kind, "stream": plan.name, "version": draw(st.integers(1, 4))})
+    cuts = draw(st.frozensets(st.integers(0, max(0, len(messages) - 1)), max_size=8))
+    used = tuple(plan for plan in plans if plan.name in schemas)
+    return Sent(used, tuple(messages), cuts, draw(st.sampled_from([1, 2, 1000])))
+
+
+@st.composite
+def _plans(draw: st.DrawFn, name: str) -> Changing:
+    key = draw(st.sampled_from([(), ("id",), ("id",), ("id",)]))
+    methods = ["upsert", "upsert", "insert_ignore", "append"] if key else ["append"]
+    is_versioned = draw(st.booleans())
+    return Changing(name, key, draw(st.sampled_from(methods)), draw(st.booleans()), is_versioned)
+
+
+@st.composite
+def _schemas(draw: st.DrawFn, plan: Changing, before: Message | None, *, widens_keys: bool) -> Message:
+    """A SCHEMA in which `v` is of any kind, or there is none; the same of `c`, which is text."""
+    kind = draw(st.sampled_from([*_VALUES, "INT", "TEXT"]))
+    is_wide = before is not None and before["schema"]["properties"]["id"] == _VALUES["TEXT"][0]
+    is_wide = is_wide or (widens_keys and draw(st.sampled_from([False, False, True])))
+    properties = {"id": _VALUES["TEXT" if is_wide else "INT"][0], DELETED_AT: _MARK}
+    properties |= {"v": _VALUES[kind][0]} if draw(st.sampled_from([True] * 5 + [False])) else {}
+    properties |= {"c": _VALUES["TEXT"][0]} if draw(st.booleans()) else {}
+    schema = {"type": "object", "properties": properties}
+    return {"type": "SCHEMA", "stream": plan.name, "schema": schema, "key_properties": list(plan.key)}
+
+
+@st.composite
+def _records(draw: st.DrawFn, plan: Changing, schema: Message, *, is_deletion: bool) -> Message:
+    properties = schema["schema"]["properties"]
+    is_wide = properties["id"] == _VALUES["TEXT"][0]
+    record: dict[str, Any] = {"id": draw(st.sampled_from(["0", "1", "01", "a"] if is_wide else [0, 1, 2]))}
+    for name in ("v", "c"):
+        if name in properties and draw(st.sampled_from([True, True, False])):
+            values = next(values for kind, values in _VALUES.values() if kind == properties[name])
+            record[name] = draw(st.none() | st.sampled_from(values))
+    if is_deletion:
+        record[DELETED_AT] = "2024-01-31T12:00:00Z"
+    version = {"version": draw(st.integers(1, 3))} if plan.is_versioned else {}
+    return {"type": "RECORD", "stream": plan.name, "record": record, **version}
+
+
+@dataclass(slots=True)
+class _Table:
+    plan: Changing
+    columns: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    def take(self, message: Message) -> None:
+        match message["type"]:
+            case "SCHEMA":
+                self.columns = list(message["schema"]["properties"])
+            case "RECORD":
+                self._load({**{name: message["record"].get(name) for name in self.columns}, **_version(message)})
+            case "ACTIVATE_VERSION":
+                self._activate(message["version"])
+
+    def _load(self, row: Row) -> None:
+        row["id"] = str(row["id"])
+        same = [have for have in self.rows if have["id"] == row["id"]]
+        if self.plan.method == "append" or not self.plan.key:
+            self.rows.append(row)
+        elif self.plan.hard_delete and row[DELETED_AT] is not None:
+            self.rows = [have for have in self.rows if have not in same]
+        elif not same:
+            self.rows.append(row)
+        elif self.plan.method == "upsert":
+            same[0].update(row)
+
+    def _activate(self, version: int) -> None:
+        old = [row for row in self.rows if row[VERSION] < version]
+        if self.plan.hard_delete:
+            self.rows = [row for row in self.rows if row[VERSION] >= version]
+        for row in old:
+            row[DELETED_AT] = row[DELETED_AT] or "marked"
+
+
+def _version(message: Message) -> Row:
+    return {VERSION: message["version"]} if "version" in message else {}
+
+
+def expected(sent: Sent) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each stream's table, message by message."""
+    tables = {plan.name: _Table(plan) for plan in sent.plans}
+    for message in sent.messages:
+        tables[message["stream"]].take(message)
+    return {name: shown(table.rows) for name, table in tables.items()}
+
+
+def shown(rows: Iterable[Row]) -> list[tuple[Any, ...]]:
+    """Rows as they can be compared: each value by what it is, in whichever of the columns beside one another it is."""
+    return sorted(
+        (
+            (str(row["id"]), _one(row, "v"), _one(row, "c"), row.get(DELETED_AT) is not None, row.get(VERSION))
+            for row in rows
+        ),
+        key=repr,
+    )
+
+
+def _one(row: Row, name: str) -> object:
+    """The value of a column, which stands in no more than one of those beside it."""
+    found = [value for column, value in row.items() if column.split("__")[0] == name and value is not None]
+    assert len(found) < 2, f"two values of {name}: {row}"
+    return _canonical(found[0]) if found else None
+
+
+def _canonical(value: object) -> object:
+    """What a value is, whatever kind of column it is in: SQLite's true is 1, and a float may be text."""
+    if isinstance(value, bool | date):
+        return str(int(value)) if isinstance(value, bool) else value.isoformat()
+    text = {"true": "1", "false": "0"}.get(str(value), str(value))
+    return str(Decimal(text).normalize()) if _NUMBER.fullmatch(text) else text
