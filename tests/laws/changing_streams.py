@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from random import Random
 from typing import Any
 
-from hypothesis import strategies as st
 from message_streams import line_of
 from plain_model import DELETED_AT, Message, Row
 
@@ -63,60 +63,55 @@ class Sent:
         return {"batch_rows": self.batch_rows, "checkpoint_rows": 1, "streams": streams}
 
 
-@st.composite
-def sent(draw: st.DrawFn, *, widens_keys: bool) -> Sent:
+def random_messages(seed: int, *, widens_keys: bool) -> Sent:
     """Messages of one stream or two; a key becomes text on the way where tables let it."""
-    plans = tuple(draw(_plans(name)) for name in ("s0", "s1")[: draw(st.integers(1, 2))])
+    chance = Random(seed)
+    plans = tuple(_plan(chance, name) for name in ("s0", "s1")[: chance.randint(1, 2)])
     schemas: dict[str, Message] = {}
     messages: list[Message] = []
-    for kind in draw(st.lists(st.sampled_from(KINDS), min_size=2, max_size=25)):
-        plan = draw(st.sampled_from(plans))
+    for kind in chance.choices(KINDS, k=chance.randint(6, 25)):
+        plan = chance.choice(plans)
         if plan.name not in schemas or kind == "SCHEMA":
-            before = schemas.get(plan.name)
-            schemas[plan.name] = draw(_schemas(plan, before, widens_keys=widens_keys))
+            schemas[plan.name] = _schema(chance, plan, schemas.get(plan.name), widens_keys=widens_keys)
             messages.append(schemas[plan.name])
         if kind in {"RECORD", "DELETION"}:
-            messages.append(draw(_records(plan, schemas[plan.name], is_deletion=kind == "DELETION")))
+            messages.append(_record(chance, plan, schemas[plan.name], is_deletion=kind == "DELETION"))
         elif kind == "ACTIVATE_VERSION" and plan.is_versioned:
-            messages.append({"type": kind, "stream": plan.name, "version": draw(st.integers(1, 4))})
-    cuts = draw(st.frozensets(st.integers(0, max(0, len(messages) - 1)), max_size=8))
+            messages.append({"type": kind, "stream": plan.name, "version": chance.randint(1, 4)})
+    cuts = frozenset(chance.sample(range(len(messages)), k=chance.randint(1, min(8, len(messages)))))
     used = tuple(plan for plan in plans if plan.name in schemas)
-    return Sent(used, tuple(messages), cuts, draw(st.sampled_from([1, 2, 1000])))
+    return Sent(used, tuple(messages), cuts, chance.choice([1, 2, 1000]))
 
 
-@st.composite
-def _plans(draw: st.DrawFn, name: str) -> Changing:
-    key = draw(st.sampled_from([(), ("id",), ("id",), ("id",)]))
-    methods = ["upsert", "upsert", "insert_ignore", "append"] if key else ["append"]
-    is_versioned = draw(st.booleans())
-    return Changing(name, key, draw(st.sampled_from(methods)), draw(st.booleans()), is_versioned)
+def _plan(chance: Random, name: str) -> Changing:
+    key = chance.choice([(), ("id",), ("id",), ("id",)])
+    method = chance.choice(["upsert", "upsert", "insert_ignore", "append"]) if key else "append"
+    return Changing(name, key, method, chance.random() < 0.5, chance.random() < 0.4)
 
 
-@st.composite
-def _schemas(draw: st.DrawFn, plan: Changing, before: Message | None, *, widens_keys: bool) -> Message:
+def _schema(chance: Random, plan: Changing, before: Message | None, *, widens_keys: bool) -> Message:
     """A SCHEMA in which `v` is of any kind, or there is none; the same of `c`, which is text."""
-    kind = draw(st.sampled_from([*_VALUES, "INT", "TEXT"]))
+    kind = chance.choice([*_VALUES, "INT", "TEXT"])
     is_wide = before is not None and before["schema"]["properties"]["id"] == _VALUES["TEXT"][0]
-    is_wide = is_wide or (widens_keys and draw(st.sampled_from([False, False, True])))
+    is_wide = is_wide or (widens_keys and chance.random() < 0.3)
     properties = {"id": _VALUES["TEXT" if is_wide else "INT"][0], DELETED_AT: _MARK}
-    properties |= {"v": _VALUES[kind][0]} if draw(st.sampled_from([True] * 5 + [False])) else {}
-    properties |= {"c": _VALUES["TEXT"][0]} if draw(st.booleans()) else {}
+    properties |= {"v": _VALUES[kind][0]} if chance.random() < 0.85 else {}
+    properties |= {"c": _VALUES["TEXT"][0]} if chance.random() < 0.5 else {}
     schema = {"type": "object", "properties": properties}
     return {"type": "SCHEMA", "stream": plan.name, "schema": schema, "key_properties": list(plan.key)}
 
 
-@st.composite
-def _records(draw: st.DrawFn, plan: Changing, schema: Message, *, is_deletion: bool) -> Message:
+def _record(chance: Random, plan: Changing, schema: Message, *, is_deletion: bool) -> Message:
     properties = schema["schema"]["properties"]
     is_wide = properties["id"] == _VALUES["TEXT"][0]
-    record: dict[str, Any] = {"id": draw(st.sampled_from(["0", "1", "01", "a"] if is_wide else [0, 1, 2]))}
+    record: dict[str, Any] = {"id": chance.choice(["0", "1", "01", "a"] if is_wide else [0, 1, 2])}
     for name in ("v", "c"):
-        if name in properties and draw(st.sampled_from([True, True, False])):
+        if name in properties and chance.random() < 0.7:
             values = next(values for kind, values in _VALUES.values() if kind == properties[name])
-            record[name] = draw(st.none() | st.sampled_from(values))
+            record[name] = chance.choice([None, *values])
     if is_deletion:
         record[DELETED_AT] = "2024-01-31T12:00:00Z"
-    version = {"version": draw(st.integers(1, 3))} if plan.is_versioned else {}
+    version = {"version": chance.randint(1, 3)} if plan.is_versioned else {}
     return {"type": "RECORD", "stream": plan.name, "record": record, **version}
 
 
