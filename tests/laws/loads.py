@@ -20,7 +20,7 @@ from tailrace import load
 from tailrace.destinations.memory import MemoryDestination
 from tailrace.runtime.report import Report
 
-NAMESPACE = "main"
+NAMESPACE = "default"
 
 
 @dataclass

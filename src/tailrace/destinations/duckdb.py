@@ -74,9 +74,13 @@ DIALECT = Dialect(
         "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMPTZ,
         "UUID": Kind.UUID,
     },
-    # DuckDB's DECIMAL goes into JSON through a double, so that one isn't altered in place.
+    # What DuckDB's own text of the others looks like isn't ours (`5.0`); its DECIMAL goes into JSON through a double.
     alterable=frozenset(
-        (have, want) for have, wants in WIDENINGS.items() for want in wants if (have, want) != (Kind.DECIMAL, Kind.JSON)
+        (have, want)
+        for have, wants in WIDENINGS.items()
+        for want in wants
+        if have is not Kind.FLOAT
+        and not (have in {Kind.DECIMAL, Kind.TIMESTAMP, Kind.TIMESTAMPTZ} and want is Kind.JSON)
     ),
     relaxes=True,
     merge=Merge.REWRITE,

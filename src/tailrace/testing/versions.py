@@ -54,6 +54,19 @@ def the_last_line_says_whether_a_row_is_deleted(subject: Subject) -> None:
     assert (report.total.updated, report.total.deleted) == (0, 2)
 
 
+def a_row_that_is_deleted_and_comes_again_has_nothing_of_before(subject: Subject) -> None:
+    """Not even in a column that is gone from its stream; a row that is just updated keeps what is there."""
+    narrow, wide = (schema({"id": INT, **more, "_sdc_deleted_at": TIMESTAMPTZ}, ["id"]) for more in ({}, {"c": TEXT}))
+    rows = [record({"id": key, "c": "OLD"}) for key in (1, 2)]
+    for method in ("upsert", "insert_ignore"):
+        settings = {"hard_delete": True, "method": method}
+        loaded(subject, wide, *rows, **settings)
+        loaded(subject, narrow, _gone(1), record({"id": 1}), record({"id": 2}), **settings)
+        assert things(subject, "id", "c") == [(1, None), (2, "OLD")]
+        loaded(subject, wide, _gone(1), _gone(2), **settings)
+        assert subject.rows(THINGS) == []
+
+
 def deleting_a_row_that_is_not_there_does_nothing(subject: Subject) -> None:
     """The record is accounted for nevertheless."""
     report = loaded(subject, schema(_MARKED, ["id"]), _there(1), _gone(9), hard_delete=True)
