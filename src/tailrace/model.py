@@ -236,11 +236,8 @@ class RecordRun:
         runs = tuple(runs)
         if len(runs) == 1:
             return runs[0]
-        return cls(
-            stream=runs[0].stream,
-            pieces=tuple(piece for run in runs for piece in run.pieces),
-            spans=tuple(span for run in runs for span in run.spans),
-        )
+        pieces = tuple(piece for run in runs for piece in run.pieces)
+        return cls(runs[0].stream, pieces, tuple(span for run in runs for span in run.spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +384,8 @@ class Traits:
     `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
     `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
     `reserved` are names, in lower case, that no column can have; a `_` is put behind them. `keeps_nested` says that
-    columns with `nested` become structs and lists. `rekey` says how a table's key is changed; see `schema.keys`.
+    columns with `nested` become structs and lists; `is_serial`, that nothing is gained by staging several at once;
+    `rekey`, in the destination's own words, how a table gets a stream's key (see `schema.keys`).
     """
 
     name: str
@@ -398,3 +396,4 @@ class Traits:
     reserved: frozenset[str] = frozenset()
     keeps_nested: bool = False
     rekey: Callable[[Stream, tuple[str, ...], str | None], str] | None = None
+    is_serial: bool = False

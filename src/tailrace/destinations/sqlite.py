@@ -40,6 +40,7 @@ TRAITS = Traits(
     name="SQLite",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
     rekey=made_anew,
+    is_serial=True,
 )
 
 _TYPES = {
