@@ -71,6 +71,7 @@ LACKS = {
             "the_last_line_wins_though_it_is_staged_first",
             "the_first_line_stays_under_insert_ignore_though_it_is_staged_last",
             "a_commit_counts_what_it_did",
+            "what_an_update_keeps_is_the_first_lines_in_a_row_that_is_new",
         ),
         NO_UPSERT,
     ),

@@ -85,7 +85,8 @@ def random_messages(seed: int, *, widens_keys: bool) -> Sent:
 
 def _plan(chance: Random, name: str) -> Changing:
     key = chance.choice([(), ("id",), ("id",), ("id",)])
-    method = chance.choice(["upsert", "upsert", "insert_ignore", "append"]) if key else "append"
+    keyed = ("upsert", "upsert", "upsert", "insert_ignore", "insert_ignore", "append", "replace")
+    method = chance.choice(keyed if key else ("append", "append", "append", "replace"))
     return Changing(name, key, method, chance.random() < 0.5, chance.random() < 0.4)
 
 
@@ -139,7 +140,7 @@ class _Table:
             self.rows = [have for have in self.rows if have not in same]
         elif not same:
             self.rows.append(row)
-        elif self.plan.method == "upsert":
+        elif self.plan.method != "insert_ignore":
             same[0].update(row)
 
     def _activate(self, version: int) -> None:

@@ -12,7 +12,7 @@ from loads import a_place
 from plain_model import DELETED_AT
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
-EXAMPLES = {"memory": 150, "sqlite": 60, "duckdb": 40, "postgres": 15, "mariadb": 8, "delta": 6, "iceberg": 3}
+EXAMPLES = {"memory": 120, "sqlite": 50, "duckdb": 25, "postgres": 12, "mariadb": 6, "delta": 6, "iceberg": 2}
 WIDENS_KEYS = {"memory", "duckdb", "postgres"}
 
 

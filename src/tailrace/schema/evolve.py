@@ -255,6 +255,8 @@ def changes(
 def _cleared(table: _Table, places: Mapping[str, _Place], relaxed: Collection[str]) -> Iterator[str]:
     """The table's columns in which values of the stream's columns are of another kind than what comes now."""
     taken = {table.folded(place.target.name) for place in places.values()}
+    if taken >= table.have.keys():
+        return
     for name in places:
         named = {beside(name, kind, table.traits): kind for kind in Kind} | {name: None}
         for other, kind in named.items():
