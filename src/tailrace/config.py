@@ -23,7 +23,9 @@ class ColumnSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str | None = Field(None, description="Kind to use instead of the schema's, as in `DECIMAL(38,9)`.")
-    sql_type: str | None = Field(None, description="The destination's own type, used as it stands in CREATE TABLE.")
+    sql_type: str | None = Field(
+        None, description="The database's own type, used as it stands in CREATE TABLE; files and lakes have none."
+    )
     name: str | None = Field(None, description="The column's name in the table.")
     select: bool = Field(True, description="False leaves the field out of the table.")
 

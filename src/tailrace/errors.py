@@ -22,7 +22,7 @@ __all__ = [
     "TailraceError",
     "TapError",
     "Violation",
-    "schema_errors_at",
+    "naming_line",
 ]
 
 
@@ -145,7 +145,8 @@ class RecordError(TailraceError):
 class SchemaError(TailraceError):
     """A stream's schema and its table don't go together; `have` and `want` name the two sides.
 
-    `line` is the input line of the message that has brought the schema, where that is known.
+    `line` is the input line of the SCHEMA message, None while it isn't known; it may be set later, and the text names
+    it then. `path` is the place in the schema (`$.properties.a.type`).
     """
 
     exit_code = 5
@@ -159,6 +160,7 @@ class SchemaError(TailraceError):
         have: str | None = None,
         want: str | None = None,
         line: int | None = None,
+        path: str | None = None,
     ) -> None:
         self.message = message
         self.stream = stream
@@ -166,22 +168,24 @@ class SchemaError(TailraceError):
         self.have = have
         self.want = want
         self.line = line
+        self.path = path
         super().__init__(message)
 
     def __str__(self) -> str:
-        line = f", line {self.line}" if self.line is not None else ""
-        column = f", column {self.column!r}" if self.column else ""
-        return f"stream {self.stream!r}{line}{column}: {self.message}"
+        where = [f"stream {self.stream!r}"]
+        where += [f"column {self.column!r}"] if self.column else []
+        where += [f"line {self.line}"] if self.line is not None else []
+        where += [self.path] if self.path else []
+        return f"{', '.join(where)}: {self.message}"
 
 
 @contextmanager
-def schema_errors_at(line: int) -> Iterator[None]:
-    """Note that line on a SchemaError that passes and has none."""
+def naming_line(line: int | None) -> Iterator[None]:
+    """Give a SchemaError that passes the line of the SCHEMA message, if it names none."""
     try:
         yield
     except SchemaError as error:
-        if error.line is None:
-            error.line = line
+        error.line = line if error.line is None else error.line
         raise
 
 

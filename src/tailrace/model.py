@@ -79,7 +79,8 @@ class Column:
     `path` is where its value stands in the record (one name, or several where objects are flattened); empty for
     metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits, of DECIMAL alone.
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
-    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind.
+    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind;
+    `is_sql_type_sent` says that it is the tap's and not the operator's.
     `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
     `nested` says, by `schema.nested`, what JSON is made of that becomes structs and lists in the destination.
     """
@@ -97,6 +98,7 @@ class Column:
     keep: bool = False
     constant: str | None = None
     nested: str | None = None
+    is_sql_type_sent: bool = False
 
     @property
     def arrow(self) -> pa.DataType:
@@ -127,8 +129,8 @@ class Stream:
     """A stream as one SCHEMA message and the settings make it: the plan by which its records become rows.
 
     `key` holds column names (not field names). `contract` is evolve, freeze or discard_columns. `validation` is
-    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON.
-    `revision` counts the stream's schemas in this run, from 1; rows of different revisions never share a batch.
+    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON,
+    with the fields that records alone have, the `evolved`. `revision` counts the stream's schemas in this run, from 1.
     """
 
     name: str
@@ -142,6 +144,7 @@ class Stream:
     unknown_fields: str = "drop"
     json_schema: bytes = b"{}"
     revision: int = 1
+    evolved: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, if there is one."""
@@ -225,10 +228,8 @@ class RecordRun:
             for first, count in self.spans
             if first + count - 1 > last_line
         ]
-        return (
-            RecordRun(self.stream, (data[: at + 1],), tuple(left)),
-            RecordRun(self.stream, (data[at + 1 :],), tuple(right)),
-        )
+        head, tail = (data[: at + 1],), (data[at + 1 :],)
+        return RecordRun(self.stream, head, tuple(left)), RecordRun(self.stream, tail, tuple(right))
 
     @classmethod
     def join(cls, runs: Iterable[RecordRun]) -> RecordRun:
@@ -270,7 +271,7 @@ class Inexact:
 class Growth:
     """Why a stream has to grow before a run can be decoded.
 
-    `fields` maps fields to add (under `unknown_fields: evolve`) to the JSON Schema that their first value suggests;
+    `fields` maps fields to add, or to widen, under `unknown_fields: evolve` to the JSON Schema that their values make;
     `versioned` means that records carry a version and the stream has no column for it.
     """
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 
+from tailrace.decode.growing import Schema, union
 from tailrace.model import LINE, Decoded, Growth, Inexact, Stream
 
 
@@ -15,9 +16,10 @@ def joined(stream: Stream, parts: Sequence[Decoded]) -> Decoded:
     """The parts as one, its rows and refusals in the order of their lines."""
     growths = [part.growth for part in parts if part.growth is not None]
     if growths:
-        fields = {name: schema for growth in reversed(growths) for name, schema in growth.fields.items()}
-        in_order = {name: fields[name] for growth in growths for name in growth.fields}
-        growth = Growth(in_order, versioned=any(growth.versioned for growth in growths))
+        fields: dict[str, Schema] = {}
+        for name, schema in (item for growth in growths for item in growth.fields.items()):
+            fields[name] = union(fields[name], schema) if name in fields else schema
+        growth = Growth(fields, versioned=any(growth.versioned for growth in growths))
         return Decoded(stream.arrow.empty_table(), growth=growth)
     unknown: Counter[str] = Counter()
     for part in parts:

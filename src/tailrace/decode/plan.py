@@ -10,8 +10,9 @@ from functools import cached_property
 import msgspec
 
 from tailrace.model import Column, Fill, Kind, Stream
+from tailrace.schema.drafts import Draft, draft_of
 from tailrace.schema.flatten import Leaf, flattened
-from tailrace.schema.shapes import ANY
+from tailrace.schema.shapes import ANY, Document
 
 _TYPES_OF_KIND: dict[Kind, frozenset[str]] = {
     Kind.BOOL: frozenset({"boolean"}),
@@ -85,7 +86,7 @@ class Plan:
     @property
     def is_draft4(self) -> bool:
         """Whether the schema is one of Draft 4, where `1.0` isn't an integer."""
-        return "draft-04" in str(self.schema.get("$schema", ""))
+        return draft_of(self.schema) is Draft.DRAFT_4
 
     @property
     def is_strict(self) -> bool:
@@ -96,8 +97,9 @@ class Plan:
         depth = max((len(path) for path in self._paths), default=1)
         whole = {".".join(path) for path in self._paths}
         leaves: dict[tuple[str, ...], Leaf] = {}
+        document = Document(self.schema, self.stream.name)
         for level in range(depth):
-            for leaf in flattened(self.schema, level, self.stream.name, whole):
+            for leaf in flattened(document, level, whole):
                 leaves.setdefault(leaf.path, leaf)
         root = Object((), {})
         for slot, (path, column) in enumerate(self._paths.items()):

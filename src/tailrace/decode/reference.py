@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from tailrace.decode.growing import Schema, form_of, schema_of, widened
 from tailrace.decode.lines import (
     fields_of,
     is_too_deep,
@@ -25,7 +26,7 @@ from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.refusal import UnfitError, UnreadableError, json_path, shown
 from tailrace.decode.times import timestamp_us
 from tailrace.decode.validate import violations_finder
-from tailrace.decode.values import Convert, converter, json_type
+from tailrace.decode.values import Convert, converter
 from tailrace.errors import Violation
 from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, RecordRun, Refused, Stream
 
@@ -41,7 +42,7 @@ class _Row:
     values: list[Any]
     violations: list[Violation]
     unknown: list[str] | None = None
-    grown: dict[str, bytes] | None = None
+    grown: dict[str, str] | None = None
     version: int | None = None
     extracted_at: int | None = None
 
@@ -59,7 +60,7 @@ class _Found:
     extracted_at: list[int | None] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
-    grown: dict[str, bytes] = field(default_factory=dict)
+    grown: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, line: int, row: _Row) -> None:
         """Take in a record that has nothing wrong with it."""
@@ -69,8 +70,8 @@ class _Found:
         self.extracted_at.append(row.extracted_at)
         if row.unknown:
             self.unknown.update(row.unknown)
-        for name, sent in (row.grown or {}).items():
-            self.grown.setdefault(name, sent)
+        for name, form in (row.grown or {}).items():
+            self.grown.setdefault(name, set()).add(form)
 
 
 class Reference:
@@ -81,6 +82,7 @@ class Reference:
         self._clock = clock
         self._plan = plan = Plan(stream)
         self._steps = {inside.path: self._steps_of(inside) for inside in (plan.record, *plan.record.objects())}
+        self._evolved = {(name,) for name in stream.evolved}
         self._keys = {c.path for c in plan.columns if c.name in stream.key}
         self._stream_name = msgspec.json.encode(stream.name)
         self._has_extracted_at = stream.filled_with(Fill.EXTRACTED_AT) is not None
@@ -137,7 +139,7 @@ class Reference:
         except (msgspec.DecodeError, RecursionError) as error:
             refuse_unreadable(line, error)
         self._read_object(self._plan.record, record, fields, row)
-        if self._keyword_violations:
+        if self._keyword_violations and not row.grown:
             known = {violation.path for violation in row.violations}
             row.violations += (v for v in self._keyword_violations(record) if v.path not in known)
         return row
@@ -185,7 +187,10 @@ class Reference:
                 try:
                     values[slot] = convert(sent)
                 except UnfitError as unfit:
-                    row.violations.append(unfit.violation(planned.path, sent))
+                    if planned.path in self._evolved:
+                        row.grown = (row.grown or {}) | {name: form_of(sent)}
+                    else:
+                        row.violations.append(unfit.violation(planned.path, sent))
         if fields:
             self._note_unknown(plan, fields, row)
 
@@ -231,7 +236,7 @@ class Reference:
             if policy == "fail":
                 row.violations.append(Violation("unknown_field", json_path(path), "a field of the schema", shown(sent)))
             elif policy == "evolve" and not plan.path and sent != _NULL:
-                row.grown[name] = sent
+                row.grown[name] = form_of(sent)
             else:
                 row.unknown.append(".".join(path))
 
@@ -239,8 +244,14 @@ class Reference:
         versioned = not self._stream.versioned and any(version is not None for version in found.versions)
         if not found.grown and not versioned:
             return None
-        growth = Growth({name: _suggested(sent) for name, sent in found.grown.items()}, versioned)
-        return Decoded(self._stream.arrow.empty_table(), growth=growth)
+        fields = {name: self._grown(name, schema_of(forms)) for name, forms in found.grown.items()}
+        return Decoded(self._stream.arrow.empty_table(), growth=Growth(fields, versioned))
+
+    def _grown(self, name: str, schema: Schema) -> Schema:
+        """The schema of a field that is new, or that values have come of which its column doesn't take."""
+        known = self._plan.schema.get("properties")
+        is_evolved = (name,) in self._evolved
+        return widened(known[name], schema) if is_evolved and isinstance(known, dict) else schema
 
     def _decoded(self, found: _Found, now: datetime) -> Decoded:
         lines = pa.array(found.lines, pa.int64())
@@ -285,15 +296,3 @@ def _extracted_at(raw: bytes, row: _Row) -> int | None:
     except UnfitError as unfit:
         row.violations.append(Violation("format", "$.time_extracted", unfit.expected, shown(raw)))
         return None
-
-
-_WHOLE = {"type": ["null", "number"], "multipleOf": 1}
-"""Integers beyond 64 bits, as a schema that makes them decimals."""
-
-
-def _suggested(raw: bytes) -> dict[str, object]:
-    """The JSON Schema that a field's first value suggests."""
-    found = json_type(raw)
-    if found == "integer" and not _INT64_START <= int(raw[:40]) < _INT64_END:
-        return dict(_WHOLE)
-    return {"type": ["null", found]}

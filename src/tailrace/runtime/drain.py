@@ -12,7 +12,7 @@ from importlib import import_module
 import pyarrow as pa
 
 from tailrace.destination import Destination
-from tailrace.errors import RecordError, RowsRefusedError, SchemaError, schema_errors_at
+from tailrace.errors import RecordError, RowsRefusedError, SchemaError, naming_line
 from tailrace.model import LINE, Activation, Batch, Checkpoint, Published, Receipt, Stream
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import committed
@@ -22,7 +22,7 @@ from tailrace.runtime.retry import Retry
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """A stream to prepare, and the input line that makes it so."""
+    """A stream to prepare, and the input line that makes it so. Without columns for records it has no table yet."""
 
     stream: Stream
     line: int
@@ -230,12 +230,12 @@ class Drain:
     def _do(self, group: list[Item]) -> list[Batch]:
         """Do what the items ask for; gives the batches that aren't staged, since rows of theirs were refused."""
         match group[0]:
-            case Preparation() as preparation:
-                with schema_errors_at(preparation.line):
+            case Preparation() as preparation if any(column.path for column in preparation.stream.columns):
+                with naming_line(preparation.line):
                     self._retry.call(self._destination.prepare, preparation.stream)
             case Boundary() as boundary:
                 self._commit(boundary)
-            case _:
+            case Batch():
                 return self._stage([item for item in group if isinstance(item, Batch)])
         return []
 
@@ -258,7 +258,7 @@ class Drain:
     def _attempt(self, batch: Batch) -> _Attempt:
         attempt = _Attempt(batch)
         try:
-            with schema_errors_at(batch.first_line):
+            with naming_line(batch.first_line):
                 self._stage_fit(batch, attempt.staged)
         except BaseException as error:  # noqa: BLE001 it is raised again in the reader's thread
             attempt.failure = error
@@ -291,6 +291,8 @@ class Drain:
             self._refused.add(line)
 
     def _commit(self, boundary: Boundary) -> None:
+        if not boundary.final and any(receipt.last_line > boundary.until_line for receipt in self._receipts):
+            raise RuntimeError(f"rows beyond line {boundary.until_line} are staged, where a checkpoint is to end")
         checkpoint = Checkpoint(
             pipeline=self._pipeline,
             number=self._number,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from tailrace.decode.records import record_line
 from tailrace.errors import Violation
 from tailrace.log import get_logger
@@ -9,8 +11,10 @@ from tailrace.model import LINE, Batch, Decoded, Refused, Stream
 from tailrace.runtime.invalid import Invalid
 from tailrace.runtime.report import Tally
 from tailrace.runtime.streams import Streams
+from tailrace.singer.messages import LogLine
 
 _log = get_logger("target")
+_LEVELS = logging.getLevelNamesMapping()
 
 
 class Findings:
@@ -34,6 +38,11 @@ class Findings:
                 column=column,
                 line=decoded.inexact[column].first_line,
             )
+
+    @staticmethod
+    def say_for_tap(line: LogLine) -> None:
+        """Say what the tap has among its messages for the log."""
+        _log.log(_LEVELS.get(line.level.upper(), logging.INFO), line.message, of="tap")
 
     def refuse_row(self, batch: Batch, line: int, reason: str) -> None:
         """Refuse a row that the destination doesn't take; raises RecordError where that ends the run."""

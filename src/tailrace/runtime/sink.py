@@ -6,9 +6,11 @@ import os
 from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import pyarrow as pa
 
+from tailrace import compute as pc
 from tailrace.config import Settings
 from tailrace.decode import Decoder
 from tailrace.model import Decoded, RecordRun, Stream
@@ -135,15 +137,17 @@ class Sink:
         self._take_run(None)
         return run
 
-    def add_rows(self, rows: pa.Table, now_s: float) -> None:
-        """Take in decoded rows, later than all that are here."""
+    def add_rows(self, decoded: pa.Table, now_s: float) -> int:
+        """Take in decoded rows, later than all that are here; gives how many of them aren't worth a row."""
+        rows = rows_with_values(self.stream, decoded)
         if not rows.num_rows:
-            return
+            return int(decoded.num_rows)
         if self.opened_at is None:
             self.opened_at = now_s
         self._tables.append(rows)
         self.row_count += rows.num_rows
         self.row_bytes += rows.nbytes
+        return int(decoded.num_rows - rows.num_rows)
 
     def take_rows(self, until_line: int | None = None) -> pa.Table | None:
         """The decoded rows up to that input line; they leave the sink."""
@@ -181,6 +185,20 @@ class Sink:
     def _note_empty(self) -> None:
         if self.is_empty:
             self.opened_at = None
+
+
+def rows_with_values(stream: Stream, rows: pa.Table) -> pa.Table:
+    """The rows; of a stream whose fields no schema describes, those that have a value in any field.
+
+    So it makes no difference in which batch the first field comes.
+    """
+    fields = [column for column in stream.columns if column.path]
+    if not all(len(column.path) == 1 and column.path[0] in stream.evolved for column in fields):
+        return rows
+    if not fields:
+        return rows.slice(0, 0)
+    has_value = reduce(pc.or_, (pc.is_valid(rows[column.name]) for column in fields))
+    return rows.filter(has_value)
 
 
 def _says_more(decoded: Decoded, until_line: int) -> bool:

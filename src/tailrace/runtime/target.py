@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from tailrace.config import Settings
 from tailrace.decode import decoder
 from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
-from tailrace.errors import RecordsWithoutSchemaError, schema_errors_at
+from tailrace.errors import RecordsWithoutSchemaError, SchemaError, naming_line
 from tailrace.log import get_logger
 from tailrace.model import Batch, Checkpoint, Clock, Column, Growth, Method, Published, RecordRun, Stream
 from tailrace.runtime.activations import Activations
@@ -32,8 +31,6 @@ from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
 
 _log = get_logger("target")
-
-_LEVELS = logging.getLevelNamesMapping()
 
 
 class Target:
@@ -97,20 +94,18 @@ class Target:
 
     def accept(self, message: Message) -> None:
         """Take the next message of the input."""
+        self._line = message.last_line if isinstance(message, RecordRun) else message.line
         match message:
             case RecordRun():
                 self._accept_run(message)
             case StateMessage():
-                self._line = message.line
                 self._pass_state(SafePoint(message.line, message.value))
             case SchemaMessage():
-                self._line = message.line
                 self._accept_schema(message)
             case ActivateVersionMessage():
-                self._line = message.line
                 self._activate(message)
             case LogLine():
-                _log.log(_LEVELS.get(message.level.upper(), logging.INFO), message.message, of="tap")
+                self._findings.say_for_tap(message)
         self.keep_time()
 
     def open_stream(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> None:
@@ -203,17 +198,16 @@ class Target:
         self.tally.add(message.stream)
         if message.stream in self._sinks and self._streams.is_news(message):
             self._decode(message.stream, None)  # what came before the message keeps its plan, and may yet grow it
-        with schema_errors_at(message.line):
-            stream = self._streams.accept(message)
-            sink = self._sink(stream) if stream is not None else None
-        if sink is not None:
-            self._open(sink, message.line)
+        stream = self._streams.accept(message)
+        if stream is not None:
+            self._open(self._sink(stream), message.line)
             early = self._activations.early(message.stream)
             if early is not None:
                 self._activate(replace(early, line=message.line))
 
     def _sink(self, stream: Stream) -> Sink:
-        return Sink(stream, decoder(stream, self._clock), self._threads)
+        with naming_line(self._streams.message(stream.name).line):
+            return Sink(stream, decoder(stream, self._clock), self._threads)
 
     def _open(self, sink: Sink, line: int) -> None:
         """Put a sink for a stream's new plan, which that line brings, in the place of the old one, emptied first."""
@@ -223,7 +217,6 @@ class Target:
         self._drained.put(Preparation(sink.stream, line))
 
     def _accept_run(self, run: RecordRun) -> None:
-        self._line = run.last_line
         sink = self._sinks.get(run.stream)
         if sink is None:
             if self._streams.is_selected(run.stream):
@@ -276,7 +269,7 @@ class Target:
             if found is None:
                 return False
             run, decoded = found
-            sink.add_rows(decoded.rows, self._monotonic_s())
+            self.tally.add(name, filtered=sink.add_rows(decoded.rows, self._monotonic_s()))
         if decoded.growth is not None:
             self._grow(sink, decoded.growth, run)
         # A refusal may end the run here; the rows before it are then still to be committed.
@@ -287,8 +280,7 @@ class Target:
         """Open a sink for the grown stream, which gets the records of the old one, from this run on."""
         with self._budgeted(sink):
             sink.put_back(run)
-        with schema_errors_at(run.first_line):
-            grown = self._sink(self._streams.grow(sink.stream.name, growth))
+        grown = self._grown(sink.stream.name, growth, run.first_line)
         with self._budgeted(sink):
             waiting = sink.take_runs()
         try:
@@ -297,6 +289,14 @@ class Target:
             opened = self._sinks[grown.stream.name]
             with self._budgeted(opened):
                 opened.add(waiting, self._monotonic_s())
+
+    def _grown(self, name: str, growth: Growth, line: int) -> Sink:
+        """A sink for the stream grown by what comes in that line, which is where the run ends if that can't be."""
+        try:
+            return self._sink(self._streams.grow(name, growth))
+        except SchemaError as error:
+            error.line = line
+            raise
 
     def _relieve(self, name: str) -> None:
         """Make room in a sink: stage what comes before the latest STATE or, if that is nothing, end a checkpoint first.
@@ -365,9 +365,8 @@ class Target:
             return
         if not sink.stream.versioned:
             self._decode(message.stream, None)
-            with schema_errors_at(message.line):
-                sink = self._sink(self._streams.grow(message.stream, Growth(fields={}, versioned=True)))
-            self._open(sink, message.line)
+            growth = Growth(fields={}, versioned=True)
+            self._open(self._grown(message.stream, growth, message.line), message.line)
         self._activations.add(self._sinks[message.stream].stream, message)
 
     def _wait_for_memory(self) -> None:

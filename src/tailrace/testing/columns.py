@@ -21,6 +21,7 @@ from tailrace.testing.messages import (
     record,
     records,
     schema,
+    state,
     things,
 )
 from tailrace.testing.subject import Row, Subject
@@ -161,6 +162,28 @@ def unknown_fields_become_columns(subject: Subject) -> None:
     sent = records({"id": 2, "size": 5}, {"id": 3, "note": "x"}, {"id": 1, "size": 7, "ok": True})
     loaded(subject, schema(_ROW, ["id"]), *sent, unknown_fields="evolve")
     assert things(subject, "id", "size", "note", "ok") == [(1, 7, None, True), (2, 5, None, None), (3, None, "x", None)]
+
+
+def unknown_fields_widen(subject: Subject) -> None:
+    """What no schema describes can't break one: values of other types are loaded, and none is refused."""
+    values = [1, 2.5, {"a": 1}, [1], "x", None, True]
+    for between in ([], [state(1)]):
+        sent = [
+            part for n, v in enumerate(values) for part in (record({"id": n, "size": v, "ok": n > 2 or n}), *between)
+        ]
+        report = loaded(subject, schema(_ROW, ["id"]), *sent, unknown_fields="evolve", checkpoint_rows=1)
+        assert (report.total.loaded, report.total.quarantined) == (len(values), 0)
+    assert [row["id"] for row in by(subject.rows(THINGS), "id")] == list(range(len(values)))
+
+
+def a_stream_without_columns_waits_for_its_first(subject: Subject) -> None:
+    """`unknown_fields: evolve` makes a table of what comes, in mid-run too; before it there is none."""
+    loaded(subject, schema({}), *records({}, {"a": None}), unknown_fields="evolve", pipeline="p")
+    assert subject.rows(THINGS) == []
+    sent = [record({}), state(1), record({"a": 1}), state(2), record({}), record({"a": 2, "b": "x"})]
+    report = loaded(subject, schema({}), *sent, unknown_fields="evolve", checkpoint_rows=1, pipeline="p")
+    assert (report.total.loaded, report.total.filtered) == (2, 2)
+    assert sorted((row["a"], row.get("b")) for row in subject.rows(THINGS)) == [(1, None), (2, "x")]
 
 
 def unknown_fields_fail_by_a_setting(subject: Subject) -> None:
