@@ -383,7 +383,8 @@ class Traits:
     that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved` are names, in lower
     case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
     tables and schemas match `own_tables` and `own_schemas`. `keeps_nested` says that columns with `nested` become
-    structs and lists; `is_serial`, that nothing is gained by staging several at once.
+    structs and lists; `is_serial`, that nothing is gained by staging several at once; `rekey`, in the destination's
+    own words, how a table gets a stream's key (see `schema.keys`).
     """
 
     name: str
@@ -396,4 +397,5 @@ class Traits:
     own_tables: str = ""
     own_schemas: str = ""
     keeps_nested: bool = False
+    rekey: Callable[[Stream, tuple[str, ...], str | None], str] | None = None
     is_serial: bool = False
