@@ -13,6 +13,7 @@ use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
 use crate::number::int64_of;
 use crate::others::Others;
 use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
+use crate::split::record_type;
 use crate::text::unescape;
 use crate::time::timestamp_us;
 use crate::values::Reading;
@@ -156,7 +157,7 @@ impl<'a> Run<'a> {
         match name.raw {
             b"type" => {
                 once(&mut seen.kind)?;
-                cursor.word(b"\"RECORD\"")
+                record_type(cursor)
             }
             b"stream" => {
                 once(&mut seen.stream)?;

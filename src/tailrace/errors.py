@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import errno
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -45,6 +48,29 @@ class ConfigError(TailraceError):
         super().__init__(f"{prefix}{message}{suffix}")
 
 
+_FULL = re.compile(r"no space left|disk is full|disk full|quota exceeded", re.IGNORECASE)
+
+
+def is_for_want_of_space(error: BaseException | None) -> bool:
+    """Whether a failure to write, or what caused it, says that a disk is full, which no second try mends."""
+    while error is not None:
+        if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or _FULL.search(str(error)):
+            return True
+        error = error.__cause__
+    return False
+
+
+def advice_on_space(error: OSError, place: object) -> str | None:
+    """What to do about a failure to write there, if it is for want of space; None otherwise."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"free some space on the disk of {place}, then run again"
+    if error.errno == errno.EFBIG:
+        return (
+            f"raise the limit of the size of files (ulimit -f), or keep {place} on a file system that has a higher one"
+        )
+    return None
+
+
 class MessageError(TailraceError):
     """A line of the input isn't a Singer message; the author of the tap acts. `line` counts from 1."""
 
@@ -65,6 +91,22 @@ class RecordsWithoutSchemaError(MessageError):
             "the tap must send the SCHEMA first",
             line=line,
         )
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+def json_path(steps: Iterable[str | int]) -> str:
+    """A place in JSON as text: `$.orders[0]["unit price"]`."""
+    path = "$"
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif _PLAIN_NAME.fullmatch(step):
+            path += f".{step}"
+        else:
+            path += f"[{json.dumps(step.encode(errors='replace').decode(), ensure_ascii=False)}]"
+    return path
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,8 @@ class Column:
     metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits, of DECIMAL alone.
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
     (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind;
-    `is_sql_type_sent` says that it is the tap's and not the operator's.
-    `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
-    `nested` says, by `schema.nested`, what JSON is made of that becomes structs and lists in the destination.
+    `is_sql_type_sent` says that the tap has sent it. `keep` means that an update leaves the value that the row has.
+    `constant` is the text of a Fill.CONSTANT column. `nested`, by `schema.nested`, says what structs JSON becomes.
     """
 
     name: str
@@ -388,7 +387,7 @@ class Traits:
     `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
     `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
     `reserved` are names, in lower case, that no column can have; a `_` is put behind them. `keeps_nested` says that
-    columns with `nested` become structs and lists.
+    columns with `nested` become structs and lists; `is_serial`, that nothing is gained by staging several at once.
     """
 
     name: str
@@ -398,3 +397,4 @@ class Traits:
     case_sensitive: bool = False
     reserved: frozenset[str] = frozenset()
     keeps_nested: bool = False
+    is_serial: bool = False

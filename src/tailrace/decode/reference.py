@@ -148,7 +148,7 @@ class Reference:
         """What the message says beside the record."""
         for name, expected in (("type", b'"RECORD"'), ("stream", self._stream_name)):
             sent = message.get(name, _NULL)
-            if sent != expected and not _is_same_text(sent, expected):
+            if sent != expected and not _is_same_text(sent, expected, any_case=name == "type"):
                 row.violations.append(Violation("type", f"$.{name}", expected.decode(), shown(sent)))
         version = message.get("version", _NULL)
         if version != _NULL:
@@ -282,8 +282,11 @@ class Reference:
         return inexact
 
 
-def _is_same_text(sent: bytes, expected: bytes) -> bool:
-    return sent.startswith(b'"') and _TEXT.decode(sent) == _TEXT.decode(expected)
+def _is_same_text(sent: bytes, expected: bytes, *, any_case: bool) -> bool:
+    if not sent.startswith(b'"'):
+        return False
+    text = _TEXT.decode(sent)
+    return (text.upper() if any_case and text.isascii() else text) == _TEXT.decode(expected)
 
 
 def _extracted_at(raw: bytes, row: _Row) -> int | None:

@@ -12,6 +12,12 @@ from pathlib import Path
 
 from tailrace.model import Inexact, Published
 
+MAX_NAMES = 100
+"""The unknown fields of a stream that are told and counted by name."""
+
+MAX_NAME_LENGTH = 200
+"""The characters of a name that are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
@@ -19,7 +25,8 @@ class StreamReport:
 
     read = loaded + deduplicated + filtered + quarantined + uncommitted. `updated` are those of `loaded` that changed
     a row that was there. `deleted` counts table rows that went away or were marked. `uncommitted` is 0 when a run ended
-    well. `unknown_fields` and `inexact` are by field and column.
+    well. `unknown_fields` and `inexact` are by field and column; `unknown_fields` has a hundred fields at most, and
+    `other_unknown_fields` counts the values of all others.
     """
 
     read: int = 0
@@ -31,6 +38,7 @@ class StreamReport:
     quarantined: int = 0
     bytes: int = 0
     unknown_fields: Mapping[str, int] = field(default_factory=dict)
+    other_unknown_fields: int = 0
     inexact: Mapping[str, Inexact] = field(default_factory=dict)
 
     @property
@@ -61,7 +69,7 @@ class Report:
         """The report as JSON values; times in ISO 8601, the state as the JSON value that it is."""
         streams = {name: asdict(s) | {"uncommitted": s.uncommitted} for name, s in self.streams.items()}
         total = asdict(self.total) | {"uncommitted": self.total.uncommitted}
-        del total["unknown_fields"], total["inexact"]
+        del total["unknown_fields"], total["other_unknown_fields"], total["inexact"]
         return {
             "pipeline": self.pipeline,
             "started_at": self.started_at.isoformat(),
@@ -86,6 +94,7 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: dict[str, Counter[str]] = {}
         self._unknown: dict[str, Counter[str]] = {}
+        self._other_unknown: Counter[str] = Counter()
         self._inexact: dict[str, dict[str, Inexact]] = {}
         self.checkpoints = 0
         self.checkpoint = 0
@@ -97,11 +106,21 @@ class Tally:
             self._counts.setdefault(stream, Counter()).update(counts)
 
     def add_unknown(self, stream: str, fields: Mapping[str, int]) -> Iterable[str]:
-        """Count values of fields that the schema doesn't name; gives the fields that are new."""
+        """Count values of fields that the schema doesn't name; gives the fields that are new.
+
+        A hundred fields of a stream are counted by their names, which an input may have as many of as it likes.
+        """
         with self._lock:
             known = self._unknown.setdefault(stream, Counter())
-            first = [name for name in fields if name not in known]
-            known.update(fields)
+            first = []
+            for name, count in fields.items():
+                shown = name if len(name) <= MAX_NAME_LENGTH else name[:MAX_NAME_LENGTH] + "…"
+                if shown not in known:
+                    if len(known) >= MAX_NAMES:
+                        self._other_unknown[stream] += count
+                        continue
+                    first.append(shown)
+                known[shown] += count
             return first
 
     def add_inexact(self, stream: str, columns: Mapping[str, Inexact]) -> Iterable[str]:
@@ -125,6 +144,18 @@ class Tally:
                 deduplicated=rows.deduplicated + rows.ignored,
             )
 
+    def report(self, pipeline: str | None, started_at: datetime, finished_at: datetime) -> Report:
+        """The counts as they stand, as the report of a run."""
+        return Report(
+            pipeline=pipeline,
+            streams=self.streams(),
+            checkpoints=self.checkpoints,
+            checkpoint=self.checkpoint,
+            state=None if self.state is None else self.state.decode(),
+            started_at=started_at,
+            finished_at=finished_at,
+        )
+
     def streams(self) -> dict[str, StreamReport]:
         """The counts as they stand, by stream in the order of their first message."""
         with self._lock:
@@ -132,6 +163,7 @@ class Tally:
                 name: StreamReport(
                     **counts,
                     unknown_fields=dict(self._unknown.get(name, {})),
+                    other_unknown_fields=self._other_unknown[name],
                     inexact=dict(self._inexact.get(name, {})),
                 )
                 for name, counts in self._counts.items()

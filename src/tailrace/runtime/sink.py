@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ import pyarrow as pa
 from tailrace import compute as pc
 from tailrace.config import Settings
 from tailrace.decode import Decoder
-from tailrace.model import LINE, Decoded, RecordRun, Stream
+from tailrace.model import Decoded, RecordRun, Stream
+from tailrace.runtime.parting import rows_parted
 
 DECODE_BYTES = 4 * 2**20
 """Bytes of one stream's records that are decoded together."""
@@ -156,8 +156,7 @@ class Sink:
         rows = pa.concat_tables(self._tables)
         rest = None
         if until_line is not None:
-            before = bisect_right(range(rows.num_rows), until_line, key=lambda at: rows[LINE][at].as_py())
-            rows, rest = rows.slice(0, before), rows.slice(before)
+            rows, rest = rows_parted(rows, until_line)
         self._tables = [rest] if rest is not None and rest.num_rows else []
         self.row_count = sum(table.num_rows for table in self._tables)
         self.row_bytes = sum(table.nbytes for table in self._tables)

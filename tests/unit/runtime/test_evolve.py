@@ -165,7 +165,7 @@ def test_a_schema_that_is_a_reference_grows_too():
 
 
 def test_a_schema_that_allows_no_objects_cant_grow():
-    with pytest.raises(SchemaError, match="line 1: the fields 'y' can't become columns"):
+    with pytest.raises(SchemaError, match="line 2: the fields 'y' can't become columns"):
         load([EMPTY | {"schema": {"type": "string"}}, record(y=2)], to=memory_of_its_own(), unknown_fields="evolve")
 
 
@@ -201,6 +201,21 @@ def test_a_stream_that_never_gets_a_column_makes_no_table(method, contract, fiel
     )
     assert memory.tables() == {}
     assert (report.total.filtered, report.total.uncommitted, report.state) == (len(fields), 0, '{"at":1}')
+
+
+@pytest.mark.parametrize(
+    "scheme", ["duckdb:///{}/x.duckdb", "sqlite:///{}/x.sqlite", "delta:{}", "files:{}", "memory:{}"]
+)
+@pytest.mark.parametrize("contract", ["freeze", "discard_columns"])
+def test_a_table_that_is_to_stay_and_has_none_of_the_fields_is_a_schema_error(tmp_path, scheme, contract):
+    address = scheme.format(tmp_path).replace("memory:/", "memory://")
+    load([EMPTY, record(b=1)], to=address, unknown_fields="evolve")
+    with pytest.raises(SchemaError, match=r"stream 't'.*line 2: the table t has no"):
+        load([EMPTY, record(a=1)], to=address, unknown_fields="evolve", contract=contract)
+    assert (
+        load([EMPTY, record(b=2, a=1)], to=address, unknown_fields="evolve", contract="discard_columns").total.loaded
+        == 1
+    )
 
 
 def test_thirty_fields_that_are_new_one_after_the_other_grow_the_stream_once():
