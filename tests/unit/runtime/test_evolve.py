@@ -78,7 +78,7 @@ WIDENING = [
 @pytest.mark.parametrize("with_states", [False, True])
 @pytest.mark.parametrize("cut", [{}, SMALL], ids=["whole", "cut"])
 @pytest.mark.parametrize("validation", ["types", "full", "off"])
-def test_an_evolved_field_takes_every_value(values, with_states, cut, validation):
+def test_an_evolved_field_takes_every_value(values, with_states, cut, validation, tmp_path):
     memory = memory_of_its_own()
     report = load(
         sent(KEYED, values, with_states=with_states),
@@ -86,7 +86,7 @@ def test_an_evolved_field_takes_every_value(values, with_states, cut, validation
         unknown_fields="evolve",
         on_invalid="quarantine",
         validation=validation,
-        quarantine="/nonexistent/never.jsonl",
+        quarantine=tmp_path / "refused.jsonl",
         **cut,
     )
     assert (report.total.loaded, report.total.quarantined) == (len(values), 0)
