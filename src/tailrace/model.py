@@ -80,9 +80,8 @@ class Column:
     metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits, of DECIMAL alone.
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
     (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind;
-    `is_sql_type_sent` says that it is the tap's and not the operator's.
-    `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
-    `nested` says, by `schema.nested`, what JSON is made of that becomes structs and lists in the destination.
+    `is_sql_type_sent` says that the tap has sent it. `keep` means that an update leaves the value that the row has.
+    `constant` is the text of a Fill.CONSTANT column. `nested`, by `schema.nested`, says what structs JSON becomes.
     """
 
     name: str

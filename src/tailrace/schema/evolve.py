@@ -240,6 +240,12 @@ def changes(
             dropped.append(column.name)
         else:
             places[column.name] = place
+    if not places:
+        raise SchemaError(
+            f"the table {stream.table} has none of the stream's columns, and `contract: discard_columns` adds none; "
+            "alter the table, set `contract: evolve`, or skip the stream with `select: false`",
+            stream=stream.name,
+        )
     _refuse_shared(table, places)
     relax = _relaxed(table, places, key or ())
     return Fit(
