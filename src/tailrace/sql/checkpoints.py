@@ -10,6 +10,7 @@ from sqlglot import exp
 from tailrace.errors import FencedError
 from tailrace.model import Checkpoint, Kind, TableName
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.names import digest
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
 from tailrace.sql.statements import create_table
@@ -162,3 +163,8 @@ def _is_given(name: str) -> exp.EQ:
 
 def _expected() -> exp.Where:
     return exp.Where(this=exp.and_(*(_is_given(name) for name in ("pipeline", "number", "fence"))))
+
+
+def prefix(pipeline: str) -> str:
+    """What the names of tables begin with that a pipeline builds beside others."""
+    return f"_tailrace_new_{digest(pipeline)}_"

@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
@@ -14,27 +14,13 @@ from tailrace.model import Activation, Batch, Checkpoint, Method, Published, Rec
 from tailrace.schema.keys import Keys
 from tailrace.schema.names import digest
 from tailrace.sql import keeping, publish, statements
-from tailrace.sql.checkpoints import Checkpoints, Row
+from tailrace.sql.checkpoints import Checkpoints, Row, prefix
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.failures import of_stream
 from tailrace.sql.limits import fitting_rows
-from tailrace.sql.publish import LAST_LINE, Staging, waits
+from tailrace.sql.publish import LAST_LINE, Staging, Transaction, waits
 from tailrace.sql.session import Database, LoggedSession, Session
 from tailrace.sql.tables import Place, Tables
-
-
-@dataclass(slots=True)
-class _Transaction:
-    """What waits in the open transaction: rows in all, rows already in their tables by stream, and staging tables.
-
-    `tables` are those that rows have gone into.
-    """
-
-    token: str = field(default_factory=lambda: secrets.token_hex(8))
-    rows: int = 0
-    direct: dict[str, int] = field(default_factory=dict)
-    tables: set[TableName] = field(default_factory=set)
-    stagings: dict[Stream, Staging] = field(default_factory=dict)
 
 
 def _pass(_: str) -> None:
@@ -59,7 +45,7 @@ class SqlDestination:
         self._checkpoints = Checkpoints(dialect, schema)
         self._lock = threading.RLock()
         self._session: Session | None = None
-        self._transaction: _Transaction | None = None
+        self._transaction: Transaction | None = None
         self._lost: BaseException | None = None
         self._places: dict[Stream, Place] = {}
         self._keys = Keys(traits)
@@ -179,11 +165,11 @@ class SqlDestination:
     def _run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         return self._open().execute(sql, parameters)
 
-    def _begun(self) -> _Transaction:
+    def _begun(self) -> Transaction:
         """The open transaction, which is begun when there is none."""
         if self._transaction is None:
             self._run(self._dialect.begin)
-            self._transaction = _Transaction()
+            self._transaction = Transaction()
         return self._transaction
 
     @contextmanager
@@ -405,8 +391,3 @@ class SqlDestination:
         raise DestinationError(
             f"checkpoint {checkpoint.number} wasn't committed, and nothing of it is visible: {error}; run again"
         ) from error.__cause__
-
-
-def prefix(pipeline: str) -> str:
-    """What the names of tables begin with that a pipeline builds beside others."""
-    return f"_tailrace_new_{digest(pipeline)}_"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
@@ -25,6 +26,20 @@ class Staging:
     stream: Stream
     table: TableName
     place: Place
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What waits in the open transaction: rows in all, rows already in their tables by stream, and staging tables.
+
+    `tables` are those that rows have gone into.
+    """
+
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    rows: int = 0
+    direct: dict[str, int] = field(default_factory=dict)
+    tables: set[TableName] = field(default_factory=set)
+    stagings: dict[Stream, Staging] = field(default_factory=dict)
 
 
 def is_merged(stream: Stream) -> bool:

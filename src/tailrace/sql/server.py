@@ -11,8 +11,8 @@ from tailrace.errors import CommitUnknownError, DestinationError, FencedError, R
 from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.schema.names import digest
 from tailrace.sql import statements
-from tailrace.sql.checkpoints import Row, is_unnamed
-from tailrace.sql.destination import SqlDestination, prefix
+from tailrace.sql.checkpoints import Row, is_unnamed, prefix
+from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
 from tailrace.sql.failures import of_stream
