@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import pyarrow as pa
 
-from tailrace.model import LINE, Decoded, Growth, Inexact, Stream
+from tailrace.model import LINE, Decoded, Growth, Noted, Stream
+
+_N = TypeVar("_N", bound=Noted)
 
 
 def joined(stream: Stream, parts: Sequence[Decoded]) -> Decoded:
@@ -17,13 +20,24 @@ def joined(stream: Stream, parts: Sequence[Decoded]) -> Decoded:
     if growths:
         fields = {name: schema for growth in reversed(growths) for name, schema in growth.fields.items()}
         in_order = {name: fields[name] for growth in growths for name in growth.fields}
-        growth = Growth(in_order, versioned=any(growth.versioned for growth in growths))
+        growth = Growth(
+            in_order,
+            versioned=any(growth.versioned for growth in growths),
+            deletable=any(growth.deletable for growth in growths),
+        )
         return Decoded(stream.arrow.empty_table(), growth=growth)
     unknown: Counter[str] = Counter()
     for part in parts:
         unknown.update(part.unknown)
     refused = sorted((refused for part in parts for refused in part.refused), key=lambda refused: refused.line)
-    return Decoded(_rows(stream, parts), tuple(refused), dict(unknown), _inexact(parts))
+    return Decoded(
+        _rows(stream, parts),
+        tuple(refused),
+        dict(unknown),
+        inexact=_noted(parts, lambda part: part.inexact),
+        coerced=_noted(parts, lambda part: part.coerced),
+        odd=_noted(parts, lambda part: part.odd),
+    )
 
 
 def _rows(stream: Stream, parts: Sequence[Decoded]) -> pa.Table:
@@ -35,11 +49,10 @@ def _rows(stream: Stream, parts: Sequence[Decoded]) -> pa.Table:
     return rows if are_in_order else rows.sort_by(LINE)
 
 
-def _inexact(parts: Sequence[Decoded]) -> dict[str, Inexact]:
-    found: dict[str, Inexact] = {}
+def _noted(parts: Sequence[Decoded], of: Callable[[Decoded], Mapping[str, _N]]) -> dict[str, _N]:
+    """What the parts tell of values, by name."""
+    found: dict[str, _N] = {}
     for part in parts:
-        for name, inexact in part.inexact.items():
-            before = found.get(name, Inexact(0, inexact.first_line))
-            first_line = min(before.first_line, inexact.first_line)
-            found[name] = Inexact(before.count + inexact.count, first_line)
+        for name, noted in of(part).items():
+            found[name] = found[name] + noted if name in found else noted
     return found

@@ -56,8 +56,10 @@ def _text(text: str) -> str:
 
 def _written(value: Value, row: pa.Table) -> str | None:
     """A field's JSON; None where the row has null or no column for it."""
-    sent = _json(value.column, row) if value.column else None
-    if sent is None or value.column is None:
+    if value.column is None or value.column.name not in row.column_names:
+        return None
+    sent = _json(value.column, row)
+    if sent is None:
         return None
     if value.column.kind in NUMERIC and "string" in value.types and not value.types & {"integer", "number"}:
         return _text(sent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from tailrace.decode.coercion import Coerced, document_of
+from tailrace.decode.deletions import growth_for, with_marks
 from tailrace.decode.lines import (
     fields_of,
     is_too_deep,
@@ -20,14 +23,14 @@ from tailrace.decode.lines import (
     repeated_names,
 )
 from tailrace.decode.metadata import Facts, filled
-from tailrace.decode.numbers import InexactFloat
+from tailrace.decode.numbers import InexactFloat, int64_of, is_number
 from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.refusal import UnfitError, UnreadableError, json_path, shown
-from tailrace.decode.times import timestamp_us
+from tailrace.decode.times import cut_timestamp_us, timestamp_us
 from tailrace.decode.validate import violations_finder
 from tailrace.decode.values import Convert, converter, json_type
 from tailrace.errors import Violation
-from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, RecordRun, Refused, Stream
+from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, Noted, RecordRun, Refused, Stream
 
 _TEXT = msgspec.json.Decoder(str)
 _NULL = b"null"
@@ -44,6 +47,8 @@ class _Row:
     grown: dict[str, bytes] | None = None
     version: int | None = None
     extracted_at: int | None = None
+    coerced: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
 
 
 _Step = tuple[str, Convert | None, int, Value | Object]
@@ -60,6 +65,8 @@ class _Found:
     refused: list[Refused] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     grown: dict[str, bytes] = field(default_factory=dict)
+    coerced: dict[str, Noted] = field(default_factory=dict)
+    odd: dict[str, Noted] = field(default_factory=dict)
 
     def add(self, line: int, row: _Row) -> None:
         """Take in a record that has nothing wrong with it."""
@@ -71,6 +78,9 @@ class _Found:
             self.unknown.update(row.unknown)
         for name, sent in (row.grown or {}).items():
             self.grown.setdefault(name, sent)
+        for noted, names in ((self.coerced, row.coerced), (self.odd, row.odd)):
+            for name in names:
+                noted[name] = noted[name] + Noted(1, line) if name in noted else Noted(1, line)
 
 
 class Reference:
@@ -89,9 +99,9 @@ class Reference:
 
     def _steps_of(self, plan: Object) -> list[_Step]:
         """An object's fields in the order in which they are read; without a function, those that fill no column."""
-        is_draft4 = self._plan.is_draft4
+        is_draft4, coerces = self._plan.is_draft4, self._plan.coerces
         return [
-            (name, converter(field, is_draft4=is_draft4), field.slot, field)
+            (name, converter(field, is_draft4=is_draft4, coerces=coerces), field.slot, field)
             if isinstance(field, Value) and field.column
             else (name, None, -1, field)
             for name, field in plan.fields.items()
@@ -156,15 +166,16 @@ class Reference:
             row.extracted_at = _extracted_at(extracted_at, row)
 
     def _version(self, raw: bytes, row: _Row) -> int | None:
+        """The version, which says what becomes of the row later: a record with none that can be told is refused."""
+        text = _TEXT.decode(raw).encode() if raw.startswith(b'"') else raw
         try:
-            version = int(raw)
-        except ValueError:
-            row.violations.append(Violation("type", "$.version", "an integer", shown(raw)))
+            version = int64_of(text if is_number(text) else raw, is_written_plainly=False)
+        except UnfitError as unfit:
+            row.violations.append(unfit.violation(("version",), raw))
             return None
-        if _INT64_START <= version < _INT64_END:
-            return version
-        row.violations.append(Violation("range", "$.version", "an integer of 64 bits", shown(raw)))
-        return None
+        if not raw.removeprefix(b"-").isdigit():
+            row.odd.append("version")
+        return version
 
     def _read_object(self, plan: Object, raw: bytes, fields: dict[str, bytes], row: _Row) -> None:
         for name in repeated_names(raw, fields):
@@ -183,15 +194,24 @@ class Reference:
                 self._read_null(planned, row)
             else:
                 try:
-                    values[slot] = convert(sent)
+                    value = convert(sent)
                 except UnfitError as unfit:
                     row.violations.append(unfit.violation(planned.path, sent))
+                    continue
+                if type(value) is Coerced:
+                    row.coerced.append(self._plan.columns[slot].name)
+                    value = value.value
+                values[slot] = value
         if fields:
             self._note_unknown(plan, fields, row)
 
     def _read_flattened(self, plan: Object, sent: bytes | None, row: _Row) -> None:
         """An object's fields; without the object, its keys are missing and all else in it is null."""
         path = json_path(plan.path)
+        document = document_of(sent, len(plan.path) + 1) if sent is not None and self._plan.coerces else None
+        if document is not None and document.startswith(b"{"):
+            row.coerced.append(".".join(plan.path))
+            sent = document
         if sent is not None and sent.startswith(b"{"):
             self._read_object(plan, sent, fields_of(sent), row)
             return
@@ -255,19 +275,26 @@ class Reference:
             column.name: pa.array(of_column, column.arrow)
             for column, of_column in zip(self._plan.columns, values, strict=True)
         }
+        if growth := growth_for(self._plan, arrays):
+            return Decoded(self._stream.arrow.empty_table(), growth=growth)
+        arrays = with_marks(self._plan, arrays)
         return Decoded(
             rows=pa.table([*(arrays[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow),
             refused=tuple(found.refused),
             unknown=dict(found.unknown),
             inexact=self._inexact(found),
+            coerced=found.coerced,
+            odd=found.odd,
         )
 
     def _inexact(self, found: _Found) -> dict[str, Inexact]:
         inexact: dict[str, Inexact] = {}
         for at, name in self._floats:
-            lines = [n for n, row in zip(found.lines, found.rows, strict=True) if type(row[at]) is InexactFloat]
-            if lines:
-                inexact[name] = Inexact(len(lines), lines[0])
+            for line, row in zip(found.lines, found.rows, strict=True):
+                value = row[at]
+                if type(value) is InexactFloat:
+                    noted = Inexact(1, line, *value.places)
+                    inexact[name] = inexact[name] + noted if name in inexact else noted
         return inexact
 
 
@@ -276,12 +303,15 @@ def _is_same_text(sent: bytes, expected: bytes) -> bool:
 
 
 def _extracted_at(raw: bytes, row: _Row) -> int | None:
-    try:
-        # What isn't a string isn't written as a time either.
-        return timestamp_us(_TEXT.decode(raw) if raw.startswith(b'"') else "")
-    except UnfitError as unfit:
-        row.violations.append(Violation("format", "$.time_extracted", unfit.expected, shown(raw)))
-        return None
+    """The time in microseconds; none where it can't be read, for the record is good nonetheless."""
+    # What isn't a string isn't written as a time either.
+    text = _TEXT.decode(raw) if raw.startswith(b'"') else ""
+    with suppress(UnfitError):
+        return timestamp_us(text)
+    row.odd.append("time_extracted")
+    with suppress(UnfitError):
+        return cut_timestamp_us(text)
+    return None
 
 
 _WHOLE = {"type": ["null", "number"], "multipleOf": 1}

@@ -21,6 +21,7 @@ class _Known:
     settings: StreamSettings
     stream: Stream
     versioned: bool = False
+    deletable: bool = False
     grown: dict[str, Any] = field(default_factory=dict)
 
 
@@ -41,8 +42,8 @@ class Streams:
         settings = known.settings if known else self._settings.for_stream(message.stream)
         if not settings.select:
             return None
-        versioned, grown = (known.versioned, known.grown) if known else (False, {})
-        return self._plan(message, settings, known, versioned, grown)
+        growth = Growth(known.grown, known.versioned, known.deletable) if known else Growth({})
+        return self._plan(message, settings, known, growth)
 
     def is_news(self, message: SchemaMessage) -> bool:
         """Whether the message says anything that the stream's last SCHEMA didn't."""
@@ -64,7 +65,8 @@ class Streams:
         """The plan of a stream that has grown by fields or a version column."""
         known = self._known[name]
         fields = known.grown | dict(growth.fields)
-        stream = self._plan(known.message, known.settings, known, known.versioned or growth.versioned, fields)
+        so_far = Growth(fields, known.versioned or growth.versioned, known.deletable or growth.deletable)
+        stream = self._plan(known.message, known.settings, known, so_far)
         return stream or known.stream
 
     def message(self, name: str) -> SchemaMessage:
@@ -86,9 +88,10 @@ class Streams:
         message: SchemaMessage,
         settings: StreamSettings,
         known: _Known | None,
-        versioned: bool,  # noqa: FBT001 a field of the plan
-        grown: dict[str, Any],
+        growth: Growth,
     ) -> Stream | None:
+        """The stream's new plan, by all that it has grown by so far; None where it is as it was."""
+        grown = dict(growth.fields)
         stream = planned_stream(
             message.stream,
             _with_properties(message.json_schema, grown),
@@ -96,7 +99,8 @@ class Streams:
             settings,
             self._traits,
             revision=known.stream.revision + 1 if known else 1,
-            versioned=versioned,
+            versioned=growth.versioned,
+            deletable=growth.deletable,
             unique_constraints=message.unique_constraints,
             unique_conflict_method=message.unique_conflict_method,
         )
@@ -104,7 +108,7 @@ class Streams:
         is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
         if known is not None and is_same:
             stream = known.stream
-        self._known[message.stream] = _Known(message, settings, stream, versioned, grown)
+        self._known[message.stream] = _Known(message, settings, stream, growth.versioned, growth.deletable, grown)
         return None if is_same else stream
 
     def _refuse_shared_table(self, stream: Stream) -> None:
