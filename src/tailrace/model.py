@@ -134,7 +134,8 @@ class Stream:
 
     `key` holds column names (not field names). `contract` is evolve, freeze or discard_columns. `validation` is
     types, full or off; `unknown_fields` is drop, fail or evolve; `coerce` is none or exact. `json_schema` is the SCHEMA
-    message's schema as JSON. `revision` counts the stream's schemas in this run, from 1; rows of different revisions never share a batch.
+    message's schema as JSON. `revision` counts the stream's schemas in this run, from 1; rows of different revisions
+    never share a batch.
     """
 
     name: str
@@ -206,9 +207,7 @@ class Noted:
     first_line: int
 
     def __add__(self, other: Self) -> Self:
-        return replace(
-            self, count=self.count + other.count, first_line=min(self.first_line, other.first_line)
-        )
+        return replace(self, count=self.count + other.count, first_line=min(self.first_line, other.first_line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +241,9 @@ class Growth:
 class Decoded:
     """A run as columns: rows in line order with the stream's Arrow schema, and what became of all else.
 
-    rows + refused = the run's records. `unknown` counts dropped fields by name. `inexact` and `coerced`, values that came
-    as another type than the schema's, are by column name; `odd` are members of messages that weren't as they must be.
+    rows + refused = the run's records. `unknown` counts dropped fields by name. `inexact` and `coerced`, values that
+    came as another type than the schema's, are by column name; `odd` are members of messages that weren't as they
+    must be.
     With `growth` set nothing is decoded: rows and refused are empty until the stream has grown.
     """
 

@@ -1,4 +1,4 @@
-"""`coerce: exact`: values of another JSON type than the schema's, taken where that loses nothing and is one way only."""
+"""`coerce: exact`: values of another JSON type than the schema's, taken where nothing is lost and one way only."""
 
 from __future__ import annotations
 

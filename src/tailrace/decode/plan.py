@@ -123,7 +123,9 @@ class Plan:
         root = Object((), {})
         for slot, (path, column) in enumerate(self._paths.items()):
             found = leaves.get(path)
-            is_document = self.coerces and column.kind is Kind.JSON and "string" not in (_allowed(found) if found else ANY)
+            is_document = (
+                self.coerces and column.kind is Kind.JSON and "string" not in (_allowed(found) if found else ANY)
+            )
             value = Value(path, self._types(column, found), column, slot, is_document)
             self._parent(root, path, leaves).fields[path[-1]] = value
         for path, leaf in leaves.items():

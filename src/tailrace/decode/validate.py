@@ -11,10 +11,9 @@ import msgspec
 
 from tailrace.decode.numbers import digits_of
 from tailrace.decode.plan import Plan
-from tailrace.decode.refusal import UnfitError, json_path, shown
-from tailrace.decode.times import date_days, time_us, timestamp_us
-from tailrace.decode.values import uuid_text
+from tailrace.decode.refusal import json_path, shown
 from tailrace.errors import SchemaError, Violation
+from tailrace.schema.jsonschema import FORMATS
 
 FindViolations = Callable[[bytes], list[Violation]]
 """A record's JSON -> the keywords of the schema that it breaks."""
@@ -61,21 +60,21 @@ def violations_finder(plan: Plan) -> FindViolations:
     """What finds the keywords that a record breaks; SchemaError when the schema itself isn't valid.
 
     The draft is the one that `$schema` names, else Draft 7 that also takes Draft 4's boolean `exclusiveMinimum` and
-    `exclusiveMaximum`. References outside the schema aren't followed.
+    `exclusiveMaximum`. References outside the schema aren't followed. Formats are RFC 3339's and RFC 9562's, but for
+    values of columns, which are read by their kind.
     """
     draft = str(plan.schema.get("$schema", ""))
     validator_of = next((found for name, found in _VALIDATORS.items() if name in draft), None)
     schema = dict(plan.schema) if validator_of else with_numeric_bounds(plan.schema)
     try:
-        validator = (validator_of or jsonschema_rs.Draft7Validator)(
-            schema, formats=dict(_FORMATS), validate_formats=True, offline=True
-        )
+        validator = (validator_of or jsonschema_rs.Draft7Validator)(schema, validate_formats=True, offline=True)
     except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise SchemaError(
             f"its JSON Schema isn't valid, so that `validation: full` can't follow it: {_first_line(error)}",
             stream=plan.stream.name,
         ) from error
 
+    read = {value.path for value in plan.record.values() if value.column and value.column.kind in FORMATS.values()}
     record_decoder = _DRAFT4_RECORD if validator_of is jsonschema_rs.Draft4Validator else _RECORD
 
     def violations(raw: bytes) -> list[Violation]:
@@ -86,6 +85,7 @@ def violations_finder(plan: Plan) -> FindViolations:
         return [
             Violation("keyword", json_path(e.instance_path), f"{e.kind.name} as the schema says", _cut(e.message))
             for e in validator.iter_errors(record)
+            if e.kind.name != "format" or tuple(e.instance_path) not in read
         ]
 
     return violations
@@ -108,26 +108,6 @@ def with_numeric_bounds(schema: Any) -> Any:
         if isinstance(rewritten.get(exclusive), bool) and rewritten.pop(exclusive) and word in rewritten:
             rewritten[exclusive] = rewritten.pop(word)
     return rewritten
-
-
-def _is_readable(read: Callable[[str], object]) -> Callable[[str], bool]:
-    def is_readable(text: str) -> bool:
-        try:
-            read(text)
-        except UnfitError:
-            return False
-        return True
-
-    return is_readable
-
-
-_FORMATS = {
-    "date-time": _is_readable(timestamp_us),
-    "date": _is_readable(date_days),
-    "time": _is_readable(time_us),
-    "uuid": _is_readable(uuid_text),
-}
-"""The formats that columns are made of are checked by what reads the columns."""
 
 
 def _first_line(error: Exception) -> str:

@@ -128,7 +128,7 @@ def from_base64(text: str) -> bytes:
 
 
 def from_base16(text: str) -> bytes:
-    """The bytes that base16 stands for, in either case; `0x` or PostgreSQL's `\\x` may stand before it."""
+    r"""The bytes that base16 stands for, in either case; `0x` or PostgreSQL's `\x` may stand before it."""
     match = _BASE16.fullmatch(text)
     if match is None:
         raise UnfitError("format", "base16")

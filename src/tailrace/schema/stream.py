@@ -59,9 +59,9 @@ def planned_stream(
 ) -> Stream:
     """The stream that a SCHEMA message and the settings make for a destination with those traits.
 
-    `versioned` adds the columns that ACTIVATE_VERSION needs, `deletable` one for the deletions that records ask for under
-    hard_delete. Raises SchemaError where the schema or its key can't be
-    a table, ConfigError where the settings ask for what can't be.
+    `versioned` adds the columns that ACTIVATE_VERSION needs, `deletable` one for the deletions that records ask for
+    under hard_delete. Raises SchemaError where the schema or its key can't be a table, ConfigError where the settings
+    ask for what can't be.
     """
     stream = stream_of_columns(
         name,
@@ -105,7 +105,9 @@ def stream_of_columns(
         )
     fields = key_properties if settings.key_properties is None else settings.key_properties
     named = [*_named(columns, settings, traits, name), *_constants(settings, traits)]
-    complete = _with_metadata(named, settings, traits, _needed(named, settings, versioned=versioned, deletable=deletable))
+    complete = _with_metadata(
+        named, settings, traits, _needed(named, settings, versioned=versioned, deletable=deletable)
+    )
     key = _key(complete, fields, name)
     return Stream(
         name=name,
