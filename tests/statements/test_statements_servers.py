@@ -78,7 +78,7 @@ def test_redshift_spells_each_kind_and_reads_its_own_names_of_them():
 
 
 def test_redshift_deletes_without_an_alias():
-    assert merging.delete_removed(REDSHIFT, USERS, STAGING, WINNERS, key=["a", "b"], deletion="gone") == (
+    assert merging.delete_removed(REDSHIFT, USERS, STAGING, WINNERS, key=["a", "b"], marks=[merging.Mark("gone")]) == (
         'DELETE FROM "raw"."users" WHERE EXISTS(SELECT 1 FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line" '
         'WHERE ("raw"."users"."a" = "s"."a" AND "raw"."users"."b" = "s"."b") AND NOT "s"."gone" IS NULL)'
@@ -108,7 +108,7 @@ def test_redshift_inserts_json_and_bytes_through_functions():
 
 
 def test_first_rows_behind_a_deletion_take_no_correlated_query():
-    assert merging.insert_first(REDSHIFT, USERS, STAGING, columns=["id"], key=["id"], deletion="gone") == (
+    assert merging.insert_first(REDSHIFT, USERS, STAGING, columns=["id"], key=["id"], marks=[merging.Mark("gone")]) == (
         'INSERT INTO "raw"."users" ("id") SELECT "s"."id" FROM "staging" AS "s" '
         'INNER JOIN (SELECT MIN("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
         'LEFT JOIN (SELECT "id", MAX("_tailrace_line") AS "_tailrace_line" FROM "staging" '

@@ -312,20 +312,20 @@ def _loaded(table: _Table, stream: Stream, targets: Mapping[str, TableColumn], r
         table.rows += new
         return Published(inserted=len(new))
     names = [targets[name].name for name in stream.key]
-    deletion = _target(stream.deletion, targets) if stream.hard_delete else None
+    marks = [targets[c.name].name for c in stream.deletions if stream.hard_delete and c.name in targets]
     keyed = [(_key(row, names), row) for row in new]
     if stream.method is Method.INSERT_IGNORE:
-        return _ignored(table, names, keyed, deletion)
+        return _ignored(table, names, keyed, marks)
     updated = [targets[column.name].name for column in stream.columns if column.name in targets and not column.keep]
-    return _upserted(table, names, keyed, deletion, updated)
+    return _upserted(table, names, keyed, marks, updated)
 
 
 def _upserted(
-    table: _Table, names: list[str], keyed: Sequence[tuple[Key, Row]], deletion: str | None, updated: list[str]
+    table: _Table, names: list[str], keyed: Sequence[tuple[Key, Row]], marks: Sequence[str], updated: list[str]
 ) -> Published:
     """Last line wins; one that is marked as deleted deletes its row."""
     winners = dict(keyed)
-    removed = {key for key, row in winners.items() if deletion and row[deletion] is not None}
+    removed = {key for key, row in winners.items() if any(row[mark] not in (None, "") for mark in marks)}
     deleted = _delete(table, lambda row: _key(row, names) in removed)
     matched = set()
     for row in table.rows:
@@ -344,14 +344,14 @@ def _upserted(
     )
 
 
-def _ignored(table: _Table, names: list[str], keyed: Sequence[tuple[Key, Row]], deletion: str | None) -> Published:
+def _ignored(table: _Table, names: list[str], keyed: Sequence[tuple[Key, Row]], marks: Sequence[str]) -> Published:
     """First line wins, and the table's rows before all; a row that is marked as deleted deletes those before it."""
     before = {key for key, _ in keyed}
     have = {key for row in table.rows if (key := _key(row, names)) in before}
     firsts: dict[Key, Row] = {}
     removed: list[Key] = []
     for key, row in keyed:
-        if deletion and row[deletion] is not None:
+        if any(row[mark] not in (None, "") for mark in marks):
             removed.append(key)
             have.discard(key)
             firsts.pop(key, None)
