@@ -31,6 +31,7 @@ class Placed:
     key: tuple[str, ...]
     layout: Layout
     waits: bool
+    lost_texts: Mapping[str, str]
 
 
 class Placing:
@@ -89,7 +90,8 @@ class Placing:
         layout = self._tables.layout(stream, [*targets.values()])
         if waits:
             layout = self._staging(layout.schema)
-        return Placed(table, targets, found.columns, found.key or (), layout, waits)
+        lost = self._tables.lost_texts(stream, [*targets.values()])
+        return Placed(table, targets, found.columns, found.key or (), layout, waits, lost)
 
     def _targets(self, found: Found, stream: Stream) -> Mapping[str, TableColumn]:
         have = {column.name: column for column in found.columns}
@@ -111,7 +113,8 @@ class Placing:
         waits = self._tables.rewrites
         own = [*targets.values()]
         layout = self._staging(self._tables.schema_of(own)) if waits else self._tables.layout(stream, own)
-        return Placed(table, targets, columns, stream.key if is_merged(stream) else (), layout, waits)
+        lost = self._tables.lost_texts(stream, own)
+        return Placed(table, targets, columns, stream.key if is_merged(stream) else (), layout, waits, lost)
 
     def _staging(self, schema: pa.Schema) -> Layout:
         store, folder = self._tables.staging(self._pipeline)

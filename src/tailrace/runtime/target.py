@@ -37,6 +37,7 @@ from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import Boundaries, Mark
 from tailrace.runtime.drain import Boundary, Drain, Observer
 from tailrace.runtime.invalid import Invalid
+from tailrace.runtime.notes import note
 from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import Sink, decoding_threads
@@ -283,15 +284,7 @@ class Target:
         """Count and say what decoding found."""
         for refused in decoded.refused:
             self._invalid.refuse(stream, self._streams.message(stream.name), refused)
-        for field in self.tally.add_unknown(stream.name, decoded.unknown):
-            _log.warning("a field isn't in the schema and is dropped", stream=stream.name, field=field)
-        for column in self.tally.add_inexact(stream.name, decoded.inexact):
-            _log.warning(
-                "a number has more digits than a float holds; `numbers: decimal` keeps them",
-                stream=stream.name,
-                column=column,
-                line=decoded.inexact[column].first_line,
-            )
+        note(self.tally, stream, decoded)
 
     def _relieve(self, name: str) -> None:
         """Make room in a sink: stage what comes before the mark or, if that is nothing, take the boundary first."""

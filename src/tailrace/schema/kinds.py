@@ -53,6 +53,11 @@ def decimal_digits(integer_digits: int, scale: int) -> tuple[int, int]:
     return MAX_DIGITS, min(scale, MAX_DIGITS - min(integer_digits, INT_DIGITS))
 
 
+def kind_for_digits(before: int, behind: int) -> str:
+    """The kind that holds numbers with so many digits before the point and behind it: as text where no decimal does."""
+    return "TEXT" if before + behind > MAX_DIGITS else f"DECIMAL({max(1, before + behind)},{behind})"
+
+
 def parsed_kind(text: str, key: str) -> tuple[Kind, int, int]:
     """Kind, precision and scale of a text like `INT` or `DECIMAL(38,9)`, the value of the setting `key`."""
     match = _SPELLING.fullmatch(text)

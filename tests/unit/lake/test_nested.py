@@ -11,7 +11,7 @@ from nested_values import BOOL, INT, MONEY, NUMBER, TEXT, WRITTEN, array, column
 
 from tailrace.lake.marks import found_in
 from tailrace.lake.nested import read_nested
-from tailrace.model import LINE, Column, Kind, Stream, TableName
+from tailrace.model import LINE, Column, Inexact, Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.nested import Nested, are_fields, nested_of
 
@@ -182,7 +182,7 @@ def test_a_number_that_loses_digits_as_a_float_is_told_by_its_first_line():
         '{"b": [1, 9007199254740993], "c": 0.5}',
         '{"b": [9007199254740993], "c": 12345678901234567}',
     )
-    assert found.inexact == {"$.a.b[]": 12, "$.a.c": 13}
+    assert found.inexact == {"$.a.b[]": Inexact(2, 12, before=16), "$.a.c": Inexact(1, 13, before=17)}
     assert found.refused == {}
 
 
