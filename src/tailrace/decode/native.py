@@ -51,8 +51,7 @@ class Native:
         *_, versions, extracted_at, lines = arrays
         by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
         by_name |= {column.name: array for column, array in zip(self._columns, arrays, strict=False)}
-        if growth := growth_for(self._plan, by_name):
-            return Decoded(self._stream.arrow.empty_table(), growth=growth)
+        growth = growth_for(self._plan, by_name)
         by_name = with_marks(self._plan, by_name)
         rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
         dropped: Counter[str] = Counter()
@@ -65,6 +64,8 @@ class Native:
             coerced={name: Noted(count, line) for name, count, line, _ in coerced},
             odd={name: Noted(count, line) for name, count, line, _ in odd},
         )
+        if growth:
+            found = Decoded(self._stream.arrow.empty_table(), growth=growth)
         if not doubtful:
             return found
         return joined(self._stream, [found, self._reference.decode_at(_lines_of(run, doubtful), now)])

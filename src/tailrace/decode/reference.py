@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from tailrace.decode.coercion import Coerced, document_of
-from tailrace.decode.deletions import growth_for, with_marks
+from tailrace.decode.deletions import with_marks
 from tailrace.decode.lines import (
     fields_of,
     is_too_deep,
@@ -95,6 +95,9 @@ class Reference:
         self._stream_name = msgspec.json.encode(stream.name)
         self._has_extracted_at = stream.filled_with(Fill.EXTRACTED_AT) is not None
         self._floats = [(at, c.name) for at, c in enumerate(plan.columns) if c.kind is Kind.FLOAT]
+        # The marks come last; what is in them has a column of the stream's to go to, or makes the stream grow by one.
+        marks = len(plan.marks) if plan.deletion is None else 0
+        self._mark_slots = range(len(plan.columns) - marks, len(plan.columns))
         self._keyword_violations = violations_finder(plan) if stream.validation == "full" else None
 
     def _steps_of(self, plan: Object) -> list[_Step]:
@@ -257,9 +260,10 @@ class Reference:
 
     def _growth(self, found: _Found) -> Decoded | None:
         versioned = not self._stream.versioned and any(version is not None for version in found.versions)
-        if not found.grown and not versioned:
+        deletable = any(row[slot] is not None for slot in self._mark_slots for row in found.rows)
+        if not found.grown and not versioned and not deletable:
             return None
-        growth = Growth({name: _suggested(sent) for name, sent in found.grown.items()}, versioned)
+        growth = Growth({name: _suggested(sent) for name, sent in found.grown.items()}, versioned, deletable)
         return Decoded(self._stream.arrow.empty_table(), growth=growth)
 
     def _decoded(self, found: _Found, now: datetime) -> Decoded:
@@ -275,8 +279,6 @@ class Reference:
             column.name: pa.array(of_column, column.arrow)
             for column, of_column in zip(self._plan.columns, values, strict=True)
         }
-        if growth := growth_for(self._plan, arrays):
-            return Decoded(self._stream.arrow.empty_table(), growth=growth)
         arrays = with_marks(self._plan, arrays)
         return Decoded(
             rows=pa.table([*(arrays[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow),
