@@ -54,7 +54,7 @@ pub fn time_us(text: &[u8]) -> Sure<i64> {
 fn date_time(text: &[u8]) -> Sure<(i64, Clock)> {
     let has_dashes = text.get(4) == Some(&b'-');
     let (date, rest) = text.split_at_checked(if has_dashes { 10 } else { 8 }).ok_or(Doubt)?;
-    let days = if has_dashes { days(date)? } else { days_without_dashes(date)? };
+    let days = if has_dashes { days(date)? } else { days_of(&date[0..4], &date[4..6], &date[6..8])? };
     match rest {
         [] => Ok((days, MIDNIGHT)),
         [b'T' | b't' | b' ', rest @ ..] => Ok((days, clock(rest)?)),
@@ -68,10 +68,6 @@ fn days(date: &[u8]) -> Sure<i64> {
         return Err(Doubt);
     }
     days_of(&date[0..4], &date[5..7], &date[8..10])
-}
-
-fn days_without_dashes(date: &[u8]) -> Sure<i64> {
-    days_of(&date[0..4], &date[4..6], &date[6..8])
 }
 
 #[inline]
@@ -99,11 +95,10 @@ fn days_in(year: i64, month: i64) -> i64 {
 
 #[inline]
 fn clock(text: &[u8]) -> Sure<Clock> {
-    let (time, mut rest) = match text.split_at_checked(8) {
-        Some((time, rest)) if time[2] == b':' && time[5] == b':' => ((&time[0..2], &time[3..5], &time[6..8]), rest),
-        _ => other_clock(text)?,
+    let Some((time, mut rest)) = text.split_at_checked(8).filter(|(time, _)| time[2] == b':' && time[5] == b':') else {
+        return other_clock(text);
     };
-    let (hour, minute, second) = (few_digits(time.0)?, two_digits(time.1)?, two_digits(time.2)?);
+    let (hour, minute, second) = (two_digits(&time[0..2])?, two_digits(&time[3..5])?, two_digits(&time[6..8])?);
     let mut us = ((hour * 60 + minute) * 60 + second) * 1_000_000;
     if let [b'.', fraction @ ..] = rest {
         let end = fraction.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(fraction.len());
@@ -111,27 +106,24 @@ fn clock(text: &[u8]) -> Sure<Clock> {
         rest = &fraction[end..];
     }
     // 24:00 is the end of the day.
-    if minute > 59 || second > 59 || us > DAY_US {
-        return Err(Doubt);
-    }
-    Ok(Clock { us, offset_us: if rest.is_empty() { 0 } else { offset_us(rest)? } })
+    if minute > 59 || second > 59 || us > DAY_US { Err(Doubt) } else { Ok(Clock { us, offset_us: offset_us(rest)? }) }
 }
 
-/// Hours, minutes and seconds of a time to the minute, with one digit of hours or without colons, and what comes after.
-#[expect(clippy::type_complexity, reason = "three parts and the rest")]
-fn other_clock(text: &[u8]) -> Sure<((&[u8], &[u8], &[u8]), &[u8])> {
-    const NONE: &[u8] = b"00";
+/// A time to the minute, with one digit of hours, or without colons: written as clock() reads most.
+#[cold]
+fn other_clock(text: &[u8]) -> Sure<Clock> {
     let digits = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    let (hour, rest) = text.split_at(digits);
-    match (digits, rest) {
-        (1 | 2, [b':', _, _, b':', _, _, after @ ..]) => Ok(((hour, &rest[1..3], &rest[4..6]), after)),
-        (1 | 2, [b':', _, _, after @ ..]) if !matches!(after, [b'.' | b':', ..]) => {
-            Ok(((hour, &rest[1..3], NONE), after))
-        }
-        (4, after) if !matches!(after, [b'.', ..]) => Ok(((&hour[0..2], &hour[2..4], NONE), after)),
-        (6, after) => Ok(((&hour[0..2], &hour[2..4], &hour[4..6]), after)),
-        _ => Err(Doubt),
-    }
+    let (start, rest) = text.split_at(digits);
+    let (hour, minute, second, rest) = match (digits, rest) {
+        (1 | 2, [b':', a, b, b':', c, d, rest @ ..]) => (start, [*a, *b], [*c, *d], rest),
+        (1 | 2, [b':', a, b, rest @ ..]) if !matches!(rest, [b'.' | b':', ..]) => (start, [*a, *b], *b"00", rest),
+        (4, rest) if !matches!(rest, [b'.', ..]) => (&start[..2], [start[2], start[3]], *b"00", rest),
+        (6, rest) => (&start[..2], [start[2], start[3]], [start[4], start[5]], rest),
+        _ => return Err(Doubt),
+    };
+    let hour = if let [one] = hour { [b'0', *one] } else { [hour[0], hour[1]] };
+    let usual = [hour.as_slice(), b":", &minute, b":", &second, rest].concat();
+    clock(&usual)
 }
 
 fn fraction_us(digits: &[u8]) -> Sure<i64> {
@@ -143,15 +135,27 @@ fn fraction_us(digits: &[u8]) -> Sure<i64> {
     Ok(value * 10_i64.pow(6 - kept.len() as u32))
 }
 
-/// How far ahead of UTC a time is; the offset may stand twice, if both are the same.
 #[inline]
 fn offset_us(text: &[u8]) -> Sure<i64> {
+    match text {
+        [] | [b'Z' | b'z'] => Ok(0),
+        [sign @ (b'+' | b'-'), hours @ .., b':', tens, ones] if hours.len() == 2 => {
+            let (hours, minutes) = (two_digits(hours)?, two_digits(&[*tens, *ones])?);
+            let size = (hours * 60 + minutes) * 60_000_000;
+            if hours > 23 || minutes > 59 { Err(Doubt) } else { Ok(if *sign == b'-' { -size } else { size }) }
+        }
+        _ => other_offset_us(text),
+    }
+}
+
+/// How far ahead of UTC a time is; the offset may stand twice, if both are the same.
+#[cold]
+fn other_offset_us(text: &[u8]) -> Sure<i64> {
     let (offset, rest) = one_offset_us(text)?;
     if rest.is_empty() || one_offset_us(rest)? == (offset, b"") { Ok(offset) } else { Err(Doubt) }
 }
 
 /// The offset that comes first, and what comes after it.
-#[inline]
 fn one_offset_us(text: &[u8]) -> Sure<(i64, &[u8])> {
     let text = text.strip_prefix(b" ").unwrap_or(text);
     let (sign, rest) = match text {
@@ -176,7 +180,6 @@ fn is_utc(word: &[u8; 3]) -> bool {
 }
 
 /// Minutes or seconds, with a colon before them or without, if they come next.
-#[inline]
 fn part_of_offset(text: &[u8]) -> (Option<i64>, &[u8]) {
     match two_more(text.strip_prefix(b":").unwrap_or(text)) {
         Some((value, rest)) => (Some(value), rest),
@@ -184,18 +187,9 @@ fn part_of_offset(text: &[u8]) -> (Option<i64>, &[u8]) {
     }
 }
 
-#[inline]
 fn two_more(text: &[u8]) -> Option<(i64, &[u8])> {
     let (digits, rest) = text.split_at_checked(2)?;
     Some((two_digits(digits).ok()?, rest))
-}
-
-#[inline]
-fn few_digits(text: &[u8]) -> Sure<i64> {
-    match text {
-        [one] if one.is_ascii_digit() => Ok(i64::from(one - b'0')),
-        _ => two_digits(text),
-    }
 }
 
 #[inline]

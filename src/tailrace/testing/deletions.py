@@ -55,7 +55,7 @@ def either_of_two_fields_deletes(subject: Subject) -> None:
     assert len(subject.rows(THINGS)) == len(none)
     loaded(subject, schema(properties, ["id"]), *records(*marked), hard_delete=True)
     assert things(subject, "id") == [(0,), (4,)]
-    loaded(subject, schema(_ROW | {_SDC: TEXT}, ["id"]), record({"id": 4, _MAGE: _AT}), hard_delete=True)
+    loaded(subject, schema(_ROW | {_SDC: TIMESTAMPTZ}, ["id"]), record({"id": 4, _MAGE: _AT}), hard_delete=True)
     assert things(subject, "id") == [(0,)]
 
 
