@@ -159,7 +159,9 @@ NUL_IN_JSON = {
 
 @pytest.mark.parametrize("key", [[], ["id"]], ids=["appended", "keyed"])
 def test_nul_in_json_is_left_out_where_that_is_set(server, postgres_url, key):
-    lines = [f'{{"type":"RECORD","stream":"t","record":{{"id":{n},"j":{sent}}}}}' for n, (sent, _) in NUL_IN_JSON.items()]
+    lines = [
+        f'{{"type":"RECORD","stream":"t","record":{{"id":{n},"j":{sent}}}}}' for n, (sent, _) in NUL_IN_JSON.items()
+    ]
     sent = [json.dumps(schema({"id": INT, "j": {}}, key, "t")), *lines]
     tailrace.load((line.encode() for line in sent), f"{postgres_url}?nul=strip")
     found = dict(server.execute("SELECT id, j FROM t").fetchall())
@@ -168,9 +170,13 @@ def test_nul_in_json_is_left_out_where_that_is_set(server, postgres_url, key):
 
 def test_nul_in_json_is_refused_with_the_setting_that_leaves_it_out(server, postgres_url, tmp_path):
     path = tmp_path / "aside.jsonl"
-    lines = [f'{{"type":"RECORD","stream":"t","record":{{"id":{n},"j":{sent}}}}}' for n, (sent, _) in NUL_IN_JSON.items()]
+    lines = [
+        f'{{"type":"RECORD","stream":"t","record":{{"id":{n},"j":{sent}}}}}' for n, (sent, _) in NUL_IN_JSON.items()
+    ]
     sent = [json.dumps(schema({"id": INT, "j": {}}, ["id"], "t")), *lines]
-    with pytest.raises(RecordError, match=r"line 2.*column 'j': PostgreSQL has no NUL in JSON \(`nul: strip` drops it\)"):
+    with pytest.raises(
+        RecordError, match=r"line 2.*column 'j': PostgreSQL has no NUL in JSON \(`nul: strip` drops it\)"
+    ):
         tailrace.load((line.encode() for line in sent), postgres_url)
     tailrace.load((line.encode() for line in sent), postgres_url, on_invalid="quarantine", quarantine=str(path))
     assert server.execute("SELECT id FROM t ORDER BY id").fetchall() == [(4,), (6,)]
