@@ -37,6 +37,7 @@ tap: setup
 
 services: setup
 	scripts/setup-services
+	scripts/setup-suite
 
 lint: setup
 	.venv/bin/ruff check .

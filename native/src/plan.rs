@@ -55,7 +55,8 @@ impl Column {
 
 /// The JSON types that the schema allows at a place.
 ///
-/// `is_document` says that a text of a JSON column is taken as the object or array that it spells.
+/// `coerces` says that values of other types are taken where that loses nothing, `is_document` that a text of a JSON
+/// column is taken as the object or array that it spells.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Types {
     pub boolean: bool,
@@ -64,6 +65,7 @@ pub struct Types {
     pub string: bool,
     pub object: bool,
     pub array: bool,
+    pub coerces: bool,
     pub is_document: bool,
 }
 
@@ -77,6 +79,7 @@ impl From<Vec<String>> for Types {
             string: has("string"),
             object: has("object"),
             array: has("array"),
+            coerces: false,
             is_document: false,
         }
     }
@@ -127,7 +130,6 @@ pub struct Plan {
     pub field_count: usize,
     pub unknown: Unknown,
     pub is_draft4: bool,
-    pub coerces: bool,
     pub is_versioned: bool,
     pub reads_extracted_at: bool,
 }
@@ -139,8 +141,6 @@ struct Spec {
     record: Vec<FieldSpec>,
     unknown: Unknown,
     is_draft4: bool,
-    #[serde(default)]
-    coerces: bool,
     is_versioned: bool,
     reads_extracted_at: bool,
 }
@@ -151,6 +151,8 @@ struct FieldSpec {
     slot: Option<usize>,
     #[serde(default)]
     types: Vec<String>,
+    #[serde(default)]
+    coerces: bool,
     #[serde(default)]
     is_document: bool,
     fields: Option<Vec<FieldSpec>>,
@@ -174,7 +176,6 @@ impl Plan {
             field_count: 0,
             unknown: spec.unknown,
             is_draft4: spec.is_draft4,
-            coerces: spec.coerces,
             is_versioned: spec.is_versioned,
             reads_extracted_at: spec.reads_extracted_at,
         };
@@ -192,9 +193,10 @@ impl Plan {
         for spec in specs {
             let key = serde_json::to_vec(&spec.name).map_err(|error| error.to_string())?;
             let takes = match (spec.slot, spec.fields) {
-                (Some(slot), None) if slot < self.columns.len() => {
-                    Use::Column { slot, types: Types { is_document: spec.is_document, ..spec.types.into() } }
-                }
+                (Some(slot), None) if slot < self.columns.len() => Use::Column {
+                    slot,
+                    types: Types { coerces: spec.coerces, is_document: spec.is_document, ..spec.types.into() },
+                },
                 (None, Some(inner)) => Use::Object(self.add_object([path.as_slice(), &[spec.name]].concat(), inner)?),
                 (None, None) => Use::Nothing,
                 _ => return Err(format!("the field {:?} fills no column of the plan", spec.name)),

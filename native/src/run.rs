@@ -13,6 +13,7 @@ use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
 use crate::number::{Places, int64_of};
 use crate::others::Others;
 use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
+use crate::split::record_type;
 use crate::text::unescape;
 use crate::time::{cut_timestamp_us, timestamp_us};
 use crate::values::Reading;
@@ -159,7 +160,7 @@ impl<'a> Run<'a> {
         match name.raw {
             b"type" => {
                 once(&mut seen.kind)?;
-                cursor.word(b"\"RECORD\"")
+                record_type(cursor)
             }
             b"stream" => {
                 once(&mut seen.stream)?;
@@ -310,8 +311,8 @@ impl<'a> Run<'a> {
         }
         match field.takes {
             Use::Column { slot, types } => {
-                let (is_draft4, coerces) = (self.plan.is_draft4, self.plan.coerces);
-                let reading = Reading { column: &self.plan.columns[slot], types, is_draft4, coerces, depth };
+                let is_draft4 = self.plan.is_draft4;
+                let reading = Reading { column: &self.plan.columns[slot], types, is_draft4, depth };
                 reading.read(cursor, &mut self.columns[slot], self.lines.len(), &mut self.scratch)
             }
             Use::Object(inner) => self.read_object(cursor, inner, depth + 1),

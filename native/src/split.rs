@@ -46,7 +46,7 @@ fn record_start(block: &[u8], at: usize) -> Sure<usize> {
     let is_type_first = cursor.take(b"\"type\"");
     if is_type_first {
         cursor.colon()?;
-        cursor.word(b"\"RECORD\"")?;
+        record_type(&mut cursor)?;
     } else {
         stream(&mut cursor)?;
     }
@@ -56,13 +56,29 @@ fn record_start(block: &[u8], at: usize) -> Sure<usize> {
     } else {
         cursor.word(b"\"type\"")?;
         cursor.colon()?;
-        cursor.word(b"\"RECORD\"")?;
+        record_type(&mut cursor)?;
     }
     comma(&mut cursor)?;
     cursor.word(b"\"record\"")?;
     cursor.skip_space();
     cursor.expect(b':')?;
     Ok(cursor.at())
+}
+
+/// Go past the type of a RECORD message, which may be written in any case.
+#[inline]
+pub fn record_type(cursor: &mut Cursor) -> Sure<()> {
+    if cursor.take(b"\"RECORD\"") {
+        return Ok(());
+    }
+    cursor.expect(b'"')?;
+    for expected in b"RECORD" {
+        if !cursor.peek().eq_ignore_ascii_case(expected) {
+            return Err(Doubt);
+        }
+        cursor.advance(1);
+    }
+    cursor.expect(b'"')
 }
 
 /// The stream's name may be any text in quotes: whether it is a name is told when it is read.
@@ -116,6 +132,18 @@ mod tests {
     fn a_prefix_ends_behind_the_colon_before_the_record() {
         let line = b" {\"type\":\"RECORD\",\"stream\":\"\\\"a\",\"record\" :{}}\n";
         assert_eq!(split(line)[0].prefix_end, Some(line.len() - 4));
+    }
+
+    #[test]
+    fn the_type_of_a_record_may_be_written_in_any_case() {
+        let lower = "{\"type\": \"record\", \"stream\": \"a\", \"record\": {}}\n";
+        let title = "{\"stream\":\"a\",\"type\":\"Record\",\"record\":{}}\n";
+        let records = "{\"stream\":\"a\",\"type\":\"records\",\"record\":{}}\n";
+        let cut = "{\"type\":\"rec\n";
+        assert_eq!(
+            shapes(&[lower, lower, title, records, cut].concat()),
+            [(2, true), (1, true), (1, false), (1, false)]
+        );
     }
 
     #[test]

@@ -17,7 +17,6 @@ pub struct Reading<'p> {
     pub column: &'p Column,
     pub types: Types,
     pub is_draft4: bool,
-    pub coerces: bool,
     pub depth: usize,
 }
 
@@ -101,7 +100,7 @@ impl Reading<'_> {
     #[inline]
     fn coerce_unless(&self, is_allowed: bool, filling: &mut Filling, row: usize) -> Sure<()> {
         if !is_allowed {
-            if !self.coerces {
+            if !self.types.coerces {
                 return Err(Doubt);
             }
             filling.coerced.push(row);

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from tailrace.model import Method
+
+MAX_NAME_LENGTH = 255
+"""The characters of a pipeline's name; databases have keys of so many."""
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -19,7 +23,9 @@ class ColumnSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str | None = Field(None, description="Kind to use instead of the schema's, as in `DECIMAL(38,9)`.")
-    sql_type: str | None = Field(None, description="The destination's own type, used as it stands in CREATE TABLE.")
+    sql_type: str | None = Field(
+        None, description="The database's own type, used as it stands in CREATE TABLE; files and lakes have none."
+    )
     name: str | None = Field(None, description="The column's name in the table.")
     select: bool = Field(True, description="False leaves the field out of the table.")
 
@@ -107,7 +113,9 @@ class Settings(StreamSettings):
     """Everything that can be set for a run, but the destination's own settings."""
 
     pipeline: str | None = Field(
-        None, description="Name under which checkpoints are remembered; without it a run starts afresh."
+        None,
+        description="Name under which checkpoints are remembered; without it a run starts afresh. "
+        "At most 255 characters, and none of `~` at its start, of blanks at its ends, or of control characters.",
     )
     streams: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Overrides by stream name or glob; a later match overrides an earlier one."
@@ -116,7 +124,9 @@ class Settings(StreamSettings):
         "fail", description="A record that breaks its schema: end the run, or set the record aside and go on."
     )
     quarantine: Path | None = Field(
-        None, description="The JSON Lines file of refused records. Default: PIPELINE.quarantine.jsonl."
+        None,
+        description="The JSON Lines file of refused records, which one run at a time may have. "
+        "Default: PIPELINE.quarantine.jsonl, and without a pipeline tailrace-TIME-RUN.quarantine.jsonl.",
     )
     max_invalid: float | None = Field(
         None, ge=0, description="Quarantined records that end the run: a count, or below 1 a share of those read."
@@ -143,6 +153,13 @@ class Settings(StreamSettings):
     retry_s: float = Field(120.0, ge=0, description="Seconds for which a transient failure is retried.")
     max_line_bytes: Positive = Field(2**30, description="The longest line that is read.")
 
+    @field_validator("pipeline")
+    @classmethod
+    def _pipeline_is_a_name(cls, pipeline: str | None) -> str | None:
+        if pipeline is not None and (wrong := _wrong_with_name(pipeline)):
+            raise ValueError(wrong)
+        return pipeline
+
     @field_validator("streams")
     @classmethod
     def _overrides_are_known(cls, streams: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -157,3 +174,18 @@ class Settings(StreamSettings):
             if fnmatch.fnmatchcase(name, pattern):
                 merged |= StreamSettings.model_validate(overrides).model_dump(exclude_unset=True)
         return StreamSettings.model_validate(merged)
+
+
+def _wrong_with_name(pipeline: str) -> str | None:
+    """What is wrong with a pipeline's name, if anything."""
+    if not pipeline.strip():
+        return "a pipeline's name may not be empty"
+    if pipeline.startswith("~"):
+        return "a pipeline's name may not begin with ~, as those do that runs without a pipeline are given"
+    if pipeline != pipeline.strip():
+        return "a pipeline's name may not begin or end with a blank"
+    if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in pipeline):
+        return "a pipeline's name may not have characters in it that can't be seen"
+    if len(pipeline) > MAX_NAME_LENGTH:
+        return f"a pipeline's name may have {MAX_NAME_LENGTH} characters, and this one has {len(pipeline)}"
+    return None

@@ -20,6 +20,8 @@ from tailrace.errors import ConfigError
 from tailrace.log import get_logger
 
 PREFIX = "TAILRACE_"
+_NAME = re.compile(r"[\w.*?\[\]-]+")
+_TOML_PLACE = re.compile(r"\(at ((?:line \d+, column \d+)|(?:end of document))\)$")
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
 
 SCHEMAS = frozenset({"schema", "schema_name", "default_target_schema"})
@@ -32,13 +34,22 @@ _log = get_logger("config")
 def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
     """The settings in a JSON, YAML or TOML file, told apart by its name; `${VAR}` is taken from the environment."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can't be read: {error}", key="--config") from error
-    try:
-        values = _parsed(path, text)
-    except ValueError as error:
-        raise ConfigError(f"{path} can't be understood: {error}", key="--config") from error
+        values = _parsed(path, path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} can't be read: {error.strerror}", key="--config", hint="name a file that can be"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        where = _place_in_file(error)
+    else:
+        where = ""
+    if where:
+        # Nothing else is told, and no cause is kept: the file's text, which may have a password in it, is in both.
+        raise ConfigError(
+            f"{path} can't be understood, {where}",
+            key="--config",
+            hint="see that its quotes and brackets end, and quote odd values",
+        )
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold settings by name", key="--config", hint="as in `to: duckdb:///my.duckdb`")
     return {str(key): _expanded(value, environ, str(key)) for key, value in values.items()}
@@ -56,10 +67,13 @@ def environment_values(environ: Mapping[str, str] = os.environ) -> Values:
 def flag_values(settings: Iterable[str]) -> Values:
     """The settings in `key=value` flags; a dot in the key goes a level down, a value may be JSON."""
     values: Values = {}
-    for setting in settings:
+    for number, setting in enumerate(settings, start=1):
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise ConfigError(f"{setting!r} isn't a setting", key="--set", hint="write --set key=value")
+            # It isn't shown, since it may be a password.
+            raise ConfigError(
+                f"the one that is number {number} isn't a setting", key="--set", hint="write --set key=value"
+            )
         _put(values, key.split("."), _value(text))
     return values
 
@@ -120,7 +134,8 @@ def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise _wrong(error) from error
+        wrong = _wrong(error)
+    raise wrong  # without its cause, in which the values are
 
 
 def names_of(model: type[BaseModel]) -> set[str]:
@@ -207,7 +222,26 @@ def _of_yaml(text: str) -> Any:
     try:
         return yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        raise _UnreadableError(mark.line + 1, mark.column + 1) if mark else ValueError from None
+
+
+class _UnreadableError(ValueError):
+    """YAML that can't be read, by its line and column."""
+
+
+def _place_in_file(error: Exception) -> str:
+    """Where a file can't be read on, in no word of its own."""
+    if isinstance(error, _UnreadableError):
+        return "line {}, column {}".format(*error.args)
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"since byte {error.start + 1} isn't UTF-8"
+    if isinstance(error, RecursionError):
+        return "since it is nested too deeply"
+    place = _TOML_PLACE.search(str(error)) if isinstance(error, tomllib.TOMLDecodeError) else None
+    return place[1] if place else "since it has a value in it that can't be read"
 
 
 def _parsed(path: Path, text: str) -> Any:
@@ -264,7 +298,8 @@ def _unknown(name: str, known: Iterable[str], key: str | None = None) -> ConfigE
     hint = f"did you mean {nearest[0]}?" if nearest else "`tailrace about` lists the settings"
     if name in ADDRESSES:
         hint = "the address is `to`"
-    return ConfigError("there is no such setting", key=key or name, hint=hint)
+    shown = key or name
+    return ConfigError("there is no such setting", key=shown if _NAME.fullmatch(shown) else "a setting", hint=hint)
 
 
 def _wrong(error: ValidationError) -> ConfigError:
@@ -275,4 +310,6 @@ def _wrong(error: ValidationError) -> ConfigError:
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ValidationError):
         return _wrong(cause)
+    if isinstance(cause, ValueError):
+        return ConfigError(str(cause), key=key or None, hint="`tailrace about` describes the settings")
     return ConfigError(first["msg"], key=key or None, hint="`tailrace about` describes the settings")

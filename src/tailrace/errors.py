@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "TailraceError",
     "TapError",
     "Violation",
+    "naming_line",
 ]
 
 
@@ -43,6 +48,29 @@ class ConfigError(TailraceError):
         super().__init__(f"{prefix}{message}{suffix}")
 
 
+_FULL = re.compile(r"no space left|disk is full|disk full|quota exceeded", re.IGNORECASE)
+
+
+def is_for_want_of_space(error: BaseException | None) -> bool:
+    """Whether a failure to write, or what caused it, says that a disk is full, which no second try mends."""
+    while error is not None:
+        if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or _FULL.search(str(error)):
+            return True
+        error = error.__cause__
+    return False
+
+
+def advice_on_space(error: OSError, place: object) -> str | None:
+    """What to do about a failure to write there, if it is for want of space; None otherwise."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"free some space on the disk of {place}, then run again"
+    if error.errno == errno.EFBIG:
+        return (
+            f"raise the limit of the size of files (ulimit -f), or keep {place} on a file system that has a higher one"
+        )
+    return None
+
+
 class MessageError(TailraceError):
     """A line of the input isn't a Singer message; the author of the tap acts. `line` counts from 1."""
 
@@ -63,6 +91,22 @@ class RecordsWithoutSchemaError(MessageError):
             "the tap must send the SCHEMA first",
             line=line,
         )
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+def json_path(steps: Iterable[str | int]) -> str:
+    """A place in JSON as text: `$.orders[0]["unit price"]`."""
+    path = "$"
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif _PLAIN_NAME.fullmatch(step):
+            path += f".{step}"
+        else:
+            path += f"[{json.dumps(step.encode(errors='replace').decode(), ensure_ascii=False)}]"
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +143,11 @@ class RecordError(TailraceError):
 
 
 class SchemaError(TailraceError):
-    """A stream's schema and its table don't go together; `have` and `want` name the two sides."""
+    """A stream's schema and its table don't go together; `have` and `want` name the two sides.
+
+    `line` is the input line of the SCHEMA message, None while it isn't known; it may be set later, and the text names
+    it then. `path` is the place in the schema (`$.properties.a.type`).
+    """
 
     exit_code = 5
 
@@ -111,13 +159,34 @@ class SchemaError(TailraceError):
         column: str | None = None,
         have: str | None = None,
         want: str | None = None,
+        line: int | None = None,
+        path: str | None = None,
     ) -> None:
+        self.message = message
         self.stream = stream
         self.column = column
         self.have = have
         self.want = want
-        where = f"stream {stream!r}" + (f", column {column!r}" if column else "")
-        super().__init__(f"{where}: {message}")
+        self.line = line
+        self.path = path
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = [f"stream {self.stream!r}"]
+        where += [f"column {self.column!r}"] if self.column else []
+        where += [f"line {self.line}"] if self.line is not None else []
+        where += [self.path] if self.path else []
+        return f"{', '.join(where)}: {self.message}"
+
+
+@contextmanager
+def naming_line(line: int | None) -> Iterator[None]:
+    """Give a SchemaError that passes the line of the SCHEMA message, if it names none."""
+    try:
+        yield
+    except SchemaError as error:
+        error.line = line if error.line is None else error.line
+        raise
 
 
 class DestinationError(TailraceError):

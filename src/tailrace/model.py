@@ -81,7 +81,8 @@ class Column:
     `path` is where its value stands in the record (one name, or several where objects are flattened); empty for
     metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits, of DECIMAL alone.
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
-    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind.
+    (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind;
+    `is_sql_type_sent` says that it is the tap's and not the operator's.
     `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
     `nested` says, by `schema.nested`, what JSON is made of that becomes structs and lists in the destination.
     """
@@ -99,6 +100,7 @@ class Column:
     keep: bool = False
     constant: str | None = None
     nested: str | None = None
+    is_sql_type_sent: bool = False
 
     @property
     def arrow(self) -> pa.DataType:
@@ -134,8 +136,8 @@ class Stream:
 
     `key` holds column names (not field names). `contract` is evolve, freeze or discard_columns. `validation` is
     types, full or off; `unknown_fields` is drop, fail or evolve; `coerce` is none or exact. `json_schema` is the SCHEMA
-    message's schema as JSON. `revision` counts the stream's schemas in this run, from 1; rows of different revisions
-    never share a batch.
+    message's schema as JSON, with the fields that records alone have, the `evolved`. `revision` counts the stream's
+    schemas in this run, from 1; rows of different revisions never share a batch.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Stream:
     coerce: str = "none"
     json_schema: bytes = b"{}"
     revision: int = 1
+    evolved: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, if there is one."""
@@ -227,7 +230,7 @@ class Inexact(Noted):
 class Growth:
     """Why a stream has to grow before a run can be decoded.
 
-    `fields` maps fields to add (under `unknown_fields: evolve`) to the JSON Schema that their first value suggests;
+    `fields` maps fields to add, or to widen, under `unknown_fields: evolve` to the JSON Schema that their values make;
     `versioned` means that records carry a version, `deletable` that they ask for deletions under hard_delete, and the
     stream has no column for it.
     """
@@ -347,7 +350,7 @@ class Traits:
     `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
     `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
     `reserved` are names, in lower case, that no column can have; a `_` is put behind them. `keeps_nested` says that
-    columns with `nested` become structs and lists.
+    columns with `nested` become structs and lists; `is_serial`, that nothing is gained by staging several at once.
     """
 
     name: str
@@ -357,3 +360,4 @@ class Traits:
     case_sensitive: bool = False
     reserved: frozenset[str] = frozenset()
     keeps_nested: bool = False
+    is_serial: bool = False

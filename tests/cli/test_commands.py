@@ -51,7 +51,7 @@ def test_a_load_does_not_import_pandas(tailrace):
 def test_load_reads_stdin_and_tells_the_state_alone_on_stdout(tailrace, tmp_path):
     done = tailrace("load", "--to", "duckdb:///shop.duckdb", stdin=ORDERS.read_bytes())
     assert done.returncode == 0, done.stderr
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"type": "STATE", "value": STATE}]
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [STATE]
     assert [(i, c, str(t)) for i, c, t in rows(tmp_path)] == [(1, "Ada", "499.99"), (2, "Zoë", "12.00")]
 
 
@@ -128,7 +128,7 @@ def test_an_error_is_one_sentence_that_says_what_to_do_and_an_exit_code(tailrace
 def test_what_comes_before_an_error_and_has_a_state_is_committed_and_told(tailrace, tmp_path):
     done = tailrace("load", "--to", "duckdb:///shop.duckdb", stdin=ORDERS.read_text() + "no message\n")
     assert done.returncode == 3
-    assert json.loads(done.stdout)["value"] == STATE
+    assert json.loads(done.stdout) == STATE
     assert len(rows(tmp_path)) == 2
 
 
@@ -146,7 +146,7 @@ def test_run_starts_the_tap_with_the_remembered_state(tailrace, tmp_path):
     words = ("run", "--tap", f"{sys.executable} {tap}", "--to", "duckdb:///shop.duckdb", "--pipeline", "p")
     first, second = tailrace(*words), tailrace(*words)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert [json.loads(done.stdout)["value"] for done in (first, second)] == [{"n": 3}, {"n": 6}]
+    assert [json.loads(done.stdout) for done in (first, second)] == [{"n": 3}, {"n": 6}]
     assert b"a word on stderr" in first.stderr
     assert rows(tmp_path, "SELECT n FROM s ORDER BY n") == [(n,) for n in range(6)]
 
@@ -235,7 +235,7 @@ def test_target_tailrace_loads_as_a_singer_target(tailrace, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"to": "duckdb:///shop.duckdb", "method": "append"}))
     done = tailrace("--config", "config.json", stdin=ORDERS.read_bytes(), program="target-tailrace")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["value"] == STATE
+    assert json.loads(done.stdout) == STATE
     assert len(rows(tmp_path)) == 3
 
 

@@ -302,7 +302,7 @@ def test_a_shipped_stream_is_loaded_as_expected(name, tmp_path):
     assert ended.returncode == 0, ended.stderr.decode()
     assert typed(found(tmp_path)) == typed(expected.tables)
     told = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert told == ([] if expected.told is None else [{"type": "STATE", "value": expected.told}])
+    assert told == ([] if expected.told is None else [expected.told])
 
 
 @pytest.mark.parametrize("name", [name for name, expected in EXPECTED.items() if isinstance(expected, Refused)])

@@ -134,8 +134,8 @@ def running(words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def positions(lines: Iterable[bytes]) -> list[int]:
-    """The positions in STATE lines."""
-    return [json.loads(line)["value"]["position"] for line in lines]
+    """The positions in states that were told."""
+    return [json.loads(line)["position"] for line in lines]
 
 
 def run(arguments: Sequence[str], kill: Kill | None = None) -> Ended:

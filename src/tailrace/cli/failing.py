@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from tailrace.errors import TailraceError
+from tailrace.cli.streams import close_stdout, open_streams
+from tailrace.errors import ConfigError, TailraceError
+from tailrace.log import get_logger, printable, redacted
+
+_log = get_logger("cli")
 
 
 def exit_code_of(command: Callable[[], Any]) -> int:
     """The exit code of a command that was run to its end; how it was used wrongly typer has told by then."""
+    code = _told(lambda: _run(command))
+    if code == 0:
+        return _told(close_stdout)
+    with suppress(ConfigError):  # what went wrong is told already
+        close_stdout()
+    return code
+
+
+def _run(command: Callable[[], Any]) -> None:
+    open_streams()
+    command()
+
+
+def _told(command: Callable[[], Any]) -> int:
     try:
         command()
     except TailraceError as error:
@@ -25,8 +44,8 @@ def exit_code_of(command: Callable[[], Any]) -> int:
 
 
 def _tell(error: TailraceError) -> None:
-    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.write(f"error: {printable(redacted(str(error)))}\n")
     for note in getattr(error, "__notes__", ()):
-        sys.stderr.write(f"  {note}\n")
+        sys.stderr.write(f"  {printable(redacted(note))}\n")
     if error.__cause__ is not None:
-        sys.stderr.write(f"  caused by {type(error.__cause__).__name__}: {error.__cause__}\n")
+        _log.debug("caused by", error=type(error.__cause__).__name__, text=str(error.__cause__))

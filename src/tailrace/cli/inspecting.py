@@ -17,6 +17,7 @@ from tailrace.cli.options import Config, Pipeline, Set, To, setup
 from tailrace.destination import Inspectable, Listable
 from tailrace.destinations import NAMES, traits_of
 from tailrace.errors import ConfigError
+from tailrace.log import printable, redacted
 from tailrace.model import TableName
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import Message, SchemaMessage
@@ -31,7 +32,7 @@ def check(to: To = None, config: Config = None, sets: Set = None) -> None:
     destination = made.open()
     try:
         for finding in _inspectable(destination).check():
-            typer.echo(finding)
+            typer.echo(printable(redacted(finding)))
     finally:
         destination.close()
 
@@ -52,10 +53,10 @@ def plan(
         for message in _messages(source, made.settings.max_line_bytes):
             stream = streams.accept(message)
             if stream is not None:
-                typer.echo(f"-- {stream.name} -> {stream.table} ({stream.method.value})")
+                typer.echo(printable(f"-- {stream.name} -> {stream.table} ({stream.method.value})"))
                 statements = _inspectable(destination).plan(stream)
                 for statement in statements or ["-- nothing to do"]:
-                    typer.echo(statement if statement.startswith("--") else f"{statement};")
+                    typer.echo(printable(statement if statement.startswith("--") else f"{statement};"))
     finally:
         destination.close()
 
@@ -76,7 +77,7 @@ def files(
                 "its tables aren't files", key="--to", hint="files, delta and iceberg have tables of files"
             )
         for address in destination.files(TableName(name, schema or None)):
-            typer.echo(address)
+            typer.echo(printable(address))
     finally:
         destination.close()
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tailrace import log
 from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
-from tailrace.errors import ConfigError, TapError
+from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.progress import live_view, report_table
 from tailrace.runtime.quarantine import quarantined_messages
@@ -29,6 +29,8 @@ from tailrace.singer.tap import Tap
 
 PLAIN_WIDTH = 140
 """Columns of the report's table where there is no terminal to fit."""
+
+_log = log.get_logger("target")
 
 Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
 
@@ -76,7 +78,7 @@ def run(
         with Tap(tap, state) as running, ChunkPump(running.stdout) as pump:
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:
-                raise TapError(tap, running.exit_code())
+                raise TapError(running.shown, running.exit_code())
             return result
 
     _load(made, feed, report)
@@ -96,7 +98,8 @@ def replay(
     if not file.is_file():
         raise ConfigError(f"there is no file {file}", key="FILE")
     made = setup(to, config, sets)
-    if made.settings.on_invalid == "quarantine" and made.settings.quarantine in (None, file):
+    aside = made.settings.quarantine
+    if made.settings.on_invalid == "quarantine" and (aside is None or aside.resolve() == file.resolve()):
         aside = file.with_name(f"{file.stem}.again{file.suffix}")
         made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
 
@@ -111,6 +114,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     console = Console(stderr=True)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
+    _try(report_file)
     stopping = threading.Event()
     target = Target(made.open(), made.settings, tell=StateWriter(sys.stdout.buffer).tell)
     reader = Reader(max_line_bytes=made.settings.max_line_bytes)
@@ -119,11 +123,33 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
             last = target.begin()
             with live_view(target, console) if console.is_terminal else nullcontext():
                 feed(target, reader, stopping, last.state if last else None)
-    finally:
+    except BaseException as error:
         target.close()
-        _conclude(target.report(), console, report_file)
+        try:
+            _conclude(target.report(), console, report_file)
+        except ConfigError as second:
+            error.add_note(str(second))
+        raise
+    target.close()
+    _conclude(target.report(), console, report_file)
     if received:
         raise typer.Exit(128 + received[0])
+
+
+def _try(report_file: Path | None) -> None:
+    """Raise ConfigError, before anything is loaded, where no report could be written."""
+    if report_file is None:
+        return
+    try:
+        with report_file.open("ab"):
+            pass
+    except OSError as error:
+        raise _unwritten(report_file, error) from error
+
+
+def _unwritten(report_file: Path, error: OSError) -> ConfigError:
+    hint = advice_on_space(error, report_file) or "name another file"
+    return ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report", hint=hint)
 
 
 def _quiet_on_a_terminal() -> str:
@@ -132,13 +158,20 @@ def _quiet_on_a_terminal() -> str:
 
 
 def _conclude(report: Report, console: Console, report_file: Path | None) -> None:
+    for name, stream in report.streams.items():
+        if stream.other_unknown_fields:
+            _log.warning(
+                "there are others that aren't in the schema and are dropped, behind the first hundred",
+                stream=name,
+                values=stream.other_unknown_fields,
+            )
     if report.streams:
         console.print(report_table(report))
     if report_file is not None:
         try:
             report.write(report_file)
         except OSError as error:
-            raise ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report") from error
+            raise _unwritten(report_file, error) from error
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,9 +34,9 @@ LogFormat = Annotated[Literal["text", "json"], typer.Option("--log-format", help
 class Setup:
     """What the options, files and environment come to."""
 
-    to: str
+    to: str = field(repr=False)
     settings: Settings
-    destination: dict[str, Any]
+    destination: dict[str, Any] = field(repr=False)
 
     def open(self) -> Destination:
         """The destination, not connected yet."""
@@ -45,6 +45,8 @@ class Setup:
 
 def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **flags: Any) -> Setup:
     """The settings of a run: from files, then the environment, then flags, the later the stronger."""
+    if flags.get("pipeline") == "":
+        raise ConfigError("the name is empty", key="--pipeline", hint="name the pipeline, or leave the option out")
     files = config or ([Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else [])
     given = {key: value for key, value in {"to": to, **flags}.items() if value is not None}
     sources = [*(file_values(path) for path in files), environment_values(), flag_values(sets or ()), given]

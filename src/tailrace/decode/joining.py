@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from tailrace.decode.growing import Schema, union
 from tailrace.model import LINE, Decoded, Growth, Noted, Stream
 
 _N = TypeVar("_N", bound=Noted)
@@ -18,10 +19,11 @@ def joined(stream: Stream, parts: Sequence[Decoded]) -> Decoded:
     """The parts as one, its rows and refusals in the order of their lines."""
     growths = [part.growth for part in parts if part.growth is not None]
     if growths:
-        fields = {name: schema for growth in reversed(growths) for name, schema in growth.fields.items()}
-        in_order = {name: fields[name] for growth in growths for name in growth.fields}
+        fields: dict[str, Schema] = {}
+        for name, schema in (item for growth in growths for item in growth.fields.items()):
+            fields[name] = union(fields[name], schema) if name in fields else schema
         growth = Growth(
-            in_order,
+            fields,
             versioned=any(growth.versioned for growth in growths),
             deletable=any(growth.deletable for growth in growths),
         )

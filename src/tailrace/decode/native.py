@@ -87,7 +87,6 @@ def plan_json(plan: Plan) -> str:
         "record": _fields(plan.record, keys, is_strict=plan.is_strict),
         "unknown": stream.unknown_fields,
         "is_draft4": plan.is_draft4,
-        "coerces": plan.coerces,
         "is_versioned": stream.versioned,
         "reads_extracted_at": stream.filled_with(Fill.EXTRACTED_AT) is not None,
     }
@@ -121,6 +120,7 @@ def _value(value: Value, keys: set[tuple[str, ...]], *, is_strict: bool) -> dict
     return {
         "slot": value.slot,
         "types": sorted(value.types),
+        "coerces": value.coerces,
         "is_document": value.is_document,
         "refuses_null": is_key or (is_strict and not column.nullable),
         "refuses_missing": is_key or (is_strict and column.required),

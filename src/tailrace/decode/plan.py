@@ -10,8 +10,9 @@ from functools import cached_property
 import msgspec
 
 from tailrace.model import DELETED_AT, Column, Fill, Kind, Stream
+from tailrace.schema.drafts import Draft, draft_of
 from tailrace.schema.flatten import Leaf, flattened
-from tailrace.schema.shapes import ANY
+from tailrace.schema.shapes import ANY, Document
 
 _TYPES_OF_KIND: dict[Kind, frozenset[str]] = {
     Kind.BOOL: frozenset({"boolean"}),
@@ -29,13 +30,15 @@ class Value:
     """A field that is taken whole: the column that it fills, if any, and the JSON types that the schema allows.
 
     `slot` is the column's place among those that the record fills. A field without a column is one that the schema
-    names and the settings leave out. `is_document` says that a text is taken as the object or array that it spells.
+    names and the settings leave out. `coerces` says that values of other types are taken where that loses nothing, and
+    `is_document` that a text is taken as the object or array that it spells.
     """
 
     path: tuple[str, ...]
     types: frozenset[str]
     column: Column | None = None
     slot: int = -1
+    coerces: bool = False
     is_document: bool = False
 
 
@@ -84,7 +87,7 @@ class Plan:
     @property
     def is_draft4(self) -> bool:
         """Whether the schema is one of Draft 4, where `1.0` isn't an integer."""
-        return "draft-04" in str(self.schema.get("$schema", ""))
+        return draft_of(self.schema) is Draft.DRAFT_4
 
     @property
     def is_strict(self) -> bool:
@@ -117,16 +120,18 @@ class Plan:
         depth = max((len(path) for path in self._paths), default=1)
         whole = {".".join(path) for path in self._paths}
         leaves: dict[tuple[str, ...], Leaf] = {}
+        document = Document(self.schema, self.stream.name)
         for level in range(depth):
-            for leaf in flattened(self.schema, level, self.stream.name, whole):
+            for leaf in flattened(document, level, whole):
                 leaves.setdefault(leaf.path, leaf)
         root = Object((), {})
         for slot, (path, column) in enumerate(self._paths.items()):
-            found = leaves.get(path)
-            is_document = (
-                self.coerces and column.kind is Kind.JSON and "string" not in (_allowed(found) if found else ANY)
-            )
-            value = Value(path, self._types(column, found), column, slot, is_document)
+            leaf_there = leaves.get(path)
+            own = _allowed(leaf_there) if leaf_there else ANY
+            # What no schema describes widens instead.
+            coerces = self.coerces and path[0] not in self.stream.evolved
+            is_document = coerces and column.kind is Kind.JSON and "string" not in own
+            value = Value(path, self._types(column, leaf_there), column, slot, coerces, is_document)
             self._parent(root, path, leaves).fields[path[-1]] = value
         for path, leaf in leaves.items():
             self._add_left_out(root, path, leaf)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tailrace.decode.coercion import Coerced, document_of
 from tailrace.decode.deletions import with_marks
+from tailrace.decode.growing import Schema, form_of, schema_of, widened
 from tailrace.decode.lines import (
     fields_of,
     is_too_deep,
@@ -28,7 +29,7 @@ from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.refusal import UnfitError, UnreadableError, json_path, shown
 from tailrace.decode.times import cut_timestamp_us, timestamp_us
 from tailrace.decode.validate import violations_finder
-from tailrace.decode.values import Convert, converter, json_type
+from tailrace.decode.values import Convert, converter
 from tailrace.errors import Violation
 from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, Noted, RecordRun, Refused, Stream
 
@@ -44,14 +45,14 @@ class _Row:
     values: list[Any]
     violations: list[Violation]
     unknown: list[str] | None = None
-    grown: dict[str, bytes] | None = None
+    grown: dict[str, str] | None = None
     version: int | None = None
     extracted_at: int | None = None
     coerced: list[str] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
 
 
-_Step = tuple[str, Convert | None, int, Value | Object]
+_Step = tuple[str, Convert | None, Value | Object]
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class _Found:
     extracted_at: list[int | None] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
-    grown: dict[str, bytes] = field(default_factory=dict)
+    grown: dict[str, set[str]] = field(default_factory=dict)
     coerced: dict[str, Noted] = field(default_factory=dict)
     odd: dict[str, Noted] = field(default_factory=dict)
 
@@ -76,8 +77,8 @@ class _Found:
         self.extracted_at.append(row.extracted_at)
         if row.unknown:
             self.unknown.update(row.unknown)
-        for name, sent in (row.grown or {}).items():
-            self.grown.setdefault(name, sent)
+        for name, form in (row.grown or {}).items():
+            self.grown.setdefault(name, set()).add(form)
         for noted, names in ((self.coerced, row.coerced), (self.odd, row.odd)):
             for name in names:
                 noted[name] = noted[name] + Noted(1, line) if name in noted else Noted(1, line)
@@ -91,6 +92,7 @@ class Reference:
         self._clock = clock
         self._plan = plan = Plan(stream)
         self._steps = {inside.path: self._steps_of(inside) for inside in (plan.record, *plan.record.objects())}
+        self._evolved = {(name,) for name in stream.evolved}
         self._keys = {c.path for c in plan.columns if c.name in stream.key}
         self._stream_name = msgspec.json.encode(stream.name)
         self._has_extracted_at = stream.filled_with(Fill.EXTRACTED_AT) is not None
@@ -102,11 +104,11 @@ class Reference:
 
     def _steps_of(self, plan: Object) -> list[_Step]:
         """An object's fields in the order in which they are read; without a function, those that fill no column."""
-        is_draft4, coerces = self._plan.is_draft4, self._plan.coerces
+        is_draft4 = self._plan.is_draft4
         return [
-            (name, converter(field, is_draft4=is_draft4, coerces=coerces), field.slot, field)
+            (name, converter(field, is_draft4=is_draft4), field)
             if isinstance(field, Value) and field.column
-            else (name, None, -1, field)
+            else (name, None, field)
             for name, field in plan.fields.items()
         ]
 
@@ -150,7 +152,7 @@ class Reference:
         except (msgspec.DecodeError, RecursionError) as error:
             refuse_unreadable(line, error)
         self._read_object(self._plan.record, record, fields, row)
-        if self._keyword_violations:
+        if self._keyword_violations and not row.grown:
             known = {violation.path for violation in row.violations}
             row.violations += (v for v in self._keyword_violations(record) if v.path not in known)
         return row
@@ -159,7 +161,7 @@ class Reference:
         """What the message says beside the record."""
         for name, expected in (("type", b'"RECORD"'), ("stream", self._stream_name)):
             sent = message.get(name, _NULL)
-            if sent != expected and not _is_same_text(sent, expected):
+            if sent != expected and not _is_same_text(sent, expected, any_case=name == "type"):
                 row.violations.append(Violation("type", f"$.{name}", expected.decode(), shown(sent)))
         version = message.get("version", _NULL)
         if version != _NULL:
@@ -185,8 +187,7 @@ class Reference:
             row.violations.append(
                 Violation("duplicate_key", json_path((*plan.path, name)), "each field once", f"{name!r} again")
             )
-        values = row.values
-        for name, convert, slot, planned in self._steps[plan.path]:
+        for name, convert, planned in self._steps[plan.path]:
             sent = fields.pop(name, None)
             if convert is None:
                 if isinstance(planned, Object):
@@ -196,17 +197,24 @@ class Reference:
             elif sent == _NULL:
                 self._read_null(planned, row)
             else:
-                try:
-                    value = convert(sent)
-                except UnfitError as unfit:
-                    row.violations.append(unfit.violation(planned.path, sent))
-                    continue
-                if type(value) is Coerced:
-                    row.coerced.append(self._plan.columns[slot].name)
-                    value = value.value
-                values[slot] = value
+                self._read_value(planned, convert, sent, row)
         if fields:
             self._note_unknown(plan, fields, row)
+
+    def _read_value(self, value: Value | Object, convert: Convert, sent: bytes, row: _Row) -> None:
+        slot = value.slot if isinstance(value, Value) else -1
+        try:
+            read = convert(sent)
+        except UnfitError as unfit:
+            if value.path in self._evolved:
+                row.grown = (row.grown or {}) | {value.path[0]: form_of(sent)}
+            else:
+                row.violations.append(unfit.violation(value.path, sent))
+            return
+        if type(read) is Coerced:
+            row.coerced.append(self._plan.columns[slot].name)
+            read = read.value
+        row.values[slot] = read
 
     def _read_flattened(self, plan: Object, sent: bytes | None, row: _Row) -> None:
         """An object's fields; without the object, its keys are missing and all else in it is null."""
@@ -254,7 +262,7 @@ class Reference:
             if policy == "fail":
                 row.violations.append(Violation("unknown_field", json_path(path), "a field of the schema", shown(sent)))
             elif policy == "evolve" and not plan.path and sent != _NULL:
-                row.grown[name] = sent
+                row.grown[name] = form_of(sent)
             else:
                 row.unknown.append(".".join(path))
 
@@ -263,8 +271,15 @@ class Reference:
         deletable = any(row[slot] is not None for slot in self._mark_slots for row in found.rows)
         if not found.grown and not versioned and not deletable:
             return None
-        growth = Growth({name: _suggested(sent) for name, sent in found.grown.items()}, versioned, deletable)
+        fields = {name: self._grown(name, schema_of(forms)) for name, forms in found.grown.items()}
+        growth = Growth(fields, versioned, deletable)
         return Decoded(self._stream.arrow.empty_table(), growth=growth)
+
+    def _grown(self, name: str, schema: Schema) -> Schema:
+        """The schema of a field that is new, or that values have come of which its column doesn't take."""
+        known = self._plan.schema.get("properties")
+        is_evolved = (name,) in self._evolved
+        return widened(known[name], schema) if is_evolved and isinstance(known, dict) else schema
 
     def _decoded(self, found: _Found, now: datetime) -> Decoded:
         lines = pa.array(found.lines, pa.int64())
@@ -300,8 +315,11 @@ class Reference:
         return inexact
 
 
-def _is_same_text(sent: bytes, expected: bytes) -> bool:
-    return sent.startswith(b'"') and _TEXT.decode(sent) == _TEXT.decode(expected)
+def _is_same_text(sent: bytes, expected: bytes, *, any_case: bool) -> bool:
+    if not sent.startswith(b'"'):
+        return False
+    text = _TEXT.decode(sent)
+    return (text.upper() if any_case and text.isascii() else text) == _TEXT.decode(expected)
 
 
 def _extracted_at(raw: bytes, row: _Row) -> int | None:
@@ -314,15 +332,3 @@ def _extracted_at(raw: bytes, row: _Row) -> int | None:
     with suppress(UnfitError):
         return cut_timestamp_us(text)
     return None
-
-
-_WHOLE = {"type": ["null", "number"], "multipleOf": 1}
-"""Integers beyond 64 bits, as a schema that makes them decimals."""
-
-
-def _suggested(raw: bytes) -> dict[str, object]:
-    """The JSON Schema that a field's first value suggests."""
-    found = json_type(raw)
-    if found == "integer" and not _INT64_START <= int(raw[:40]) < _INT64_END:
-        return dict(_WHOLE)
-    return {"type": ["null", found]}

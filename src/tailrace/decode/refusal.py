@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-import msgspec
+from tailrace.errors import Violation, json_path
 
-from tailrace.errors import Violation
+__all__ = ["MAX_SHOWN", "UnfitError", "UnreadableError", "json_path", "shown"]
 
 MAX_SHOWN = 80
 """The characters of a value that a violation shows."""
-
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class UnfitError(Exception):
@@ -34,19 +31,6 @@ class UnreadableError(Exception):
     def __init__(self, *violations: Violation) -> None:
         self.violations = violations
         super().__init__("; ".join(map(str, violations)))
-
-
-def json_path(steps: Iterable[str | int]) -> str:
-    """A place in a record as text: `$.orders[0]["unit price"]`."""
-    path = "$"
-    for step in steps:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        elif _PLAIN_NAME.fullmatch(step):
-            path += f".{step}"
-        else:
-            path += f"[{msgspec.json.encode(step.encode(errors='replace').decode()).decode()}]"
-    return path
 
 
 def shown(raw: bytes) -> str:

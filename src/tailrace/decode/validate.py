@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 import jsonschema_rs
 import msgspec
 
+from tailrace.decode.compiling import compilable, with_numeric_bounds
 from tailrace.decode.numbers import digits_of
 from tailrace.decode.plan import Plan
 from tailrace.decode.refusal import json_path, shown
 from tailrace.errors import SchemaError, Violation
+from tailrace.schema.drafts import Draft, draft_of, named_draft
 from tailrace.schema.jsonschema import FORMATS
+from tailrace.schema.shapes import Document
 
 FindViolations = Callable[[bytes], list[Violation]]
 """A record's JSON -> the keywords of the schema that it breaks."""
@@ -43,17 +45,12 @@ def _whole_or_exact(text: str) -> int | Decimal:
 _DRAFT4_RECORD = msgspec.json.Decoder(float_hook=_exact)
 _RECORD = msgspec.json.Decoder(float_hook=_whole_or_exact)
 _VALIDATORS = {
-    "draft-04": jsonschema_rs.Draft4Validator,
-    "draft-06": jsonschema_rs.Draft6Validator,
-    "2019-09": jsonschema_rs.Draft201909Validator,
-    "2020-12": jsonschema_rs.Draft202012Validator,
+    Draft.DRAFT_4: jsonschema_rs.Draft4Validator,
+    Draft.DRAFT_6: jsonschema_rs.Draft6Validator,
+    Draft.DRAFT_7: jsonschema_rs.Draft7Validator,
+    Draft.DRAFT_2019_09: jsonschema_rs.Draft201909Validator,
+    Draft.DRAFT_2020_12: jsonschema_rs.Draft202012Validator,
 }
-_ONE_SCHEMA = frozenset(
-    {"additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"}
-    | {"unevaluatedItems", "unevaluatedProperties"}
-)
-_LISTS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
-_MAPS = frozenset({"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"})
 
 
 def violations_finder(plan: Plan) -> FindViolations:
@@ -63,19 +60,22 @@ def violations_finder(plan: Plan) -> FindViolations:
     `exclusiveMaximum`. References outside the schema aren't followed. Formats are RFC 3339's and RFC 9562's, but for
     values of columns, which are read by their kind.
     """
-    draft = str(plan.schema.get("$schema", ""))
-    validator_of = next((found for name, found in _VALIDATORS.items() if name in draft), None)
-    schema = dict(plan.schema) if validator_of else with_numeric_bounds(plan.schema)
+    is_named = plan.schema.get("$schema") is not None and named_draft(plan.schema) is not None
+    draft = draft_of(plan.schema)
+    schema = compilable(Document(plan.schema, plan.stream.name))
     try:
-        validator = (validator_of or jsonschema_rs.Draft7Validator)(schema, validate_formats=True, offline=True)
+        validator = _VALIDATORS[draft](
+            schema if is_named else with_numeric_bounds(schema), validate_formats=True, offline=True
+        )
     except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise SchemaError(
             f"its JSON Schema isn't valid, so that `validation: full` can't follow it: {_first_line(error)}",
             stream=plan.stream.name,
+            path=json_path(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else None,
         ) from error
 
     read = {value.path for value in plan.record.values() if value.column and value.column.kind in FORMATS.values()}
-    record_decoder = _DRAFT4_RECORD if validator_of is jsonschema_rs.Draft4Validator else _RECORD
+    record_decoder = _DRAFT4_RECORD if draft is Draft.DRAFT_4 else _RECORD
 
     def violations(raw: bytes) -> list[Violation]:
         try:
@@ -89,25 +89,6 @@ def violations_finder(plan: Plan) -> FindViolations:
         ]
 
     return violations
-
-
-def with_numeric_bounds(schema: Any) -> Any:
-    """The schema with Draft 4's boolean `exclusiveMinimum` and `exclusiveMaximum` written as later drafts do."""
-    if not isinstance(schema, Mapping):
-        return schema
-    rewritten: dict[str, Any] = {}
-    for word, value in schema.items():
-        if word in _MAPS and isinstance(value, Mapping):
-            rewritten[word] = {name: with_numeric_bounds(inner) for name, inner in value.items()}
-        elif word in _LISTS and isinstance(value, list):
-            rewritten[word] = [with_numeric_bounds(inner) for inner in value]
-        else:
-            rewritten[word] = with_numeric_bounds(value) if word in _ONE_SCHEMA else value
-    for word in ("minimum", "maximum"):
-        exclusive = f"exclusive{word.capitalize()}"
-        if isinstance(rewritten.get(exclusive), bool) and rewritten.pop(exclusive) and word in rewritten:
-            rewritten[exclusive] = rewritten.pop(word)
-    return rewritten
 
 
 def _first_line(error: Exception) -> str:

@@ -40,10 +40,10 @@ _TYPE_OF_FIRST = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f
 _WITH_ARTICLE = {"integer": "an integer", "object": "an object", "array": "an array"}
 
 
-def converter(value: Value, *, is_draft4: bool, coerces: bool = False) -> Convert:
-    """What reads the values of a field that fills a column; with `coerces`, Coerced ones too."""
+def converter(value: Value, *, is_draft4: bool) -> Convert:
+    """What reads the values of a field that fills a column, Coerced ones too where the field coerces."""
     exact = _converter(value, is_draft4=is_draft4)
-    coerced = _coerced(value) if coerces else None
+    coerced = _coerced(value) if value.coerces else None
     if value.column is not None and value.column.fill is Fill.DELETED_AT:
         return partial(_unless_empty, exact=exact)
     if value.is_document:

@@ -40,6 +40,7 @@ ALIASES: Mapping[str, str] = {
 ENTRY_POINTS = "tailrace.destinations"
 """The group in which other packages name their destinations' modules."""
 
+_NAME = re.compile(r"[\w.-]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
@@ -78,11 +79,17 @@ def open_destination(to: str, settings: Mapping[str, object]) -> Destination:
     try:
         checked = module.SETTINGS.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        key = ".".join(map(str, first["loc"])) or "to"
-        known = ", ".join(module.SETTINGS.model_fields)
-        raise ConfigError(f"{first['msg']}", key=key, hint=f"settings of {name} are {known}") from None
-    return module.build(checked)
+        wrong = _wrong(error, f"settings of {name} are {', '.join(module.SETTINGS.model_fields)}")
+    else:
+        return module.build(checked)
+    raise wrong  # without its cause, in which the values are
+
+
+def _wrong(error: ValidationError, hint: str) -> ConfigError:
+    """The error that names the first setting that is wrong; what isn't a name may be a part of a password."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    key = ".".join(map(str, first["loc"])) or "to"
+    return ConfigError(first["msg"], key=key if _NAME.fullmatch(key) else "to", hint=hint)
 
 
 def settings_model(name: str) -> type[BaseModel]:
@@ -111,4 +118,5 @@ def _module(name: str) -> Module:
     known = sorted({*NAMES, *others})
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    raise ConfigError(f"there is no destination {name!r}", key="to", hint=hint)
+    shown = repr(name) if _NAME.fullmatch(name) else "of that name"
+    raise ConfigError(f"there is no destination {shown}", key="to", hint=hint)

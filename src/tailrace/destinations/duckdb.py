@@ -39,6 +39,7 @@ from_url = file_settings
 TRAITS = Traits(
     name="DuckDB",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    is_serial=True,
 )
 
 DIALECT = Dialect(
@@ -143,7 +144,7 @@ class Settings(BaseModel):
     )
     threads: int = Field(2, gt=0, description="Threads of DuckDB; each takes memory of its own.")
     config: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Further options of DuckDB's, by their names."
+        default_factory=dict, repr=False, description="Further options of DuckDB's, by their names."
     )
 
 
@@ -163,7 +164,7 @@ class DuckDBFile:
     path: str
     memory_limit: str
     threads: int
-    config: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    config: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
 
     def open(self) -> _DuckDBSession:
         """A new session; there is none while another process has the file open."""
@@ -292,7 +293,7 @@ class _DuckDBSession:
         """Let go of the cached blocks of tables, which would grow with the file up to the memory limit."""
         with _told():
             limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])
-        with suppress(duckdb.OutOfMemoryException):  # it has let go of what it could
+        with suppress(duckdb.Error):  # it has let go of what it could: there may be no space to spill the rest
             self._connection.execute("SET memory_limit = '1MB'")
         self.execute("SET memory_limit = ?", (limit,))
 

@@ -38,6 +38,7 @@ from_url = file_settings
 TRAITS = Traits(
     name="SQLite",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    is_serial=True,
 )
 
 _TYPES = {

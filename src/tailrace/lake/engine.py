@@ -89,7 +89,7 @@ class Engine:
 @contextmanager
 def engine() -> Iterator[Engine]:
     """An engine without tables, gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="tailrace-merge-") as folder:
+    with _spilling_folder() as folder:
         config: dict[str, Any] = {"memory_limit": _MEMORY, "threads": _THREADS, "temp_directory": folder}
         made = Engine(duckdb.connect(":memory:", config=config))
         try:
@@ -99,6 +99,17 @@ def engine() -> Iterator[Engine]:
             yield made
         finally:
             made.close()
+
+
+@contextmanager
+def _spilling_folder() -> Iterator[str]:
+    """A folder that is gone at the end; raises DestinationError where none can be made."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="tailrace-merge-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise DestinationError(f"merging: no temporary folder can be made: {error.strerror}") from error
+    with folder as name:
+        yield name
 
 
 @contextmanager

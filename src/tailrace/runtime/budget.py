@@ -9,7 +9,7 @@ class Budget:
     """A count of bytes held, with a limit. Thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._held = 0
         self._changed = threading.Condition()
 
@@ -21,7 +21,7 @@ class Budget:
     @property
     def is_spent(self) -> bool:
         """Whether the limit is reached."""
-        return self._held >= self._max_bytes
+        return self._held >= self.max_bytes
 
     def change(self, size: int) -> None:
         """Count that many bytes more as held, or fewer when negative. Never waits."""

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 
+import pyarrow as pa
+
 from tailrace.destination import Destination
-from tailrace.errors import RowsRefusedError
-from tailrace.log import get_logger
+from tailrace.errors import RecordError, RowsRefusedError, SchemaError, naming_line
 from tailrace.model import LINE, Activation, Batch, Checkpoint, Published, Receipt, Stream
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import committed
+from tailrace.runtime.parting import Copies, batch_after, batch_until
 from tailrace.runtime.retry import Retry
 
-_log = get_logger("drain")
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A stream to prepare, and the input line that makes it so. Without columns for records it has no table yet."""
+
+    stream: Stream
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,9 @@ class Boundary:
     final: bool = False
 
 
+Item = Preparation | Batch | Boundary
+
+
 @dataclass(frozen=True, slots=True)
 class Observer:
     """Whom the drain tells what it does; every function is called from the drain's thread.
@@ -47,11 +58,27 @@ class Observer:
     told: Callable[[Checkpoint, Boundary, Mapping[str, Published]], None]
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """What became of a batch that was to be staged: its parts that are, and why the rest isn't."""
+
+    batch: Batch
+    staged: list[tuple[Batch, Receipt]] = field(default_factory=list)
+    failure: BaseException | None = None
+
+    @property
+    def rest(self) -> Batch | None:
+        """The rows that come after those that are staged."""
+        if self.failure is None:
+            return None
+        return batch_after(self.batch, self.staged[-1][0].last_line) if self.staged else self.batch
+
+
 class Drain:
     """A thread that works off streams to prepare, batches to stage and boundaries to commit, in the order they come.
 
-    Batches that wait one behind the other are staged at once, up to `max_parallelism`. The first error ends the work;
-    it is raised from the next `put` or `finish`, and what follows it is let go.
+    Batches that wait one behind the other are staged at once, up to `max_parallelism`. The first error halts the work;
+    it is raised from the next `put` or `finish`. `resume` goes on up to a line, where a line beyond it was refused.
     """
 
     def __init__(
@@ -73,10 +100,12 @@ class Drain:
         self._pipeline = pipeline
         self._number = last.number + 1 if last else 1
         self._state = last.state if last else None
-        self._max_parallelism = max_parallelism
+        self._max_parallelism = 1 if destination.traits.is_serial else max_parallelism
         self._now = now
         self._receipts: list[Receipt] = []
-        self._waiting: deque[Stream | Batch | Boundary] = deque()
+        self._copies = Copies(budget)
+        self._refused: set[int] = set()
+        self._waiting: deque[Item] = deque()
         self._changed = threading.Condition()
         self._is_finishing = False
         self._is_busy = False
@@ -92,13 +121,20 @@ class Drain:
             return not self._waiting and not self._is_busy
 
     @property
+    def has_failed(self) -> bool:
+        """Whether an error has halted the work."""
+        return self._failure is not None
+
+    @property
     def next_number(self) -> int:
         """The number of the checkpoint that a batch which is put now belongs to."""
         return self._next_number
 
-    def put(self, item: Stream | Batch | Boundary) -> None:
-        """Hand on a stream to prepare, a batch to stage, or a boundary to commit."""
-        self.raise_failure()
+    def put(self, item: Item) -> None:
+        """Hand on a stream to prepare, a batch to stage, or a boundary to commit.
+
+        Raises the error that halted the work, if one did; the item waits then all the same.
+        """
         with self._changed:
             if isinstance(item, Batch):
                 self._budget.change(item.rows.nbytes)
@@ -106,19 +142,45 @@ class Drain:
                 self._next_number += 1
             self._waiting.append(item)
             self._changed.notify_all()
+        self.raise_failure()
 
     def raise_failure(self) -> None:
-        """Raise the error that ended the work, if one did."""
+        """Raise the error that halted the work, if one did."""
         if self._failure is not None:
             raise self._failure
 
     def finish(self) -> None:
-        """Wait until all is done and end the thread; raises the error that ended the work."""
-        self._end()
+        """Wait until all is done and end the thread; raises the error that halted the work."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None or not (self._waiting or self._is_busy))
         self.raise_failure()
+        self._end()
+
+    def resume(self, until_line: int) -> tuple[Activation, ...]:
+        """Go on behind a line that was refused, with the rows up to an earlier line; all are for one checkpoint now.
+
+        The boundaries that wait are dropped; gives their activations. Raises the error that halted the work where it
+        isn't about a later line, or where rows beyond that line are staged and no copies are left to stage anew.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_busy)
+            if not isinstance(self._failure, RecordError | SchemaError) or until_line >= (self._failure.line or 0):
+                self.raise_failure()
+            restaged: list[Batch] = []
+            if any(receipt.last_line > until_line for receipt in self._receipts):
+                restaged = self._unstaged()
+            boundaries = [item for item in self._waiting if isinstance(item, Boundary)]
+            kept = (_until(item, until_line, self._number) for item in (*restaged, *self._waiting))
+            self._budget.change(-_held_bytes(self._waiting))
+            self._waiting = deque(item for item in kept if item is not None)
+            self._budget.change(_held_bytes(self._waiting))
+            self._next_number = self._number
+            self._failure = None
+            self._changed.notify_all()
+        return tuple(activation for boundary in boundaries for activation in boundary.activate)
 
     def abandon(self) -> None:
-        """Let go of what waits and end the thread, once it has done what it is at. Repeatable."""
+        """Drop what waits and end the thread, once it has done what it is at. Repeatable."""
         with self._changed:
             self._waiting.clear()
         self._end()
@@ -129,73 +191,108 @@ class Drain:
             self._changed.notify_all()
         self._thread.join()
 
+    def _unstaged(self) -> list[Batch]:
+        """The batches of the checkpoint, which the destination has let go of."""
+        copies = self._copies.take()
+        if copies is None:
+            self.raise_failure()
+            return []
+        self._retry.call(self._destination.recover, self._pipeline)
+        self._receipts = []
+        return copies
+
     def _work(self) -> None:
         while group := self._next_group():
+            rests: list[Batch] = []
             try:
-                if self._failure is None:
-                    self._do(group)
+                rests = self._do(group)
             except BaseException as error:  # noqa: BLE001 it is raised again in the reader's thread
                 self._failure = error
             finally:
-                for item in group:
-                    if isinstance(item, Batch):
-                        self._budget.change(-item.rows.nbytes)
+                self._budget.change(_held_bytes(rests) - _held_bytes(group))
                 with self._changed:
+                    self._waiting.extendleft(reversed(rests))
                     self._is_busy = False
                     self._changed.notify_all()
 
-    def _next_group(self) -> list[Stream | Batch | Boundary]:
+    def _next_group(self) -> list[Item]:
         """The next item, with the batches that wait right behind it if it is a batch; empty at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_finishing)
-            group: list[Stream | Batch | Boundary] = []
-            while self._waiting and len(group) < self._max_parallelism:
+            self._changed.wait_for(lambda: self._is_finishing or (self._waiting and self._failure is None))
+            group: list[Item] = []
+            while self._waiting and self._failure is None and len(group) < self._max_parallelism:
                 if group and not (isinstance(group[0], Batch) and isinstance(self._waiting[0], Batch)):
                     break
                 group.append(self._waiting.popleft())
             self._is_busy = bool(group)
             return group
 
-    def _do(self, group: list[Stream | Batch | Boundary]) -> None:
+    def _do(self, group: list[Item]) -> list[Batch]:
+        """Do what the items ask for; gives the batches that aren't staged, since rows of theirs were refused."""
         match group[0]:
-            case Stream() as stream:
-                self._retry.call(self._destination.prepare, stream)
+            case Preparation() as preparation if any(column.path for column in preparation.stream.columns):
+                with naming_line(preparation.line):
+                    self._retry.call(self._destination.prepare, preparation.stream)
             case Boundary() as boundary:
                 self._commit(boundary)
-            case _:
-                self._stage([item for item in group if isinstance(item, Batch)])
+            case Batch():
+                return self._stage([item for item in group if isinstance(item, Batch)])
+        return []
 
-    def _stage(self, batches: list[Batch]) -> None:
+    def _stage(self, batches: list[Batch]) -> list[Batch]:
         if len(batches) == 1:
-            staged = [self._stage_fit(batches[0])]
+            attempts = [self._attempt(batches[0])]
         else:
             joblib = import_module("joblib")  # it takes a while, and most runs don't need it
-            staged = joblib.Parallel(n_jobs=len(batches), backend="threading")(
-                joblib.delayed(self._stage_fit)(batch) for batch in batches
+            attempts = joblib.Parallel(n_jobs=len(batches), backend="threading")(
+                joblib.delayed(self._attempt)(batch) for batch in batches
             )
-        self._receipts.extend(receipt for receipts in staged for receipt in receipts)
+        for part, receipt in (staged for attempt in attempts for staged in attempt.staged):
+            self._receipts.append(receipt)
+            self._copies.add(part)
+        failures = [attempt.failure for attempt in attempts if attempt.failure is not None]
+        if failures:
+            self._failure = min(failures, key=_place_of)
+        return [attempt.rest for attempt in attempts if attempt.rest is not None]
 
-    def _stage_fit(self, batch: Batch) -> list[Receipt]:
-        """The receipts of the rows that the destination takes; the others are found by bisecting."""
+    def _attempt(self, batch: Batch) -> _Attempt:
+        attempt = _Attempt(batch)
         try:
-            return [self._retry.call(self._destination.stage, batch)]
+            with naming_line(batch.first_line):
+                self._stage_fit(batch, attempt.staged)
+        except BaseException as error:  # noqa: BLE001 it is raised again in the reader's thread
+            attempt.failure = error
+        return attempt
+
+    def _stage_fit(self, batch: Batch, staged: list[tuple[Batch, Receipt]]) -> None:
+        """Stage the rows that the destination takes, in the order of their lines; the others are found by bisecting."""
+        try:
+            staged.append((batch, self._retry.call(self._destination.stage, batch)))
         except RowsRefusedError as error:
             if error.reasons:
                 for line, reason in sorted(error.reasons.items()):
-                    self._observer.refused(batch, line, reason)
-                return self._stage_parts(batch, _without(batch, error.reasons))
-            if batch.rows.num_rows == 1:
-                self._observer.refused(batch, batch.first_line, str(error))
-                return []
-            middle = batch.rows.num_rows // 2
-            halves = batch.rows.slice(0, middle), batch.rows.slice(middle)
-            return [receipt for half in halves for receipt in self._stage_parts(batch, half)]
+                    self._refuse(batch, line, reason)
+                self._stage_part(batch, _without(batch, error.reasons), staged)
+            elif batch.rows.num_rows == 1:
+                self._refuse(batch, batch.first_line, str(error))
+            else:
+                middle = batch.rows.num_rows // 2
+                for half in (batch.rows.slice(0, middle), batch.rows.slice(middle)):
+                    self._stage_part(batch, half, staged)
 
-    def _stage_parts(self, batch: Batch, rows: object) -> list[Receipt]:
-        part = Batch(batch.stream, rows, batch.checkpoint)
-        return self._stage_fit(part) if part.rows.num_rows else []
+    def _stage_part(self, batch: Batch, rows: pa.Table, staged: list[tuple[Batch, Receipt]]) -> None:
+        if rows.num_rows:
+            self._stage_fit(Batch(batch.stream, rows, batch.checkpoint), staged)
+
+    def _refuse(self, batch: Batch, line: int, reason: str) -> None:
+        """Tell of a refused row, once: it may be tried again after another one."""
+        if line not in self._refused:
+            self._observer.refused(batch, line, reason)
+            self._refused.add(line)
 
     def _commit(self, boundary: Boundary) -> None:
+        if not boundary.final and any(receipt.last_line > boundary.until_line for receipt in self._receipts):
+            raise RuntimeError(f"rows beyond line {boundary.until_line} are staged, where a checkpoint is to end")
         checkpoint = Checkpoint(
             pipeline=self._pipeline,
             number=self._number,
@@ -209,10 +306,32 @@ class Drain:
         self._observer.covering(checkpoint.number, boundary)
         published = committed(self._destination, self._retry, checkpoint)
         self._receipts = []
+        self._copies.clear()
+        self._refused.clear()
         self._number += 1
         self._state = checkpoint.state
         self._observer.told(checkpoint, boundary, published)
 
 
-def _without(batch: Batch, lines: Mapping[int, str]) -> object:
+def _without(batch: Batch, lines: Mapping[int, str]) -> pa.Table:
     return batch.rows.filter([line not in lines for line in batch.rows[LINE].to_pylist()])
+
+
+def _place_of(failure: BaseException) -> tuple[bool, int]:
+    """What orders failures: those that aren't about a line come first, the others by their line."""
+    line = failure.line if isinstance(failure, RecordError | SchemaError) else None
+    return line is not None, line or 0
+
+
+def _until(item: Item, until_line: int, checkpoint: int) -> Item | None:
+    """What is left of an item when that checkpoint ends at that line."""
+    match item:
+        case Batch() as batch:
+            return batch_until(batch, until_line, checkpoint)
+        case Preparation() as preparation:
+            return preparation if preparation.line <= until_line else None
+    return None
+
+
+def _held_bytes(items: Iterable[Item]) -> int:
+    return sum(item.rows.nbytes for item in items if isinstance(item, Batch))

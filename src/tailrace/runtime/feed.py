@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from tailrace.errors import MessageError, RecordError, SchemaError, TailraceError
+from tailrace.errors import ConfigError, MessageError, RecordError, SchemaError, TailraceError
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
@@ -69,13 +69,27 @@ def _committing_what_has_a_state(target: Target) -> Iterator[None]:
     """Commit up to the last STATE before a line that can't be taken; other failures may have lost what came before."""
     try:
         yield
-    except (MessageError, RecordError, SchemaError) as error:
-        _stop(target, error, error.line if not isinstance(error, SchemaError) else None)
+    except (ConfigError, MessageError, RecordError, SchemaError) as error:
+        line: int | None = getattr(error, "line", None)
+        _stop(target, error, target.line if line is None else line)
         raise
 
 
 def _stop(target: Target, error: TailraceError, failed_line: int | None) -> None:
-    try:
-        target.stop(failed_line)
-    except TailraceError as second:
+    """End the run before that line, and before any earlier one that turns out to be no better."""
+    while True:
+        try:
+            target.stop(failed_line)
+        except (RecordError, SchemaError) as earlier:
+            if earlier.line is not None and (failed_line is None or earlier.line < failed_line):
+                failed_line = earlier.line
+                continue
+            _say_uncommitted(error, earlier)
+        except TailraceError as second:
+            _say_uncommitted(error, second)
+        return
+
+
+def _say_uncommitted(error: TailraceError, second: TailraceError) -> None:
+    if second is not error:
         error.add_note(f"what came before could not be committed either: {second}")

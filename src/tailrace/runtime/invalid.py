@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 from tailrace.config import Settings
 from tailrace.errors import RecordError
@@ -14,6 +17,9 @@ from tailrace.runtime.report import Tally
 from tailrace.singer.messages import SchemaMessage
 
 _log = get_logger("quarantine")
+
+
+_MAX_NAME_BYTES = 120
 
 
 class Invalid:
@@ -27,11 +33,16 @@ class Invalid:
         self._last: RecordError | None = None
         self._quarantine: Quarantine | None = None
         if settings.on_invalid == "quarantine":
-            self.path = settings.quarantine or Path(f"{settings.pipeline or 'tailrace'}.quarantine.jsonl")
+            self.path = settings.quarantine or _default_path(settings.pipeline, run, datetime.now(UTC))
             self._quarantine = Quarantine(self.path, pipeline, run)
 
+    def begin(self) -> None:
+        """Take the quarantine's file; raises ConfigError when another run has it, or it can't be written."""
+        if self._quarantine is not None:
+            self._quarantine.open()
+
     def recover(self, committed: int) -> None:
-        """Drop what earlier runs set aside beyond that checkpoint."""
+        """Void what earlier runs set aside beyond that checkpoint."""
         if self._quarantine is not None:
             self._quarantine.recover(committed)
 
@@ -72,3 +83,16 @@ class Invalid:
     def _past_limit(self, error: RecordError) -> RecordError:
         error.add_note(f"{self._count} records are invalid, which is past max_invalid: {self._settings.max_invalid}")
         return error
+
+
+def _default_path(pipeline: str | None, run: str, now: datetime) -> Path:
+    """A file for each pipeline, in whose name what means something to file systems is percent-encoded, or for each run.
+
+    A run without a pipeline has one of its own, so that two of them in one folder don't meet.
+    """
+    if pipeline is None:
+        return Path(f"tailrace-{now:%Y%m%dT%H%M%SZ}-{run[:8]}.quarantine.jsonl")
+    name = "".join(c if c.isalnum() or c in " _-.,=+@#" else quote(c, safe="") for c in pipeline)
+    if name.startswith(".") or len(name.encode()) > _MAX_NAME_BYTES:
+        name = f"{name.lstrip('.')[:40]}-{sha256(pipeline.encode()).hexdigest()[:12]}"
+    return Path(f"{name}.quarantine.jsonl")

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tailrace.log import printable
 from tailrace.runtime.report import Report, StreamReport
 from tailrace.runtime.target import Target
 
@@ -39,7 +40,7 @@ class _View:
             table.add_column(heading, justify="right")
         for name, stream in self._target.tally.streams().items():
             rate = f"{stream.read / elapsed_s:,.0f}"
-            table.add_row(Text(name), f"{stream.read:,}", rate, in_units(stream.bytes), f"{stream.loaded:,}")
+            table.add_row(Text(printable(name)), f"{stream.read:,}", rate, in_units(stream.bytes), f"{stream.loaded:,}")
         tally, held = self._target.tally, self._target.budget.held
         last = f"checkpoint {tally.checkpoint}" if tally.checkpoints else "no checkpoint yet"
         return Group(table, Text(f"{elapsed_s:,.0f} s · {in_units(held)} buffered · {last}", style="dim"))
@@ -55,7 +56,7 @@ def report_table(report: Report) -> Table:
     for count in counts:
         table.add_column(count, justify="right", footer=_figure(report.total, count))
     for name, stream in report.streams.items():
-        table.add_row(Text(name), *(_figure(stream, count) for count in counts))
+        table.add_row(Text(printable(name)), *(_figure(stream, count) for count in counts))
     return table
 
 

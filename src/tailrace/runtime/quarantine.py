@@ -1,131 +1,208 @@
 """The quarantine: a JSON Lines file of refused records, durable before the checkpoint that skips them is committed.
 
-The file holds three kinds of entries, told apart by their first key: `schema` (a stream's SCHEMA message, before
-its first refused record of a run), `record` (a refused record as sent, with its reasons), and `checkpoint` (all of
-that run's entries up to that line are covered by that checkpoint once it is committed).
+The file holds four kinds of entries, told apart by their first key: `schema` (a stream's SCHEMA message, before
+its first refused record of a run), `record` (a refused record as sent, with its reasons), `checkpoint` (all of
+that run's entries up to that line are covered by that checkpoint once it is committed), and `void` (entries of that
+earlier run behind that line count for nothing: no committed checkpoint covers them, so their records came again).
+Entries are added at the end and never taken away. One run at a time has the file.
 """
 
 from __future__ import annotations
 
 import base64
-import os
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from tailrace.errors import ConfigError, MessageError
+from tailrace.log import get_logger
 from tailrace.model import Refused, Stream
+from tailrace.runtime.lockedfile import LockedFile, lock
 from tailrace.singer.messages import SchemaMessage
 from tailrace.singer.writer import schema_line
 
+_KEY = "quarantine"
+_WAITING_BYTES = 2**16
+
+_Entry = dict[str, object]
+_log = get_logger("quarantine")
+
 
 class Quarantine:
-    """One run's end of a quarantine file. Thread-safe. The file is made with the first refused record."""
+    """One run's end of a quarantine file, from `open` to `close`. Thread-safe."""
 
     def __init__(self, path: Path, pipeline: str, run: str) -> None:
         self._path = path
         self._pipeline = pipeline
         self._run = run
         self._lock = threading.Lock()
-        self._file: BinaryIO | None = None
+        self._file: LockedFile | None = None
+        self._waiting = bytearray()
         self._schemas: dict[str, bytes] = {}
+        self._has_entries = False
+
+    def open(self) -> None:
+        """Take the file; raises ConfigError when another run has it, or it can't be written. Repeatable."""
+        if self._file is None:
+            self._file = LockedFile(self._path, _KEY)
 
     def recover(self, committed: int) -> None:
-        """Drop what earlier runs of the pipeline set aside beyond their last committed checkpoint."""
-        if not self._path.exists():
-            return
-        kept = list(_kept_entries(self._path, self._pipeline, committed))
-        beside = self._path.with_name(self._path.name + ".new")
-        with beside.open("wb") as file:
-            file.writelines(kept)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+        """Void what earlier runs of the pipeline set aside beyond their last committed checkpoint."""
+        self.open()
+        with self._lock:
+            for run, line in self._uncommitted(committed).items():
+                self._put({"void": run, "beyond_line": line})
+            self._flush(is_durable=True)
 
     def add(self, stream: Stream, schema: SchemaMessage, refused: Refused) -> None:
         """Set a refused record aside."""
+        self.open()
         with self._lock:
             if self._schemas.get(stream.name) != stream.json_schema:
                 self._schemas[stream.name] = stream.json_schema
                 message = schema_line(stream.name, msgspec.Raw(stream.json_schema), schema.key_properties)
-                self._write({"schema": message.decode().rstrip("\n"), "stream": stream.name})
-            self._write(_raw_text(refused.raw) | _reasons(refused))
+                self._put({"schema": message.decode().rstrip("\n"), "stream": stream.name})
+            self._put(_raw_text(refused.raw) | _reasons(refused))
+            self._has_entries = True
+            if len(self._waiting) >= _WAITING_BYTES:
+                self._flush(is_durable=False)
 
     def cover(self, checkpoint: int, until_line: int) -> None:
         """Make everything set aside up to that line durable, for that checkpoint."""
         with self._lock:
-            if self._file is None:
-                return
-            self._write({"checkpoint": checkpoint, "until_line": until_line})
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            if self._has_entries:
+                self._put({"checkpoint": checkpoint, "until_line": until_line})
+                self._flush(is_durable=True)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, which is gone if nothing was set aside in it. Repeatable."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-
-    def _write(self, entry: dict[str, object]) -> None:
-        if self._file is None:
+            if self._file is None:
+                return
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("ab")
-            except OSError as error:
-                raise ConfigError(
-                    f"{self._path} can't be written: {error.strerror}", key="quarantine", hint="name another file"
-                ) from error
-        self._file.write(msgspec.json.encode(entry | {"pipeline": self._pipeline, "run": self._run}) + b"\n")
+                self._flush(is_durable=False)
+            except ConfigError as error:  # no checkpoint covers what is lost so
+                _log.warning(str(error))
+            self._file.close()
+            self._file = None
+
+    def _uncommitted(self, committed: int) -> dict[object, int]:
+        try:
+            with self._path.open("rb") as file:
+                return _uncommitted(_entries(file, self._path), self._pipeline, committed)
+        except MessageError as error:
+            raise ConfigError(str(error), key=_KEY, hint="name another file") from error
+
+    def _put(self, entry: _Entry) -> None:
+        self._waiting += msgspec.json.encode(entry | {"pipeline": self._pipeline, "run": self._run}) + b"\n"
+
+    def _flush(self, *, is_durable: bool) -> None:
+        waiting, self._waiting = bytes(self._waiting), bytearray()
+        if waiting and self._file is not None:
+            self._file.append(waiting)
+            if is_durable:
+                self._file.sync()
 
 
 def quarantined_messages(path: Path) -> Iterator[bytes]:
-    """The SCHEMA and RECORD lines of a quarantine file, as the tap sent them, to be loaded again."""
-    for number, entry in enumerate(_entries(path), start=1):
-        if "schema" in entry:
-            yield str(entry["schema"]).encode() + b"\n"
-        elif "record" in entry or "record_base64" in entry:
-            raw = entry.get("record")
-            yield (base64.b64decode(str(entry["record_base64"])) if raw is None else str(raw).encode()) + b"\n"
-        elif "checkpoint" not in entry:
-            raise MessageError(f"{path} isn't a quarantine file: an entry without record", line=number)
+    """The SCHEMA and RECORD lines of a quarantine file, as the tap sent them, to be loaded again.
+
+    What no checkpoint covers is left out, and counted in the log: the tap sends it again. Raises ConfigError while a
+    run is writing to the file; until the last line is taken none can.
+    """
+    with path.open("rb") as file:
+        if not lock(file.fileno(), path, shared=True):
+            raise ConfigError(f"a run is writing to {path}", key="FILE", hint="replay it once that has ended")
+        covered = _covered(_entries(file, path))
+        file.seek(0)
+        left_out = 0
+        for entry in _entries(file, path):
+            limit = covered.get(entry["run"], 0) if "run" in entry else math.inf
+            if "schema" in entry and limit:
+                yield str(entry["schema"]).encode() + b"\n"
+            elif _has_record(entry) and _number(entry, "line") <= limit:
+                raw = entry.get("record")
+                yield (base64.b64decode(str(entry["record_base64"])) if raw is None else str(raw).encode()) + b"\n"
+            elif _has_record(entry):
+                left_out += 1
+        if left_out:
+            _log.warning("records that no checkpoint covers are left out: the tap sends them again", records=left_out)
 
 
-def _raw_text(raw: bytes) -> dict[str, object]:
+def _raw_text(raw: bytes) -> _Entry:
     try:
         return {"record": raw.decode()}
     except UnicodeDecodeError:
         return {"record_base64": base64.b64encode(raw).decode()}
 
 
-def _reasons(refused: Refused) -> dict[str, object]:
+def _reasons(refused: Refused) -> _Entry:
     reasons = [{"code": v.code, "path": v.path, "expected": v.expected, "got": v.got} for v in refused.violations]
     return {"stream": refused.stream, "line": refused.line, "reasons": reasons}
 
 
-def _entries(path: Path) -> Iterator[dict[str, object]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield msgspec.json.decode(line, type=dict[str, object])
-            except msgspec.DecodeError as error:
-                if not line.endswith(b"\n"):
-                    return
-                raise MessageError(f"{path} isn't a quarantine file: {error}", line=number) from error
+def _has_record(entry: _Entry) -> bool:
+    return "record" in entry or "record_base64" in entry
 
 
-def _kept_entries(path: Path, pipeline: str, committed: int) -> Iterator[bytes]:
-    """The lines of a quarantine file that committed checkpoints cover, or that other pipelines own."""
-    covered: dict[object, int] = {}
-    for entry in _entries(path):
-        if "checkpoint" in entry and entry["pipeline"] == pipeline and int(str(entry["checkpoint"])) <= committed:
-            run = entry["run"]
-            covered[run] = max(covered.get(run, 0), int(str(entry["until_line"])))
-    for entry in _entries(path):
-        own = entry["pipeline"] == pipeline
-        line = int(str(entry.get("line", entry.get("until_line", 0))))
-        if not own or ("schema" in entry and entry["run"] in covered) or line <= covered.get(entry["run"], -1):
-            yield msgspec.json.encode(entry) + b"\n"
+def _number(entry: _Entry, key: str) -> int:
+    value = entry.get(key, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _entries(file: BinaryIO, path: Path) -> Iterator[_Entry]:
+    """The entries of a quarantine file; a last line that was cut off by a crash is none."""
+    for number, line in enumerate(file, start=1):
+        try:
+            entry = msgspec.json.decode(line, type=_Entry)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if not line.endswith(b"\n"):
+                return
+            raise MessageError(
+                f"{path} isn't a quarantine file: its entries are objects of JSON", line=number
+            ) from error
+        if not (_has_record(entry) or {"schema", "checkpoint", "void"} & entry.keys()):
+            raise MessageError(f"{path} isn't a quarantine file: an entry without record", line=number)
+        yield entry
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a quarantine file says of a run, by lines of its input; `void` is None before another run has settled it."""
+
+    last: int = 0
+    covered: int = 0
+    void: int | None = None
+
+
+def _covered(entries: Iterable[_Entry]) -> dict[object, int]:
+    """The line up to which each run's entries count."""
+    runs = _runs(entries)
+    return {name: run.covered if run.void is None else min(run.covered, run.void) for name, run in runs.items()}
+
+
+def _uncommitted(entries: Iterable[_Entry], pipeline: str, committed: int) -> dict[object, int]:
+    """The pipeline's runs with entries that no committed checkpoint covers, and the line behind which these are."""
+    own = (entry for entry in entries if entry.get("pipeline") == pipeline)
+    runs = _runs(own, committed)
+    return {name: run.covered for name, run in runs.items() if run.void is None and run.last > run.covered}
+
+
+def _runs(entries: Iterable[_Entry], committed: float = math.inf) -> dict[object, _Run]:
+    """All runs, with what checkpoints up to a number cover."""
+    runs: dict[object, _Run] = {}
+    for entry in entries:
+        if "void" in entry:
+            runs.setdefault(entry["void"], _Run()).void = _number(entry, "beyond_line")
+            continue
+        run = runs.setdefault(entry.get("run"), _Run())
+        if "checkpoint" in entry and _number(entry, "checkpoint") <= committed:
+            run.covered = max(run.covered, _number(entry, "until_line"))
+        elif _has_record(entry):
+            run.last = max(run.last, _number(entry, "line"))
+    return runs

@@ -13,6 +13,12 @@ from typing import Any
 
 from tailrace.model import Inexact, Noted, Published
 
+MAX_NAMES = 100
+"""The unknown fields of a stream that are told and counted by name."""
+
+MAX_NAME_LENGTH = 200
+"""The characters of a name that are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
@@ -20,8 +26,9 @@ class StreamReport:
 
     read = loaded + deduplicated + filtered + quarantined + uncommitted. `updated` are those of `loaded` that changed
     a row that was there. `deleted` counts table rows that went away or were marked. `uncommitted` is 0 when a run ended
-    well. `unknown_fields` are by field; `inexact`, and `coerced` as another type than the schema's, by column; `odd` by
-    member of the message. `without_time_extracted` counts rows whose metadata column is null for want of a time.
+    well. `unknown_fields` are by field, a hundred at most, and `other_unknown_fields` counts the values of all others.
+    `inexact`, and `coerced` as another type than the schema's, are by column; `odd` by member of the message.
+    `without_time_extracted` counts rows whose metadata column is null for want of a time.
     """
 
     read: int = 0
@@ -33,6 +40,7 @@ class StreamReport:
     quarantined: int = 0
     bytes: int = 0
     unknown_fields: Mapping[str, int] = field(default_factory=dict)
+    other_unknown_fields: int = 0
     inexact: Mapping[str, Inexact] = field(default_factory=dict)
     coerced: Mapping[str, Noted] = field(default_factory=dict)
     odd: Mapping[str, Noted] = field(default_factory=dict)
@@ -66,8 +74,9 @@ class Report:
         """The report as JSON values; times in ISO 8601, the state as the JSON value that it is."""
         streams = {name: asdict(s) | {"uncommitted": s.uncommitted} for name, s in self.streams.items()}
         total = asdict(self.total) | {"uncommitted": self.total.uncommitted}
-        for by_name in ("unknown_fields", "inexact", "coerced", "odd", "without_time_extracted"):
-            del total[by_name]
+        by_name = ("unknown_fields", "other_unknown_fields", "inexact", "coerced", "odd", "without_time_extracted")
+        for name in by_name:
+            del total[name]
         return {
             "pipeline": self.pipeline,
             "started_at": self.started_at.isoformat(),
@@ -92,6 +101,7 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: dict[str, Counter[str]] = {}
         self._unknown: dict[str, Counter[str]] = {}
+        self._other_unknown: Counter[str] = Counter()
         self._noted: dict[tuple[str, str], dict[str, Any]] = {}
         self.checkpoints = 0
         self.checkpoint = 0
@@ -103,11 +113,21 @@ class Tally:
             self._counts.setdefault(stream, Counter()).update(counts)
 
     def add_unknown(self, stream: str, fields: Mapping[str, int]) -> Iterable[str]:
-        """Count values of fields that the schema doesn't name; gives the fields that are new."""
+        """Count values of fields that the schema doesn't name; gives the fields that are new.
+
+        A hundred fields of a stream are counted by their names, which an input may have as many of as it likes.
+        """
         with self._lock:
             known = self._unknown.setdefault(stream, Counter())
-            first = [name for name in fields if name not in known]
-            known.update(fields)
+            first = []
+            for name, count in fields.items():
+                shown = name if len(name) <= MAX_NAME_LENGTH else name[:MAX_NAME_LENGTH] + "…"
+                if shown not in known:
+                    if len(known) >= MAX_NAMES:
+                        self._other_unknown[stream] += count
+                        continue
+                    first.append(shown)
+                known[shown] += count
             return first
 
     def add_noted(self, stream: str, what: str, noted: Mapping[str, Noted]) -> Iterable[str]:
@@ -130,6 +150,18 @@ class Tally:
                 deduplicated=rows.deduplicated + rows.ignored,
             )
 
+    def report(self, pipeline: str | None, started_at: datetime, finished_at: datetime) -> Report:
+        """The counts as they stand, as the report of a run."""
+        return Report(
+            pipeline=pipeline,
+            streams=self.streams(),
+            checkpoints=self.checkpoints,
+            checkpoint=self.checkpoint,
+            state=None if self.state is None else self.state.decode(),
+            started_at=started_at,
+            finished_at=finished_at,
+        )
+
     def streams(self) -> dict[str, StreamReport]:
         """The counts as they stand, by stream in the order of their first message."""
         with self._lock:
@@ -137,6 +169,7 @@ class Tally:
                 name: StreamReport(
                     **counts,
                     unknown_fields=dict(self._unknown.get(name, {})),
+                    other_unknown_fields=self._other_unknown[name],
                     inexact=dict(self._noted.get((name, "inexact"), {})),
                     coerced=dict(self._noted.get((name, "coerced"), {})),
                     odd=dict(self._noted.get((name, "odd"), {})),

@@ -8,9 +8,11 @@ from typing import TypeVar
 import tenacity
 
 from tailrace.destination import Destination
+from tailrace.errors import DestinationError, is_for_want_of_space
 from tailrace.log import get_logger
 
 _log = get_logger("retry")
+_FREE = "free some space"
 _Result = TypeVar("_Result")
 
 
@@ -29,10 +31,17 @@ class Retry:
 
     def call(self, verb: Callable[..., _Result], *arguments: object) -> _Result:
         """The result of `verb(*arguments)`; its last error when the time is up or the error won't pass."""
-        return self._retrying.copy()(verb, *arguments)
+        try:
+            return self._retrying.copy()(verb, *arguments)
+        except DestinationError as error:
+            if is_for_want_of_space(error) and _FREE not in str(error):
+                error.add_note(f"the disk that it writes to is full: {_FREE} there, then run again")
+            raise
 
     def _may_pass(self, error: BaseException) -> bool:
-        return isinstance(error, Exception) and self._destination.is_transient(error)
+        if not isinstance(error, Exception) or is_for_want_of_space(error):
+            return False
+        return self._destination.is_transient(error)
 
     @staticmethod
     def _say(attempt: tenacity.RetryCallState) -> None:

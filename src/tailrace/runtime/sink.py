@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import pyarrow as pa
 
+from tailrace import compute as pc
 from tailrace.config import Settings
 from tailrace.decode import Decoder
-from tailrace.model import LINE, Decoded, RecordRun, Stream
+from tailrace.model import Decoded, RecordRun, Stream
+from tailrace.runtime.parting import rows_parted
 
 DECODE_BYTES = 4 * 2**20
 """Bytes of one stream's records that are decoded together."""
@@ -135,15 +137,17 @@ class Sink:
         self._take_run(None)
         return run
 
-    def add_rows(self, rows: pa.Table, now_s: float) -> None:
-        """Take in decoded rows, later than all that are here."""
+    def add_rows(self, decoded: pa.Table, now_s: float) -> int:
+        """Take in decoded rows, later than all that are here; gives how many of them aren't worth a row."""
+        rows = rows_with_values(self.stream, decoded)
         if not rows.num_rows:
-            return
+            return int(decoded.num_rows)
         if self.opened_at is None:
             self.opened_at = now_s
         self._tables.append(rows)
         self.row_count += rows.num_rows
         self.row_bytes += rows.nbytes
+        return int(decoded.num_rows - rows.num_rows)
 
     def take_rows(self, until_line: int | None = None) -> pa.Table | None:
         """The decoded rows up to that input line; they leave the sink."""
@@ -152,8 +156,7 @@ class Sink:
         rows = pa.concat_tables(self._tables)
         rest = None
         if until_line is not None:
-            before = bisect_right(range(rows.num_rows), until_line, key=lambda at: rows[LINE][at].as_py())
-            rows, rest = rows.slice(0, before), rows.slice(before)
+            rows, rest = rows_parted(rows, until_line)
         self._tables = [rest] if rest is not None and rest.num_rows else []
         self.row_count = sum(table.num_rows for table in self._tables)
         self.row_bytes = sum(table.nbytes for table in self._tables)
@@ -182,6 +185,20 @@ class Sink:
     def _note_empty(self) -> None:
         if self.is_empty:
             self.opened_at = None
+
+
+def rows_with_values(stream: Stream, rows: pa.Table) -> pa.Table:
+    """The rows; of a stream whose fields no schema describes, those that have a value in any field.
+
+    So it makes no difference in which batch the first field comes.
+    """
+    fields = [column for column in stream.columns if column.path]
+    if not all(len(column.path) == 1 and column.path[0] in stream.evolved for column in fields):
+        return rows
+    if not fields:
+        return rows.slice(0, 0)
+    has_value = reduce(pc.or_, (pc.is_valid(rows[column.name]) for column in fields))
+    return rows.filter(has_value)
 
 
 def _says_more(decoded: Decoded, until_line: int) -> bool:

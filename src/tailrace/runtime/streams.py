@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from tailrace.config import Settings, StreamSettings
-from tailrace.errors import SchemaError
+from tailrace.errors import SchemaError, naming_line
+from tailrace.log import get_logger
 from tailrace.model import Column, Growth, Stream, Traits
+from tailrace.schema.drafts import unknown_draft
+from tailrace.schema.grown import grown_schema
 from tailrace.schema.jsonschema import chosen_columns
 from tailrace.schema.stream import planned_stream, stream_of_columns
 from tailrace.singer.messages import SchemaMessage
+
+_log = get_logger("streams")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Streams:
         self._traits = traits
         self._known: dict[str, _Known] = {}
         self._selected: dict[str, bool] = {}
+        self._noted_drafts: set[tuple[str, str]] = set()
 
     def accept(self, message: SchemaMessage) -> Stream | None:
         """The stream's new plan, or None when the message changes nothing or the stream isn't selected."""
@@ -42,8 +46,21 @@ class Streams:
         settings = known.settings if known else self._settings.for_stream(message.stream)
         if not settings.select:
             return None
+        self._note_draft(message)
         growth = Growth(known.grown, known.versioned, known.deletable) if known else Growth({})
         return self._plan(message, settings, known, growth)
+
+    def _note_draft(self, message: SchemaMessage) -> None:
+        """Say once of a stream that its schema names a draft that isn't known."""
+        named = unknown_draft(message.json_schema)
+        if named is not None and (message.stream, named) not in self._noted_drafts:
+            self._noted_drafts.add((message.stream, named))
+            _log.warning(
+                "the schema names a draft of JSON Schema that isn't known here; it is read as Draft 7",
+                stream=message.stream,
+                draft=named,
+                line=message.line,
+            )
 
     def is_news(self, message: SchemaMessage) -> bool:
         """Whether the message says anything that the stream's last SCHEMA didn't."""
@@ -67,6 +84,13 @@ class Streams:
         fields = known.grown | dict(growth.fields)
         so_far = Growth(fields, known.versioned or growth.versioned, known.deletable or growth.deletable)
         stream = self._plan(known.message, known.settings, known, so_far)
+        if stream is None and growth.fields:
+            raise SchemaError(
+                f"the fields {', '.join(map(repr, growth.fields))} can't become columns, since its schema allows no "
+                "objects; records are objects, and the tap must say so",
+                stream=name,
+                line=known.message.line,
+            )
         return stream or known.stream
 
     def message(self, name: str) -> SchemaMessage:
@@ -81,7 +105,8 @@ class Streams:
 
     def replaced(self) -> tuple[Stream, ...]:
         """The streams whose tables this run replaces."""
-        return tuple(k.stream for k in self._known.values() if k.stream.method == "replace")
+        streams = [known.stream for known in self._known.values()]
+        return tuple(s for s in streams if s.method == "replace" and any(column.path for column in s.columns))
 
     def _plan(
         self,
@@ -92,19 +117,22 @@ class Streams:
     ) -> Stream | None:
         """The stream's new plan, by all that it has grown by so far; None where it is as it was."""
         grown = dict(growth.fields)
-        stream = planned_stream(
-            message.stream,
-            _with_properties(message.json_schema, grown),
-            message.key_properties or (),
-            settings,
-            self._traits,
-            revision=known.stream.revision + 1 if known else 1,
-            versioned=growth.versioned,
-            deletable=growth.deletable,
-            unique_constraints=message.unique_constraints,
-            unique_conflict_method=message.unique_conflict_method,
-        )
-        self._refuse_shared_table(stream)
+        with naming_line(message.line):
+            json_schema, evolved = grown_schema(message.json_schema, grown, settings)
+            stream = planned_stream(
+                message.stream,
+                json_schema,
+                message.key_properties or (),
+                settings,
+                self._traits,
+                revision=known.stream.revision + 1 if known else 1,
+                versioned=growth.versioned,
+                deletable=growth.deletable,
+                unique_constraints=message.unique_constraints,
+                unique_conflict_method=message.unique_conflict_method,
+            )
+            stream = replace(stream, evolved=evolved)
+            self._refuse_shared_table(stream)
         is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
         if known is not None and is_same:
             stream = known.stream
@@ -122,11 +150,3 @@ class Streams:
 
     def _folded(self, stream: Stream) -> str:
         return str(stream.table) if self._traits.case_sensitive else str(stream.table).casefold()
-
-
-def _with_properties(json_schema: bytes, grown: dict[str, Any]) -> bytes:
-    if not grown:
-        return json_schema
-    schema = msgspec.json.decode(json_schema)
-    schema["properties"] = grown | schema.get("properties", {})
-    return msgspec.json.encode(schema)

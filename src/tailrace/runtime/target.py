@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -14,30 +14,16 @@ import pyarrow as pa
 from tailrace.config import Settings
 from tailrace.decode import decoder
 from tailrace.decode.columns import rows_of
-from tailrace.decode.records import record_line
 from tailrace.destination import Destination
-from tailrace.errors import RecordsWithoutSchemaError, Violation
+from tailrace.errors import RecordsWithoutSchemaError, SchemaError, naming_line
 from tailrace.log import get_logger
-from tailrace.model import (
-    LINE,
-    Activation,
-    Batch,
-    Checkpoint,
-    Clock,
-    Column,
-    Decoded,
-    Growth,
-    Method,
-    Published,
-    RecordRun,
-    Refused,
-    Stream,
-)
+from tailrace.model import Batch, Checkpoint, Clock, Column, Growth, Method, Published, RecordRun, Stream
+from tailrace.runtime.activations import Activations
 from tailrace.runtime.budget import Budget
-from tailrace.runtime.checkpoint import Boundaries, Mark
-from tailrace.runtime.drain import Boundary, Drain, Observer
+from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint
+from tailrace.runtime.drain import Boundary, Drain, Observer, Preparation
+from tailrace.runtime.findings import Findings
 from tailrace.runtime.invalid import Invalid
-from tailrace.runtime.notes import note
 from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import Sink, decoding_threads
@@ -45,8 +31,6 @@ from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
 
 _log = get_logger("target")
-
-_LEVELS = logging.getLevelNamesMapping()
 
 
 class Target:
@@ -81,8 +65,9 @@ class Target:
         self._invalid = Invalid(settings, self.tally, self._pipeline, self._run)
         self._streams = Streams(settings, destination.traits)
         self._sinks: dict[str, Sink] = {}
-        self._activations: list[Activation] = []
-        self._boundaries = Boundaries(settings, monotonic_s())
+        self._activations = Activations()
+        self._findings = Findings(self.tally, self._invalid, self._streams)
+        self._policy = CheckpointPolicy(settings, monotonic_s())
         self._threads = decoding_threads()
         self._next_seal_s = 0.0
         self._line = 0
@@ -90,6 +75,7 @@ class Target:
 
     def begin(self) -> Checkpoint | None:
         """Recover the pipeline; gives its last committed checkpoint."""
+        self._invalid.begin()
         last = self._retry.call(self._destination.recover, self._pipeline)
         number = last.number if last else 0
         self.tally.checkpoint = number
@@ -97,7 +83,7 @@ class Target:
         self._drain = Drain(
             self._destination,
             self._retry,
-            Observer(refused=self._refuse_row, covering=self._cover, told=self._told),
+            Observer(refused=self._findings.refuse_row, covering=self._cover, told=self._told),
             self.budget,
             pipeline=self._pipeline,
             last=last,
@@ -108,26 +94,24 @@ class Target:
 
     def accept(self, message: Message) -> None:
         """Take the next message of the input."""
+        self._line = message.last_line if isinstance(message, RecordRun) else message.line
         match message:
             case RecordRun():
                 self._accept_run(message)
             case StateMessage():
-                self._line = message.line
-                self._boundaries.pass_state(Mark(message.line, message.value))
+                self._pass_state(SafePoint(message.line, message.value))
             case SchemaMessage():
-                self._line = message.line
                 self._accept_schema(message)
             case ActivateVersionMessage():
-                self._line = message.line
                 self._activate(message)
             case LogLine():
-                _log.log(_LEVELS.get(message.level.upper(), logging.INFO), message.message, of="tap")
+                self._findings.say_for_tap(message)
         self.keep_time()
 
     def open_stream(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> None:
         """Take rows of a stream from here on that has these columns, named by their fields, and this key."""
         self.tally.add(name)
-        self._open(self._sink(self._streams.accept_columns(name, columns, key)))
+        self._open(self._sink(self._streams.accept_columns(name, columns, key)), self._line + 1)
 
     def accept_rows(self, name: str, table: pa.Table) -> None:
         """Take rows of an opened stream, in columns named by its fields; they count as lines of the input."""
@@ -142,11 +126,11 @@ class Target:
     def keep_time(self) -> None:
         """Take the boundary and seal the batches that are due, and wait while the memory budget is spent."""
         now_s = self._monotonic_s()
-        if self._boundaries.is_due(now_s):
-            self._take_boundary(self._boundaries.mark)
-        elif self._boundaries.is_due_without_state(now_s):
+        if self._policy.is_due(now_s):
+            self._take_boundary(self._policy.latest)
+        elif self._policy.is_due_without_state(now_s):
             _log.warning("committing without a STATE: after a crash these records may come twice", line=self._line)
-            self._take_boundary(Mark(self._line, None))
+            self._take_boundary(SafePoint(self._line, None))
         if now_s >= self._next_seal_s:
             self._next_seal_s = now_s + min(1.0, self._settings.batch_age_s / 10)
             for name in [n for n, sink in self._sinks.items() if sink.is_old(self._settings, now_s)]:
@@ -157,13 +141,24 @@ class Target:
     def end(self) -> Report:
         """Commit everything that was read as the run's last checkpoint."""
         self._take_boundary(None)
+        self._activations.say_unmet()
         return self._finish()
 
     def stop(self, failed_line: int | None = None) -> Report:
-        """Commit what was read up to the last STATE, and leave the rest; nothing if that covers a line that failed."""
-        mark = self._boundaries.mark
-        if mark is not None and (failed_line is None or mark.line < failed_line):
-            self._take_boundary(mark)
+        """Commit what was read up to the last STATE, before the line that failed if there is one; leave the rest.
+
+        Raises RecordError or SchemaError where a line before that can't be loaded either.
+        """
+        drained, point = self._drained, self._policy.last_before(failed_line)
+        if drained.has_failed:
+            if failed_line is None:
+                drained.raise_failure()
+            if point is None:
+                return self.report()
+            self._activations.put_back(drained.resume(point.line))
+            self._policy.retreat()
+        if point is not None and not self._policy.is_taken(point):
+            self._take_boundary(point)
         return self._finish()
 
     def close(self) -> None:
@@ -176,16 +171,12 @@ class Target:
 
     def report(self) -> Report:
         """What the run has done so far."""
-        state = self.tally.state
-        return Report(
-            pipeline=self._settings.pipeline,
-            streams=self.tally.streams(),
-            checkpoints=self.tally.checkpoints,
-            checkpoint=self.tally.checkpoint,
-            state=None if state is None else state.decode(),
-            started_at=self._clock.started_at,
-            finished_at=self._now(),
-        )
+        return self.tally.report(self._settings.pipeline, self._clock.started_at, self._now())
+
+    @property
+    def line(self) -> int:
+        """The input line of the message that was taken last; of several lines, the last."""
+        return self._line
 
     @property
     def _drained(self) -> Drain:
@@ -197,26 +188,35 @@ class Target:
         self._drained.finish()
         return self.report()
 
+    def _pass_state(self, point: SafePoint) -> None:
+        self._policy.pass_state(point)
+        if self._policy.is_crowded:
+            self._decode_all(point.line)
+            self._policy.supersede(point.line)
+
     def _accept_schema(self, message: SchemaMessage) -> None:
         self.tally.add(message.stream)
         if message.stream in self._sinks and self._streams.is_news(message):
             self._decode(message.stream, None)  # what came before the message keeps its plan, and may yet grow it
         stream = self._streams.accept(message)
         if stream is not None:
-            self._open(self._sink(stream))
+            self._open(self._sink(stream), message.line)
+            early = self._activations.early(message.stream)
+            if early is not None:
+                self._activate(replace(early, line=message.line))
 
     def _sink(self, stream: Stream) -> Sink:
-        return Sink(stream, decoder(stream, self._clock), self._threads)
+        with naming_line(self._streams.message(stream.name).line):
+            return Sink(stream, decoder(stream, self._clock), self._threads)
 
-    def _open(self, sink: Sink) -> None:
-        """Put a sink for a stream's new plan in the place of the old one, which is emptied first."""
+    def _open(self, sink: Sink, line: int) -> None:
+        """Put a sink for a stream's new plan, which that line brings, in the place of the old one, emptied first."""
         if sink.stream.name in self._sinks:
             self._empty(sink.stream.name)
         self._sinks[sink.stream.name] = sink
-        self._drained.put(sink.stream)
+        self._drained.put(Preparation(sink.stream, line))
 
     def _accept_run(self, run: RecordRun) -> None:
-        self._line = run.last_line
         sink = self._sinks.get(run.stream)
         if sink is None:
             if self._streams.is_selected(run.stream):
@@ -231,9 +231,9 @@ class Target:
         """Count what a sink has taken in; decode it, and seal the sink, when there is enough."""
         name = sink.stream.name
         self.tally.add(name, read=records, bytes=size)
-        self._boundaries.read(records, size)
+        self._policy.read(records, size)
         if sink.stream.method is Method.REPLACE:
-            self._boundaries.hold()
+            self._policy.hold()
         if sink.is_worth_decoding(self._settings):
             sink.decode_ahead()
         while self._sinks[name].has_decoded:
@@ -247,6 +247,13 @@ class Target:
         before = sink.held_bytes
         yield
         self.budget.change(sink.held_bytes - before)
+
+    def _decode_all(self, until_line: int | None) -> None:
+        """Turn the records of every stream into rows, up to that line."""
+        for sink in self._sinks.values():
+            sink.decode_ahead(until_line)
+        for name in list(self._sinks):
+            self._decode(name, until_line)
 
     def _decode(self, name: str, until_line: int | None) -> None:
         """Turn the stream's records into rows, up to that line."""
@@ -262,36 +269,46 @@ class Target:
             if found is None:
                 return False
             run, decoded = found
-            sink.add_rows(decoded.rows, self._monotonic_s())
+            self.tally.add(name, filtered=sink.add_rows(decoded.rows, self._monotonic_s()))
         if decoded.growth is not None:
             self._grow(sink, decoded.growth, run)
         # A refusal may end the run here; the rows before it are then still to be committed.
-        self._note(sink.stream, decoded)
+        self._findings.note(sink.stream, decoded)
         return True
 
     def _grow(self, sink: Sink, growth: Growth, run: RecordRun) -> None:
         """Open a sink for the grown stream, which gets the records of the old one, from this run on."""
         with self._budgeted(sink):
             sink.put_back(run)
-        grown = self._sink(self._streams.grow(sink.stream.name, growth))
+        grown = self._grown(sink.stream.name, growth, run.first_line)
         with self._budgeted(sink):
             waiting = sink.take_runs()
-        self._open(grown)
-        with self._budgeted(grown):
-            grown.add(waiting, self._monotonic_s())
+        try:
+            self._open(grown, run.first_line)
+        finally:
+            opened = self._sinks[grown.stream.name]
+            with self._budgeted(opened):
+                opened.add(waiting, self._monotonic_s())
 
-    def _note(self, stream: Stream, decoded: Decoded) -> None:
-        """Count and say what decoding found."""
-        for refused in decoded.refused:
-            self._invalid.refuse(stream, self._streams.message(stream.name), refused)
-        note(self.tally, stream, decoded)
+    def _grown(self, name: str, growth: Growth, line: int) -> Sink:
+        """A sink for the stream grown by what comes in that line, which is where the run ends if that can't be."""
+        try:
+            return self._sink(self._streams.grow(name, growth))
+        except SchemaError as error:
+            error.line = line
+            raise
 
     def _relieve(self, name: str) -> None:
-        """Make room in a sink: stage what comes before the mark or, if that is nothing, take the boundary first."""
-        mark = self._boundaries.mark
-        staged = self._stage(name, mark.line) if mark else 0
-        if mark and not staged:
-            self._take_boundary(mark)
+        """Make room in a sink: stage what comes before the latest STATE or, if that is nothing, end a checkpoint first.
+
+        All streams are decoded up to there before: what they refuse may yet end the run at a STATE before.
+        """
+        point, staged = self._policy.latest, 0
+        if point is not None:
+            self._decode_all(point.line)
+            staged = self._stage(name, point.line)
+            if not staged:
+                self._take_boundary(point)
         if not staged:
             self._stage(name, None)
         sink = self._sinks[name]
@@ -299,12 +316,13 @@ class Target:
             sink.opened_at = self._monotonic_s()
 
     def _empty(self, name: str) -> None:
-        """Stage all that a sink holds; a boundary is taken first where it goes beyond the mark."""
-        mark = self._boundaries.mark
-        if mark is not None:
-            self._stage(name, mark.line)
+        """Stage all that a sink holds; a checkpoint ends first where that goes beyond the latest STATE."""
+        point = self._policy.latest
+        if point is not None:
+            self._decode_all(point.line)
+            self._stage(name, point.line)
             if not self._sinks[name].is_empty:
-                self._take_boundary(mark)
+                self._take_boundary(point)
         self._stage(name, None)
 
     def _stage(self, name: str, until_line: int | None) -> int:
@@ -318,27 +336,24 @@ class Target:
         self._drained.put(Batch(sink.stream, rows, self._drained.next_number))
         return int(rows.num_rows)
 
-    def _take_boundary(self, mark: Mark | None) -> None:
-        """Stage everything up to the mark and commit it; without a mark, everything, as the run's last checkpoint."""
-        until_line = mark.line if mark else None
-        for name in list(self._sinks):
-            self._decode(name, until_line)  # may fail, and the last STATE's mark is needed then
-        state = self._boundaries.take(mark)
+    def _take_boundary(self, point: SafePoint | None) -> None:
+        """Stage everything up to the safe point and commit it; without one, all of it, as the run's last checkpoint."""
+        until_line = point.line if point else None
+        self._decode_all(until_line)  # may fail, and the safe points are needed then
+        state = self._policy.take(point)
         for name in list(self._sinks):
             self._stage(name, until_line)
-        activations = [a for a in self._activations if mark is None or a.line <= mark.line]
-        self._activations = self._activations[len(activations) :]
         self._drained.put(
             Boundary(
-                until_line=mark.line if mark else self._line,
+                until_line=point.line if point else self._line,
                 state=state,
-                activate=tuple(activations),
-                replace=() if mark else self._streams.replaced(),
-                final=mark is None,
+                activate=self._activations.take(until_line),
+                replace=() if point else self._streams.replaced(),
+                final=point is None,
             )
         )
         left = self._sinks.values()
-        self._boundaries.restart(
+        self._policy.restart(
             sum(sink.record_count for sink in left), sum(sink.held_bytes for sink in left), self._monotonic_s()
         )
 
@@ -346,13 +361,13 @@ class Target:
         sink = self._sinks.get(message.stream)
         if sink is None:
             if self._streams.is_selected(message.stream):
-                raise RecordsWithoutSchemaError(message.stream, line=message.line)
+                self._activations.add_early(message)
             return
         if not sink.stream.versioned:
             self._decode(message.stream, None)
-            self._open(self._sink(self._streams.grow(message.stream, Growth(fields={}, versioned=True))))
-        stream = self._sinks[message.stream].stream
-        self._activations.append(Activation(stream, message.version, message.line))
+            growth = Growth(fields={}, versioned=True)
+            self._open(self._grown(message.stream, growth, message.line), message.line)
+        self._activations.add(self._sinks[message.stream].stream, message)
 
     def _wait_for_memory(self) -> None:
         """While the budget is spent, seal what is largest, and wait for the drain."""
@@ -366,14 +381,6 @@ class Target:
                 self._relieve(largest.stream.name)
             self.budget.wait(timeout_s=0.1)
 
-    def _refuse_row(self, batch: Batch, line: int, reason: str) -> None:
-        """Refuse a row that the destination doesn't take."""
-        at = batch.rows[LINE].to_pylist().index(line)
-        raw = record_line(batch.stream, batch.rows.slice(at, 1))
-        violation = Violation("destination", "$", "a row that the destination takes", reason)
-        refused = Refused(batch.stream.name, line, raw, (violation,))
-        self._invalid.refuse(batch.stream, self._streams.message(batch.stream.name), refused)
-
     def _cover(self, number: int, boundary: Boundary) -> None:
         self._invalid.cover(number, boundary.until_line)
 
@@ -381,6 +388,7 @@ class Target:
         self.tally.add_published(published)
         self.tally.checkpoints += 1
         self.tally.checkpoint = checkpoint.number
+        self._policy.committed(boundary.until_line)
         if boundary.state is not None:
             self.tally.state = boundary.state
             self._tell(boundary.state)

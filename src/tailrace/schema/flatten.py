@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from tailrace.errors import SchemaError
 from tailrace.schema.shapes import Alternative, Document
+
+MAX_LEAVES = 100_000
+"""The columns that one stream may have; no destination has tables of as many."""
+
+MAX_LEVEL = 100
+"""Objects in objects that are taken apart, whatever the settings say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +31,10 @@ class _Walk:
     document: Document
     max_level: int
     whole: Collection[str]
+    found: list[Leaf] = field(default_factory=list)
 
-    def leaves(self, inside: Sequence[Alternative], parent: Leaf) -> list[Leaf]:
-        """The leaves below an object; `inside` are the ways for it to be one."""
-        found: list[Leaf] = []
+    def leaves(self, inside: Sequence[Alternative], parent: Leaf, above: frozenset[int]) -> None:
+        """Find the leaves below an object; `inside` are the ways for it to be one."""
         for name, (schema, is_required) in properties_of(inside).items():
             alternatives = self.document.alternatives(schema)
             leaf = Leaf(
@@ -36,53 +43,54 @@ class _Walk:
                 nullable=parent.nullable or not alternatives or any("null" in a.types for a in alternatives),
                 required=parent.required and is_required,
             )
-            found += self._taken_apart(leaf, inside)
-        return found
+            self._take_apart(leaf, above)
 
-    def _taken_apart(self, leaf: Leaf, inside: Sequence[Alternative]) -> list[Leaf]:
+    def _take_apart(self, leaf: Leaf, above: frozenset[int]) -> None:
         objects = [a for a in leaf.alternatives if a.types != {"null"}]
-        above = frozenset[str]().union(*(a.references for a in inside))
         is_whole = (
             len(leaf.path) > self.max_level
             or ".".join(leaf.path) in self.whole
             or not objects
-            or any(a.types - {"null"} != {"object"} or not a.keywords.get("properties") for a in objects)
-            or any(a.references & above for a in objects)
+            or any(a.types - {"null"} != {"object"} or not a.properties for a in objects)
+            or any(a.sources & above for a in objects)
         )
-        if is_whole:
-            return [leaf]
-        parent = Leaf(leaf.path, (), leaf.nullable, leaf.required and not leaf.nullable)
-        below = [Alternative(a.types, a.keywords, a.references | above) for a in objects]
-        return self.leaves(below, parent)
+        if not is_whole:
+            parent = Leaf(leaf.path, (), leaf.nullable, leaf.required and not leaf.nullable)
+            self.leaves(objects, parent, above.union(*(a.sources for a in objects)))
+            return
+        self.found.append(leaf)
+        if len(self.found) > MAX_LEAVES:
+            raise SchemaError(
+                f"its schema has more than {MAX_LEAVES:,} columns; a lower `max_level`, or `nested: json`, "
+                "leaves objects whole",
+                stream=self.document.stream,
+            )
 
 
-def flattened(
-    json_schema: Mapping[str, Any], max_level: int, stream: str, whole: Collection[str] = ()
-) -> tuple[Leaf, ...]:
+def flattened(document: Document, max_level: int, whole: Collection[str] = ()) -> tuple[Leaf, ...]:
     """The leaves of a stream's schema in order; `max_level` 0 takes no object apart.
 
     Kept whole are objects deeper than that, those without properties or that may be something else, those that
     contain themselves, and the ones that `whole` names (dotted). Below an object that may be null or absent nothing
     is required; below one that may be null everything may be.
     """
-    document = Document(json_schema, stream)
-    root = [a for a in document.alternatives(json_schema) if "object" in a.types]
-    records = [Alternative(a.types, a.keywords, a.references | {"#"}) for a in root]
-    return tuple(_Walk(document, max_level, whole).leaves(records, Leaf((), (), nullable=False, required=True)))
+    records = [a for a in document.alternatives(document.root) if "object" in a.types]
+    walk = _Walk(document, min(max_level, MAX_LEVEL), whole)
+    above = frozenset({id(document.root)}).union(*(a.sources for a in records))
+    walk.leaves(records, Leaf((), (), nullable=False, required=True), above)
+    return tuple(walk.found)
 
 
 def properties_of(inside: Sequence[Alternative]) -> dict[str, tuple[Any, bool]]:
     """The schema of each property, and whether every one of the alternatives requires it."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, dict[int, Any]] = {}
     for alternative in inside:
-        for name, schema in (alternative.keywords.get("properties") or {}).items():
-            schemas = found.setdefault(name, [])
-            if schema not in schemas:
-                schemas.append(schema)
-    return {
-        name: (
-            schemas[0] if len(schemas) == 1 else {"anyOf": schemas},
-            all(name in alternative.required for alternative in inside),
-        )
-        for name, schemas in found.items()
-    }
+        for name, schema in alternative.properties.items():
+            found.setdefault(name, {})[id(schema)] = schema
+    required = frozenset(inside[0].required).intersection(*(a.required for a in inside)) if inside else frozenset()
+    return {name: (one_of(list(schemas.values())), name in required) for name, schemas in found.items()}
+
+
+def one_of(schemas: Sequence[Any]) -> Any:
+    """A schema under which what is valid under any of them is."""
+    return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}

@@ -22,6 +22,7 @@ from tailrace.schema.kinds import (
 from tailrace.schema.nested import Nested, nested_text
 from tailrace.schema.nesting import Nesting, without_null
 from tailrace.schema.shapes import Alternative, Document
+from tailrace.schema.soundness import refuse_flaws
 
 FORMATS: dict[str, Kind] = {
     "date-time": Kind.TIMESTAMPTZ,
@@ -57,10 +58,12 @@ def columns_of(json_schema: Mapping[str, Any], settings: StreamSettings, stream:
     """The columns of a stream's schema in its order, named by their fields (joined with `__` where flattened)."""
     whole = {name for name, override in settings.columns.items() if override.kind or override.sql_type}
     max_level = settings.max_level if settings.nested == "flatten" else 0
-    leaves = flattened(json_schema, max_level, stream, whole)
+    document = Document(json_schema, stream)
+    refuse_flaws(document, lambda field: _is_settled(field, settings.columns))
+    leaves = flattened(document, max_level, whole)
     columns = [_column(leaf, settings) for leaf in leaves]
     if settings.nested == "native":
-        nesting = Nesting(Document(json_schema, stream), settings.max_level, whole, _leaf_of(settings))
+        nesting = Nesting(document, settings.max_level, whole, _leaf_of(settings))
         columns = [_nested(column, leaf, nesting) for column, leaf in zip(columns, leaves, strict=True)]
         _refuse_unnested(columns, settings)
     return chosen_columns(columns, settings)
@@ -78,6 +81,12 @@ def _is_selected(path: Sequence[str], overrides: Mapping[str, ColumnSettings]) -
     return all(overrides[name].select for name in above if name in overrides)
 
 
+def _is_settled(path: Sequence[str], overrides: Mapping[str, ColumnSettings]) -> bool:
+    """Whether the settings say what becomes of the field at that path, or of an object that it is in."""
+    found = (overrides.get(".".join(path[: n + 1])) for n in range(len(path)))
+    return any(override and (override.kind or override.sql_type or not override.select) for override in found)
+
+
 def _overridden(column: Column, overrides: Mapping[str, ColumnSettings]) -> Column:
     field = ".".join(column.path)
     override = overrides.get(field)
@@ -89,7 +98,9 @@ def _overridden(column: Column, overrides: Mapping[str, ColumnSettings]) -> Colu
         column = replace(
             column, kind=kind, precision=precision, scale=scale, encoding=encoding, sql_type=None, nested=None
         )
-    return replace(column, sql_type=override.sql_type, nested=None) if override.sql_type is not None else column
+    if override.sql_type is None:
+        return column
+    return replace(column, sql_type=override.sql_type, is_sql_type_sent=False, nested=None)
 
 
 def _column(leaf: Leaf, settings: StreamSettings) -> Column:
@@ -104,6 +115,7 @@ def _column(leaf: Leaf, settings: StreamSettings) -> Column:
         nullable=leaf.nullable,
         required=leaf.required,
         encoding=found.encoding,
+        is_sql_type_sent=spelled is not None,
         sql_type=spelled,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tailrace.schema.flatten import Leaf, properties_of
+from tailrace.schema.flatten import Leaf, one_of, properties_of
 from tailrace.schema.nested import Nested, are_fields
 from tailrace.schema.shapes import Alternative, Document
 
@@ -31,18 +31,18 @@ class Nesting:
 
     def of(self, leaf: Leaf) -> Nested | None:
         """What the property's objects or arrays become; None where the schema doesn't say enough to take them apart."""
-        found = self._place(leaf, frozenset({"#"}), 0, [MAX_PLACES])
+        found = self._place(leaf, frozenset({id(self.document.root)}), 0, [MAX_PLACES])
         return None if found is None or found.is_leaf else found
 
-    def _place(self, leaf: Leaf, above: frozenset[str], level: int, left: list[int]) -> Nested | None:
+    def _place(self, leaf: Leaf, above: frozenset[int], level: int, left: list[int]) -> Nested | None:
         """What stands at a place; None where the column has more places than are left."""
         left[0] -= 1
         if left[0] < 0:
             return None
         ways = [a for a in leaf.alternatives if a.types != {"null"}]
         types = {a.types - {"null"} for a in ways}
-        below = above.union(*(a.references for a in ways))
-        if any(a.references & above for a in ways) or ".".join(leaf.path) in self.whole:
+        below = above.union(*(a.sources for a in ways))
+        if any(a.sources & above for a in ways) or ".".join(leaf.path) in self.whole:
             return self.leaf(leaf)
         if types == {frozenset({"object"})} and level < self.max_level and all(map(_names_fields, ways)):
             return self._struct(leaf, ways, below, level, left)
@@ -51,7 +51,7 @@ class Nesting:
         return self.leaf(leaf)
 
     def _struct(
-        self, leaf: Leaf, ways: Sequence[Alternative], below: frozenset[str], level: int, left: list[int]
+        self, leaf: Leaf, ways: Sequence[Alternative], below: frozenset[int], level: int, left: list[int]
     ) -> Nested | None:
         schemas = {name: schema for name, (schema, _) in properties_of(ways).items()}
         if not are_fields(schemas):
@@ -65,10 +65,10 @@ class Nesting:
         return Nested(fields=fields)
 
     def _list(
-        self, leaf: Leaf, ways: Sequence[Alternative], below: frozenset[str], level: int, left: list[int]
+        self, leaf: Leaf, ways: Sequence[Alternative], below: frozenset[int], level: int, left: list[int]
     ) -> Nested | None:
         schemas = [a.keywords["items"] for a in ways]
-        inside = self._leaf(leaf.path, schemas[0] if len(schemas) == 1 else {"anyOf": schemas})
+        inside = self._leaf(leaf.path, one_of(schemas))
         if not inside.alternatives:
             return _TEXT
         items = self._place(inside, below, level, left)
@@ -87,7 +87,7 @@ def _names_fields(way: Alternative) -> bool:
     """Whether an object's fields are told by their names, and none by what names look like."""
     others = way.keywords.get("additionalProperties")
     is_open = bool(way.keywords.get("patternProperties")) or (isinstance(others, Mapping) and bool(others))
-    return bool(way.keywords.get("properties")) and not is_open
+    return bool(way.properties) and not is_open
 
 
 def _names_items(way: Alternative) -> bool:

@@ -2,129 +2,186 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
-from urllib.parse import unquote
 
 from tailrace.errors import SchemaError
+from tailrace.schema.references import ReferenceProblemError, References
 
 ANY = frozenset({"null", "boolean", "object", "array", "number", "string"})
 """The JSON types of a schema that names none; `number` includes `integer`."""
 
-_TYPES = ANY | {"integer", "any"}
-_COMBINING = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
+TYPES = ANY | {"integer", "any"}
+"""The names that `type` may have: those of JSON Schema, and `any` of Draft 3."""
+
+_COMBINING = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf"})
 _MAX_ALTERNATIVES = 64
+_MAX_WORK = 50_000_000
+"""Words and properties that are put together for one stream; schemas that people write need thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Several schemas of one property, all of which a value has to be valid under."""
+
+    parts: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
     """One way for a value to be valid: the JSON types it may have, and what the schema says of them.
 
-    `references` are the `$ref`s that were followed to get here.
+    `sources` are the schemas, by their id(), that say what is in the object or array.
     """
 
     types: frozenset[str]
     keywords: Mapping[str, Any] = field(default_factory=dict)
-    references: frozenset[str] = frozenset()
+    sources: frozenset[int] = frozenset()
 
     @property
     def required(self) -> Sequence[str]:
         """The properties that an object must have."""
         names = self.keywords.get("required")
         # Draft 3 wrote `required: true` inside a property.
-        return names if isinstance(names, Sequence) and not isinstance(names, str) else ()
+        return [name for name in _list(names) if isinstance(name, str)]
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """The schemas of an object's properties."""
+        found = self.keywords.get("properties")
+        return found if isinstance(found, Mapping) else {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
-    """A stream's whole JSON Schema, which references in it point into."""
+    """A stream's whole JSON Schema, which references in it point into.
+
+    Each schema in it is worked out once. What isn't sound in one says nothing here: any value is valid.
+    """
 
     root: Mapping[str, Any]
     stream: str
+    references: References = field(init=False)
+    _known: dict[int, tuple[Any, tuple[Alternative, ...]]] = field(default_factory=dict)
+    _work: int = 0
 
-    def alternatives(self, schema: Any, following: frozenset[str] = frozenset()) -> tuple[Alternative, ...]:
+    def __post_init__(self) -> None:
+        self.references = References(self.root)
+
+    def alternatives(self, schema: Any) -> tuple[Alternative, ...]:
         """The ways in which a value is valid under a schema of this document; none where no value is.
 
-        `following` are the references being resolved; one that leads back to itself says nothing: anything is valid.
+        A schema that leads back to itself says nothing there. Raises SchemaError where it takes too much to work out.
         """
-        if isinstance(schema, bool):
-            return (Alternative(ANY),) if schema else ()
-        if not isinstance(schema, Mapping):
-            raise SchemaError(f"{schema!r} stands where a JSON Schema should", stream=self.stream)
-        found: tuple[Alternative, ...] = (self._own(schema),)
-        for part in schema.get("allOf") or ():
-            found = _both(found, self.alternatives(part, following))
+        waiting, begun = [schema], set[int]()
+        while waiting:
+            top = waiting[-1]
+            if self._is_known(top):
+                waiting.pop()
+            elif id(top) in begun:
+                self._known[id(top)] = (top, self._worked_out(top))
+                waiting.pop()
+            else:
+                begun.add(id(top))
+                waiting += [part for part in self._parts(top) if not self._is_known(part) and id(part) not in begun]
+        return self._of(schema)
+
+    def _is_known(self, schema: Any) -> bool:
+        return not isinstance(schema, (Mapping, Every)) or id(schema) in self._known
+
+    def _of(self, schema: Any) -> tuple[Alternative, ...]:
+        if schema is False:
+            return ()
+        # One that isn't known yet leads back to itself.
+        return self._known[id(schema)][1] if id(schema) in self._known else (Alternative(ANY),)
+
+    def _parts(self, schema: Any) -> Iterator[Any]:
+        """The schemas that have to be worked out before this one is."""
+        if isinstance(schema, Every):
+            yield from schema.parts
+            return
+        for word in ("allOf", "anyOf", "oneOf"):
+            yield from _list(schema.get(word))
+        yield from self._targets(schema)
+
+    def _targets(self, schema: Mapping[str, Any]) -> list[Any]:
+        found = []
+        for word in self.references.of(schema):
+            try:
+                found.append(self.references.target(schema, word))
+            except ReferenceProblemError:
+                found.append(True)
+        return found
+
+    def _worked_out(self, schema: Any) -> tuple[Alternative, ...]:
+        if isinstance(schema, Every):
+            found: tuple[Alternative, ...] = (Alternative(ANY),)
+            for part in schema.parts:
+                found = self._both(found, self._of(part))
+            return found
+        found = (self._own(schema),)
+        if self.references.ignores_siblings(schema):
+            return self._both(found, self._of(self._targets(schema)[0]))
+        for part in _list(schema.get("allOf")):
+            found = self._both(found, self._of(part))
         for word in ("anyOf", "oneOf"):
-            if schema.get(word):
-                options = [a for option in schema[word] for a in self.alternatives(option, following)]
-                found = _both(found, options)
-        if "$ref" in schema:
-            found = _both(found, self._referenced(schema["$ref"], following))
+            if options := _list(schema.get(word)):
+                found = self._both(found, [a for option in options for a in self._of(option)])
+        for target in self._targets(schema):
+            found = self._both(found, self._of(target))
         return found
 
     def _own(self, schema: Mapping[str, Any]) -> Alternative:
         keywords = {word: value for word, value in schema.items() if word not in _COMBINING}
-        if "$ref" in schema and not self._refs_have_siblings:
-            # Before 2019-09 a $ref's siblings are ignored; annotations of Singer's and SQL's are still meant.
+        if self.references.ignores_siblings(schema):
+            # Annotations of Singer's and SQL's are still meant.
             keywords = {word: value for word, value in keywords.items() if word.startswith("x-")}
-        return Alternative(self._types(keywords), keywords)
+        is_source = "properties" in keywords or "items" in keywords
+        return Alternative(_types(keywords), keywords, frozenset({id(schema)}) if is_source else frozenset())
 
-    @property
-    def _refs_have_siblings(self) -> bool:
-        draft = str(self.root.get("$schema", ""))
-        return "2019-09" in draft or "2020-12" in draft
+    def _both(self, left: Iterable[Alternative], right: Sequence[Alternative]) -> tuple[Alternative, ...]:
+        """The ways to be valid on the left and on the right."""
+        merged: list[Alternative] = []
+        for one in left:
+            for other in right:
+                types = _common_types(one, other)
+                if not types:
+                    continue
+                self._spend(one, other)
+                both = _merged(one, other, types)
+                if both not in merged:
+                    merged.append(both)
+                if len(merged) > _MAX_ALTERNATIVES:
+                    return (Alternative(ANY),)
+        return tuple(merged)
 
-    def _types(self, keywords: Mapping[str, Any]) -> frozenset[str]:
-        named = keywords.get("type")
-        if named:
-            names = [named] if isinstance(named, str) else named
-            for name in names:
-                self._refuse_unknown_type(name)
-            return frozenset().union(*(ANY if name == "any" else {name} for name in names))
-        if "const" in keywords:
-            return frozenset({_type_of(keywords["const"])})
-        if keywords.get("enum"):
-            return frozenset(map(_type_of, keywords["enum"]))
-        return ANY
-
-    def _refuse_unknown_type(self, name: Any) -> None:
-        if name in _TYPES:
-            return
-        near = difflib.get_close_matches(str(name), _TYPES, 1)
-        meant = f"; {near[0]!r} is" if near else f"; there are {', '.join(sorted(_TYPES))}"
-        raise SchemaError(f"{name!r} isn't a type of JSON Schema{meant}", stream=self.stream)
-
-    def _referenced(self, reference: Any, following: frozenset[str]) -> tuple[Alternative, ...]:
-        if reference in following:
-            return (Alternative(ANY, references=frozenset({reference})),)
-        found = self.alternatives(self._target(reference), following | {reference})
-        return tuple(Alternative(a.types, a.keywords, a.references | {reference}) for a in found)
-
-    def _target(self, reference: Any) -> Any:
-        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+    def _spend(self, *alternatives: Alternative) -> None:
+        self._work += sum(len(a.keywords) + len(a.properties) + len(a.sources) for a in alternatives)
+        if self._work > _MAX_WORK:
             raise SchemaError(
-                f"the schema refers to {reference!r}, which isn't inside it; only references that begin with '#/' "
-                "are followed, so the tap must send the schema with the others' content in `definitions`",
+                "its schema's allOf, anyOf, oneOf and $ref take too much to work out; the tap must send a plainer one",
                 stream=self.stream,
             )
-        place: Any = self.root
-        for part in reference[1:].split("/")[1:]:
-            step = unquote(part).replace("~1", "/").replace("~0", "~")
-            if isinstance(place, Mapping) and step in place:
-                place = place[step]
-            elif (
-                isinstance(place, Sequence)
-                and not isinstance(place, str)
-                and step.isdecimal()
-                and int(step) < len(place)
-            ):
-                place = place[int(step)]
-            else:
-                raise SchemaError(f"the schema refers to {reference!r}, which it doesn't have", stream=self.stream)
-        return place
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _types(keywords: Mapping[str, Any]) -> frozenset[str]:
+    named = keywords.get("type")
+    names = {name for name in ([named] if isinstance(named, str) else _list(named)) if _is_type(name)}
+    if names:
+        return frozenset[str]().union(*(ANY if name == "any" else {name} for name in names))
+    if "const" in keywords:
+        return frozenset({_type_of(keywords["const"])})
+    return frozenset(map(_type_of, _list(keywords.get("enum")))) or ANY
+
+
+def _is_type(name: Any) -> bool:
+    return isinstance(name, str) and name in TYPES
 
 
 def _type_of(value: Any) -> str:
@@ -141,37 +198,38 @@ def _type_of(value: Any) -> str:
     return "object" if isinstance(value, Mapping) else "array"
 
 
-def _both(left: Iterable[Alternative], right: Sequence[Alternative]) -> tuple[Alternative, ...]:
-    """The ways to be valid on the left and on the right."""
-    merged: list[Alternative] = []
-    for one in left:
-        for other in right:
-            both = _merged(one, other)
-            if both.types and both not in merged:
-                merged.append(both)
-            if len(merged) > _MAX_ALTERNATIVES:
-                return (Alternative(ANY),)
-    return tuple(merged)
-
-
-def _merged(one: Alternative, other: Alternative) -> Alternative:
+def _common_types(one: Alternative, other: Alternative) -> frozenset[str]:
     types = one.types & other.types
     for narrow, wide in ((one, other), (other, one)):
         if "integer" in narrow.types and "number" in wide.types:
             types |= {"integer"}
+    return types
+
+
+def _merged(one: Alternative, other: Alternative, types: frozenset[str]) -> Alternative:
     keywords = {**other.keywords, **one.keywords}
-    required = [*one.required, *other.required]
+    required = list(dict.fromkeys((*one.required, *other.required)))
     if required:
         keywords["required"] = required
-    properties = [side.keywords["properties"] for side in (one, other) if side.keywords.get("properties")]
-    if properties:
-        keywords["properties"] = _all_properties(properties)
-    return Alternative(types, keywords, one.references | other.references)
+    if one.properties and other.properties:
+        keywords["properties"] = _all_properties(one.properties, other.properties)
+    elif one.properties or other.properties:
+        keywords["properties"] = one.properties or other.properties
+    return Alternative(types, keywords, one.sources | other.sources)
 
 
-def _all_properties(sides: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    merged = dict(sides[0])
-    for side in sides[1:]:
-        for name, schema in side.items():
-            merged[name] = {"allOf": [merged[name], schema]} if merged.get(name, schema) != schema else schema
+def _all_properties(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    if one is other:
+        return one
+    merged = dict(one)
+    for name, schema in other.items():
+        merged[name] = _every(merged[name], schema) if name in merged else schema
     return merged
+
+
+def _every(*schemas: Any) -> Any:
+    """The schemas as one; each counts once."""
+    parts: dict[int, Any] = {}
+    for schema in schemas:
+        parts |= {id(part): part for part in (schema.parts if isinstance(schema, Every) else (schema,))}
+    return Every(tuple(parts.values())) if len(parts) > 1 else next(iter(parts.values()))

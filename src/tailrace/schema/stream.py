@@ -16,6 +16,7 @@ from tailrace.model import Column, Fill, Kind, Method, Stream, Traits
 from tailrace.schema.jsonschema import columns_of
 from tailrace.schema.kinds import MAX_DIGITS
 from tailrace.schema.names import destination_names, given_name, table_name
+from tailrace.schema.soundness import MAX_DEPTH, depth_of
 
 _VERSION = Column("_sdc_table_version", (), Kind.INT, fill=Fill.TABLE_VERSION)
 _DELETED_AT = Column("_sdc_deleted_at", (), Kind.TIMESTAMPTZ, fill=Fill.DELETED_AT)
@@ -140,11 +141,19 @@ def _object(json_schema: bytes, stream: str) -> dict[str, object]:
         schema = _DECODER.decode(json_schema)
     except (msgspec.DecodeError, InvalidOperation) as error:
         raise SchemaError(f"its schema isn't JSON: {error}", stream=stream) from error
+    except RecursionError:
+        raise _too_deep(stream) from None
+    if depth_of(schema, MAX_DEPTH) > MAX_DEPTH:
+        raise _too_deep(stream)
     if schema is True:
         return {}
     if not isinstance(schema, dict):
         raise SchemaError("its schema must be a JSON object; the tap sends something else", stream=stream)
     return schema
+
+
+def _too_deep(stream: str) -> SchemaError:
+    return SchemaError(f"its schema has more than {MAX_DEPTH} levels of objects and arrays", stream=stream)
 
 
 def _field(column: Column) -> str:

@@ -13,8 +13,10 @@ import msgspec
 from tailrace.errors import MessageError
 from tailrace.model import RecordRun
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
+from tailrace.singer.unreadable import EXCERPT_BYTES, excerpt, reason_unreadable, record_stream
 
 _SPACE = rb"[ \t\r]*+"
+_RECORD = rb'"(?i:RECORD)"'
 _STREAM = rb'("(?:[^"\\\n]++|\\.)*+")'
 
 
@@ -24,8 +26,8 @@ def _spaced(*tokens: bytes) -> bytes:
 
 _START = _spaced(
     rb"\{",
-    rb"(?:" + _spaced(b'"type"', b":", b'"RECORD"', b",", b'"stream"', b":", _STREAM),
-    rb"|" + _spaced(b'"stream"', b":", _STREAM, b",", b'"type"', b":", b'"RECORD"') + rb")",
+    rb"(?:" + _spaced(b'"type"', b":", _RECORD, b",", b'"stream"', b":", _STREAM),
+    rb"|" + _spaced(b'"stream"', b":", _STREAM, b",", b'"type"', b":", _RECORD) + rb")",
 )
 _RECORD_START = re.compile(_START)
 RECORD_PREFIX = re.compile(_START + _spaced(b",", b'"record"', b":"))
@@ -42,7 +44,6 @@ class _Head(msgspec.Struct):
 _HEAD = msgspec.json.Decoder(_Head)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _INTEGER = re.compile(rb"-?[0-9]{1,19}")
-_EXCERPT_BYTES = 80
 
 
 def stream_of(prefix: bytes, line: int) -> str:
@@ -68,9 +69,10 @@ def message_of(data: bytes, line: int) -> Message:
     try:
         fields = _FIELDS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if _RECORD_START.match(data) is None:
-            raise MessageError(_unreadable(data, error), line=line) from error
-        return RecordRun(stream_of(data, line), (data,), ((line, 1),))
+        named = stream_of(data, line) if _RECORD_START.match(data) else record_stream(data)
+        if named is None:
+            raise MessageError(reason_unreadable(data, error), line=line) from error
+        return RecordRun(named, (data,), ((line, 1),))
     envelope = _Envelope(line, _type_of(fields, line), fields)
     if envelope.type == "RECORD":
         raise envelope.wrong("stream", "a name")
@@ -79,7 +81,7 @@ def message_of(data: bytes, line: int) -> Message:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise MessageError(_unreadable(data, error), line=line) from error
+        raise MessageError(reason_unreadable(data, error), line=line) from error
     if envelope.type != "LOG":
         _refuse_repeated_keys(text, envelope)
     return _MESSAGES[envelope.type](envelope)
@@ -91,7 +93,7 @@ def _record_stream(data: bytes) -> str | None:
         head = _HEAD.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return head.stream if head.type == "RECORD" else None
+    return head.stream if _in_capitals(head.type) == "RECORD" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +134,22 @@ class _Envelope:
     def wrong(self, key: str, expected: str) -> MessageError:
         """The error that this field isn't as it must be."""
         value = self.fields.get(key)
-        got = f"is {_excerpt(bytes(value))}" if value is not None else "is missing"
+        got = f"is {excerpt(bytes(value))}" if value is not None else "is missing"
         return MessageError(f"the {self.type} message's {key!r} {got}; it must be {expected}", line=self.line)
 
 
 def _type_of(fields: dict[str, msgspec.Raw], line: int) -> str:
-    """The message's type; a line of two strings, level and message, counts as a LOG."""
+    """The message's type as we know it; a line of two strings, level and message, counts as a LOG."""
     if "type" in fields:
-        return _Envelope(line, "Singer", fields).name("type")
+        return _in_capitals(_Envelope(line, "Singer", fields).name("type"))
     if all(bytes(fields.get(key, b"")).startswith(b'"') for key in ("level", "message")):
         return "LOG"
     raise MessageError(f"the message has no 'type'; it must be one of {', '.join(_KNOWN)}", line=line)
+
+
+def _in_capitals(type_: str) -> str:
+    """A message's type as the specification writes it, where it is one of its types; some taps write `record`."""
+    return type_.upper() if type_.isascii() and type_.upper() in _KNOWN else type_
 
 
 def _schema(envelope: _Envelope) -> SchemaMessage:
@@ -204,32 +211,14 @@ def _refuse_repeated_keys(text: str, envelope: _Envelope) -> None:
         # Numbers stay text: they aren't looked at, and Python makes no integer of more than 4300 digits.
         members = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
     except RecursionError as error:
-        raise MessageError(_unreadable(text.encode(), error), line=envelope.line) from error
+        raise MessageError(reason_unreadable(text.encode(), error), line=envelope.line) from error
     keys = [key for key, _ in members]
     if len(keys) > len(envelope.fields):
         repeated = next(key for key in keys if keys.count(key) > 1)
         raise MessageError(f"the {envelope.type} message has {repeated!r} more than once", line=envelope.line)
 
 
-def _unreadable(data: bytes, error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "the message is nested too deeply to be read"
-    if isinstance(error, UnicodeDecodeError):
-        return f"the message isn't UTF-8 text ({error.reason}); it begins {_excerpt(data)}"
-    if isinstance(error, msgspec.ValidationError):
-        return f"a message must be a JSON object, and this is {_excerpt(data)}"
-    return (
-        f"the line isn't JSON ({error}); it begins {_excerpt(data)} "
-        "(a tap may write nothing but messages to stdout; its log goes to stderr)"
-    )
-
-
 def _unknown(type_: str) -> str:
-    nearest = difflib.get_close_matches(type_.upper()[:_EXCERPT_BYTES], _KNOWN, n=1)
+    nearest = difflib.get_close_matches(type_.upper()[:EXCERPT_BYTES], _KNOWN, n=1)
     advice = f"did it mean {nearest[0]}?" if nearest else f"the types are {', '.join(_KNOWN)}"
-    return f"the message's type {type_[:_EXCERPT_BYTES]!r} isn't known; {advice}"
-
-
-def _excerpt(data: bytes) -> str:
-    text = data[:_EXCERPT_BYTES].decode(errors="backslashreplace").strip()
-    return f"{text}..." if len(data) > _EXCERPT_BYTES else text
+    return f"the message's type {type_[:EXCERPT_BYTES]!r} isn't known; {advice}"

@@ -255,9 +255,9 @@ class SqlDestination:
 
     def _replacing(self, stream: Stream) -> Stream:
         """The stream as its new table takes it: what the contract leaves out of the present table isn't in it."""
-        found = None
+        found, table = None, self._tables.named(stream)
         if stream.contract != "evolve":
-            found = self._tables.found(self._open(), self._tables.named(stream))
+            found = self._tables.found(self._open(), table)
         if found is None:
             return stream
         loaded = self._tables.loaded(found, stream)

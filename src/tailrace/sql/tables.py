@@ -11,6 +11,7 @@ from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
+from tailrace.sql.types import with_plain_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Tables:
         self._schema = schema
 
     def named(self, stream: Stream) -> TableName:
-        """The stream's table, in the schema that it stands in."""
+        """The stream's table, in the schema that it stands in; raises where the stream can't have one."""
+        with_plain_types(self._dialect, stream)
         table = stream.table
         if table.schema and not self._dialect.schemas:
             raise SchemaError(
@@ -91,7 +93,7 @@ class Tables:
 
     def statements(self, found: Found | None, stream: Stream, table: TableName) -> list[str]:
         """What makes the table fit the stream. Raises SchemaError where nothing does."""
-        dialect = self._dialect
+        dialect, stream = self._dialect, with_plain_types(self._dialect, stream)
         if found is None:
             return self._creation(stream, table)
         fit = self._fit(found, stream)
@@ -105,6 +107,7 @@ class Tables:
 
     def place(self, found: Found, stream: Stream, table: TableName) -> Place:
         """Where the stream's rows go in a table that fits."""
+        stream = with_plain_types(self._dialect, stream)
         have = {column.name: column for column in found.columns}
         targets = {name: have.get(target.name, target) for name, target in self._fit(found, stream).targets.items()}
         taken = {target.name for target in targets.values()}

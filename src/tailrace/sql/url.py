@@ -40,6 +40,8 @@ def server_settings(url: str) -> dict[str, object]:
         port = parts.port
     except ValueError:
         raise ConfigError("the address has a port that isn't a number", key="to", hint=ESCAPING) from None
+    if "@" in parts.path or "@" in parts.query.partition("=")[0]:
+        raise ConfigError("the address has an @ behind its host", key="to", hint=ESCAPING)
     named = {
         "user": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),

@@ -23,6 +23,7 @@ from tailrace.testing.messages import (
     record,
     records,
     schema,
+    state,
     things,
 )
 from tailrace.testing.subject import Row, Subject
@@ -165,6 +166,28 @@ def unknown_fields_become_columns(subject: Subject) -> None:
     assert things(subject, "id", "size", "note", "ok") == [(1, 7, None, True), (2, 5, None, None), (3, None, "x", None)]
 
 
+def unknown_fields_widen(subject: Subject) -> None:
+    """What no schema describes can't break one: values of other types are loaded, and none is refused."""
+    values = [1, 2.5, {"a": 1}, [1], "x", None, True]
+    for between in ([], [state(1)]):
+        sent = [
+            part for n, v in enumerate(values) for part in (record({"id": n, "size": v, "ok": n > 2 or n}), *between)
+        ]
+        report = loaded(subject, schema(_ROW, ["id"]), *sent, unknown_fields="evolve", checkpoint_rows=1)
+        assert (report.total.loaded, report.total.quarantined) == (len(values), 0)
+    assert [row["id"] for row in by(subject.rows(THINGS), "id")] == list(range(len(values)))
+
+
+def a_stream_without_columns_waits_for_its_first(subject: Subject) -> None:
+    """`unknown_fields: evolve` makes a table of what comes, in mid-run too; before it there is none."""
+    loaded(subject, schema({}), *records({}, {"a": None}), unknown_fields="evolve", pipeline="p")
+    assert subject.rows(THINGS) == []
+    sent = [record({}), state(1), record({"a": 1}), state(2), record({}), record({"a": 2, "b": "x"})]
+    report = loaded(subject, schema({}), *sent, unknown_fields="evolve", checkpoint_rows=1, pipeline="p")
+    assert (report.total.loaded, report.total.filtered) == (2, 2)
+    assert sorted((row["a"], row.get("b")) for row in subject.rows(THINGS)) == [(1, None), (2, "x")]
+
+
 def unknown_fields_fail_by_a_setting(subject: Subject) -> None:
     """The field is named, with its line."""
     with raises(RecordError, "line 3", "size"):
@@ -195,7 +218,10 @@ def _int(row: Row, name: str) -> int:
 def coerced_values_are_reported(subject: Subject) -> None:
     """Under `coerce: exact`, and under `validation: off`, which implies it; others are refused by default."""
     properties = {"id": INT, "t": TEXT, "f": FLOAT, "b": BOOL, "j": OBJECT}
-    sent = [{"id": "1", "t": 2, "f": "0.5", "b": "true", "j": '{"a": 1}'}, {"id": 2, "t": True, "f": 1.5, "b": 0}]
+    sent: list[Row] = [
+        {"id": "1", "t": 2, "f": "0.5", "b": "true", "j": '{"a": 1}'},
+        {"id": 2, "t": True, "f": 1.5, "b": 0},
+    ]
     for settings in ({"coerce": "exact"}, {"validation": "off"}):
         report = loaded(subject, schema(properties), *records(*sent), method="replace", **settings)
         coerced = {name: (noted.count, noted.first_line) for name, noted in report.streams[THINGS].coerced.items()}

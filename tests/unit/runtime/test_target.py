@@ -8,6 +8,7 @@ import pytest
 from tailrace.config import Settings
 from tailrace.destinations.memory import Fault, MemoryDestination, TransientError
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RecordError, SchemaError
+from tailrace.runtime.feed import feed_lines
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
 
@@ -267,3 +268,64 @@ def test_the_memory_budget_is_kept_by_sealing_what_is_largest(run):
         assert going.target.budget.held < 25_000
     report = going.target.end()
     assert (report.total.loaded, going.target.budget.held) == (800, 0)
+
+
+def fed(going, lines):
+    """Read all lines ahead, as from a file, until one can't be loaded."""
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    with pytest.raises((RecordError, SchemaError)) as raised:
+        feed_lines(going.target, going.reader, [data])
+    return raised.value
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_rows": 7}, {"checkpoint_rows": 10}, {"checkpoint_rows": 10**6}])
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        (records("x")[0], 95),
+        (schema(n={"type": "date"}), 95),
+        (schema() | {"key_properties": ["n"], "schema": {"properties": {"m": {"type": "integer"}}}}, 95),
+        (records(-1)[0], 95),
+    ],
+    ids=["a bad record", "a broken schema", "a key that isn't there", "a row that the destination refuses"],
+)
+def test_what_cannot_be_loaded_undoes_nothing_that_a_state_before_it_covers(run, settings, bad, line):
+    going = run(refuses=lambda row: "it is below 0" if (row["n"] or 0) < 0 else None, **settings)
+    lines = [schema()]
+    for n in range(90):
+        lines += records(n) + ([state(n)] if n % 30 == 29 else [])
+    error = fed(going, [*lines, bad, *records(90), state("beyond"), *records(91)])
+    assert error.line == line
+    assert (going.told[-1], going.rows()) == (89, list(range(90)))
+
+
+def test_a_schema_error_of_the_destination_names_the_line_of_the_schema(run):
+    going = run()
+    first = schema() | {"key_properties": ["n"]}
+    other = schema(m={"type": "integer"}) | {"key_properties": ["m"]}
+    later = {"type": "RECORD", "stream": "s", "record": {"n": 2, "m": 2}}
+    error = fed(going, [first, *records(1), state(1), other, later, state(2)])
+    assert str(error).startswith("stream 's', line 4")
+    assert (going.told, going.rows()) == ([1], [1])
+
+
+def test_an_activation_before_its_schema_waits_for_it(run):
+    versioned = [{**record, "version": 1} for record in records(1)]
+    run(hard_delete=True).send(schema(), *versioned).target.end()
+    activation = {"type": "ACTIVATE_VERSION", "stream": "s", "version": 2}
+    going = run(hard_delete=True).send(activation, state(1), schema(), *[{**r, "version": 2} for r in records(2)])
+    going.target.end()
+    assert going.rows() == [2]
+
+
+def test_an_activation_whose_schema_never_comes_is_said(run, caplog):
+    going = run().send({"type": "ACTIVATE_VERSION", "stream": "gone", "version": 2}, schema(), *records(1))
+    going.target.end()
+    assert "the stream's SCHEMA never came stream=gone version=2 line=1" in caplog.text
+    assert going.rows() == [1]
+
+
+def test_an_activation_of_a_stream_that_is_not_selected_says_nothing(run, caplog):
+    going = run(streams={"left": {"select": False}}).send({"type": "ACTIVATE_VERSION", "stream": "left", "version": 2})
+    going.target.end()
+    assert "never came" not in caplog.text

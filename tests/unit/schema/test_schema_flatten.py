@@ -3,6 +3,7 @@
 from tailrace.config import ColumnSettings, StreamSettings
 from tailrace.schema.flatten import flattened
 from tailrace.schema.jsonschema import columns_of
+from tailrace.schema.shapes import Document
 
 
 def shown(schema, **settings):
@@ -28,8 +29,8 @@ def test_deeper_objects_than_max_level_stay_whole():
 
 
 def test_paths_lead_to_the_values():
-    assert [leaf.path for leaf in flattened(DEEP, 10, "orders")] == [("a", "b", "c")]
-    assert [leaf.path for leaf in flattened(DEEP, 0, "orders")] == [("a",)]
+    assert [leaf.path for leaf in flattened(Document(DEEP, "orders"), 10)] == [("a", "b", "c")]
+    assert [leaf.path for leaf in flattened(Document(DEEP, "orders"), 0)] == [("a",)]
 
 
 def test_arrays_and_objects_without_properties_stay_whole():

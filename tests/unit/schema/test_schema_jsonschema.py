@@ -70,7 +70,6 @@ def test_types_and_formats_make_these_kinds(schema, expected):
         ({"maximum": 2**63, "exclusiveMaximum": 5}, "INT"),
         ({"maximum": 1e19}, "DECIMAL(38,0)"),
         ({"maximum": Decimal("1e999999999")}, "DECIMAL(38,0)"),
-        ({"maximum": True}, "INT"),
     ],
 )
 def test_an_integer_that_may_be_beyond_int64_is_a_decimal(bounds, expected):
@@ -222,7 +221,7 @@ def test_what_stands_beside_a_reference_counts_from_2019_on_and_annotations_alwa
     assert (draft_7.sql_type, newer.sql_type) == ("DATETIME", "DATETIME")
 
 
-@pytest.mark.parametrize("reference", ["https://example.com/a.json", "other.json#/a", "#anchor", 7])
+@pytest.mark.parametrize("reference", ["https://example.com/a.json", "other.json#/a", "urn:x"])
 def test_a_reference_out_of_the_schema_is_refused(reference):
     with pytest.raises(SchemaError, match="isn't inside it"):
         column({"$ref": reference})
@@ -234,7 +233,9 @@ def test_a_reference_to_nothing_is_refused():
 
 
 def test_a_type_that_there_is_not_is_refused_with_the_nearest():
-    with pytest.raises(SchemaError, match="stream 'orders': 'strin' isn't a type of JSON Schema; 'string' is"):
+    with pytest.raises(
+        SchemaError, match=r"stream 'orders', \$\.properties\.a\.type: 'strin' isn't a type of JSON Schema; 'string' is"
+    ):
         column({"type": "strin"})
 
 

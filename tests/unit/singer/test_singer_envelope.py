@@ -3,6 +3,8 @@
 import pytest
 
 from tailrace.errors import MessageError
+from tailrace.log import printable
+from tailrace.model import RecordRun
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, SchemaMessage, StateMessage
 from tailrace.singer.reader import Reader
 
@@ -126,7 +128,7 @@ def test_batches_are_refused_with_what_to_do():
     ("line", "text"),
     [
         (b'{"type": "RECORDS"}', "the message's type 'RECORDS' isn't known; did it mean RECORD?"),
-        (b'{"type": "state", "value": 1}', "the message's type 'state' isn't known; did it mean STATE?"),
+        (b'{"type": "states", "value": 1}', "the message's type 'states' isn't known; did it mean STATE?"),
         (
             b'{"type": "xyz"}',
             "the message's type 'xyz' isn't known; the types are RECORD, SCHEMA, STATE, ACTIVATE_VERSION, LOG, BATCH",
@@ -154,12 +156,12 @@ def test_a_line_that_is_no_object_is_an_error(line):
 
 @pytest.mark.parametrize(
     "line",
-    [b"Traceback (most recent call last):", SCHEMA[:-1], SCHEMA + b"}", SCHEMA + SCHEMA, b'{"type": NaN}', b"\x1f\x8b"],
+    [b"Traceback (most recent call last):", SCHEMA[:-1], SCHEMA + b"}", SCHEMA + SCHEMA, b'{"type": Nan}', b"\x1f\x8b"],
 )
 def test_a_line_that_is_not_json_is_an_error_that_shows_its_beginning(line):
     error = error_of(line)
     assert error.startswith("the line isn't JSON (")
-    assert f"it begins {line[:60].decode(errors='backslashreplace').strip()}" in error
+    assert f"it begins {printable(line[:60].decode(errors='backslashreplace').strip())}" in error
 
 
 @pytest.mark.parametrize(
@@ -175,17 +177,62 @@ def test_a_message_that_is_not_utf_8_is_an_error(line):
     assert error_of(line).startswith("the message isn't UTF-8 text (")
 
 
+HALF = "half a character (a lone surrogate)"
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("line", "said"),
     [
-        b'{"type": "STATE", "value": "\\ud800"}',
-        b'{"type": "STATE", "value": {"\\udc00": 1}}',
-        b'{"type": "SCHEMA", "stream": "\\ud800x", "schema": {}}',
-        b'{"type": "STATE\\ud800", "value": 1}',
+        (b'{"type":"STATE","value":{"e":"\\ud83d"}}', f"the STATE message has {HALF} at $.value.e;"),
+        (b'{"type": "STATE", "value": "\\ud800"}', f"the STATE message has {HALF} at $.value;"),
+        (b'{"type": "STATE", "value": {"\\udc00": 1}}', f"the STATE message has {HALF} in a name at $.value;"),
+        (
+            b'{"type": "STATE", "value": {"a": [1, "\\udc00", "\\ud800"], "b": "\\ud83d\\ude00", "c c": "\\ude00"}}',
+            f"""the STATE message has {HALF} at $.value.a[1], $.value.a[2], $.value["c c"];""",
+        ),
+        (b'{"type": "SCHEMA", "stream": "\\ud800x", "schema": {}}', f"the SCHEMA message has {HALF} at $.stream;"),
+        (
+            b'{"type": "SCHEMA", "stream": "s", "schema": {"properties": {"v": {"title": "\\ud800"}}}}',
+            f"the SCHEMA message has {HALF} at $.schema.properties.v.title;",
+        ),
+        (
+            b'{"type": "ACTIVATE_VERSION", "stream": "\\ud800", "version": 1}',
+            f"the ACTIVATE_VERSION message has {HALF} at $.stream;",
+        ),
+        (b'{"type": "STATE\\ud800", "value": 1}', rf"the STATE\ud800 message has {HALF} at $.type;"),
+        (b'{"type": "STATE", "value": {"at": NaN}}', "the STATE message has NaN, which isn't JSON, at $.value.at;"),
+        (b'{"type": NaN}', "the message has NaN, which isn't JSON, at $.type;"),
+        (
+            b'{"type": "SCHEMA", "stream": "s", "schema": {"properties": {"v": {"enum": [1, -Infinity]}}}}',
+            "the SCHEMA message has -Infinity, which isn't JSON, at $.schema.properties.v.enum[1];",
+        ),
     ],
 )
-def test_half_a_surrogate_pair_is_an_error(line):
-    assert error_of(line).startswith("the line isn't JSON (")
+def test_what_only_lenient_readers_of_json_take_is_named_by_its_place(line, said):
+    assert error_of(line).startswith(said)
+
+
+@pytest.mark.parametrize("value", [b"NaN", b'"\\ud800"'])
+def test_a_record_that_only_lenient_readers_take_is_left_to_the_decoder_whatever_the_order_of_its_fields(value):
+    for line in (
+        b'{"type": "RECORD", "stream": "a", "record": {"x": ' + value + b"}}",
+        b'{"record": {"x": ' + value + b'}, "stream": "a", "type": "record"}',
+    ):
+        assert read(line) == RecordRun("a", (line + b"\n",), ((1, 1),))
+
+
+@pytest.mark.parametrize("type_", ["SCHEMA", "schema", "Schema", "sChEmA"])
+def test_a_type_may_be_written_in_any_case(type_):
+    assert read(SCHEMA.replace(b"SCHEMA", type_.encode())) == read(SCHEMA)
+
+
+@pytest.mark.parametrize("type_", [b"record", b"Record", b"RECORD", b"\\u0052ecord"])
+def test_the_type_of_a_record_may_be_written_in_any_case(type_):
+    for line in (
+        b'{"type": "%b", "stream": "a", "record": {}}' % type_,
+        b'{"record": {}, "stream": "a", "type": "%b"}' % type_,
+    ):
+        assert read(line) == RecordRun("a", (line + b"\n",), ((1, 1),))
 
 
 @pytest.mark.parametrize(

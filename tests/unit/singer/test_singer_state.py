@@ -8,19 +8,28 @@ from pathlib import Path
 import pytest
 
 from tailrace.errors import ConfigError
-from tailrace.singer.messages import StateMessage
 from tailrace.singer.reader import Reader
 from tailrace.singer.state import StateWriter
 
 VALUE = '{"bookmarks": {"größe": 1.50}}'.encode()
-LINE = b'{"type":"STATE","value":' + VALUE + b"}\n"
+LINE = VALUE + b"\n"
 
 
-def test_a_state_is_one_line_with_its_value_as_it_was_sent():
+def test_a_state_is_one_line_which_is_its_value_as_it_was_sent():
     out = io.BytesIO()
     StateWriter(out).tell(VALUE)
     assert out.getvalue() == LINE
-    assert list(Reader(max_line_bytes=100).feed(LINE)) == [StateMessage(1, VALUE)]
+
+
+@pytest.mark.parametrize(
+    "value", ['{"a" : 1.50,  "b":"\\u00e9\\/\\n"}', "null", "[]", '"é"', "-0.0e+1", "123456789012345678901234567890"]
+)
+def test_a_state_is_told_byte_for_byte_as_the_tap_sent_it(value):
+    sent = b'{"type": "STATE", "value": ' + value.encode() + b' , "other": 1}\n'
+    (message,) = Reader(max_line_bytes=1000).feed(sent)
+    out = io.BytesIO()
+    StateWriter(out).tell(message.value)
+    assert out.getvalue() == value.encode() + b"\n"
 
 
 def test_a_state_may_go_to_a_text_output():
@@ -60,7 +69,7 @@ def test_an_output_whose_reader_has_gone_is_an_error_that_says_so(buffering):
     read, write = os.pipe()
     os.close(read)
     with contextlib.suppress(BrokenPipeError), os.fdopen(write, "wb", buffering=buffering) as out:
-        with pytest.raises(ConfigError, match="a STATE can't be written: nobody reads it any more") as raised:
+        with pytest.raises(ConfigError, match="a state can't be told: nobody reads it any more") as raised:
             StateWriter(out).tell(VALUE)
         assert isinstance(raised.value.__cause__, BrokenPipeError)
 
@@ -68,6 +77,6 @@ def test_an_output_whose_reader_has_gone_is_an_error_that_says_so(buffering):
 def test_an_output_that_is_full_is_an_error_that_says_so():
     with (
         Path("/dev/full").open("wb", buffering=0) as out,
-        pytest.raises(ConfigError, match="a STATE can't be written: No space left"),
+        pytest.raises(ConfigError, match="a state can't be told: No space left"),
     ):
         StateWriter(out).tell(VALUE)

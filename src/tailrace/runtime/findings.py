@@ -1,0 +1,46 @@
+"""Findings: what decoding comes to beside rows is counted and said, and refused records are handed on."""
+
+from __future__ import annotations
+
+import logging
+
+from tailrace.decode.records import record_line
+from tailrace.errors import Violation
+from tailrace.log import get_logger
+from tailrace.model import LINE, Batch, Decoded, Refused, Stream
+from tailrace.runtime.invalid import Invalid
+from tailrace.runtime.notes import note
+from tailrace.runtime.report import Tally
+from tailrace.runtime.streams import Streams
+from tailrace.singer.messages import LogLine
+
+_log = get_logger("target")
+_LEVELS = logging.getLevelNamesMapping()
+
+
+class Findings:
+    """Where a run's findings go. `refuse_row` may be called from another thread."""
+
+    def __init__(self, tally: Tally, invalid: Invalid, streams: Streams) -> None:
+        self._tally = tally
+        self._invalid = invalid
+        self._streams = streams
+
+    def note(self, stream: Stream, decoded: Decoded) -> None:
+        """Count and say what decoding found; raises RecordError where a refused record ends the run."""
+        for refused in decoded.refused:
+            self._invalid.refuse(stream, self._streams.message(stream.name), refused)
+        note(self._tally, stream, decoded)
+
+    @staticmethod
+    def say_for_tap(line: LogLine) -> None:
+        """Say what the tap has among its messages for the log."""
+        _log.log(_LEVELS.get(line.level.upper(), logging.INFO), line.message, of="tap")
+
+    def refuse_row(self, batch: Batch, line: int, reason: str) -> None:
+        """Refuse a row that the destination doesn't take; raises RecordError where that ends the run."""
+        at = batch.rows[LINE].to_pylist().index(line)
+        raw = record_line(batch.stream, batch.rows.slice(at, 1))
+        violation = Violation("destination", "$", "a row that the destination takes", reason)
+        refused = Refused(batch.stream.name, line, raw, (violation,))
+        self._invalid.refuse(batch.stream, self._streams.message(batch.stream.name), refused)

@@ -1,0 +1,97 @@
+"""Why a line can't be read as a message, and where in it the trouble is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tailrace.errors import json_path
+from tailrace.log import printable
+
+EXCERPT_BYTES = 80
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MAX_PLACES = 3
+
+
+def reason_unreadable(data: bytes, error: Exception) -> str:
+    """What is wrong with a line that gave that error when it was parsed."""
+    if isinstance(error, RecursionError):
+        return "the message is nested too deeply to be read"
+    if isinstance(error, UnicodeDecodeError):
+        return f"the message isn't UTF-8 text ({error.reason}); it begins {excerpt(data)}"
+    if isinstance(error, msgspec.ValidationError):
+        return f"a message must be a JSON object, and this is {excerpt(data)}"
+    return _reason_not_strict(data) or (
+        f"the line isn't JSON ({error}); it begins {excerpt(data)} "
+        "(a tap may write nothing but messages to stdout; its log goes to stderr)"
+    )
+
+
+def record_stream(data: bytes) -> str | None:
+    """The stream of a RECORD that only lenient readers of JSON take: what is wrong in it is for the decoder to say."""
+    message = _leniently_read(data) or {}
+    type_, stream = message.get("type"), message.get("stream")
+    if not (isinstance(type_, str) and type_.upper() == "RECORD" and isinstance(stream, str)):
+        return None
+    return None if _SURROGATE.search(stream) else stream or None
+
+
+def excerpt(data: bytes) -> str:
+    """The beginning of what was sent, as text for people."""
+    text = printable(data[:EXCERPT_BYTES].decode(errors="backslashreplace").strip())
+    return f"{text}..." if len(data) > EXCERPT_BYTES else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    """A number that Python's writers of JSON write, and JSON doesn't have: NaN, Infinity or -Infinity."""
+
+    name: str
+
+
+def _reason_not_strict(data: bytes) -> str | None:
+    """Where a message has what only lenient readers of JSON take; None where even these take it for no message."""
+    message = _leniently_read(data)
+    if message is None:
+        return None
+    type_ = message.get("type")
+    called = f"the {printable(type_[:EXCERPT_BYTES])} message" if isinstance(type_, str) else "the message"
+    reasons: dict[str, list[str]] = {}
+    for path, reason in _oddities(message):
+        reasons.setdefault(reason, []).append(json_path(path))
+    for reason, paths in reasons.items():
+        more = f" and {len(paths) - _MAX_PLACES} other places" if len(paths) > _MAX_PLACES else ""
+        return f"{called} has {reason} at {', '.join(paths[:_MAX_PLACES])}{more}; the tap must leave it out or mend it"
+    return None
+
+
+def _leniently_read(data: bytes) -> dict[str, Any] | None:
+    """The message of a line that may have half characters, NaN and Infinity in it; None where it is none."""
+    try:
+        message = json.loads(data.decode(), parse_int=str, parse_float=str, parse_constant=_Constant)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _oddities(message: object) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The places of half characters and of numbers that JSON doesn't have, in order, each with what is there."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), message)]
+    while waiting:
+        path, found = waiting.pop()
+        if isinstance(found, _Constant):
+            yield path, f"{found.name}, which isn't JSON,"
+        elif isinstance(found, str):
+            if _SURROGATE.search(found):
+                yield path, "half a character (a lone surrogate)"
+        elif isinstance(found, dict):
+            if any(_SURROGATE.search(name) for name in found):
+                yield path, "half a character (a lone surrogate) in a name"
+            waiting += [((*path, name), item) for name, item in reversed(found.items())]
+        elif isinstance(found, list):
+            waiting += [((*path, at), item) for at, item in reversed(list(enumerate(found)))]
