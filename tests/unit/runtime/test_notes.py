@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 import tailrace
+from tailrace.destinations.memory import MemoryDestination
 from tailrace.model import Inexact
 from tailrace.runtime.notes import kind_for
 
@@ -78,3 +79,11 @@ def test_nothing_odd_is_nothing_said(said):
     found = loaded({"a": NUMBER}, '"record":{"a":0.1},"time_extracted":"2024-01-01T00:00:00Z"', metadata="singer")
     assert (found["inexact"], found["coerced"], found["odd"], found["without_time_extracted"]) == ({}, {}, {}, 0)
     assert "WARNING" not in said()
+
+
+def test_a_field_that_no_schema_describes_widens_and_is_not_coerced():
+    properties, off = {"a": {"type": "integer"}}, {"validation": "off", "unknown_fields": "evolve"}
+    found = loaded(properties, '"record":{"a":"1","z":2}', '"record":{"a":2,"z":"5"}', to="memory://widens", **off)
+    assert found["coerced"] == {"a": {"count": 1, "first_line": 2}}
+    rows = MemoryDestination("widens").tables()["s"]
+    assert sorted(row["z"] for row in rows) == ['"5"', "2"]
