@@ -1,4 +1,4 @@
-//! Dates and times from text: RFC 3339 and the forms of ISO 8601 that PostgreSQL reads, to the microsecond, in UTC.
+//! Dates and times from text: RFC 3339 and the forms of ISO 8601 that `PostgreSQL` reads, to the microsecond, in UTC.
 
 #![forbid(unsafe_code)]
 
@@ -109,7 +109,7 @@ fn clock(text: &[u8]) -> Sure<Clock> {
     if minute > 59 || second > 59 || us > DAY_US { Err(Doubt) } else { Ok(Clock { us, offset_us: offset_us(rest)? }) }
 }
 
-/// A time to the minute, with one digit of hours, or without colons: written as clock() reads most.
+/// A time to the minute, with one digit of hours, or without colons: written as `clock` reads most.
 #[cold]
 fn other_clock(text: &[u8]) -> Sure<Clock> {
     let digits = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
@@ -162,7 +162,7 @@ fn one_offset_us(text: &[u8]) -> Sure<(i64, &[u8])> {
         [b'Z' | b'z', rest @ ..] => return Ok((0, rest)),
         [b'+', rest @ ..] => (1, rest),
         [b'-', rest @ ..] => (-1, rest),
-        [a, b, c, rest @ ..] if is_utc(&[*a, *b, *c]) => return Ok((0, rest)),
+        [a, b, c, rest @ ..] if is_utc([*a, *b, *c]) => return Ok((0, rest)),
         _ => return Err(Doubt),
     };
     let (hours, rest) = two_more(rest).ok_or(Doubt)?;
@@ -175,7 +175,7 @@ fn one_offset_us(text: &[u8]) -> Sure<(i64, &[u8])> {
     Ok((sign * ((hours * 60 + minutes) * 60 + seconds) * 1_000_000, rest))
 }
 
-fn is_utc(word: &[u8; 3]) -> bool {
+fn is_utc(word: [u8; 3]) -> bool {
     word.eq_ignore_ascii_case(b"UTC") || word.eq_ignore_ascii_case(b"GMT")
 }
 

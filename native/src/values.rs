@@ -29,7 +29,7 @@ impl Reading<'_> {
             Kind::Bool => self.read_bool(cursor, filling, row)?,
             Kind::Json => self.read_json(cursor, filling, row, scratch)?,
             Kind::Text if self.types.is_string_alone() && cursor.peek() == b'"' => {
-                push_text(cursor.string()?, filling)?
+                push_text(cursor.string()?, filling)?;
             }
             Kind::Text => self.read_text_of_any(cursor, filling, row)?,
             _ => {
@@ -268,7 +268,7 @@ fn push_uuid(text: &[u8], bytes: &mut Vec<u8>) -> Sure<()> {
     Ok(())
 }
 
-/// `0x` or PostgreSQL's `\x` may stand before the digits.
+/// `0x` or `PostgreSQL`'s `\x` may stand before the digits.
 fn push_base16(text: &[u8], bytes: &mut Vec<u8>) -> Sure<()> {
     let text = match text {
         [b'0', b'x' | b'X', rest @ ..] | [b'\\', b'x', rest @ ..] => rest,
