@@ -33,7 +33,13 @@ class MariaDBServer:
         self._log = folder / "log"
         self._made = 0
         give(folder, USER)
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={self._data}", "--skip-test-db"]
+        install = [
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={self._data}",
+            "--skip-test-db",
+            f"--tmpdir={folder}",
+        ]
         before = ["setpriv", *owner_of_servers(USER)] if owner_of_servers(USER) else []
         if not Path("/usr/sbin/mariadbd").exists():
             raise MissingServiceError(
@@ -58,6 +64,7 @@ class MariaDBServer:
             f"--port={self.port}",
             f"--socket={self._folder / 'socket'}",
             f"--pid-file={self._folder / 'pid'}",
+            f"--tmpdir={self._folder}",  # a server that starts removes what others have in a folder that they share
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=128M",

@@ -347,10 +347,11 @@ class Published:
 class Traits:
     """What a destination is like, as data.
 
-    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8 in a table's or column's name.
-    `methods` are the ways of loading that it has. `case_sensitive` says whether names that differ in case alone differ.
-    `reserved` are names, in lower case, that no column can have; a `_` is put behind them. `keeps_nested` says that
-    columns with `nested` become structs and lists; `is_serial`, that nothing is gained by staging several at once.
+    `guarantee` is a sentence for people. `max_name_length` counts bytes of UTF-8. `methods` are the ways of loading
+    that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved` are names, in lower
+    case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
+    tables and schemas match `own_tables` and `own_schemas`. `keeps_nested` says that columns with `nested` become
+    structs and lists; `is_serial`, that nothing is gained by staging several at once.
     """
 
     name: str
@@ -359,5 +360,8 @@ class Traits:
     methods: frozenset[Method] = field(default_factory=lambda: frozenset(Method))
     case_sensitive: bool = False
     reserved: frozenset[str] = frozenset()
+    unusable: str = ""
+    own_tables: str = ""
+    own_schemas: str = ""
     keeps_nested: bool = False
     is_serial: bool = False

@@ -51,22 +51,17 @@ class RecordRun:
 
     def until(self, last_line: int) -> tuple[RecordRun | None, RecordRun | None]:
         """The records up to that input line, and those after it."""
-        before = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
-        if before in (0, self.count):
-            return (self, None) if before else (None, self)
+        until = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
+        if until in (0, self.count):
+            return (self, None) if until else (None, self)
         data, at = self.data, -1
-        for _ in range(before):
+        for _ in range(until):
             at = data.index(b"\n", at + 1)
         left = [(first, min(count, last_line - first + 1)) for first, count in self.spans if first <= last_line]
-        right = [
-            (max(first, last_line + 1), first + count - max(first, last_line + 1))
-            for first, count in self.spans
-            if first + count - 1 > last_line
-        ]
-        return (
-            RecordRun(self.stream, (data[: at + 1],), tuple(left)),
-            RecordRun(self.stream, (data[at + 1 :],), tuple(right)),
-        )
+        ends = [(max(first, last_line + 1), first + count) for first, count in self.spans]
+        right = [(first, end - first) for first, end in ends if end > first]
+        head, tail = (data[: at + 1],), (data[at + 1 :],)
+        return RecordRun(self.stream, head, tuple(left)), RecordRun(self.stream, tail, tuple(right))
 
     @classmethod
     def join(cls, runs: Iterable[RecordRun]) -> RecordRun:
@@ -74,8 +69,5 @@ class RecordRun:
         runs = tuple(runs)
         if len(runs) == 1:
             return runs[0]
-        return cls(
-            stream=runs[0].stream,
-            pieces=tuple(piece for run in runs for piece in run.pieces),
-            spans=tuple(span for run in runs for span in run.spans),
-        )
+        pieces = tuple(piece for run in runs for piece in run.pieces)
+        return cls(runs[0].stream, pieces, tuple(span for run in runs for span in run.spans))

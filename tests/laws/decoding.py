@@ -110,6 +110,8 @@ MESSAGES = [
     '{"type":"RECORD","stream":"t","record":%s}',
     '{"type":"STATE","stream":"s","record":%s}',
     '{"record":%s,"type":"RECORD"}',
+    '{"type":"record","stream":"s","record":%s}',
+    '{"record":%s,"stream":"s","type":"Record"}',
 ]
 
 

@@ -139,15 +139,6 @@ def test_runs_that_begin_at_once_make_their_tables_once(server, postgres_url):
     assert [name for (name,) in names] == ["id", "more"]
 
 
-def test_a_view_that_keeps_a_table_from_being_replaced_is_named_and_nothing_is_left(server, postgres_url):
-    load(postgres_url, schema({"id": INT}), record({"id": 1}))
-    server.execute("CREATE VIEW seen AS SELECT id FROM things")
-    with pytest.raises(DestinationError, match="view seen depends on table things"):
-        load(postgres_url, schema({"id": INT}), record({"id": 2}), method="replace")
-    assert server.execute("SELECT id FROM seen").fetchall() == [(1,)]
-    assert server.execute("SELECT relname FROM pg_class WHERE starts_with(relname, '_tailrace_new')").fetchall() == []
-
-
 NUL_IN_JSON = {
     2: (r'{"a": "x\u0000y"}', {"a": "xy"}),
     3: (r'{"k\u0000\u0000": [{"\u0000": "\u0000z"}]}', {"k": [{"": "z"}]}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -40,6 +41,10 @@ def _told(command: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
+    except Exception:  # noqa: BLE001 a fault of ours, told in full, but with nothing in it that a terminal would obey
+        for line in traceback.format_exc().splitlines():
+            sys.stderr.write(f"{printable(redacted(line))}\n")
+        return 1
     return 0
 
 

@@ -32,6 +32,7 @@ from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.feeding import Feeding
 from tailrace.sql.refusals import Check, Refusals
+from tailrace.sql.remedies import DUCKDB, advised
 from tailrace.sql.url import file_settings
 
 from_url = file_settings
@@ -39,6 +40,7 @@ from_url = file_settings
 TRAITS = Traits(
     name="DuckDB",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    own_schemas="pg_catalog|information_schema|temp|system",
     is_serial=True,
 )
 
@@ -101,6 +103,36 @@ DIALECT = Dialect(
         WHERE database_name = current_database() AND lower(schema_name) = lower(?)
     """,
     begin="BEGIN TRANSACTION",
+    # An index keeps all columns as they are, not its own alone.
+    pins="""
+        WITH t AS (
+            SELECT database_oid, table_oid, table_name FROM duckdb_tables()
+            WHERE database_name = current_database() AND lower(schema_name) = lower(coalesce(?, 'main'))
+                AND lower(table_name) = lower(?)
+        )
+        SELECT NULL, 'the index ' || index_name, 'null' FROM duckdb_indexes() JOIN t USING (database_oid, table_oid)
+        UNION ALL
+        SELECT NULL, 'the foreign key of the table ' || k.table_name, 'null' FROM duckdb_constraints() k, t
+        WHERE k.database_oid = t.database_oid AND lower(k.referenced_table) = lower(t.table_name)
+        UNION ALL
+        SELECT unnest(constraint_column_names), 'the constraint ' || constraint_text, 'always'
+        FROM duckdb_constraints() JOIN t USING (database_oid, table_oid) WHERE constraint_type <> 'NOT NULL'
+        UNION ALL
+        SELECT c.column_name, 'the generated column ' || g.column_name, 'always'
+        FROM duckdb_columns() c JOIN t USING (database_oid, table_oid)
+        JOIN duckdb_columns() g USING (database_oid, table_oid)
+        WHERE g.is_generated AND contains(lower(g.column_default), lower(c.column_name))
+    """,
+    others="""
+        SELECT 'a view' FROM duckdb_views()
+        WHERE database_name = current_database() AND lower(schema_name) = lower(coalesce(?, 'main'))
+            AND lower(view_name) = lower(?)
+    """,
+    dependents="""
+        SELECT 'the foreign key of the table ' || table_name, 'refused' FROM duckdb_constraints()
+        WHERE database_name = current_database() AND lower(schema_name) = lower(coalesce(?, 'main'))
+            AND lower(referenced_table) = lower(?)
+    """,
 )
 
 _ROWS = TableName("_tailrace_rows")
@@ -171,7 +203,7 @@ class DuckDBFile:
         try:
             connection = duckdb.connect(self.path, config=dict(self.config))
         except duckdb.Error as error:
-            raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {_first_line(error)}") from error
+            raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {_advised(error)}") from error
         session = _DuckDBSession(connection)
         for option, value in (
             ("TimeZone", "UTC"),
@@ -329,11 +361,10 @@ def _told() -> Iterator[None]:
     """Raise DuckDB's errors as ours."""
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        raise DestinationError(f"DuckDB: {_first_line(error)} (raise `memory_limit`, or lower `threads`)") from error
     except duckdb.Error as error:
-        raise DestinationError(f"DuckDB: {_first_line(error)}") from error
+        raise DestinationError(f"DuckDB: {_advised(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _advised(error: duckdb.Error) -> str:
+    """What DuckDB says, in a line, and what to do."""
+    return advised(str(error).strip().partition("\n")[0], "", DUCKDB)

@@ -31,6 +31,8 @@ from tailrace.schema.evolve import WIDENINGS
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import percent
+from tailrace.sql.relations import POSTGRES_COLUMNS, POSTGRES_DEPENDENTS, POSTGRES_OTHERS, POSTGRES_PINS
+from tailrace.sql.remedies import POSTGRES, POSTGRES_LOGIN, advised, quoted
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.tables import Tables
 from tailrace.sql.url import server_settings
@@ -43,6 +45,7 @@ TRAITS = Traits(
     max_name_length=63,
     case_sensitive=True,
     reserved=frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"}),
+    own_schemas="pg_.*|information_schema",
 )
 
 DIALECT = Dialect(
@@ -80,23 +83,17 @@ DIALECT = Dialect(
     relaxes=True,
     merge=Merge.CONFLICT,
     keeps_key_in_comment=False,
-    columns="""
-        SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef OR a.attidentity <> '',
-            array_position((i.indkey::smallint[])[0:i.indnkeyatts - 1], a.attnum)
-        FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
-        WHERE n.nspname = coalesce(?, current_schema()) AND c.relname = ? AND c.relkind IN ('r', 'p', 'v', 'f')
-            AND a.attgenerated = ''
-        ORDER BY a.attnum
-    """,
+    columns=POSTGRES_COLUMNS,
     tables="""
         SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND starts_with(c.relname, ?)
     """,
     schemas="SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ?",
+    pins=POSTGRES_PINS,
+    others=POSTGRES_OTHERS,
+    dependents=POSTGRES_DEPENDENTS,
+    max_columns=1600,
 )
 
 _SESSION = (
@@ -120,6 +117,11 @@ _PASSING = ("08", "40", "53", "57P", "55P03", "55006", "25006", "25P03", "25P04"
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
 servers that only read while another takes over, and what two sessions make at once."""
 _STARTING = re.compile("starting up|shutting down|recovery mode|too many|remaining connection slots")
+_LASTING = re.compile(
+    r"FATAL|certificate|private key|SSL (is|was)|support SSL|Name or service not known|nodename nor|invalid"
+)
+"""What connections fail by for good: who logs in, keys and certificates, names that nobody has."""
+_AT = re.compile(r"^connection failed: |connection to server .*? failed: (FATAL: *)?")
 _LINE_OF = re.compile(r"^COPY .*?, line (\d+)", re.DOTALL)
 
 
@@ -212,7 +214,8 @@ class PostgresServer:
                 prepare_threshold=None,
             )
         except psycopg.Error as error:
-            raise DestinationError(f"{self._name} can't be reached: {_reason(error)}") from error
+            told = advised(_reason(error), error.sqlstate, POSTGRES_LOGIN, user=given.user)
+            raise DestinationError(f"{self._name} can't be reached: {told}") from error
         session = _PostgresSession(connection, strips_nul=given.nul == "strip")
         for sql in (*_SESSION, f"SET lock_timeout = {given.lock_timeout_s * 1000:d}"):
             session.execute(sql)
@@ -233,14 +236,22 @@ class PostgresServer:
                 "SELECT has_schema_privilege(nspname, 'CREATE') FROM pg_catalog.pg_namespace WHERE nspname = ?",
                 (schema,),
             )
-            makes = session.query("SELECT has_database_privilege(current_database(), 'CREATE')")[0][0]
+            makes, has_temporary = (
+                session.query("SELECT has_database_privilege(current_database(), ?)", (right,))[0][0]
+                for right in ("CREATE", "TEMPORARY")
+            )
         finally:
             session.close()
-        if not (rights[0][0] if rights else makes):
-            missing = "CREATE on it" if rights else "it, or CREATE on the database"
-            raise DestinationError(
-                f"{self._name}: {self.settings.user!r} may not create tables in the schema {schema!r}; grant {missing}"
-            )
+        name, user, database = map(quoted, (schema, self.settings.user, self.settings.database))
+        missing = None
+        if rights and not rights[0][0]:
+            missing = f"create tables in the schema {schema!r}; run `GRANT USAGE, CREATE ON SCHEMA {name} TO {user}`"
+        elif not rights and not makes:
+            missing = f"make the schema {schema!r}; make it, or run `GRANT CREATE ON DATABASE {database} TO {user}`"
+        elif not has_temporary:
+            missing = f"make temporary tables; run `GRANT TEMPORARY ON DATABASE {database} TO {user}`"
+        if missing:
+            raise DestinationError(f"{self._name}: {self.settings.user!r} may not {missing}")
         tls = "encrypted" if encrypted and encrypted[0][0] else "not encrypted"
         there = "tables may be created in it" if rights else "isn't there yet and will be made"
         return [f"PostgreSQL {version}, {self._name}; the connection is {tls}.", f"The schema {schema!r}: {there}."]
@@ -251,7 +262,9 @@ class PostgresServer:
             return False
         if error.sqlstate is None:
             text = str(error)
-            return isinstance(error, psycopg.OperationalError) and ("FATAL" not in text or bool(_STARTING.search(text)))
+            if _STARTING.search(text):
+                return True
+            return isinstance(error, psycopg.OperationalError) and not _LASTING.search(text)
         if error.sqlstate == "23505":  # two sessions have made one of our tables, or one row of it, at once
             return (error.diag.table_name or "").startswith(("pg_", "_tailrace_"))
         return error.sqlstate.startswith(_PASSING)
@@ -269,11 +282,11 @@ class _PostgresSession:
         self._strips_nul = strips_nul
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        with _told():
+        with self._told():
             return max(self._connection.execute(percent(sql).encode(), parameters).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with _told():
+        with self._told():
             return self._connection.execute(percent(sql).encode(), parameters).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -297,8 +310,18 @@ class _PostgresSession:
         """Nothing: a session keeps no more than its catalogs."""
 
     def close(self) -> None:
-        with _told():
+        with self._told():
             self._connection.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raise PostgreSQL's errors as ours."""
+        try:
+            yield
+        except psycopg.Error as error:
+            login = self._connection.info
+            words = advised(_reason(error), error.sqlstate, POSTGRES, user=login.user, database=login.dbname)
+            raise DestinationError(f"PostgreSQL: {words}") from error
 
     def _copy(self, copy: bytes, rows: pa.Table) -> None:
         with self._connection.cursor() as cursor, cursor.copy(copy) as stream:
@@ -311,7 +334,7 @@ class _PostgresSession:
     def _tried(self, copy: bytes, rows: pa.Table) -> DestinationError | None:
         """Copy the rows; the error when their values are to blame, and then it is as if nothing had been copied."""
         try:
-            with _told():
+            with self._told():
                 self._copy(copy, rows)
         except DestinationError as error:
             if not _is_about_rows(error.__cause__):
@@ -338,18 +361,9 @@ class _PostgresSession:
         return reasons
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Raise PostgreSQL's errors as ours."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise DestinationError(f"PostgreSQL: {_reason(error)}") from error
-
-
 def _reason(error: psycopg.Error) -> str:
     """What the server says; what the driver says where it isn't the server's."""
-    said = error.diag.message_primary or str(error).strip().partition("\n")[0]
+    said = error.diag.message_primary or _AT.sub("", str(error).strip().partition("\n")[0])
     # What depends on a table is named in the detail, which may hold values in other errors.
     return f"{said} ({error.diag.message_detail})" if error.sqlstate == "2BP01" else said
 

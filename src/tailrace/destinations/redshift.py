@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,8 @@ from tailrace.sql.expressions import identifier, insert_into, table_of, written
 from tailrace.sql.limits import refuse_long_lines, refuse_null
 from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
+from tailrace.sql.relations import REDSHIFT_COLUMNS, REDSHIFT_DEPENDENTS, REDSHIFT_OTHERS
+from tailrace.sql.remedies import REDSHIFT, REDSHIFT_LOGIN, Remedy, advised
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Tables
@@ -54,6 +57,7 @@ TRAITS = Traits(
     max_name_length=127,
     case_sensitive=True,
     reserved=frozenset({"tableoid", "ctid", "oid", "xmin", "xmax", "cmin", "cmax"}),
+    own_schemas="pg_.*|information_schema|sys",
 )
 
 DIALECT = Dialect(
@@ -89,22 +93,16 @@ DIALECT = Dialect(
     relaxes=False,
     merge=Merge.UPDATE,
     keeps_key_in_comment=False,
-    columns="""
-        SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef,
-            CASE WHEN a.attnum = ANY(k.conkey) THEN a.attnum END
-        FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
-        WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'v')
-        ORDER BY a.attnum
-    """,
+    columns=REDSHIFT_COLUMNS,
     tables="""
         SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND strpos(n.nspname, 'pg_temp') <> 1 AND strpos(c.relname, %s) = 1
     """,
     schemas="SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s",
+    others=REDSHIFT_OTHERS,
+    dependents=REDSHIFT_DEPENDENTS,
+    max_columns=1600,
 )
 
 _SESSION = ("SET enable_case_sensitive_identifier TO true", "SET TimeZone TO 'UTC'", "SET DateStyle TO 'ISO'")
@@ -113,6 +111,7 @@ _PASSING = ("08", "40", "53", "57P", "55P03", "42P06", "42P07", "42701", "42710"
 and what two sessions make at once."""
 _PASSING_TEXTS = ("1023", "1018", "conflict with concurrent transaction", "Please reduce your", "InternalError")
 """What errors of SQLSTATE XX000 say that may pass: serializable isolation violations, and S3 that is busy."""
+_LASTING = re.compile("SSL|certificate|not known|nodename nor")
 _VALUES = {Kind.JSON: "JSON_PARSE", Kind.BINARY: "FROM_HEX"}
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 32_000
 _MAX_ROW_BYTES = 4 * 2**20
@@ -213,10 +212,11 @@ class RedshiftServer:
         tls = {"ssl": False} if given.tls == "disable" else {"ssl": True, "sslmode": given.tls}
         login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
         try:
-            with told(), _told():
+            with told(), _told(REDSHIFT_LOGIN):
                 connection = redshift_connector.connect(**login, **tls, max_prepared_statements=0)
         except DestinationError as error:
-            raise DestinationError(f"{self._name} can't be reached: {error}") from error.__cause__
+            words = str(error).removeprefix("Redshift: ")
+            raise DestinationError(f"{self._name} can't be reached: {words}") from error.__cause__
         connection.autocommit = True
         session = _RedshiftSession(connection, strips_nul=given.nul == "strip")
         for sql in _SESSION:
@@ -247,7 +247,7 @@ class RedshiftServer:
         """Whether the connection, a conflict, the cluster's state or S3 was to blame."""
         if isinstance(error, Error):
             state, text = _said(error)
-            is_lost = not state and isinstance(error, OperationalError | InterfaceError)
+            is_lost = not state and isinstance(error, OperationalError | InterfaceError) and not _LASTING.search(text)
             is_busy = state == "XX000" and any(passing in text for passing in _PASSING_TEXTS)
             return is_lost or is_busy or state.startswith(_PASSING)
         return is_passing(error) or isinstance(error, OSError | struct.error)
@@ -349,14 +349,16 @@ class S3Files:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(remedies: Sequence[Remedy] = REDSHIFT, user: str = "the user") -> Iterator[None]:
     """Raise Redshift's errors as ours."""
     try:
         yield
     except Error as error:
-        raise DestinationError(f"Redshift: {_said(error)[1]}") from error
+        code, words = _said(error)
+        known = {"user": user, "database": "the database"}
+        raise DestinationError(f"Redshift: {advised(words, code, remedies, **known)}") from error
     except (OSError, struct.error) as error:  # what the driver lets through when a connection breaks
-        raise DestinationError(f"Redshift: the connection is lost ({error})") from error
+        raise DestinationError(f"Redshift: {advised(f'the connection is lost ({error})', '', remedies)}") from error
 
 
 def _is_about_rows(error: BaseException | None) -> bool:
@@ -369,7 +371,7 @@ def _said(error: Error) -> tuple[str, str]:
     said = error.args[0] if error.args else ""
     if isinstance(said, dict):
         return str(said.get("C", "")), " ".join(filter(None, (said.get("M"), said.get("D"))))
-    return "", str(said)
+    return "", " ".join(map(str, error.args))
 
 
 def _sendable(rows: pa.Table, columns: Mapping[str, TableColumn], *, strips_nul: bool) -> pa.Table:

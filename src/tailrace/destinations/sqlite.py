@@ -31,6 +31,7 @@ from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.sql import statements
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.remedies import SQLITE, advised
 from tailrace.sql.url import file_settings
 
 from_url = file_settings
@@ -38,6 +39,7 @@ from_url = file_settings
 TRAITS = Traits(
     name="SQLite",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    own_tables="sqlite_.*",
     is_serial=True,
 )
 
@@ -83,6 +85,15 @@ DIALECT = Dialect(
         ORDER BY cid
     """,
     tables="SELECT NULL, name FROM main.sqlite_master WHERE type = 'table' AND substr(name, 1, length(?1)) = ?1",
+    others="""
+        SELECT CASE type WHEN 'view' THEN 'a view' ELSE 'an index' END FROM sqlite_master v
+        WHERE coalesce(?1, 'main') IS NOT NULL AND type IN ('view', 'index') AND lower(name) = lower(?2)
+            AND NOT EXISTS (
+                SELECT 1 FROM sqlite_master
+                WHERE type = 'trigger' AND tbl_name = v.name AND upper(sql) LIKE '%INSTEAD%OF%INSERT%'
+            )
+    """,
+    max_columns=2000,
     begin="BEGIN IMMEDIATE",
 )
 
@@ -123,7 +134,9 @@ class SQLiteFile:
                 self.path, timeout=self.lock_timeout_s, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
-            raise DestinationError(f"the SQLite file {self.path!r} can't be opened: {error}") from error
+            raise DestinationError(
+                f"the SQLite file {self.path!r} can't be opened: {advised(str(error), '', SQLITE)}"
+            ) from error
         session = _SQLiteSession(connection)
         for pragma in (
             "PRAGMA journal_mode = WAL",
@@ -228,7 +241,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise DestinationError(f"SQLite: {error}") from error
+        raise DestinationError(f"SQLite: {advised(str(error), '', SQLITE)}") from error
 
 
 def _bound(value: object) -> object:

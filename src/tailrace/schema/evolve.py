@@ -54,7 +54,8 @@ class TableColumn:
 
     `kind` is None for a type that tailrace doesn't know. A DECIMAL of `precision` 0 has no limit. `sql_type` is the
     destination's own spelling. `has_default` says that rows may leave the column out though it isn't nullable.
-    `nested` says of JSON that is structs and lists what these are, as `schema.nested` writes it.
+    `nested` says of JSON that is structs and lists what these are, as `schema.nested` writes it. `pinned` names what
+    keeps the column from being altered (`the view v`), if anything does.
     """
 
     name: str
@@ -65,6 +66,7 @@ class TableColumn:
     sql_type: str = ""
     has_default: bool = False
     nested: str | None = None
+    pinned: str = ""
 
     @classmethod
     def of(cls, column: Column, name: str | None = None) -> TableColumn:
@@ -156,7 +158,8 @@ class _Table:
         if placed is not None:
             return placed
         if column.name in _needed(self.stream):
-            raise self._refusal(column, there, "can't be altered in place, and rows are told apart by it")
+            held = f" while {there.pinned} stands on it" if there.pinned else " in place"
+            raise self._refusal(column, there, f"can't be altered{held}, and rows are told apart by it")
         name = fitted(f"{column.name}__{column.kind.lower()}", self.traits.max_name_length)
         beside = self.column(name)
         placed = self._in(column, beside) if beside else None
@@ -170,7 +173,7 @@ class _Table:
         wider = self._grown(column, there) if there.nested else _widened(column, there)
         if wider == there:
             return _Place(there, there)
-        if wider is None or (there.kind, wider.kind) not in self.alterable:
+        if wider is None or there.pinned or (there.kind, wider.kind) not in self.alterable:
             return None
         return _Place(wider, there, widening=Widening(there, wider))
 

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from tailrace.config import StreamSettings
 from tailrace.errors import ConfigError, SchemaError
-from tailrace.model import LINE, TableName, Traits
+from tailrace.model import TableName, Traits
 
 _HASH_DIGITS = 8
+_OURS = "_tailrace"
+"""What the names of our own tables, columns and folders begin with."""
 
 
 def snake(name: str) -> str:
@@ -68,10 +70,11 @@ def destination_names(
                 stream=stream,
                 column=name,
             )
-        if folded == LINE:
+        if is_ours(name):
             raise SchemaError(
-                f"the field {source!r} would be the column {LINE!r}, which tailrace keeps for itself; "
-                "give it another `name` under `columns:`",
+                f"the field {source!r} would be the column {name!r}, which tailrace keeps for itself, as all names "
+                f"that begin with {_OURS!r}; give it another `name` under `columns:`, or leave it out with "
+                "`select: false` there",
                 stream=stream,
                 column=name,
             )
@@ -80,8 +83,21 @@ def destination_names(
     return names
 
 
+def is_ours(name: str) -> bool:
+    """Whether the name begins as our own do, also to a database that tells neither case nor accents apart."""
+    plain = unicodedata.normalize("NFKD", name)
+    marks = ("Mn", "Mc", "Me", "Cf")
+    return "".join(c for c in plain if unicodedata.category(c) not in marks).casefold().startswith(_OURS)
+
+
 def _allowed(name: str, traits: Traits) -> str:
-    return f"{name}_" if name.lower() in traits.reserved else name
+    """The name without what the destination's names can't have, and other than those of its own columns."""
+    usable = _usable(name, traits)
+    return f"{usable}_" if usable.lower() in traits.reserved else usable
+
+
+def _usable(name: str, traits: Traits) -> str:
+    return re.sub(traits.unusable, "_", name) if traits.unusable else name
 
 
 def _spelled(source: str, naming: str, stream: str) -> str:
@@ -106,6 +122,12 @@ def given_name(name: str, key: str, traits: Traits) -> str:
     """A name that the operator has chosen under the setting `key`, as it stands; ConfigError if it can't be used."""
     if not name or has_control_characters(name):
         raise ConfigError(f"{name!r} can't be a name", key=key, hint="use letters, digits and _")
+    if is_ours(name):
+        raise ConfigError(f"{name!r} begins with {_OURS!r}, as names do that tailrace keeps for itself", key=key)
+    if _usable(name, traits) != name:
+        raise ConfigError(
+            f"{name!r} can't be a name in {traits.name}", key=key, hint=f"{_usable(name, traits)!r} can be one"
+        )
     if len(name.encode()) > traits.max_name_length:
         raise ConfigError(
             f"{name!r} is longer than the {traits.max_name_length} bytes that a name of {traits.name} may have", key=key
@@ -130,8 +152,19 @@ def table_name(stream_name: str, settings: StreamSettings, traits: Traits) -> Ta
     elif has_control_characters(stream_name):
         raise SchemaError("its name has a control character; use `naming: snake` or `table:`", stream=stream_name)
     name = _filled(settings.table, parts, "table") or "_"
-    schema = _filled(settings.schema_name, parts, "schema") if settings.schema_name else None
-    return TableName(fitted(name, traits.max_name_length), fitted(schema, traits.max_name_length) if schema else None)
+    schema = _filled(settings.schema_name, parts, "schema") if settings.schema_name else ""
+    table, schema = (fitted(_usable(text, traits), traits.max_name_length) for text in (name, schema))
+    for key, text, own in (("table", table, traits.own_tables), ("schema", schema, traits.own_schemas)):
+        if has_control_characters(text):
+            raise ConfigError(f"{text!r} can't be a name", key=key, hint="use letters, digits and _")
+        if text and (is_ours(text) or (own and re.fullmatch(own, text.lower()))):
+            reason = "tailrace keeps for itself" if is_ours(text) else f"{traits.name} keeps, or can't have"
+            raise SchemaError(
+                f"its {key} would be {text!r}, a name that {reason}; set another `{key}:` for it under `streams:`, or "
+                "skip the stream with `select: false` there",
+                stream=stream_name,
+            )
+    return TableName(table, schema or None)
 
 
 def _filled(template: str, parts: Mapping[str, str], key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -42,6 +43,7 @@ class Group:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        self._lock = threading.Lock()
         self._has_ended = False
 
     def ask(self) -> None:
@@ -49,21 +51,23 @@ class Group:
         self._send(signal.SIGTERM)
 
     def end(self, poll: Callable[[], int | None]) -> None:
-        """Have every process of the group end; `poll` gives the leader's exit code once it has one. Repeatable.
+        """Have every process of the group end; `poll` gives the leader's exit code once it has one.
 
-        The leader was asked to end, or has ended. What it has left running is asked, too; what then stays is killed.
+        Repeatable, from any thread. The leader was asked to end, or has ended. What it has left running is asked, too;
+        what then stays is killed.
         """
-        if self._has_ended:
-            return
-        if poll() is not None and self._is_running():
-            self.ask()
-        deadline_s = time.monotonic() + END_WAIT_S
-        while (poll() is None or self._is_running()) and time.monotonic() < deadline_s:
-            time.sleep(_LOOK_EVERY_S)
-        if poll() is None or self._is_running():
-            self._send(signal.SIGKILL)
-        self._has_ended = True
-        self._end_watch()
+        with self._lock:
+            if self._has_ended:
+                return
+            if poll() is not None and self._is_running():
+                self.ask()
+            deadline_s = time.monotonic() + END_WAIT_S
+            while (poll() is None or self._is_running()) and time.monotonic() < deadline_s:
+                time.sleep(_LOOK_EVERY_S)
+            if poll() is None or self._is_running():
+                self._send(signal.SIGKILL)
+            self._has_ended = True
+            self._end_watch()
 
     def _is_running(self) -> bool:
         """Whether a process of the group runs; what has ended and nobody has asked for doesn't count."""

@@ -53,6 +53,7 @@ class Tap:
         self._group = Group(started.pid)
         self._relay = threading.Thread(target=self._relay_stderr, daemon=True)
         self._relay.start()
+        threading.Thread(target=self._end_what_a_failed_tap_leaves, daemon=True).start()
 
     @property
     def stdout(self) -> IO[bytes]:
@@ -86,6 +87,11 @@ class Tap:
     def _end_group(self) -> None:
         self._group.end(self._process.poll)
         self._relay.join(_RELAY_WAIT_S)
+
+    def _end_what_a_failed_tap_leaves(self) -> None:
+        """End the children of a tap that failed, which may hold its stdout open and have nothing to say."""
+        if self._process.wait() != 0:
+            self._group.end(self._process.poll)
 
     def _relay_stderr(self) -> None:
         """Pass on what the tap says, in whole lines where it says some, so that our own lines don't part them."""

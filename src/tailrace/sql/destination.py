@@ -9,17 +9,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import pyarrow as pa
-
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Activation, Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
-from tailrace.schema.cast import cast_rows
 from tailrace.schema.names import digest
-from tailrace.sql import publish, statements
+from tailrace.sql import keeping, publish, statements
 from tailrace.sql.checkpoints import Checkpoints, Row
 from tailrace.sql.dialect import Dialect
-from tailrace.sql.limits import refuse_beyond_limits
-from tailrace.sql.publish import LAST_LINE, Staging
+from tailrace.sql.failures import of_stream
+from tailrace.sql.limits import fitting_rows
+from tailrace.sql.publish import LAST_LINE, Staging, waits
 from tailrace.sql.session import Database, LoggedSession, Session
 from tailrace.sql.tables import Place, Tables
 
@@ -81,17 +79,19 @@ class SqlDestination:
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
-        with self._lock, self._in_one_piece():
+        with self._lock, self._in_one_piece(), of_stream(stream.name):
             if stream.method is Method.REPLACE:
-                self._replacing(stream)
+                if self._is_kept(stream):
+                    self._fitted(stream, self._tables.named(stream))
+                self._tables.require_room(self._open(), self._replacing(stream), self._tables.named(stream))
             else:
                 self._place(stream)
 
     def stage(self, batch: Batch) -> Receipt:
         """Take the batch's rows into the open transaction; see Destination."""
-        with self._lock, self._in_one_piece():
+        with self._lock, self._in_one_piece(), of_stream(batch.stream.name):
             stream, place = batch.stream, self._place(batch.stream)
-            rows = fitting_rows(self._dialect, batch, place)
+            rows = fitting_rows(self._dialect, batch, place.table, place.targets)
             transaction = self._begun()
             if waits(stream):
                 staging = self._staging(stream, place)
@@ -142,12 +142,14 @@ class SqlDestination:
         """The statements that prepare() would run now, and the swap of a replaced table, none of them run."""
         with self._lock:
             table = self._tables.named(stream)
-            found, schemas = None, []
+            found, kept, schemas = None, None, []
             if self._database.exists():
-                found = self._tables.found(self._open(), table)
+                found = self._tables.examined(self._open(), table, stream)
+                kept = self._is_kept(stream)
                 schemas = self._tables.schemas(self._open(), table.schema)
-            if stream.method is not Method.REPLACE:
-                return [*schemas, *self._tables.statements(found, stream, table)]
+            if kept or stream.method is not Method.REPLACE:
+                exchange = [statements.delete_rows(self._dialect, table)] if kept else []
+                return [*schemas, *self._tables.statements(found, stream, table), *exchange]
             beside = self._beside(table)
             return [
                 *schemas,
@@ -234,17 +236,39 @@ class SqlDestination:
             return self._places[stream]
         table, loaded = self._tables.named(stream), stream
         if stream.method is Method.REPLACE:
+            if self._is_kept(stream):
+                return self._place_into(stream, self._fitted(stream, table))
             table, loaded = self._beside(table), self._replacing(stream)
-        found = self._tables.found(self._open(), table)
+        place = self._places[stream] = self._fitted(loaded, table)
+        return place
+
+    def _fitted(self, loaded: Stream, table: TableName) -> Place:
+        """Where the stream's rows go in that table, which is made, or altered, when need be."""
+        found = self._tables.examined(self._open(), table, loaded)
         changed = self._tables.statements(found, loaded, table)
         if changed:
             schemas = self._tables.schemas(self._open(), table.schema) if found is None else ()
             self._alter(table, [*schemas, *changed])
             self._places = {other: place for other, place in self._places.items() if place.table != table}
-            found = self._tables.found(self._open(), table)
+            found = self._tables.examined(self._open(), table, loaded)
         if found is None:
             raise DestinationError(f"the table {table} was made and isn't there; another program may have dropped it")
-        place = self._places[stream] = self._tables.place(found, loaded, table)
+        return self._tables.place(found, loaded, table)
+
+    def _is_kept(self, stream: Stream) -> bool:
+        """Whether the stream replaces the rows of its table, and not the table."""
+        is_replaced = stream.method is Method.REPLACE
+        table = self._tables.named(stream)
+        return is_replaced and keeping.is_kept(self._open(), self._dialect, self._tables, stream, table)
+
+    def _place_into(self, stream: Stream, kept: Place) -> Place:
+        """Where rows wait, in columns as they have in the end, until they replace those of a table that is kept."""
+        table = self._beside(kept.table)
+        found = self._tables.found(self._open(), table)
+        key = kept.key(stream)
+        if changed := keeping.refitted(self._dialect, table, found, [*kept.targets.values()], key):
+            self._alter(table, changed)
+        place = self._places[stream] = Place(table, kept.targets, is_unique=bool(key), into=kept.table)
         return place
 
     def _alter(self, table: TableName, changed: Sequence[str]) -> None:  # noqa: ARG002 others alter some apart
@@ -302,11 +326,14 @@ class SqlDestination:
         for name in dict.fromkeys(stream.name for stream in streams):
             staged = [staging for staging in stagings if staging.stream.name == name]
             activations = [activation for activation in checkpoint.activate if activation.stream.name == name]
-            merged = self._merged(staged, activations, checkpoint.at)
+            with of_stream(name):
+                merged = self._merged(staged, activations, checkpoint.at)
             published[name] = published.get(name, Published()) + merged
         self.on_step("merge")
         for stream in checkpoint.replace:
-            published[stream.name] = published.get(stream.name, Published()) + self._swapped(stream)
+            with of_stream(stream.name):
+                swapped = self._swapped(stream)
+            published[stream.name] = published.get(stream.name, Published()) + swapped
         return published
 
     def _merged(self, stagings: list[Staging], activations: list[Activation], at: datetime) -> Published:
@@ -331,9 +358,13 @@ class SqlDestination:
 
     def _swapped(self, stream: Stream) -> Published:
         """Put the table that was built beside in the place of the stream's."""
-        beside, table = self._place(stream).table, self._tables.named(stream)
-        exists = self._tables.found(self._open(), table) is not None
-        swapped = publish.swap(self._open(), self._dialect, beside, table, exists=exists)
+        place, table = self._place(stream), self._tables.named(stream)
+        beside = place.table
+        if place.into and (have := self._tables.found(self._open(), beside)):
+            swapped = keeping.exchange_rows(self._open(), self._dialect, beside, have, table)
+        else:
+            exists = self._tables.found(self._open(), table) is not None
+            swapped = publish.swap(self._open(), self._dialect, beside, table, exists=exists)
         self._places = {other: place for other, place in self._places.items() if place.table != beside}
         return swapped
 
@@ -355,22 +386,6 @@ class SqlDestination:
         raise DestinationError(
             f"checkpoint {checkpoint.number} wasn't committed, and nothing of it is visible: {error}; run again"
         ) from error.__cause__
-
-
-def waits(stream: Stream) -> bool:
-    """Whether rows of the stream can go into their table only at the commit, in the order of their lines."""
-    return publish.is_merged(stream) or stream.versioned
-
-
-def fitting_rows(dialect: Dialect, batch: Batch, place: Place) -> pa.Table:
-    """The batch's rows as their table takes them; RowsRefusedError when it doesn't take some unchanged."""
-    rows, refused = cast_rows(batch.rows, batch.stream, place.targets)
-    if refused:
-        raise RowsRefusedError(
-            f"stream {batch.stream.name!r}: the table {place.table} doesn't take {len(refused)} rows unchanged", refused
-        )
-    refuse_beyond_limits(dialect, rows, {column.name: column for column in place.targets.values()})
-    return rows
 
 
 def prefix(pipeline: str) -> str:

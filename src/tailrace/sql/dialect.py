@@ -39,8 +39,17 @@ class Dialect:
     whether nullable, whether there is a default, and the place in the table's key or null. `tables` is the query of the
     tables whose name begins with the parameter; its rows are schema (or null) and name. `schemas` is the query of the
     schema whose name is the parameter; it is empty where tables stand in no schemas. `begin` opens a transaction
-    that may write. `key_types` are the kinds that need another type in a key, which depends on how many such columns
-    the key has.
+    that may write.
+
+    By the same parameters as `columns`, and empty where the database has nothing of that kind: `pins` is the query of
+    what keeps columns from being altered; its rows are the column (null for all), what it is (`the view v`), and when
+    it matters (`always`; `null`: when NOT NULL is dropped too; `text`: unless numbers become decimals). `others` is the
+    query of what has a table's name and takes no rows; its row says what it is (`a sequence`). `dependents` is the
+    query of what stands on a table; its rows are what it is, and what another table in its place does to it (`refused`:
+    it keeps the table from being replaced at all; `broken`; `lost`).
+
+    `max_columns` is how many a table can have, 0 for any number. `key_types` are the kinds that need another type in a
+    key, which depends on how many such columns the key has.
     """
 
     sqlglot: str
@@ -53,6 +62,10 @@ class Dialect:
     columns: str
     tables: str
     schemas: str = ""
+    pins: str = ""
+    others: str = ""
+    dependents: str = ""
+    max_columns: int = 0
     begin: str = "BEGIN"
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from tailrace import compute as pc
 from tailrace.errors import RowsRefusedError
-from tailrace.model import LINE
+from tailrace.model import LINE, Batch, TableName
+from tailrace.schema.cast import cast_rows
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dialect import Dialect
 
@@ -147,6 +148,20 @@ def refuse_beyond_limits(dialect: Dialect, rows: pa.Table, columns: Mapping[str,
                 )
     if reasons:
         raise RowsRefusedError(f"the table doesn't hold {len(reasons)} rows unchanged", reasons)
+
+
+def fitting_rows(dialect: Dialect, batch: Batch, table: TableName, targets: Mapping[str, TableColumn]) -> pa.Table:
+    """The batch's rows as their table takes them; RowsRefusedError when it doesn't take some unchanged.
+
+    `targets` says which of the table's columns takes each of the stream's.
+    """
+    rows, refused = cast_rows(batch.rows, batch.stream, targets)
+    if refused:
+        raise RowsRefusedError(
+            f"stream {batch.stream.name!r}: the table {table} doesn't take {len(refused)} rows unchanged", refused
+        )
+    refuse_beyond_limits(dialect, rows, {column.name: column for column in targets.values()})
+    return rows
 
 
 def refuse_null(rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:

@@ -32,6 +32,11 @@ def is_merged(stream: Stream) -> bool:
     return bool(stream.key) and stream.method is not Method.APPEND
 
 
+def waits(stream: Stream) -> bool:
+    """Whether rows of the stream can go into their table only at the commit, in the order of their lines."""
+    return is_merged(stream) or stream.versioned
+
+
 def merge(session: Session, dialect: Dialect, staging: Staging, first: int, end: int) -> Published:
     """Bring the rows from line `first` to before line `end` into their table."""
     stream, place = staging.stream, staging.place

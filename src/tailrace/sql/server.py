@@ -12,12 +12,14 @@ from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream
 from tailrace.schema.names import digest
 from tailrace.sql import statements
 from tailrace.sql.checkpoints import Row, is_unnamed
-from tailrace.sql.destination import SqlDestination, fitting_rows, prefix, waits
+from tailrace.sql.destination import SqlDestination, prefix
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
+from tailrace.sql.failures import of_stream
 from tailrace.sql.files import Files, StagedFiles
+from tailrace.sql.limits import fitting_rows
 from tailrace.sql.obstacles import ObstacleTables
-from tailrace.sql.publish import Staging
+from tailrace.sql.publish import Staging, waits
 from tailrace.sql.session import Database, LoggedSession
 from tailrace.sql.staging import StagingTables, Waiting
 from tailrace.sql.tables import Place
@@ -58,6 +60,7 @@ class ServerDestination(SqlDestination):
         )
         if serving.obstacles:
             self._tables = ObstacleTables(dialect, traits, schema, serving.obstacles)
+        self._tables.stages_all = not serving.appends_directly
         self._exchanges = Exchanges(dialect, self._tables, schema)
         self._landed: tuple[Checkpoint, dict[str, Published]] | None = None
 
@@ -69,12 +72,13 @@ class ServerDestination(SqlDestination):
         stream = batch.stream
         if self._serving.appends_directly and not waits(stream) and stream.method is not Method.REPLACE:
             return super().stage(batch)
-        with self._lock, self._in_one_piece():
+        with self._lock, self._in_one_piece(), of_stream(stream.name):
             place = self._place(stream)
-        rows = fitting_rows(self._dialect, batch, place)
+        rows = fitting_rows(self._dialect, batch, place.table, place.targets)
         try:
-            staging = self._staged.of(stream, lambda number: self._made(stream, place, number))
-            self._staged.load(staging, batch, rows)
+            with of_stream(stream.name):
+                staging = self._staged.of(stream, lambda number: self._made(stream, place, number))
+                self._staged.load(staging, batch, rows)
         except RowsRefusedError:
             raise
         except DestinationError as error:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from tailrace.errors import DestinationError
 from tailrace.log import get_logger
 from tailrace.model import TableName
 
@@ -60,7 +61,11 @@ class LoggedSession:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; see Session."""
-        changed = self._session.execute(sql, parameters)
+        try:
+            changed = self._session.execute(sql, parameters)
+        except DestinationError:
+            _log.debug("statement failed", sql=sql)
+            raise
         _log.debug("statement", sql=sql, rows=changed)
         return changed
 

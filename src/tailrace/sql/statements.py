@@ -105,6 +105,11 @@ def insert_from(dialect: Dialect, table: TableName, columns: Sequence[str], sour
     return written(dialect, insert_into(table, columns, rows))
 
 
+def delete_rows(dialect: Dialect, table: TableName) -> str:
+    """DELETE of all rows."""
+    return written(dialect, exp.Delete(this=table_of(table)))
+
+
 def delete_lines(dialect: Dialect, staging: TableName) -> str:
     """DELETE of the staged rows from line ? to before line ?."""
     return written(dialect, exp.Delete(this=table_of(staging), where=exp.Where(this=segment())))

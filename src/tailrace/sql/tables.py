@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from tailrace.errors import SchemaError
 from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
@@ -26,13 +26,15 @@ class Found:
 class Place:
     """Where a stream's rows go: the table, its column for each loaded one of the stream's, and its other columns.
 
-    `is_unique` says that the table itself holds rows apart by the stream's key.
+    `is_unique` says that the table itself holds rows apart by the stream's key. `into` is the table that takes all rows
+    of this one in the end, in the place of its own.
     """
 
     table: TableName
     targets: Mapping[str, TableColumn]
     others: tuple[str, ...] = ()
     is_unique: bool = False
+    into: TableName | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -50,9 +52,13 @@ class Place:
 
 
 class Tables:
-    """Reads the tables of one database and says what makes them fit. `schema` is the default one."""
+    """Reads the tables of one database and says what makes them fit. `schema` is the default one.
+
+    `stages_all` says that the rows of every stream wait in a table that has their line too.
+    """
 
     def __init__(self, dialect: Dialect, traits: Traits, schema: str | None) -> None:
+        self.stages_all = False
         self._dialect = dialect
         self._traits = traits
         self._schema = schema
@@ -90,6 +96,56 @@ class Tables:
             if place:
                 key[place] = str(name)
         return Found(tuple(columns), tuple(key[place] for place in sorted(key, key=str)) or None)
+
+    def examined(self, session: Session, table: TableName, stream: Stream) -> Found | None:
+        """What the database has under that name; where the stream would have a column altered, with what pins it.
+
+        Raises SchemaError where the name is that of something that takes no rows, the table would have more columns
+        than it can, or NOT NULL would be dropped and can't be.
+        """
+        found = self.found(session, table)
+        self.require_room(session, stream, table, found)
+        fit = self._fit(found, stream) if found and self._dialect.pins else Fit()
+        if found is None or not (fit.widen or fit.relax):
+            return found
+        names = (table.schema, table.name) * (self._dialect.pins.count("?") // 2)
+        pins = [
+            (name and str(name), str(what), str(matters))
+            for name, what, matters in session.query(self._dialect.pins, names)
+        ]
+        for name in fit.relax:
+            if held := [what for of, what, matters in pins if matters == "null" and of in (None, name)]:
+                raise SchemaError(
+                    f"the column has to lose NOT NULL in the table {table}, since the stream may have null or has no "
+                    f"such column any more, and {held[0]} is in the way; drop that, and make it anew afterwards",
+                    stream=stream.name,
+                    column=name,
+                )
+        decimals = {widening.have.name for widening in fit.widen if widening.want.kind is Kind.DECIMAL}
+        return replace(found, columns=tuple(_pinned(column, pins, decimals) for column in found.columns))
+
+    def require_room(self, session: Session, stream: Stream, table: TableName, found: Found | None = None) -> None:
+        """Raise SchemaError where no table of that name can take the stream: see `others` and `max_columns`."""
+        names = (table.schema, table.name)
+        if other := session.query(self._dialect.others, names) if self._dialect.others else ():
+            raise SchemaError(
+                f"its table would be {table}, and there is {other[0][0]} of that name, which takes no rows; set "
+                "another `table:` for it under `streams:`, or drop what is there",
+                stream=stream.name,
+            )
+        count = len(found.columns) + len(self._fit(found, stream).add) if found else len(stream.columns)
+        is_keyed = bool(stream.key) and stream.method is not Method.APPEND
+        is_staged = self.stages_all or is_keyed or stream.versioned or stream.method is Method.REPLACE
+        limit = self._dialect.max_columns - is_staged
+        if self._dialect.max_columns and count > limit:
+            raise SchemaError(
+                f"the table {table} would have {count:,} columns, and {self._traits.name} has tables of "
+                f"{self._dialect.max_columns:,}{', one of which tailrace takes to load it' if is_staged else ''}; "
+                "leave some out (`select: false` under `columns:`), or keep objects whole (`nested: json`)",
+                stream=stream.name,
+                have=f"{limit} columns",
+                want=f"{count} columns",
+            )
 
     def statements(self, found: Found | None, stream: Stream, table: TableName) -> list[str]:
         """What makes the table fit the stream. Raises SchemaError where nothing does."""
@@ -145,6 +201,13 @@ class Tables:
             created = statements.create_table(dialect, table, columns)
             return [created, statements.comment_key(dialect, table, key)] if key else [created]
         return [statements.create_table(dialect, table, columns, key)]
+
+
+def _pinned(column: TableColumn, pins: Iterable[tuple[object, str, str]], decimals: Collection[str]) -> TableColumn:
+    """The column, with what keeps it from being altered; `decimals` are those that become decimals."""
+    of = [what for name, what, matters in pins if name in (None, column.name) and matters != "text"]
+    texts = [what for name, what, matters in pins if name in (None, column.name) and matters == "text"]
+    return replace(column, pinned=", ".join(of if column.name in decimals else of + texts))
 
 
 def _table_column(column: Column, *, nullable: bool = True) -> TableColumn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from tailrace.errors import ConfigError
@@ -36,10 +37,11 @@ def server_settings(url: str) -> dict[str, object]:
     `postgresql://user:password@host:5432/database?schema=raw`; a special character is written as its percent code.
     """
     parts = _split(url)
-    try:
+    port: int | str | None = ""
+    with suppress(ValueError):  # whose words may have a password in them
         port = parts.port
-    except ValueError:
-        raise ConfigError("the address has a port that isn't a number", key="to", hint=ESCAPING) from None
+    if port == "":
+        raise ConfigError("the address has a port that isn't a number", key="to", hint=ESCAPING)
     if "@" in parts.path or "@" in parts.query.partition("=")[0]:
         raise ConfigError("the address has an @ behind its host", key="to", hint=ESCAPING)
     named = {
@@ -55,7 +57,6 @@ def server_settings(url: str) -> dict[str, object]:
 
 def _split(url: str) -> SplitResult:
     """The address's parts; what can't be read isn't told, since a password may be in it."""
-    try:
+    with suppress(ValueError):
         return urlsplit(url, allow_fragments=False)
-    except ValueError:
-        raise ConfigError("the address can't be read", key="to", hint=ESCAPING) from None
+    raise ConfigError("the address can't be read", key="to", hint=ESCAPING)

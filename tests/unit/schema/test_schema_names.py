@@ -136,3 +136,51 @@ def test_a_template_with_anything_else_is_refused(template):
 def test_a_stream_name_with_a_control_character_is_refused_where_names_are_preserved():
     with pytest.raises(SchemaError, match="control character"):
         table_name("a\0", StreamSettings(naming="preserve"), TRAITS)
+
+
+@pytest.mark.parametrize(
+    ("stream", "settings"),
+    [
+        ("_tailrace_checkpoints", {}),
+        ("-Tailrace Checkpoints", {}),
+        ("_TAILRACE_new", {"naming": "preserve"}),
+        ("_ta\u0301ilrace_checkpoints", {"naming": "preserve"}),
+        ("_\uff54ailrace\u200b_x", {"naming": "preserve"}),
+        ("x", {"table": "_tailrace_{stream}"}),
+        ("tailrace_x", {"table": "_{stream}"}),
+        ("_tailrace-x", {"table": "{table}", "schema": "{schema}"}),
+        ("_tailrace_" + "x" * 99, {}),
+    ],
+)
+def test_no_stream_has_a_table_or_schema_of_tailraces_own(stream, settings):
+    with pytest.raises(SchemaError, match="a name that tailrace keeps for itself"):
+        table_name(stream, StreamSettings(**settings), TRAITS)
+
+
+def test_no_stream_has_a_table_or_schema_of_the_destinations_own():
+    traits = Traits("db", "none", own_tables="_delta_log", own_schemas="pg_.*")
+    for stream in ("_delta_log", "pg_catalog-pg_class", "PG_catalog-x"):
+        with pytest.raises(SchemaError, match="a name that db keeps"):
+            table_name(stream, StreamSettings(table="{table}", schema="{schema}", naming="preserve"), traits)
+    assert table_name("pg_x", StreamSettings(table="{table}", schema="{schema}"), traits) == TableName("pg_x")
+
+
+@pytest.mark.parametrize("field", ["_tailrace_match", "_Tailrace_Line", "_tailrace"])
+def test_no_field_is_a_column_of_tailraces_own(field):
+    for naming in ("snake", "preserve"):
+        with pytest.raises(SchemaError, match="keeps for itself"):
+            destination_names([field], naming, TRAITS, "orders")
+    with pytest.raises(ConfigError, match="begins with '_tailrace'"):
+        given_name(field, "columns.a.name", TRAITS)
+
+
+def test_what_a_destination_has_in_no_name_becomes_an_underscore_unless_it_is_chosen():
+    traits = Traits("db", "none", unusable=r"[^\u0001-\uffff]| +$")
+    preserved = destination_names(["a😀", "b  "], "preserve", traits, "orders")
+    assert preserved == {"a😀": "a_", "b  ": "b_"}
+    assert destination_names(["𝒜"], "snake", traits, "orders") == {"𝒜": "_"}
+    assert table_name(
+        "😀-😀", StreamSettings(table="{table}", schema="{schema}", naming="preserve"), traits
+    ) == TableName("_", "_")
+    with pytest.raises(ConfigError, match=r"can't be a name in db.*'a_' can be one"):
+        given_name("a😀", "columns.a.name", traits)

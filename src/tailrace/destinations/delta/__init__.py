@@ -37,11 +37,16 @@ from tailrace.schema.evolve import TableColumn
 
 from_url = lake_settings
 
+_OWN = "_(delta_log|delta_index|change_data|commits|sidecars|symlink_format_manifest)"
+"""Folders within that of a table, which a schema may have the name of."""
+
 TRAITS = Traits(
     name="Delta Lake",
     max_name_length=MAX_NAME_LENGTH,
     guarantee="exactly once: a table's commit carries the pipeline and its checkpoint",
     keeps_nested=True,
+    own_tables=_OWN,
+    own_schemas=_OWN,
 )
 
 TYPES: Mapping[Kind, str] = {

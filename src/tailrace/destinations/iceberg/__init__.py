@@ -59,6 +59,8 @@ TRAITS = Traits(
     name="Iceberg",
     max_name_length=MAX_NAME_LENGTH,
     keeps_nested=True,
+    own_tables="metadata",
+    own_schemas=r"(.*\.)?(metadata|\s*)(\..*)?",
     guarantee="exactly once: a table's commit notes the pipeline's checkpoint",
     reserved=frozenset({"_file", "_pos", "_deleted", "_spec_id", "_partition", "_change_type", "_change_ordinal"}),
 )

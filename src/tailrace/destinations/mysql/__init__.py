@@ -11,30 +11,25 @@ a comment that says so; text is compared byte by byte.
 
 from __future__ import annotations
 
-import io
 import re
-import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import mysql.connector
-import pyarrow as pa
-from mysql.connector.connection import MySQLConnection
 from mysql.connector.constants import ClientFlag
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from sqlglot import exp
 
 from tailrace.destination import Destination
-from tailrace.errors import DestinationError, RowsRefusedError
-from tailrace.log import get_logger
-from tailrace.model import LINE, Kind, TableName, Traits
-from tailrace.sql import delimited, statements
+from tailrace.destinations.mysql.session import Connection, MySQLSession
+from tailrace.errors import DestinationError
+from tailrace.model import Kind, Traits
 from tailrace.sql.dialect import Dialect, Merge
-from tailrace.sql.finite import refuse_infinite
 from tailrace.sql.obstacles import MYSQL
+from tailrace.sql.relations import MYSQL_DEPENDENTS, MYSQL_OTHERS, MYSQL_PINS
+from tailrace.sql.remedies import MYSQL as MYSQL_REMEDIES
+from tailrace.sql.remedies import advised
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.url import server_settings
 
@@ -44,6 +39,8 @@ TRAITS = Traits(
     name="MySQL",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
     max_name_length=64,
+    unusable=r"[^\u0001-\uffff]| +$",
+    own_schemas="mysql|sys|information_schema|performance_schema",
 )
 
 _EXACT = "CHARACTER SET utf8mb4 COLLATE /*M!100100 utf8mb4_nopad_bin */ /*!80000 utf8mb4_0900_bin */"
@@ -130,6 +127,10 @@ DIALECT = Dialect(
     """,
     tables="SELECT table_schema, table_name FROM information_schema.tables WHERE instr(table_name, ?) = 1",
     schemas="SELECT 1 FROM information_schema.schemata WHERE schema_name = ?",
+    pins=MYSQL_PINS,
+    others=MYSQL_OTHERS,
+    dependents=MYSQL_DEPENDENTS,
+    max_columns=1017,
     begin="START TRANSACTION",
     key_types={Kind.TEXT: _key_text, Kind.BINARY: _key_bytes},
 )
@@ -150,13 +151,9 @@ _PASSING = frozenset(
 and what two sessions make at once."""
 _LOST = frozenset({2002, 2003, 2006, 2012, 2013, 2055})
 """Errors of the driver: nobody listens, or the connection is gone."""
-_NOT_ALLOWED = frozenset({1148, 3948, 4166})
-"""LOAD DATA LOCAL isn't allowed by the server."""
-_AT_ROW = re.compile(r" at row (\d+)$")
-_TAKEN = re.compile(r"^Duplicate entry '.*' for", re.DOTALL)
-"""What is told without the value."""
-_INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 60_000
-_log = get_logger("mysql")
+
+_LASTING = re.compile("certificate|Name or service not known|nodename nor|GENERATED", re.IGNORECASE)
+"""What connections fail by for good."""
 
 
 class Settings(BaseModel):
@@ -203,11 +200,11 @@ class MySQLServer:
 
     settings: Settings = field(repr=False)
 
-    def open(self) -> _MySQLSession:
+    def open(self) -> MySQLSession:
         """A new session."""
         given = self.settings
         try:
-            connection = _Connection(
+            connection = Connection(
                 host=given.host,
                 port=given.port,
                 user=given.user,
@@ -225,8 +222,9 @@ class MySQLServer:
                 time_zone="+00:00",
             )
         except mysql.connector.Error as error:
-            raise DestinationError(f"the server at {given.host}:{given.port} can't be reached: {error.msg}") from error
-        session = _MySQLSession(connection)
+            words = advised(error.msg or "", error.errno, MYSQL_REMEDIES, "`", user=given.user, database=given.database)
+            raise DestinationError(f"the server at {given.host}:{given.port} can't be reached: {words}") from error
+        session = MySQLSession(connection, DIALECT)
         for sql in (*_SESSION, f"SET SESSION innodb_lock_wait_timeout = {given.lock_timeout_s:d}"):
             session.execute(sql)
         session.execute(f"SET SESSION lock_wait_timeout = {given.lock_timeout_s:d}")
@@ -255,143 +253,6 @@ class MySQLServer:
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a lock or the server's state was to blame."""
-        return isinstance(error, mysql.connector.Error) and error.errno in _PASSING | _LOST
-
-
-class _Connection(MySQLConnection):
-    """The driver's connection; what LOAD DATA LOCAL reads is in memory, and never a file that the server names."""
-
-    rows = b""
-
-    def _open_connection(self) -> None:
-        """Connect, and send what is small at once: the driver lets each statement wait for 40 ms."""
-        super()._open_connection()
-        if self._socket and self._socket.sock:
-            self._socket.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def _handle_load_data_infile(
-        self, _filename: str, read_timeout: int | None = None, write_timeout: int | None = None
-    ) -> dict[str, Any]:
-        """Send the rows, as the driver sends a file."""
-        rows, self.rows = self.rows, b""
-        answer = self._send_data(
-            io.BytesIO(rows), send_empty_packet=True, read_timeout=read_timeout, write_timeout=write_timeout
-        )
-        return self._handle_ok(answer)
-
-
-class _MySQLSession:
-    """A connection to the server."""
-
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-        self._loads_local = True
-
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        with _told():
-            done = self._prepared(sql, parameters)[0] if parameters else self._connection.cmd_query(sql.encode())
-        return int(done.get("affected_rows", 0))
-
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with _told():
-            return self._prepared(sql, parameters)[1]
-
-    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
-        """Load the rows; MySQL changes what it doesn't take and warns, so that any warning undoes the call."""
-        refuse_infinite(rows, columns, TRAITS.name)
-        self.execute("SAVEPOINT tailrace_load")
-        if self._loads_local and not self._load_local(table, columns, rows):
-            self._loads_local = False
-            _log.warning("the server has local_infile off, so rows load slower", hint="SET GLOBAL local_infile = ON")
-        if not self._loads_local:
-            self._insert(table, columns, rows)
-        self.execute("RELEASE SAVEPOINT tailrace_load")
-
-    def rest(self) -> None:
-        """Nothing: a session keeps no more than its settings."""
-
-    def close(self) -> None:
-        with _told():
-            self._connection.close()
-
-    def _prepared(self, sql: str, parameters: Sequence[object]) -> tuple[dict[str, int], list[tuple[object, ...]]]:
-        """Run a statement with its values apart from it: what it did, and its rows."""
-        connection = self._connection
-        prepared = connection.cmd_stmt_prepare(sql.encode())
-        try:
-            done = connection.cmd_stmt_execute(
-                prepared["statement_id"], data=[*map(_bound, parameters)], parameters=prepared["parameters"]
-            )
-            if isinstance(done, dict):
-                return done, []
-            connection.unread_result = True  # as the driver's own cursor says before it reads
-            return {}, [tuple(map(_text, row)) for row in connection.get_rows(binary=True, columns=done[1])[0]]
-        finally:
-            connection.cmd_stmt_close(prepared["statement_id"])
-
-    def _load_local(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> bool:
-        """Load the rows by LOAD DATA; false where the server doesn't allow it."""
-        self._connection.rows = b"".join(delimited.delimited([rows[name] for name in columns]))
-        with _told():
-            try:
-                sql = delimited.load_data(DIALECT, table, rows.select(columns).schema)
-                done = self._connection.cmd_query(sql.encode())
-            except mysql.connector.Error as error:
-                if error.errno in _NOT_ALLOWED:
-                    return False
-                if _is_about_rows(error):
-                    raise self._refused(table, error) from error
-                raise
-        if done["warning_count"] or done["affected_rows"] != rows.num_rows:
-            told = [(level, str(message)) for level, _, message in self.query("SHOW WARNINGS")]
-            reasons: dict[int, str] = {}
-            for _, message in told:
-                if match := _AT_ROW.search(message):
-                    reasons.setdefault(rows[LINE][int(match[1]) - 1].as_py(), message[: match.start()])
-            # The warning of a CHECK that fails has no row, so that there may be more of them.
-            is_known = all(level == "Note" or _AT_ROW.search(message) for level, message in told)
-            raise self._refused(table, "".join(message for _, message in told[:1]), reasons if is_known else None)
-        return True
-
-    def _refused(self, table: TableName, error: object, reasons: Mapping[int, str] | None = None) -> RowsRefusedError:
-        """What says that rows are refused, once they are undone."""
-        self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
-        return RowsRefusedError(f"the table {table} refuses rows: {error}", reasons)
-
-    def _insert(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
-        """Insert the rows, many at once; where one is refused it isn't said which."""
-        at_once = min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns))
-        for start in range(0, rows.num_rows, at_once):
-            part = rows.select(list(columns)).slice(start, at_once)
-            sql = statements.insert_values(DIALECT, table, columns, part.num_rows)
-            values = [value for row in zip(*(column.to_pylist() for column in part), strict=True) for value in row]
-            try:
-                self.execute(sql, values)
-            except DestinationError as error:
-                if not _is_about_rows(error.__cause__):
-                    raise
-                raise self._refused(table, error) from error.__cause__
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Raise MySQL's errors as ours."""
-    try:
-        yield
-    except mysql.connector.Error as error:
-        raise DestinationError(f"MySQL: {_TAKEN.sub('Duplicate entry for', error.msg or '')}") from error
-
-
-def _text(value: object) -> object:
-    """What MySQL makes text of comes as bytes."""
-    return bytes(value).decode() if isinstance(value, bytes | bytearray) else value
-
-
-def _bound(value: object) -> object:
-    """A parameter as MySQL stores it: times in UTC without saying so."""
-    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
-
-
-def _is_about_rows(error: BaseException | None) -> bool:
-    """Whether values are to blame: data exceptions, and constraints."""
-    return isinstance(error, mysql.connector.Error) and (error.sqlstate or "")[:2] in {"21", "22", "23"}
+        if not isinstance(error, mysql.connector.Error) or _LASTING.search(error.msg or ""):
+            return False
+        return error.errno in _PASSING | _LOST
