@@ -29,12 +29,11 @@ from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.evolve import WIDENINGS
 from tailrace.sql.dialect import Dialect, Merge
-from tailrace.sql.nul import without_nul
+from tailrace.sql.nul import typed, without_nul
 from tailrace.sql.placeholders import percent
 from tailrace.sql.relations import POSTGRES_COLUMNS, POSTGRES_DEPENDENTS, POSTGRES_OTHERS, POSTGRES_PINS
 from tailrace.sql.remedies import POSTGRES, POSTGRES_LOGIN, advised, quoted
 from tailrace.sql.server import ServerDestination, Serving
-from tailrace.sql.tables import Tables
 from tailrace.sql.url import server_settings
 
 from_url = server_settings
@@ -172,8 +171,7 @@ class Settings(BaseModel):
     )
     nul: Literal["refuse", "strip"] = Field(
         "refuse",
-        description="The character NUL in text and in JSON, which PostgreSQL can't store: the row is refused, or NUL "
-        "left out.",
+        description="NUL in text and JSON, which PostgreSQL can't store: the row is refused, or NUL left out.",
     )
 
 
@@ -291,7 +289,7 @@ class _PostgresSession:
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Copy the rows; where PostgreSQL refuses one, all are tried in parts to name what it refuses, and undone."""
-        rows = without_nul(rows, TRAITS.name, strips=self._strips_nul, json_columns=lambda: self._json_columns(table))
+        rows = without_nul(rows, TRAITS.name, typed(self, DIALECT, table, "jsonb"), strips=self._strips_nul)
         written = pa.table([_written(rows[name]) for name in columns], names=list(columns))
         copy = _copy(table, columns)
         self.execute("SAVEPOINT tailrace_load")
@@ -300,11 +298,6 @@ class _PostgresSession:
             self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
             raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
         self.execute("RELEASE SAVEPOINT tailrace_load")
-
-    def _json_columns(self, table: TableName) -> list[str]:
-        """The table's columns that read JSON; those of the type json keep its text."""
-        found = Tables(DIALECT, TRAITS, None).found(self, table)
-        return [column.name for column in found.columns if column.sql_type == "jsonb"] if found else []
 
     def rest(self) -> None:
         """Nothing: a session keeps no more than its catalogs."""

@@ -377,7 +377,7 @@ def _said(error: Error) -> tuple[str, str]:
 def _sendable(rows: pa.Table, columns: Mapping[str, TableColumn], *, strips_nul: bool) -> pa.Table:
     """The rows as Redshift takes them; RowsRefusedError for those that it doesn't."""
     json = [name for name, column in columns.items() if column.kind is Kind.JSON]
-    rows = without_nul(rows, TRAITS.name, strips=strips_nul, json_columns=lambda: json)
+    rows = without_nul(rows, TRAITS.name, lambda: json, strips=strips_nul)
     refuse_null(rows, columns)
     return rows
 

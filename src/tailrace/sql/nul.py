@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from tailrace import compute as pc
 from tailrace.errors import RowsRefusedError
-from tailrace.model import LINE
+from tailrace.model import LINE, TableName
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.session import Session
 
 _NUL = "\0"
 _SIGNS = r"\u0000"
@@ -17,7 +19,7 @@ _ESCAPED = r"((?:^|[^\\])(?:\\\\)*)\\u0000"
 
 
 def without_nul(
-    rows: pa.Table, database: str, *, strips: bool, json_columns: Callable[[], Collection[str]] = tuple
+    rows: pa.Table, database: str, json_columns: Callable[[], Collection[str]], *, strips: bool
 ) -> pa.Table:
     """The rows with NUL left out of text; RowsRefusedError for those that have one, unless it is to be stripped.
 
@@ -44,6 +46,16 @@ def without_nul(
         said = {line: "; ".join(of_line) for line, of_line in reasons.items()}
         raise RowsRefusedError(f"{database} has no NUL in text, and {len(reasons)} rows have one", said)
     return rows
+
+
+def typed(session: Session, dialect: Dialect, table: TableName, sql_type: str) -> Callable[[], list[str]]:
+    """What gives the table's columns of a type, as the database spells it."""
+
+    def names() -> list[str]:
+        rows = session.query(dialect.columns, (table.schema, table.name))
+        return [str(name) for name, spelled, *_ in rows if spelled == sql_type]
+
+    return names
 
 
 def _is_text(rows: pa.Table, name: str) -> bool:
