@@ -82,9 +82,8 @@ class Column:
     metadata columns, which have `fill` instead. `precision` and `scale` count decimal digits, of DECIMAL alone.
     `required` means that the schema demands the field to be present; `nullable` that it may be null. `encoding`
     (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind;
-    `is_sql_type_sent` says that it is the tap's and not the operator's.
-    `keep` means that an update leaves the value that the row has. `constant` is the text of a Fill.CONSTANT column.
-    `nested` says, by `schema.nested`, what JSON is made of that becomes structs and lists in the destination.
+    `is_sql_type_sent` says that the tap has sent it. `keep` means that an update leaves the value that the row has.
+    `constant` is the text of a Fill.CONSTANT column. `nested`, by `schema.nested`, says what structs JSON becomes.
     """
 
     name: str
@@ -351,7 +350,8 @@ class Traits:
     that it has. `case_sensitive` says whether names that differ in case alone differ. `reserved` are names, in lower
     case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
     tables and schemas match `own_tables` and `own_schemas`. `keeps_nested` says that columns with `nested` become
-    structs and lists; `is_serial`, that nothing is gained by staging several at once.
+    structs and lists; `is_serial`, that nothing is gained by staging several at once; `rekey`, in the destination's
+    own words, how a table gets a stream's key (see `schema.keys`).
     """
 
     name: str
@@ -364,4 +364,5 @@ class Traits:
     own_tables: str = ""
     own_schemas: str = ""
     keeps_nested: bool = False
+    rekey: Callable[[Stream, tuple[str, ...], str | None], str] | None = None
     is_serial: bool = False

@@ -232,12 +232,12 @@ def files(kind: str, folder: Path) -> Places:
 
 def databases(server: Any) -> Places:
     """New databases of a server."""
+    return lambda: database(server, server.database())
 
-    def place() -> Database:
-        url = server.database()
-        return Database(_reader(server, url, url))
 
-    return place
+def database(server: Any, url: str) -> Database:
+    """The database of a server at that address."""
+    return Database(_reader(server, url, url))
 
 
 def through(server: Any, port: int) -> Database:

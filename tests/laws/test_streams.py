@@ -3,24 +3,17 @@
 The examples are the same each time; TAILRACE_EXAMPLES is how many times as many others are tried instead.
 """
 
-import json
 import os
-import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from loads import Place, a_place
 from message_streams import cases, line_of
-from places import file
-from plain_model import Model, comparable
+from plain_model import Model
 
 from tailrace import load
-from tailrace.destinations.memory import MemoryDestination
 from tailrace.runtime import sink
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
@@ -48,62 +41,6 @@ def law(kind):
 
 class CrashError(Exception):
     """What ends a run in the middle of its input."""
-
-
-@dataclass
-class Place:
-    """Where a case is loaded, what was told on the way, and what the tables held whenever a state was told."""
-
-    kind: str
-    folder: Path
-    told: list = field(default_factory=list)
-    seen: list = field(default_factory=list)
-
-    def load(self, case, lines, *, look=None, **more):
-        """The report of a run over the lines; what `look` gives when a state is told is kept."""
-
-        def tell(state):
-            self.told.append(json.loads(state))
-            if look:
-                self.seen.append(look())
-
-        # The folder's name is the place in memory, which lasts as long as the process.
-        return load(lines, self.url, tell=tell, quarantine=self.folder / "quarantine", **{**case.settings, **more})
-
-    @property
-    def url(self):
-        """The address that is loaded into."""
-        if self.kind == "delta":
-            return f"delta://{self.folder / 'lake'}"
-        return f"memory://{self.folder.name}" if self.kind == "memory" else file(self.kind, self.folder / "db").url
-
-    def rows(self, table):
-        """The visible rows of a table, read with the driver."""
-        if self.kind == "memory":
-            return MemoryDestination(self.folder.name).tables().get(table, [])
-        if self.kind == "delta":
-            path = str(self.folder / "lake" / table)
-            return DeltaTable(path).to_pyarrow_table().to_pylist() if DeltaTable.is_deltatable(path) else []
-        return file(self.kind, self.folder / "db").rows(table)
-
-    def tables(self, case, columns):
-        """The visible rows of the case's selected streams, in those columns."""
-        names = [plan.name for plan in case.plans if plan.is_selected]
-        return {name: comparable(self.rows(name), columns[name]) for name in names}
-
-    def set_aside(self):
-        """The line and the text of each record in the quarantine."""
-        if not (self.folder / "quarantine").exists():
-            return []
-        entries = map(json.loads, (self.folder / "quarantine").read_text().splitlines())
-        return sorted((entry["line"], entry["record"]) for entry in entries if "record" in entry)
-
-
-@contextmanager
-def a_place(kind):
-    """A place that is gone behind the block."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Place(kind, Path(folder))
 
 
 @each_destination

@@ -6,6 +6,7 @@ import pytest
 
 import tailrace
 from tailrace.destinations import open_destination
+from tailrace.errors import ConfigError, SchemaError
 from tailrace.testing.messages import INT, TEXT, record, schema
 
 HOSTILE = [
@@ -95,3 +96,22 @@ def test_a_hostile_deletion_mark_marks_its_row_alone(url, hostile):
     gone = record({"id": hostile, "_sdc_deleted_at": "2024-01-01T00:00:00Z"}, "marked")
     assert load(url, sent, gone, hard_delete=True).total.deleted == 1
     assert survivors(url) == 1
+
+
+@pytest.mark.parametrize("hostile", ["TEXT" + HOSTILE[4], "TEXT; DROP TABLE victims", "TEXT, x TEXT", "TEXT -- x"])
+def test_sql_in_a_type_is_refused_from_a_tap_and_from_the_settings(url, hostile):
+    sent = [schema({"id": INT, "a": TEXT | {"x-sql-datatype": hostile}}, [], "t"), record({"id": 1, "a": "x"}, "t")]
+    with pytest.raises(SchemaError, match=r"^stream 't', column 'a', line 1: "):
+        load(url, *sent)
+    with pytest.raises(ConfigError, match=r"^columns\.a\.sql_type: stream 't': "):
+        load(url, *sent, columns={"a": {"sql_type": hostile}})
+    assert survivors(url) == 1
+
+
+def test_a_plain_type_of_a_tap_is_the_columns(url):
+    sent = [
+        schema({"id": INT, "a": TEXT | {"x-sql-datatype": "varchar( 20 )"}}, [], "plain"),
+        record({"a": "x"}, "plain"),
+    ]
+    assert load(url, *sent).total.loaded == 1
+    assert load(url, *sent, columns={"a": {"sql_type": "VARCHAR(30)"}}).total.loaded == 1

@@ -5,6 +5,7 @@ import pytest
 from tailrace.destinations import duckdb, sqlite
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.keys import read_key
 from tailrace.sql import merging, statements
 from tailrace.sql.checkpoints import Checkpoints
 
@@ -88,9 +89,14 @@ def test_a_type_of_ones_own_is_used_as_it_stands():
 def test_names_are_quoted_whatever_is_in_them():
     table, column = TableName('a"b; --', "s'"), TableColumn('c"d', Kind.INT)
     assert statements.add_column(DUCKDB, table, column) == ('ALTER TABLE "s\'"."a""b; --" ADD COLUMN "c""d" BIGINT')
-    assert statements.comment_key(DUCKDB, table, ["it's", 'c"d']) == (
-        """COMMENT ON TABLE "s'"."a""b; --" IS 'key: ["it''s", "c\\"d"]'"""
-    )
+    _, comment = statements.create_noted(DUCKDB, table, [column], ["it's", 'c"d'])
+    assert comment == """COMMENT ON TABLE "s'"."a""b; --" IS 'key: ["it''s", "c\\"d"]'"""
+
+
+def test_a_key_is_noted_within_the_statement_that_sqlite_keeps():
+    [create] = statements.create_noted(SQLITE, PLAIN, [NAME], ["*/ x"])
+    assert create == 'CREATE TABLE "users" ("name" TEXT /* key: ["*\\/ x"] */)'
+    assert read_key(create.partition("key: ")[2]) == ("*/ x",)
 
 
 def test_tables_are_altered_dropped_and_renamed():

@@ -78,10 +78,10 @@ def test_redshift_spells_each_kind_and_reads_its_own_names_of_them():
 
 
 def test_redshift_deletes_without_an_alias():
-    assert merging.delete_removed(REDSHIFT, USERS, STAGING, WINNERS, key=["a", "b"], marks=[merging.Mark("gone")]) == (
+    assert merging.delete_matched(REDSHIFT, USERS, STAGING, WINNERS, ["a", "b"]) == (
         'DELETE FROM "raw"."users" WHERE EXISTS(SELECT 1 FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line" '
-        'WHERE ("raw"."users"."a" = "s"."a" AND "raw"."users"."b" = "s"."b") AND NOT "s"."gone" IS NULL)'
+        'WHERE "raw"."users"."a" = "s"."a" AND "raw"."users"."b" = "s"."b")'
     )
 
 

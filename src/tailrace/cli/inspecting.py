@@ -54,7 +54,8 @@ def plan(
             stream = streams.accept(message)
             if stream is not None:
                 typer.echo(printable(f"-- {stream.name} -> {stream.table} ({stream.method.value})"))
-                statements = _inspectable(destination).plan(stream)
+                has_columns = any(column.path for column in stream.columns)
+                statements = _inspectable(destination).plan(stream) if has_columns else ()
                 for statement in statements or ["-- nothing to do"]:
                     typer.echo(printable(statement if statement.startswith("--") else f"{statement};"))
     finally:

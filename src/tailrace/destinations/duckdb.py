@@ -31,6 +31,7 @@ from tailrace.sql import statements
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.feeding import Feeding
+from tailrace.sql.keys import ByComment
 from tailrace.sql.refusals import Check, Refusals
 from tailrace.sql.remedies import DUCKDB, advised
 from tailrace.sql.url import file_settings
@@ -41,6 +42,7 @@ TRAITS = Traits(
     name="DuckDB",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
     own_schemas="pg_catalog|information_schema|temp|system",
+    rekey=ByComment("duckdb", drops=False),
     is_serial=True,
 )
 
@@ -75,17 +77,20 @@ DIALECT = Dialect(
         "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMPTZ,
         "UUID": Kind.UUID,
     },
-    # DuckDB's DECIMAL goes into JSON through a double, so that one isn't altered in place.
+    # What DuckDB's own text of the others looks like isn't ours (`5.0`); its DECIMAL goes into JSON through a double.
     alterable=frozenset(
-        (have, want) for have, wants in WIDENINGS.items() for want in wants if (have, want) != (Kind.DECIMAL, Kind.JSON)
+        (have, want)
+        for have, wants in WIDENINGS.items()
+        for want in wants
+        if have is not Kind.FLOAT
+        and not (have in {Kind.DECIMAL, Kind.TIMESTAMP, Kind.TIMESTAMPTZ} and want is Kind.JSON)
     ),
     relaxes=True,
     merge=Merge.REWRITE,
     keeps_key_in_comment=True,
     columns="""
         SELECT c.column_name, c.data_type, c.is_nullable, c.column_default IS NOT NULL,
-            list_position(
-                coalesce(k.constraint_column_names, TRY(from_json(substr(t.comment, 6), '["VARCHAR"]'))), c.column_name)
+            list_position(k.constraint_column_names, c.column_name), t.comment, k.constraint_name
         FROM duckdb_columns() c
         JOIN duckdb_tables() t USING (database_oid, table_oid)
         LEFT JOIN duckdb_constraints() k

@@ -112,6 +112,7 @@ class FileTables:
         self._listing = Listing(self._root)
         self._listed: Mapping[TableName, Listed] | None = None
         self._made: dict[TableName, list[TableColumn]] = {}
+        self._keys: dict[TableName, tuple[str, ...]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -121,6 +122,7 @@ class FileTables:
         """The pipeline's manifests; see Tables."""
         self._listed = None
         self._made.clear()
+        self._keys.clear()
         return ObjectJournal(self._root, pipeline)
 
     def named(self, table: TableName) -> TableName:
@@ -133,9 +135,8 @@ class FileTables:
         return self._has(table) if is_known else None
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
-        """Nothing but to know the columns, which the manifest of the first commit names; see Tables."""
-        del key
-        self._made[stream.table] = [*columns]
+        """Nothing but to know columns and key, which the manifest of the first commit names; see Tables."""
+        self._made[stream.table], self._keys[stream.table] = [*columns], tuple(key)
         return self._has(stream.table)
 
     def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
@@ -235,7 +236,8 @@ class FileTables:
         listed = self._tables().get(table)
         columns = [*(listed.columns.values() if listed else ()), *self._made.get(table, ())]
         newest = tuple({column.name: column for column in columns}.values())  # structs may have grown
-        return Found(newest, None, self.schema_of(newest))
+        key = listed.key if listed and listed.key is not None else self._keys.get(table)
+        return Found(newest, key, self.schema_of(newest))
 
     def _tables(self) -> Mapping[TableName, Listed]:
         with self._lock:

@@ -39,6 +39,7 @@ from tailrace.schema.texts import TEXTS
 from tailrace.sql.delimited import contents, delimited_lines
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import identifier, insert_into, table_of, written
+from tailrace.sql.keys import ByComment
 from tailrace.sql.limits import refuse_long_lines, refuse_null
 from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
@@ -58,6 +59,7 @@ TRAITS = Traits(
     case_sensitive=True,
     reserved=frozenset({"tableoid", "ctid", "oid", "xmin", "xmax", "cmin", "cmax"}),
     own_schemas="pg_.*|information_schema|sys",
+    rekey=ByComment("redshift", drops=True),
 )
 
 DIALECT = Dialect(

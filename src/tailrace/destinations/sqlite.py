@@ -31,6 +31,7 @@ from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.sql import statements
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.keys import made_anew
 from tailrace.sql.remedies import SQLITE, advised
 from tailrace.sql.url import file_settings
 
@@ -40,6 +41,7 @@ TRAITS = Traits(
     name="SQLite",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
     own_tables="sqlite_.*",
+    rekey=made_anew,
     is_serial=True,
 )
 
@@ -80,7 +82,9 @@ DIALECT = Dialect(
     merge=Merge.UPDATE,
     keeps_key_in_comment=False,
     columns="""
-        SELECT name, type, "notnull" = 0 AND pk = 0, dflt_value IS NOT NULL, nullif(pk, 0)
+        SELECT name, type, "notnull" = 0 AND pk = 0, dflt_value IS NOT NULL, nullif(pk, 0),
+            (SELECT substr(s.sql, nullif(instr(s.sql, '/* key: '), 0) + 3) FROM main.sqlite_master s
+                WHERE s.type = 'table' AND lower(s.name) = lower(?2)), 'PRIMARY KEY'
         FROM pragma_table_info(?2, coalesce(?1, 'main'))
         ORDER BY cid
     """,

@@ -297,7 +297,7 @@ class LakeDestination:
             placed = self._placing.place(stream)
             parts = self._parts[stream].seal() if stream in self._parts else []
             if placed.waits:
-                staged.append(Staged(plan(stream), dict(placed.targets), tuple(parts)))
+                staged.append(Staged(plan(stream), dict(placed.targets), tuple(parts), placed.cleared))
             else:
                 files += parts
         newest = self._placing.place(streams[-1])

@@ -32,12 +32,14 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
     """Files of one revision of a stream, with the line of each row, which the commit merges into the table.
 
-    `targets` says which of the table's columns takes each of the stream's.
+    `targets` says which of the table's columns takes each of the stream's; `cleared` have no value in rows that get
+    new ones.
     """
 
     stream: Stream
     targets: dict[str, TableColumn]
     files: tuple[Part, ...] = ()
+    cleared: tuple[str, ...] = ()
 
 
 class Activate(msgspec.Struct, frozen=True):
@@ -52,14 +54,15 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """What becomes of one table, and the stream that is loaded into it.
 
     `files` are rows to add as they are; `staged` and `activate` are to be merged. `replace`: nothing else is left in
-    the table, whose columns are then `columns`. `voids` are the paths of files that are no longer the table's.
+    the table, whose columns are then `columns`. `key` is the table's, None where it isn't known. `voids` are the paths
+    of files that are no longer the table's.
     """
 
     stream: str
     table: str
     schema: str | None = None
     columns: tuple[TableColumn, ...] = ()
-    key: tuple[str, ...] = ()
+    key: tuple[str, ...] | None = None
     files: tuple[Part, ...] = ()
     staged: tuple[Staged, ...] = ()
     activate: tuple[Activate, ...] = ()

@@ -17,9 +17,10 @@ _READ_AT_ONCE = 16
 
 @dataclass(slots=True)
 class Listed:
-    """A table: its columns, and its files by their paths."""
+    """A table: its columns, its key where that is known, and its files by their paths."""
 
     columns: dict[str, TableColumn] = field(default_factory=dict)
+    key: tuple[str, ...] | None = None
     files: dict[str, Part] = field(default_factory=dict)
 
     @property
@@ -62,7 +63,9 @@ def listed(entries: Iterable[Entry]) -> dict[TableName, Listed]:
         table = tables.setdefault(change.name, Listed())
         if change.replace:
             table.columns.clear()
+            table.key = None
         table.columns |= {column.name: column for column in change.columns}
+        table.key = table.key if change.key is None else change.key
         table.files |= {part.path: part for part in change.files if part.path not in voids}
     return tables
 

@@ -12,20 +12,29 @@ from tailrace.model import Kind
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.nested import Nested, are_fields, nested_of, nested_text
 
-_KEY = b"tailrace.key"
+KEY = "tailrace.key"
+"""The metadata of a field that has its place in the key; the first field of a table without a key has NO_KEY there."""
+
+NO_KEY = "none"
+
+_KEY, _NO_KEY = KEY.encode(), NO_KEY.encode()
 _MARKED = frozenset({Kind.TIME, Kind.JSON, Kind.UUID})
 
 
-def marked_schema(columns: Sequence[TableColumn], key: Sequence[str] = ()) -> pa.Schema:
-    """The columns as fields; JSON, times of day and UUIDs are strings."""
-    return pa.schema([_field(column, key) for column in columns])
+def marked_schema(columns: Sequence[TableColumn], key: Sequence[str] | None = None) -> pa.Schema:
+    """The columns as fields; JSON, times of day and UUIDs are strings. `key` is what the fields are to say of it."""
+    fields = [_field(column, key or ()) for column in columns]
+    if key is not None and not key:
+        fields[0] = fields[0].with_metadata({**(fields[0].metadata or {}), _KEY: _NO_KEY})
+    return pa.schema(fields)
 
 
 def found_in(schema: pa.Schema) -> Found:
     """The table that has these fields, marked or not."""
-    places = {int(field.metadata[_KEY]): field.name for field in schema if _KEY in (field.metadata or {})}
+    marks = {field.name: field.metadata[_KEY] for field in schema if _KEY in (field.metadata or {})}
+    places = {int(mark): name for name, mark in marks.items() if mark.isdigit()}
     key = tuple(places[place] for place in sorted(places))
-    return Found(tuple(map(_column, schema)), key or None, schema)
+    return Found(tuple(map(_column, schema)), key if marks else None, schema)
 
 
 def lacking(have: pa.DataType | None, want: pa.Field) -> pa.Field | None:

@@ -11,6 +11,7 @@ from tailrace.errors import SchemaError
 from tailrace.lake.tables import Found, Layout, Tables
 from tailrace.model import LINE, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
+from tailrace.schema.keys import Keys, is_same_key, other_key
 from tailrace.sql.publish import is_merged
 
 _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
@@ -21,17 +22,19 @@ _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
 class Placed:
     """Where a stream's rows go.
 
-    `targets` says which of the table's `columns` takes each of the stream's. `waits` says that the files, whose rows
-    then have their line, are merged into the table by the commit; otherwise they are added to it as they are.
+    `targets` says which of the table's `columns` takes each of the stream's, and `cleared` which have no value in rows
+    that get new ones; see Fit. `waits` says that the files, whose rows then have their line, are merged into the table
+    by the commit; otherwise they are added to it as they are.
     """
 
     table: TableName
     targets: Mapping[str, TableColumn]
     columns: tuple[TableColumn, ...]
-    key: tuple[str, ...]
+    key: tuple[str, ...] | None
     layout: Layout
     waits: bool
     lost_texts: Mapping[str, str]
+    cleared: tuple[str, ...] = ()
 
 
 class Placing:
@@ -43,16 +46,19 @@ class Placing:
         self._pipeline = ""
         self._placed: dict[Stream, Placed] = {}
         self._beside: dict[str, tuple[TableColumn, ...]] = {}
+        self._keys = Keys(traits)
 
     def begin(self, pipeline: str) -> None:
         """Forget everything: a run of the pipeline begins."""
         self._pipeline = pipeline
+        self._keys.begin()
         self._placed.clear()
         self._beside.clear()
 
     def place(self, stream: Stream) -> Placed:
         """Where the stream's rows go; its table is made, or altered, when need be."""
         if stream not in self._placed:
+            self._keys.accept(stream)
             table = self._tables.named(stream.table)
             self._placed = {other: placed for other, placed in self._placed.items() if placed.table != table}
             placed = self._replacing(stream, table) if stream.method is Method.REPLACE else self._fitted(stream, table)
@@ -72,30 +78,35 @@ class Placing:
         return [*added, *grown, *(f"let {name} of {table} be null" for name in fit.relax)]
 
     def _fit(self, found: Found, stream: Stream) -> Fit:
+        is_other = found.key is not None and not is_same_key(found.key, stream.key, self._traits)
+        if is_other and not self._tables.rewrites and stream.method is not Method.REPLACE:
+            # Rows are only appended, and readers that tell them apart know another key.
+            raise other_key(stream, found.key or (), self._traits, f"the table {stream.table} has the former")
         return changes(found.columns, stream, self._traits, _ALTERABLE, found.key)
 
     def _fitted(self, stream: Stream, table: TableName) -> Placed:
         found = self._tables.found(table)
         if found is None:
-            key = stream.key if stream.method is not Method.APPEND else ()
-            found = self._tables.create(stream, [*map(TableColumn.of, stream.columns)], key)
+            found = self._tables.create(stream, [*map(TableColumn.of, stream.columns)], stream.key)
         fit = self._fit(found, stream)
         if fit.add or fit.widen:
             found = self._tables.add_columns(table, _gained(fit))
         if fit.relax:
             found = self._tables.relax(table, fit.relax)
-        targets = self._targets(found, stream)
+        targets, cleared = self._targets(found, stream)
         _refuse_unknown(found, stream, targets)
         waits = self._tables.rewrites and (is_merged(stream) or stream.versioned)
         layout = self._tables.layout(stream, [*targets.values()])
         if waits:
             layout = self._staging(layout.schema)
+        known = stream.key if found.key is None and not self._tables.rewrites else found.key
         lost = self._tables.lost_texts(stream, [*targets.values()])
-        return Placed(table, targets, found.columns, found.key or (), layout, waits, lost)
+        return Placed(table, targets, found.columns, known, layout, waits, lost, cleared)
 
-    def _targets(self, found: Found, stream: Stream) -> Mapping[str, TableColumn]:
-        have = {column.name: column for column in found.columns}
-        return {name: have.get(target.name, target) for name, target in self._fit(found, stream).targets.items()}
+    def _targets(self, found: Found, stream: Stream) -> tuple[Mapping[str, TableColumn], tuple[str, ...]]:
+        """The table's column for each of the stream's, and those that are cleared."""
+        have, fit = {column.name: column for column in found.columns}, self._fit(found, stream)
+        return {name: have.get(target.name, target) for name, target in fit.targets.items()}, fit.cleared
 
     def _replacing(self, stream: Stream, table: TableName) -> Placed:
         """The place in a table that comes in the place of the present one at the end."""
@@ -109,12 +120,12 @@ class Placing:
         by_name = {column.name: column for column in (*columns, *gained)}
         columns = self._beside[stream.name] = tuple(by_name.values())
         found = Found(columns, None, self._tables.schema_of(columns))
-        targets = self._targets(found, loaded)
+        targets, cleared = self._targets(found, loaded)
         waits = self._tables.rewrites
         own = [*targets.values()]
         layout = self._staging(self._tables.schema_of(own)) if waits else self._tables.layout(stream, own)
         lost = self._tables.lost_texts(stream, own)
-        return Placed(table, targets, columns, stream.key if is_merged(stream) else (), layout, waits, lost)
+        return Placed(table, targets, columns, stream.key, layout, waits, lost, cleared)
 
     def _staging(self, schema: pa.Schema) -> Layout:
         store, folder = self._tables.staging(self._pipeline)

@@ -178,8 +178,9 @@ class _Merging:
             self.memory.create(table, pa.schema([*columns, pa.field(LINE, pa.int64())]))
             for rows in self._rows(staged):
                 self.memory.load(table, [*names, LINE], rows)
-            others = tuple(name for name in self.schema.names if name not in names)
-            self.stagings.append(Staging(staged.stream, table, Place(_TABLE, staged.targets, others)))
+            others = tuple(name for name in self.schema.names if name not in {*names, *staged.cleared})
+            place = Place(_TABLE, staged.targets, others, staged.cleared)
+            self.stagings.append(Staging(staged.stream, table, place))
         if self.key:
             self.memory.execute(queries.create_keys(_KEYS, [staging.table for staging in self.stagings], self.key))
             self.bounds = self.memory.query(queries.bounds_of(_KEYS, self.key[0]))[0]

@@ -94,7 +94,7 @@ class LiveFile:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A table that exists: its columns, and its key where that is known."""
+    """A table that exists: its columns, and its key, None where that isn't known."""
 
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...] | None
@@ -156,7 +156,7 @@ class Tables(Protocol):
         """What is there under that name, None if nothing."""
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
-        """Make the stream's table, unless it was made in the meantime; what is there then."""
+        """Make the stream's table with that key, be it empty, unless it was made already; what is there then."""
 
     def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
         """Add columns that take null, and to those that are there the fields that their structs lack.

@@ -12,6 +12,7 @@ from tailrace.model import Column, Growth, Stream, Traits
 from tailrace.schema.drafts import unknown_draft
 from tailrace.schema.grown import grown_schema
 from tailrace.schema.jsonschema import chosen_columns
+from tailrace.schema.keys import refuse_new_key
 from tailrace.schema.stream import planned_stream, stream_of_columns
 from tailrace.singer.messages import SchemaMessage
 
@@ -74,6 +75,8 @@ class Streams:
         stream = stream_of_columns(name, chosen_columns(columns, settings), key, settings, self._traits)
         stream = replace(stream, revision=known.stream.revision + 1 if known else 1)
         self._refuse_shared_table(stream)
+        if known is not None:
+            refuse_new_key(known.stream, stream, self._traits)
         message = SchemaMessage(0, name, b"{}", key, (), None, None)
         self._known[name] = _Known(message, settings, stream)
         return stream
@@ -133,6 +136,8 @@ class Streams:
             )
             stream = replace(stream, evolved=evolved)
             self._refuse_shared_table(stream)
+            if known is not None:
+                refuse_new_key(known.stream, stream, self._traits)
         is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
         if known is not None and is_same:
             stream = known.stream

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from tailrace.errors import SchemaError
 from tailrace.model import ARROW, Column, Fill, Kind, Method, Stream, Traits
+from tailrace.schema.keys import folded, other_key, spelled
 from tailrace.schema.kinds import INT_DIGITS, MAX_DIGITS
 from tailrace.schema.names import fitted
 from tailrace.schema.nested import NestedConflictError, grown, nested_of, nested_text
@@ -109,7 +110,8 @@ class Fit:
 
     `add` are new columns under their names in the table. `relax` are columns of the table that must lose NOT NULL.
     `targets` maps each loaded column of the stream to the table's, as it is after the changes; `dropped` are the
-    stream's columns that are left out under `contract: discard_columns`.
+    stream's columns that are left out under `contract: discard_columns`. `cleared` are the table's columns that earlier
+    values of the stream's columns went into, by their kinds: a row that gets a new value has none there.
     """
 
     add: tuple[Column, ...] = ()
@@ -117,6 +119,7 @@ class Fit:
     relax: tuple[str, ...] = ()
     targets: Mapping[str, TableColumn] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
 
     @property
     def is_change(self) -> bool:
@@ -160,11 +163,11 @@ class _Table:
         if column.name in _needed(self.stream):
             held = f" while {there.pinned} stands on it" if there.pinned else " in place"
             raise self._refusal(column, there, f"can't be altered{held}, and rows are told apart by it")
-        name = fitted(f"{column.name}__{column.kind.lower()}", self.traits.max_name_length)
-        beside = self.column(name)
-        placed = self._in(column, beside) if beside else None
-        if placed is None and beside and self.stream.contract == "evolve":
-            raise self._refusal(column, beside, "can't be altered in place")
+        name = beside(column.name, column.kind, self.traits)
+        other = self.column(name)
+        placed = self._in(column, other) if other else None
+        if placed is None and other and self.stream.contract == "evolve":
+            raise self._refusal(column, other, "can't be altered in place")
         return placed or _added(column, name, there)
 
     def _in(self, column: Column, there: TableColumn) -> _Place | None:
@@ -216,16 +219,17 @@ def changes(
     traits: Traits,
     alterable: Collection[tuple[Kind, Kind]],
     key: Sequence[str] | None = None,
+    constraint: str = "",
 ) -> Fit:
     """What the table with the columns `have` needs to take the stream's rows.
 
     `alterable` are the (from, to) kinds that the destination alters in place, losing nothing; (DECIMAL, DECIMAL) is
-    more digits. `key` is the table's key, None when it isn't known. Raises SchemaError where the table can't be made
-    to fit, or mustn't be by the stream's contract.
+    more digits. `key` is the table's key, None when it isn't known, and `constraint` what it is called. Raises
+    SchemaError where the table can't be made to fit, or mustn't be by the stream's contract.
     """
     named = {(c.name if traits.case_sensitive else c.name.lower()): c for c in have}
     table = _Table(named, stream, traits, alterable)
-    _refuse_new_key(table, key)
+    _refuse_new_key(table, key, constraint)
     places: dict[str, _Place] = {}
     dropped: list[str] = []
     for column in stream.columns:
@@ -236,6 +240,12 @@ def changes(
             dropped.append(column.name)
         else:
             places[column.name] = place
+    if not places:
+        raise SchemaError(
+            f"the table {stream.table} has none of the stream's columns, and `contract: discard_columns` adds none; "
+            "alter the table, set `contract: evolve`, or skip the stream with `select: false`",
+            stream=stream.name,
+        )
     _refuse_shared(table, places)
     relax = _relaxed(table, places, key or ())
     return Fit(
@@ -247,7 +257,28 @@ def changes(
             for name, place in places.items()
         },
         dropped=tuple(dropped),
+        cleared=tuple(_cleared(table, places, relax)),
     )
+
+
+def _cleared(table: _Table, places: Mapping[str, _Place], relaxed: Collection[str]) -> Iterator[str]:
+    """The table's columns in which values of the stream's columns are of another kind than what comes now."""
+    taken = {table.folded(place.target.name) for place in places.values()}
+    if taken >= table.have.keys():
+        return
+    for name in places:
+        named = {beside(name, kind, table.traits): kind for kind in Kind} | {name: None}
+        for other, kind in named.items():
+            there = table.column(other)
+            # Some databases have no type for some kinds but text.
+            is_of_kind = there is not None and (kind is None or there.kind in {kind, Kind.TEXT, None})
+            if there and is_of_kind and table.folded(other) not in taken and (there.nullable or there.name in relaxed):
+                yield there.name
+
+
+def beside(name: str, kind: Kind, traits: Traits) -> str:
+    """The column beside that one which takes values of a kind that it doesn't hold."""
+    return fitted(f"{name}__{kind.lower()}", traits.max_name_length)
 
 
 def _needed(stream: Stream) -> frozenset[str]:
@@ -286,33 +317,29 @@ def _widened(column: Column, there: TableColumn) -> TableColumn | None:
     return replace(there, kind=column.kind, precision=precision, scale=scale, sql_type="")
 
 
-def _refuse_new_key(table: _Table, key: Sequence[str] | None) -> None:
-    stream = table.stream
-    if stream.method not in _KEYED or not table.have:
+def _refuse_new_key(table: _Table, key: Sequence[str] | None, constraint: str) -> None:
+    """Raise where rows of the table are told apart by another key than the stream's."""
+    stream, traits = table.stream, table.traits
+    if not table.have or stream.method is Method.REPLACE:
         return
-    wanted = {table.folded(name) for name in stream.key}
-    if (key is None and wanted <= table.have.keys()) or (key is not None and wanted == set(map(table.folded, key))):
-        return
-    have = ", ".join(key) if key else "none" if key is not None else "no such column"
-    dropping = f"DROP CONSTRAINT {_quoted('<name of its primary key>')}, " if key else ""
-    statement = f"ALTER TABLE {_table(stream)} {dropping}ADD PRIMARY KEY ({', '.join(map(_quoted, stream.key))})"
-    raise SchemaError(
-        f"the table {stream.table} has the key ({have}), the stream has ({', '.join(stream.key)}); tailrace doesn't "
-        f"change keys. Run `{statement}` when its rows are unique under the new key, or set `key_properties` "
-        "to the table's",
-        stream=stream.name,
-        have=have,
-        want=", ".join(stream.key),
-    )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _table(stream: Stream) -> str:
-    schema = f"{_quoted(stream.table.schema)}." if stream.table.schema else ""
-    return schema + _quoted(stream.table.name)
+    wanted, columns = folded(stream.key, traits), folded([column.name for column in stream.columns], traits)
+    if stream.method in _KEYED:
+        if key is None and not wanted <= table.have.keys():
+            missing = next(name for name in stream.key if table.folded(name) not in table.have)
+            raise SchemaError(
+                f"the table {stream.table} has no column {missing!r}, which is in the stream's key "
+                f"{spelled(stream.key)}; add it with its values, or set `key_properties` to columns that are there",
+                stream=stream.name,
+                column=missing,
+                have="no such column",
+                want=spelled(stream.key),
+            )
+        is_other = key is not None and wanted != folded(key, traits)
+    else:
+        # Rows that are appended may leave a key of their table's to the database, but not fill it as they like.
+        is_other = key is not None and wanted != folded(key, traits) <= columns
+    if is_other:
+        raise other_key(stream, key or (), traits, f"the table {stream.table} has the former", constraint)
 
 
 def _refuse_change(column: Column, place: _Place, stream: Stream) -> None:
@@ -354,10 +381,10 @@ def _relaxed(table: _Table, places: Mapping[str, _Place], key: Sequence[str]) ->
     kept = {table.folded(name) for name in (*stream.key, *key)}
     taken = {table.folded(place.target.name): name for name, place in places.items()}
     relaxed = []
-    for folded, there in table.have.items():
-        if there.nullable or folded in kept:
+    for name, there in table.have.items():
+        if there.nullable or name in kept:
             continue
-        column = stream.column(taken[folded]) if folded in taken else None
+        column = stream.column(taken[name]) if name in taken else None
         if column is None and there.has_default:
             continue
         if column is None or column.nullable or not column.required:

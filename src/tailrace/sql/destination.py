@@ -11,6 +11,7 @@ from datetime import datetime
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Activation, Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.schema.keys import Keys
 from tailrace.schema.names import digest
 from tailrace.sql import keeping, publish, statements
 from tailrace.sql.checkpoints import Checkpoints, Row
@@ -61,6 +62,7 @@ class SqlDestination:
         self._transaction: _Transaction | None = None
         self._lost: BaseException | None = None
         self._places: dict[Stream, Place] = {}
+        self._keys = Keys(traits)
         self._pipeline = ""
         self._fence = ""
 
@@ -71,6 +73,7 @@ class SqlDestination:
         """The pipeline's last committed checkpoint; see Destination."""
         with self._lock:
             self._roll_back(None)
+            self._keys.begin()
             self._pipeline, fence = "", secrets.token_hex(8)
             with self._in_one_piece():
                 row = self._taken_over(pipeline, fence)
@@ -80,6 +83,7 @@ class SqlDestination:
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
         with self._lock, self._in_one_piece(), of_stream(stream.name):
+            self._keys.accept(stream)
             if stream.method is Method.REPLACE:
                 if self._is_kept(stream):
                     self._fitted(stream, self._tables.named(stream))
@@ -91,12 +95,13 @@ class SqlDestination:
         """Take the batch's rows into the open transaction; see Destination."""
         with self._lock, self._in_one_piece(), of_stream(batch.stream.name):
             stream, place = batch.stream, self._place(batch.stream)
-            rows = fitting_rows(self._dialect, batch, place.table, place.targets)
             transaction = self._begun()
             if waits(stream):
                 staging = self._staging(stream, place)
+                rows = fitting_rows(self._dialect, batch, staging.place.table, staging.place.targets)
                 self._open().load(staging.table, rows.column_names, rows)
             else:
+                rows = fitting_rows(self._dialect, batch, place.table, place.targets)
                 self._open().load(place.table, place.columns, rows)
                 transaction.direct[stream.name] = transaction.direct.get(stream.name, 0) + rows.num_rows
                 transaction.tables.add(place.table)
@@ -234,6 +239,7 @@ class SqlDestination:
         """Where the stream's rows go; its table is made, or altered, when need be."""
         if stream in self._places:
             return self._places[stream]
+        self._keys.accept(stream)
         table, loaded = self._tables.named(stream), stream
         if stream.method is Method.REPLACE:
             if self._is_kept(stream):
@@ -312,7 +318,8 @@ class SqlDestination:
     def _published(self, checkpoint: Checkpoint) -> dict[str, Published]:
         """What the checkpoint did to each stream's table, within the open transaction."""
         transaction = self._begun()
-        return self._publish(checkpoint, transaction.direct, [*transaction.stagings.values()])
+        stagings = [self._recast(staging) for staging in transaction.stagings.values()]
+        return self._publish(checkpoint, transaction.direct, stagings)
 
     def _tidy(self) -> None:
         """Do what is left to do after a commit."""
@@ -351,6 +358,18 @@ class SqlDestination:
         for staging in stagings:
             self._let_go(staging)
         return done
+
+    def _recast(self, staging: Staging) -> Staging:
+        """The staging table for its table as that is now: rows that waited while a column became wider do so too."""
+        if self._places.get(staging.stream) is staging.place:
+            return staging
+        found = self._tables.found(self._open(), staging.place.table)
+        if found is None:
+            raise DestinationError(f"the table {staging.place.table} isn't there; another program may have dropped it")
+        place, wider = self._tables.recast(found, staging.place, staging.table)
+        for sql in wider:
+            self._run(sql)
+        return replace(staging, place=place)
 
     def _let_go(self, staging: Staging) -> None:
         """Drop a staging table whose rows are where they belong."""

@@ -89,20 +89,6 @@ def delete_removals(dialect: Dialect, winners: TableName, staging: TableName, ma
     return written(dialect, exp.Delete(this=table_of(winners), where=exp.Where(this=_in(column_of(LINE), rows))))
 
 
-def delete_removed(
-    dialect: Dialect,
-    table: TableName,
-    staging: TableName,
-    winners: TableName,
-    *,
-    key: Sequence[str],
-    marks: Sequence[Mark],
-) -> str:
-    """DELETE of the table's rows with the key of a winner that asks for deletion."""
-    rows = _winning_rows(staging, winners, "1").where(_has_key(dialect, table, key), _is_marked(marks, "s"))
-    return _delete_existing(dialect, table, rows)
-
-
 def delete_segment(
     dialect: Dialect, table: TableName, staging: TableName, key: Sequence[str], marks: Sequence[Mark]
 ) -> str:
@@ -121,13 +107,20 @@ def delete_matched(
 
 
 def update_matched(
-    dialect: Dialect, table: TableName, staging: TableName, winners: TableName, *, key: Sequence[str], to: Sequence[str]
+    dialect: Dialect,
+    table: TableName,
+    staging: TableName,
+    winners: TableName,
+    *,
+    key: Sequence[str],
+    to: Sequence[str],
+    clear: Sequence[str] = (),
 ) -> str:
-    """UPDATE of the table's rows that the winners match, in the columns `to`."""
+    """UPDATE of the table's rows that the winners match, in the columns `to`, and to null in those to `clear`."""
     rows = _winning_rows(staging, winners, *(column_of(name, "s") for name in (*key, *to)))
     update = exp.Update(
         this=table_of(table, "t"),
-        expressions=[exp.EQ(this=column_of(name), expression=column_of(name, "n")) for name in to],
+        expressions=[exp.EQ(this=column_of(name), expression=column_of(name, "n")) for name in to] + _nulls(clear),
         from_=exp.From(this=rows.subquery(identifier("n"))),
         where=exp.Where(this=keys_equal(key, "t", "n")),
     )
@@ -161,11 +154,13 @@ def upsert_winners(
     columns: Sequence[str],
     key: Sequence[str],
     to: Sequence[str],
+    clear: Sequence[str] = (),
 ) -> list[str]:
-    """INSERT of the winners' rows, with UPDATE in the columns `to` where the table, whose key it is, has theirs."""
+    """INSERT of the winners' rows, with UPDATE as in `update_matched` where the table, whose key it is, has theirs."""
     insert = insert_into(table, columns, _winning_rows(staging, winners, *(column_of(name, "s") for name in columns)))
     if not is_mysql(dialect):
         changes = [exp.EQ(this=column_of(name), expression=column_of(name, "excluded")) for name in to]
+        changes += _nulls(clear)
         action = exp.var("DO UPDATE" if to else "DO NOTHING")
         insert.set(
             "conflict", exp.OnConflict(conflict_keys=[*map(identifier, key)], action=action, expressions=changes)
@@ -174,6 +169,7 @@ def upsert_winners(
     # A row that is new may not update another through some other unique key of the table: that is an error.
     fresh = insert_winners(dialect, table, staging, winners, columns=columns, matched=False)
     changes = [exp.EQ(this=column_of(name), expression=exp.func("VALUES", column_of(name))) for name in to]
+    changes += _nulls(clear)
     insert.expression.where(is_set(MATCH, "w"), copy=False)
     insert.set("conflict", exp.OnConflict(duplicate=True, action=exp.var("UPDATE"), expressions=changes))
     return [written(dialect, insert), fresh] if to else [fresh]
@@ -234,6 +230,11 @@ def _delete_existing(dialect: Dialect, table: TableName, rows: exp.Select) -> st
 def _aliases_deletes(dialect: Dialect) -> bool:
     """Whether the table of a DELETE can have another name in its condition."""
     return dialect.sqlglot != "redshift"
+
+
+def _nulls(names: Sequence[str]) -> list[exp.EQ]:
+    """Assignments of null."""
+    return [exp.EQ(this=column_of(name), expression=exp.Null()) for name in names]
 
 
 def _below(version: str) -> exp.Expression:

@@ -104,7 +104,8 @@ class ObstacleTables(Tables):
         if found is None:
             return None
         rows = session.query(self._query, (table.schema, table.name) * 3)
-        return _Examined(found.columns, found.key, tuple(_Obstacle(*map(str, row)) for row in rows))
+        obstacles = tuple(_Obstacle(*map(str, row)) for row in rows)
+        return _Examined(found.columns, found.key, found.constraint, obstacles)
 
     def statements(self, found: Found | None, stream: Stream, table: TableName) -> list[str]:
         """What makes the table fit the stream. Raises SchemaError where nothing does, or something is in the way."""
@@ -120,7 +121,7 @@ class ObstacleTables(Tables):
                         column=obstacle.column or None,
                         have=obstacle.trouble,
                     )
-            self._refuse_long_key(found.key or (), fit, stream, table)
+            self._refuse_long_key((found.key or ()) if found.constraint else (), fit, stream, table)
         return super().statements(found, stream, table)
 
     def _refuse_long_key(self, key: Sequence[str], fit: Fit, stream: Stream, table: TableName) -> None:

@@ -77,19 +77,23 @@ def swap(session: Session, dialect: Dialect, beside: TableName, table: TableName
 
 
 def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tuple[int, int], staged: int) -> Published:
-    """Last line wins; a last line that is marked as deleted deletes its row, under hard_delete."""
+    """Last line wins; a line that is marked as deleted deletes the row that comes before it, under hard_delete."""
     stream, place, source = staging.stream, staging.place, staging.table
     key, table = place.key(stream), place.table
+    marks = _marks(staging)
+    removals = deleted = first = 0
+    if marks:
+        sql = merging.delete_segment(dialect, table, source, key, marks)
+        deleted = session.execute(sql, segment)
     keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
     kept = [*keep, *place.others] if dialect.merge is Merge.REWRITE else []
+    if keep:  # what a new row has there is its first line's
+        sql = merging.insert_first(dialect, table, source, columns=place.columns, key=key, marks=marks)
+        first = session.execute(sql, segment * 2 if marks else segment)
     sql = merging.create_winners(dialect, _WINNERS, source, table, key=key, kept=kept)
     session.execute(sql, segment)
     winners, matched = _numbers(session, merging.count_winners(dialect, _WINNERS))
-    deleted = removals = 0
-    marks = _marks(staging)
     if marks:
-        sql = merging.delete_removed(dialect, table, source, _WINNERS, key=key, marks=marks)
-        deleted = session.execute(sql)
         session.execute(merging.delete_removals(dialect, _WINNERS, source, marks))
         left, matched = _numbers(session, merging.count_winners(dialect, _WINNERS))
         removals = winners - left
@@ -97,8 +101,8 @@ def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tup
         session.execute(sql)
     session.execute(statements.drop_temporary(dialect, _WINNERS))
     return Published(
-        inserted=winners - removals - matched,
-        updated=matched,
+        inserted=winners - removals - matched + first,
+        updated=matched - first,
         deleted=deleted,
         deduplicated=staged - winners,
         removals=removals,
@@ -109,16 +113,18 @@ def _merging(dialect: Dialect, staging: Staging, keep: list[str], kept: list[str
     """The statements that give matching rows their new values, and insert the others.
 
     What the rows keep: the `keep` columns, and those that the stream doesn't have. `kept` stand beside the winners.
+    They have no values any more in the columns that are `cleared`, which rows that are inserted don't get.
     """
     place, source = staging.place, staging.table
     table, columns, key = place.table, place.columns, place.key(staging.stream)
     fresh = merging.insert_winners(dialect, table, source, _WINNERS, columns=columns, matched=False)
     to = [name for name in columns if name not in key and name not in keep]
+    clear = place.cleared
     merge = _merge_of(dialect, place)
     if merge is Merge.CONFLICT:
-        return merging.upsert_winners(dialect, table, source, _WINNERS, columns=columns, key=key, to=to)
+        return merging.upsert_winners(dialect, table, source, _WINNERS, columns=columns, key=key, to=to, clear=clear)
     if merge is Merge.UPDATE:
-        update = merging.update_matched(dialect, table, source, _WINNERS, key=key, to=to)
+        update = merging.update_matched(dialect, table, source, _WINNERS, key=key, to=to, clear=clear)
         return [update, fresh] if to else [fresh]
     delete = merging.delete_matched(dialect, table, source, _WINNERS, key)
     if not kept:

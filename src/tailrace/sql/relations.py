@@ -127,7 +127,9 @@ MYSQL_DEPENDENTS = """
 
 POSTGRES_COLUMNS = """
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef OR a.attidentity <> '',
-        array_position((i.indkey::smallint[])[0:i.indnkeyatts - 1], a.attnum)
+        array_position((i.indkey::smallint[])[0:i.indnkeyatts - 1], a.attnum),
+        obj_description(c.oid, 'pg_class'),
+        (SELECT k.relname FROM pg_catalog.pg_class k WHERE k.oid = i.indexrelid)
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -139,11 +141,13 @@ POSTGRES_COLUMNS = """
 
 REDSHIFT_COLUMNS = """
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef,
-        CASE WHEN a.attnum = ANY(k.conkey) THEN a.attnum END
+        CASE WHEN a.attnum = ANY(k.conkey) THEN a.attnum END, d.description, k.conname
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
+    LEFT JOIN pg_catalog.pg_description d
+        ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = 'pg_catalog.pg_class'::regclass
     WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'v')
     ORDER BY a.attnum
 """

@@ -74,10 +74,10 @@ class ServerDestination(SqlDestination):
             return super().stage(batch)
         with self._lock, self._in_one_piece(), of_stream(stream.name):
             place = self._place(stream)
-        rows = fitting_rows(self._dialect, batch, place.table, place.targets)
         try:
             with of_stream(stream.name):
                 staging = self._staged.of(stream, lambda number: self._made(stream, place, number))
+                rows = fitting_rows(self._dialect, batch, staging.place.table, staging.place.targets)
                 self._staged.load(staging, batch, rows)
         except RowsRefusedError:
             raise
@@ -191,9 +191,9 @@ class ServerDestination(SqlDestination):
         super()._require_staged(replace(checkpoint, publish=direct))
 
     def _published(self, checkpoint: Checkpoint) -> dict[str, Published]:
-        stagings = self._staged.tables
         for stream in (*(activation.stream for activation in checkpoint.activate), *checkpoint.replace):
             self._place(stream)
+        stagings = [self._recast(staging) for staging in self._staged.tables]
         direct = self._begun().direct
         self._staged.arrive(self._open())
         promised = Counter[str]()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -12,6 +11,10 @@ from tailrace.model import TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import column_of, identifier, insert_into, is_mysql, segment, table_of, written
+from tailrace.sql.keys import note
+
+_MYSQL_COMMENT = 2048
+"""The characters that a table's comment may have there."""
 
 _PROPERTIES = {"temporary": exp.TemporaryProperty, "unlogged": exp.UnloggedProperty}
 
@@ -38,10 +41,18 @@ def create_table(
     return written(dialect, create)
 
 
-def comment_key(dialect: Dialect, table: TableName, key: Sequence[str]) -> str:
-    """COMMENT ON TABLE that notes the key, as `key: ["a", "b"]`."""
-    text = exp.Literal.string(f"key: {json.dumps(list(key), ensure_ascii=False)}")
-    return written(dialect, exp.Comment(this=table_of(table), kind="TABLE", expression=text))
+def create_noted(dialect: Dialect, table: TableName, columns: Iterable[TableColumn], key: Sequence[str]) -> list[str]:
+    """CREATE TABLE of a table whose key is noted, as `key: ["a", "b"]`: as its comment, or within its own text."""
+    create = create_table(dialect, table, columns)
+    text = note(key)
+    if dialect.sqlglot == "sqlite":  # which has no comments on tables, and keeps the statement
+        text = text.replace("*/", r"*\/")
+        return [f"{create.removesuffix(')')} /* {text} */)"]
+    if is_mysql(dialect):
+        is_held = len(text) <= _MYSQL_COMMENT
+        return [f"{create} COMMENT={written(dialect, exp.Literal.string(text))}" if is_held else create]
+    comment = exp.Comment(this=table_of(table), kind="TABLE", expression=exp.Literal.string(text))
+    return [create, written(dialect, comment)]
 
 
 def add_column(dialect: Dialect, table: TableName, column: TableColumn) -> str:

@@ -10,22 +10,28 @@ from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
+from tailrace.sql.keys import noted
 from tailrace.sql.session import Session
 from tailrace.sql.types import with_plain_types
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A table that exists: its columns, and its key where that is known."""
+    """A table that exists: its columns, and its key, None where that isn't known.
+
+    The `constraint` of that name has the database hold rows apart by the key; without one the key is just noted.
+    """
 
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...] | None
+    constraint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a stream's rows go: the table, its column for each loaded one of the stream's, and its other columns.
 
+    `cleared` are columns that have no value in rows that get new ones; see Fit. They aren't among the `others`.
     `is_unique` says that the table itself holds rows apart by the stream's key. `into` is the table that takes all rows
     of this one in the end, in the place of its own.
     """
@@ -33,6 +39,7 @@ class Place:
     table: TableName
     targets: Mapping[str, TableColumn]
     others: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
     is_unique: bool = False
     into: TableName | None = None
 
@@ -88,14 +95,18 @@ class Tables:
             return None
         columns = []
         key = {}
-        for name, sql_type, nullable, has_default, place in rows:
+        note: tuple[str, ...] | None = None
+        constraint = ""
+        for name, sql_type, nullable, has_default, place, comment, constrained in rows:
             kind, precision, scale = self._dialect.kind_of(str(sql_type))
             columns.append(
                 TableColumn(str(name), kind, precision, scale, bool(nullable), str(sql_type), bool(has_default))
             )
+            note = noted(comment)
             if place:
                 key[place] = str(name)
-        return Found(tuple(columns), tuple(key[place] for place in sorted(key, key=str)) or None)
+                constraint = str(constrained)
+        return Found(tuple(columns), tuple(key[place] for place in sorted(key, key=str)) or note, constraint)
 
     def examined(self, session: Session, table: TableName, stream: Stream) -> Found | None:
         """What the database has under that name; where the stream would have a column altered, with what pins it.
@@ -164,11 +175,11 @@ class Tables:
     def place(self, found: Found, stream: Stream, table: TableName) -> Place:
         """Where the stream's rows go in a table that fits."""
         stream = with_plain_types(self._dialect, stream)
-        have = {column.name: column for column in found.columns}
-        targets = {name: have.get(target.name, target) for name, target in self._fit(found, stream).targets.items()}
+        have, fit = {column.name: column for column in found.columns}, self._fit(found, stream)
+        targets = {name: have.get(target.name, target) for name, target in fit.targets.items()}
         taken = {target.name for target in targets.values()}
-        others = tuple(name for name in have if name not in taken)
-        return Place(table, targets, others, is_unique=found.key is not None)
+        others = tuple(name for name in have if name not in {*taken, *fit.cleared})
+        return Place(table, targets, others, fit.cleared, is_unique=bool(found.constraint))
 
     def loaded(self, found: Found, stream: Stream) -> frozenset[str]:
         """The stream's columns that its contract lets into the table."""
@@ -180,8 +191,24 @@ class Tables:
         columns = [*place.targets.values(), TableColumn(LINE, Kind.INT, nullable=False)]
         return statements.create_table(self._dialect, table, columns, key, **kind)
 
+    def recast(self, found: Found, place: Place, staging: TableName) -> tuple[Place, list[str]]:
+        """The place in its table as that is now, and what makes a staging table fit that was made for it before.
+
+        Values in staging go the way of those in the table: where they go doesn't change, but a column may be wider.
+        """
+        have = {column.name: column for column in found.columns}
+        targets = {name: have.get(target.name, target) for name, target in place.targets.items()}
+        wider = [
+            statements.alter_type(self._dialect, staging, target)
+            for name, target in targets.items()
+            if self._dialect.spelled(target) != self._dialect.spelled(place.targets[name])
+        ]
+        taken = {*place.cleared, *(target.name for target in targets.values())}
+        others = tuple(name for name in have if name not in taken)
+        return replace(place, targets=targets, others=others), wider
+
     def _fit(self, found: Found, stream: Stream) -> Fit:
-        fit = changes(found.columns, stream, self._traits, self._dialect.alterable, found.key)
+        fit = changes(found.columns, stream, self._traits, self._dialect.alterable, found.key, found.constraint)
         taken = {target.name for target in fit.targets.values()}
         missing = [name for name in fit.relax if name not in taken]
         if missing and not self._dialect.relaxes:
@@ -197,10 +224,9 @@ class Tables:
         dialect = self._dialect
         key = stream.key if stream.method is not Method.APPEND else ()
         columns = [_table_column(column, nullable=column.name not in key) for column in stream.columns]
-        if dialect.keeps_key_in_comment:
-            created = statements.create_table(dialect, table, columns)
-            return [created, statements.comment_key(dialect, table, key)] if key else [created]
-        return [statements.create_table(dialect, table, columns, key)]
+        if key and not dialect.keeps_key_in_comment:
+            return [statements.create_table(dialect, table, columns, key)]
+        return statements.create_noted(dialect, table, columns, stream.key)
 
 
 def _pinned(column: TableColumn, pins: Iterable[tuple[object, str, str]], decimals: Collection[str]) -> TableColumn:

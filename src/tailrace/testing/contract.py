@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, datetime
 
 from tailrace.destination import Destination
 from tailrace.errors import DestinationError, FencedError, RowsRefusedError, TailraceError
 from tailrace.model import Activation, Column, Fill, Kind, Method, Published
 from tailrace.testing.messages import THINGS, raises, things
-from tailrace.testing.parts import AT, ID, PIPELINE, batch, checkpoint, commit_rows, stream
+from tailrace.testing.parts import AT, ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
 from tailrace.testing.subject import Subject
 
 _STREAM = stream()
@@ -60,6 +60,20 @@ def staged_rows_are_invisible_before_the_commit(subject: Subject) -> None:
         assert subject.rows(THINGS) == subject.rows("log") == []
         destination.commit(checkpoint(*receipts))
         assert len(subject.rows(THINGS)) == len(subject.rows("log")) == 2
+
+
+def what_an_update_keeps_is_the_first_lines_in_a_row_that_is_new(subject: Subject) -> None:
+    """As if there were a checkpoint behind each line; a row that is deleted and comes again is new."""
+    made, gone = Column("made", ("made",), Kind.TEXT, keep=True), Column("gone", ("_sdc_deleted_at",), Kind.TIMESTAMPTZ)
+    keeping, now = stream(ID, NAME, made, gone, hard_delete=True), datetime(2024, 1, 31, tzinfo=UTC)
+    with _opened(subject) as destination:
+        destination.recover(PIPELINE)
+        rows = [(1, "a", "mon", None), (1, "b", "tue", None), (2, "a", "mon", None), (2, "a", "tue", now)]
+        rows += [(2, "c", "wed", None), (2, "d", "thu", None), (3, "e", "mon", None), (3, "e", "tue", now)]
+        destination.prepare(keeping)
+        published = destination.commit(checkpoint(destination.stage(batch(keeping, *rows))))
+    assert things(subject, "id", "name", "made") == [(1, "b", "mon"), (2, "d", "wed")]
+    assert published == {THINGS: Published(inserted=2, deduplicated=5, removals=1)}
 
 
 def a_receipt_says_what_was_staged(subject: Subject) -> None:

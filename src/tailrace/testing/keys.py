@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from tailrace.errors import RecordError, SchemaError
+from tailrace.model import Method
 from tailrace.testing.messages import (
     BIG,
     BOOL,
@@ -16,6 +18,7 @@ from tailrace.testing.messages import (
     TIMESTAMPTZ,
     UUID,
     activate,
+    by,
     decimal,
     loaded,
     only,
@@ -26,9 +29,16 @@ from tailrace.testing.messages import (
     state,
     things,
 )
+from tailrace.testing.parts import stream
 from tailrace.testing.subject import Subject
 
 _ROW = {"id": INT, "name": TEXT}
+_CHANGES: Sequence[tuple[list[str], list[str], str]] = (
+    (["id"], [], "(id) -> none"),
+    ([], ["id"], "none -> (id)"),
+    (["id"], ["name"], "(id) -> (name)"),
+    (["id"], ["id", "name"], "(id) -> (id, name)"),
+)
 
 
 def last_line_wins_when_a_key_repeats_in_one_batch(subject: Subject) -> None:
@@ -201,6 +211,49 @@ def unique_constraints_are_a_key(subject: Subject) -> None:
         assert only(subject.rows(stream)) == {"id": 1, "name": expected}
 
 
+def another_key_in_one_run_is_refused_before_a_row_comes_under_it(subject: Subject) -> None:
+    """Whether it changes, appears or vanishes, and rows are told apart by it or not; both keys are named."""
+    for method in (None, "append", "replace"):
+        for number, (before, after, shown) in enumerate(_CHANGES):
+            stream = f"s{number}_{method}"
+            first, second = (schema(_ROW, key, stream) for key in (before, after))
+            row = record({"id": 1, "name": "a"}, stream)
+            with raises(SchemaError, stream, f"its key changes: {shown}", "`key_properties`"):
+                loaded(subject, first, row, state(1), row, second, row, method=method)
+            assert len(subject.rows(stream)) <= (method != "replace")
+
+
+def another_key_in_a_later_run_is_refused(subject: Subject) -> None:
+    """The table is as it was, and the error says how it gets the new key; a table that is replaced has any."""
+    for number, (before, after, shown) in enumerate(_CHANGES):
+        stream = f"s{number}"
+        first, second = (schema(_ROW, key, stream) for key in (before, after))
+        loaded(subject, first, record({"id": 1, "name": "a"}, stream))
+        with raises(SchemaError, stream, f"its key changes: {shown}", "To give the table"):
+            loaded(subject, second, record({"id": 2, "name": "b"}, stream))
+        assert only(subject.rows(stream)) == {"id": 1, "name": "a"}
+        loaded(subject, second, record({"id": 3, "name": "c"}, stream), method="replace")
+        loaded(subject, second, record({"id": 4, "name": "d"}, stream))
+        assert [row["id"] for row in by(subject.rows(stream), "id")] == [3, 4]
+
+
+def a_destination_by_itself_refuses_another_key(subject: Subject) -> None:
+    """When the stream is prepared, though nothing is committed, and the table's key may not be known."""
+    with closing(subject.open()) as destination:
+        destination.recover("p")
+        destination.prepare(stream(key=()))
+        with raises(SchemaError, "its key changes: none -> (id)"):
+            destination.prepare(stream(revision=2, method=_method(subject)))
+
+
+def a_key_in_another_order_is_the_same(subject: Subject) -> None:
+    """In one run and in the next; a name in another case is the same where the destination says so."""
+    one, other = (schema(_ROW, key) for key in (["id", "name"], ["name", "id"]))
+    loaded(subject, one, record({"id": 1, "name": "a"}), other, record({"id": 2, "name": "b"}))
+    loaded(subject, other, record({"id": 3, "name": "c"}))
+    assert things(subject, "id", "name") == [(1, "a"), (2, "b"), (3, "c")]
+
+
 def keys_work_beside_versions(subject: Subject) -> None:
     """A stream that gets a version column in mid-run still knows its rows by their key."""
     loaded(
@@ -211,6 +264,12 @@ def keys_work_beside_versions(subject: Subject) -> None:
         activate(1),
     )
     assert things(subject, "id", "name") == [(1, "c"), (2, "b")]
+
+
+def _method(subject: Subject) -> Method:
+    """How a keyed stream is loaded."""
+    with closing(subject.open()) as destination:
+        return Method.UPSERT if Method.UPSERT in destination.traits.methods else Method.APPEND
 
 
 def _are_keys(subject: Subject, kind: Mapping[str, Any], keys: Sequence[Any]) -> None:

@@ -47,8 +47,8 @@ def upsert_counts_what_it_inserts_and_updates(subject: Subject) -> None:
 
 
 def upsert_goes_into_a_table_that_was_appended_to(subject: Subject) -> None:
-    """It has no key of its own that would be changed."""
-    loaded(subject, schema(_ROW), *records(_A, _B))
+    """Under the same key, by which its rows weren't told apart then."""
+    loaded(subject, schema(_ROW, ["id"]), *records(_A, _B), method="append")
     report = loaded(subject, schema(_ROW, ["id"]), *records(_C, {"id": 3, "name": "x"}))
     assert things(subject, "id", "name") == [(1, "c"), (2, "b"), (3, "x")]
     assert (report.total.loaded, report.total.updated) == (2, 1)

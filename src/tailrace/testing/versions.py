@@ -42,13 +42,29 @@ def a_marked_record_deletes_its_row_under_hard_delete(subject: Subject) -> None:
 
 
 def the_last_line_says_whether_a_row_is_deleted(subject: Subject) -> None:
-    """Within one checkpoint: added and deleted, deleted and added again, and both for rows that are there."""
+    """Within one checkpoint: added and deleted, deleted and added again, and both for rows that are there.
+
+    A row that is deleted and added again is a new one, as it is where a checkpoint comes between.
+    """
     loaded(subject, schema(_MARKED, ["id"]), _there(3), _there(4), hard_delete=True)
     sent = [_there(1), _gone(1), _gone(2), _there(2, "b"), _there(3, "c"), _gone(3), _gone(4), _there(4, "d")]
     report = loaded(subject, schema(_MARKED, ["id"]), *sent, hard_delete=True, batch_rows=1)
     assert things(subject, "id", "name") == [(2, "b"), (4, "d")]
     assert (report.total.read, report.total.loaded, report.total.deduplicated) == (8, 4, 4)
-    assert (report.total.updated, report.total.deleted) == (1, 1)
+    assert (report.total.updated, report.total.deleted) == (0, 2)
+
+
+def a_row_that_is_deleted_and_comes_again_has_nothing_of_before(subject: Subject) -> None:
+    """Not even in a column that is gone from its stream; a row that is just updated keeps what is there."""
+    narrow, wide = (schema({"id": INT, **more, "_sdc_deleted_at": TIMESTAMPTZ}, ["id"]) for more in ({}, {"c": TEXT}))
+    rows = [record({"id": key, "c": "OLD"}) for key in (1, 2)]
+    for method in ("upsert", "insert_ignore"):
+        settings = {"hard_delete": True, "method": method}
+        loaded(subject, wide, *rows, **settings)
+        loaded(subject, narrow, _gone(1), record({"id": 1}), record({"id": 2}), **settings)
+        assert things(subject, "id", "c") == [(1, None), (2, "OLD")]
+        loaded(subject, wide, _gone(1), _gone(2), **settings)
+        assert subject.rows(THINGS) == []
 
 
 def deleting_a_row_that_is_not_there_does_nothing(subject: Subject) -> None:

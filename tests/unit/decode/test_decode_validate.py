@@ -1,6 +1,7 @@
 """`validation: full` agrees with the reference implementation of JSON Schema in Python, and is exact where it isn't."""
 
 import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -216,3 +217,35 @@ def test_a_reference_to_elsewhere_is_a_schema_error_and_isnt_followed():
 def test_a_violation_names_the_keyword_and_what_was_sent():
     (violation,) = finder({"properties": {"a": {"maximum": 5}}})(b'{"a":7}')
     assert str(violation) == "$.a: expected maximum as the schema says, got 7 is greater than the maximum of 5"
+
+
+def multiplying(word, count, *, parts=2):
+    definitions = {"d1": {"type": "string"}}
+    for n in range(2, count + 1):
+        options = [
+            {"$ref": f"#/definitions/d{n - 1}"} | ({"title": str(p)} if word == "oneOf" else {}) for p in range(parts)
+        ]
+        definitions[f"d{n}"] = {word: options}
+    return {"definitions": definitions, "properties": {"v": {"$ref": f"#/definitions/d{count}"}}}
+
+
+@pytest.mark.parametrize("word", ["allOf", "anyOf"])
+def test_references_that_multiply_are_followed_once_each(word):
+    find = finder(multiplying(word, 24))
+    begun = time.process_time()
+    assert find(b'{"v":"x"}') == []
+    assert len(find(b'{"v":1}')) == 1
+    assert time.process_time() - begun < 1
+
+
+def test_combinations_that_multiply_otherwise_are_refused():
+    assert len(finder(multiplying("oneOf", 10))(b'{"v":1}')) == 1
+    begun = time.process_time()
+    with pytest.raises(SchemaError, match="one value would be held against more than 200,000 schemas"):
+        finder(multiplying("oneOf", 24))
+    assert time.process_time() - begun < 1
+
+
+def test_a_schema_that_isnt_valid_is_named_by_its_path():
+    with pytest.raises(SchemaError, match=r"^stream 's', \$\.properties\.a\.minLength: its JSON Schema isn't valid"):
+        finder({"properties": {"a": {"minLength": -1}}})

@@ -78,7 +78,7 @@ WIDENING = [
 @pytest.mark.parametrize("with_states", [False, True])
 @pytest.mark.parametrize("cut", [{}, SMALL], ids=["whole", "cut"])
 @pytest.mark.parametrize("validation", ["types", "full", "off"])
-def test_an_evolved_field_takes_every_value(values, with_states, cut, validation):
+def test_an_evolved_field_takes_every_value(values, with_states, cut, validation, tmp_path):
     memory = memory_of_its_own()
     report = load(
         sent(KEYED, values, with_states=with_states),
@@ -86,7 +86,7 @@ def test_an_evolved_field_takes_every_value(values, with_states, cut, validation
         unknown_fields="evolve",
         on_invalid="quarantine",
         validation=validation,
-        quarantine="/nonexistent/never.jsonl",
+        quarantine=tmp_path / "refused.jsonl",
         **cut,
     )
     assert (report.total.loaded, report.total.quarantined) == (len(values), 0)
@@ -201,6 +201,21 @@ def test_a_stream_that_never_gets_a_column_makes_no_table(method, contract, fiel
     )
     assert memory.tables() == {}
     assert (report.total.filtered, report.total.uncommitted, report.state) == (len(fields), 0, '{"at":1}')
+
+
+@pytest.mark.parametrize(
+    "scheme", ["duckdb:///{}/x.duckdb", "sqlite:///{}/x.sqlite", "delta:{}", "files:{}", "memory:{}"]
+)
+@pytest.mark.parametrize("contract", ["freeze", "discard_columns"])
+def test_a_table_that_is_to_stay_and_has_none_of_the_fields_is_a_schema_error(tmp_path, scheme, contract):
+    address = scheme.format(tmp_path).replace("memory:/", "memory://")
+    load([EMPTY, record(b=1)], to=address, unknown_fields="evolve")
+    with pytest.raises(SchemaError, match=r"stream 't'.*line 2: the table t has no"):
+        load([EMPTY, record(a=1)], to=address, unknown_fields="evolve", contract=contract)
+    assert (
+        load([EMPTY, record(b=2, a=1)], to=address, unknown_fields="evolve", contract="discard_columns").total.loaded
+        == 1
+    )
 
 
 def test_thirty_fields_that_are_new_one_after_the_other_grow_the_stream_once():

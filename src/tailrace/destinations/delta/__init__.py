@@ -26,7 +26,7 @@ from tailrace.lake.cleaning import remove_staged, remove_unused
 from tailrace.lake.destination import LakeDestination
 from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
-from tailrace.lake.marks import lacking, marked_schema
+from tailrace.lake.marks import KEY, NO_KEY, lacking, marked_schema
 from tailrace.lake.partitions import partition_names
 from tailrace.lake.rewriting import brought
 from tailrace.lake.settings import LakeSettings, lake_settings
@@ -34,11 +34,20 @@ from tailrace.lake.tables import Found, Journal, Layout, Store
 from tailrace.model import Kind, Published, Stream, TableName, Traits
 from tailrace.objects import Folder
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.keys import anew, by
 
 from_url = lake_settings
 
 _OWN = "_(delta_log|delta_index|change_data|commits|sidecars|symlink_format_manifest)"
 """Folders within that of a table, which a schema may have the name of."""
+
+
+def _rekeyed(stream: Stream, have: tuple[str, ...], _: str | None) -> str:
+    """What gives a table the stream's key: metadata of its fields."""
+    places = dict.fromkeys(have or (), NO_KEY) | {name: str(n) for n, name in enumerate(stream.key)}
+    calls = [f".set_column_metadata({name!r}, {{{KEY!r}: {place!r}}})" for name, place in places.items()]
+    return by("; ".join(f"DeltaTable(...).alter{call}" for call in calls), stream) + f", or {anew(stream)}"
+
 
 TRAITS = Traits(
     name="Delta Lake",
@@ -47,6 +56,7 @@ TRAITS = Traits(
     keeps_nested=True,
     own_tables=_OWN,
     own_schemas=_OWN,
+    rekey=_rekeyed,
 )
 
 TYPES: Mapping[Kind, str] = {
@@ -143,7 +153,7 @@ class DeltaTables:
         schema = pa.schema([field for field in view.schema if field.name in names])
         return view.layout_of(schema)
 
-    def schema_of(self, columns: Sequence[TableColumn], key: Sequence[str] = ()) -> pa.Schema:
+    def schema_of(self, columns: Sequence[TableColumn], key: Sequence[str] | None = None) -> pa.Schema:
         """Delta's types; a field says its kind, and its place in the key; see Tables."""
         return marked_schema(columns, key)
 

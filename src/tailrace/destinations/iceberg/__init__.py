@@ -12,7 +12,6 @@ namespace of its schema, or in `namespace`.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -51,9 +50,17 @@ from tailrace.lake.settings import partitions_of
 from tailrace.lake.tables import Found, Journal, Layout, Store
 from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.keys import by, read_key, written_key
 
 from_url = catalog_settings
 SETTINGS = Settings
+
+
+def _rekeyed(stream: Stream, _: tuple[str, ...], __: str | None) -> str:
+    """What gives a table the stream's key: a property, set by any engine."""
+    key = written_key(stream.key).replace("'", "''")
+    return by(f"ALTER TABLE {stream.table} SET TBLPROPERTIES ('{KEY}' = '{key}')", stream)
+
 
 TRAITS = Traits(
     name="Iceberg",
@@ -63,6 +70,7 @@ TRAITS = Traits(
     own_schemas=r"(.*\.)?(metadata|\s*)(\..*)?",
     guarantee="exactly once: a table's commit notes the pipeline's checkpoint",
     reserved=frozenset({"_file", "_pos", "_deleted", "_spec_id", "_partition", "_change_type", "_change_ordinal"}),
+    rekey=_rekeyed,
 )
 
 TYPES: Mapping[Kind, str] = {
@@ -239,7 +247,7 @@ class IcebergTables:
         return [f"Iceberg, {where}: tables may be created and written there, in {self._settings.namespace}."]
 
     def _create(
-        self, table: TableName, columns: Sequence[TableColumn], key: Sequence[str], partition_by: Sequence[str]
+        self, table: TableName, columns: Sequence[TableColumn], key: Sequence[str] | None, partition_by: Sequence[str]
     ) -> Table:
         schema = Schema(*iceberg_fields(columns))
         ids = {field.name: field.field_id for field in schema.fields if isinstance(field.field_type, PARTITIONABLE)}
@@ -248,7 +256,7 @@ class IcebergTables:
             for place, name in enumerate(name for name in partition_by if name in ids)
         ]
         identifier = self._identifier(table)
-        properties = _PROPERTIES | ({KEY: json.dumps(list(key))} if key else {})
+        properties = _PROPERTIES | ({} if key is None else {KEY: written_key(key)})
         made = self._catalog.create(identifier, schema, PartitionSpec(*parts), properties, self._location(identifier))
         if made is None:
             raise DestinationError(f"the Iceberg table {table} was made, and isn't there")
@@ -288,9 +296,8 @@ def _found(found: Table) -> Found:
             "pyiceberg doesn't write"
         )
     partition_columns(found)
-    key = json.loads(found.properties.get(KEY, "[]"))
     columns = tuple(column_of(field) for field in found.schema().fields)
-    return Found(columns, tuple(key) or None, arrow_of(found.schema()))
+    return Found(columns, read_key(found.properties.get(KEY)), arrow_of(found.schema()))
 
 
 def _refuse_unfit(table: Table, stream: Stream, targets: Collection[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +46,7 @@ from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.filesystem import ArrowStore, Place
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Layout, LiveFile
+from tailrace.schema.keys import written_key
 from tailrace.schema.names import digest
 from tailrace.sql.checkpoints import is_unnamed
 
@@ -148,7 +148,7 @@ class IcebergView:
         with told():
             transaction = TableChange(self.table)
             _restructure(transaction, change)
-            _note(transaction, entry, {KEY: json.dumps(change.key)})
+            _note(transaction, entry, {} if change.key is None else {KEY: written_key(change.key)})
             schema = arrow_of(transaction.table_metadata.schema())
         token = secrets.token_hex(4)
         layout = self.layout_of(schema)

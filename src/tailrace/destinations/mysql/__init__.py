@@ -26,6 +26,7 @@ from tailrace.destinations.mysql.session import Connection, MySQLSession
 from tailrace.errors import DestinationError
 from tailrace.model import Kind, Traits
 from tailrace.sql.dialect import Dialect, Merge
+from tailrace.sql.keys import ByPrimaryKey
 from tailrace.sql.obstacles import MYSQL
 from tailrace.sql.relations import MYSQL_DEPENDENTS, MYSQL_OTHERS, MYSQL_PINS
 from tailrace.sql.remedies import MYSQL as MYSQL_REMEDIES
@@ -34,14 +35,6 @@ from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.url import server_settings
 
 from_url = server_settings
-
-TRAITS = Traits(
-    name="MySQL",
-    guarantee="exactly once: rows and checkpoint are committed in one transaction",
-    max_name_length=64,
-    unusable=r"[^\u0001-\uffff]| +$",
-    own_schemas="mysql|sys|information_schema|performance_schema",
-)
 
 _EXACT = "CHARACTER SET utf8mb4 COLLATE /*M!100100 utf8mb4_nopad_bin */ /*!80000 utf8mb4_0900_bin */"
 """Text that differs by a byte differs, a space at its end too: MariaDB reads the one collation, MySQL the other."""
@@ -112,8 +105,9 @@ DIALECT = Dialect(
                     coalesce(concat(' CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name), ''),
                     if(c.column_comment = 'in UTC', ' COMMENT ''in UTC''', ''))
             END,
-            c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index
-        FROM information_schema.columns c
+            c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index,
+            t.table_comment, s.index_name
+        FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
         LEFT JOIN information_schema.statistics s
             ON s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.column_name = c.column_name
             AND s.index_name = 'PRIMARY'
@@ -133,6 +127,15 @@ DIALECT = Dialect(
     max_columns=1017,
     begin="START TRANSACTION",
     key_types={Kind.TEXT: _key_text, Kind.BINARY: _key_bytes},
+)
+
+TRAITS = Traits(
+    name="MySQL",
+    guarantee="exactly once: rows and checkpoint are committed in one transaction",
+    max_name_length=64,
+    unusable=r"[^\u0001-\uffff]| +$",
+    own_schemas="mysql|sys|information_schema|performance_schema",
+    rekey=ByPrimaryKey(DIALECT.key_types),
 )
 
 _SESSION = (
