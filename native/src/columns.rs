@@ -11,6 +11,7 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
+use crate::number::Places;
 use crate::plan::{Column, Kind};
 
 /// Bits, of which some at the end may be taken back; those that don't fill a word yet are in `word`.
@@ -60,10 +61,12 @@ pub enum Values {
     Texts { bytes: Vec<u8>, ends: Vec<i32> },
 }
 
-/// A column that is being filled. `inexact` are the rows whose float doesn't hold their number.
+/// A column that is being filled. `inexact` are the rows whose float doesn't hold their number, `coerced` those whose
+/// value came in another form than the schema's.
 pub struct Filling {
     pub values: Values,
-    pub inexact: Vec<usize>,
+    pub inexact: Vec<(usize, Places)>,
+    pub coerced: Vec<usize>,
     valid: Bits,
 }
 
@@ -81,7 +84,7 @@ impl Filling {
                 Values::Texts { bytes: Vec::new(), ends }
             }
         };
-        Self { values, inexact: Vec::new(), valid: Bits::default() }
+        Self { values, inexact: Vec::new(), coerced: Vec::new(), valid: Bits::default() }
     }
 
     /// Count the value that was pushed last as a row's.
@@ -125,8 +128,11 @@ impl Filling {
             }
         }
         self.valid.truncate(rows);
-        while self.inexact.last().is_some_and(|&row| row >= rows) {
+        while self.inexact.last().is_some_and(|&(row, _)| row >= rows) {
             self.inexact.pop();
+        }
+        while self.coerced.last().is_some_and(|&row| row >= rows) {
+            self.coerced.pop();
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use arrow_array::ArrayRef;
 use arrow_schema::ArrowError;
 
+use crate::number::Places;
 use crate::plan::Plan;
 use crate::run::Run;
 
@@ -22,22 +23,27 @@ pub struct Doubtful {
     pub bytes: Range<usize>,
 }
 
-/// Floats of a column that don't hold their numbers: how many, and the line of the first.
+/// Values of which something is told, by column or by member of the message: how many, and the line of the first.
+///
+/// Of floats that don't hold their numbers `places` are the most digits that these have.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Inexact {
-    pub column: String,
+pub struct Noted {
+    pub name: String,
     pub count: usize,
     pub first_line: i64,
+    pub places: Places,
 }
 
 /// What a run comes to. The columns are those of the plan, then versions, times of extraction and lines.
 ///
-/// `unknown` counts the fields that were dropped, by path.
+/// `unknown` counts the fields that were dropped, by path. `odd` are members of the message that weren't as they must.
 pub struct Decoded {
     pub columns: Vec<ArrayRef>,
     pub doubtful: Vec<Doubtful>,
     pub unknown: Vec<(String, u64)>,
-    pub inexact: Vec<Inexact>,
+    pub inexact: Vec<Noted>,
+    pub coerced: Vec<Noted>,
+    pub odd: Vec<Noted>,
 }
 
 /// Decode a run: pieces of lines that each end in a line feed, numbered by spans of (first line, count).

@@ -7,6 +7,8 @@ use crate::json::{Doubt, MAX_SHORT_DIGITS, Sure};
 /// Every number of so many significant digits that isn't tiny comes back from a float as it was.
 const FLOAT_DIGITS: usize = 15;
 const HELD_DIGITS: usize = 17;
+/// No float has more digits behind its first.
+const ALL_PLACES: usize = 766;
 const TINY: f64 = 1e-290;
 const MAX_POWER: i64 = 1_000_000_000_000;
 const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
@@ -113,21 +115,53 @@ fn plain_parts(raw: &[u8]) -> Option<(bool, i64, u32)> {
     Some((is_negative, size, places))
 }
 
-/// The float nearest to a number, and whether it holds the number to 17 significant digits.
+/// How many digits a number has before the point, and behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    pub before: i64,
+    pub behind: i64,
+}
+
+impl From<Places> for (i64, i64) {
+    fn from(places: Places) -> Self {
+        (places.before, places.behind)
+    }
+}
+
+impl Places {
+    /// As many digits as any of these have.
+    pub fn most(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::default(), |most, each| Self {
+            before: most.before.max(each.before),
+            behind: most.behind.max(each.behind),
+        })
+    }
+}
+
+/// The float nearest to a number and, where the number's text is none of the float's own, the number's digits.
 #[inline]
-pub fn float_of(raw: &[u8]) -> Sure<(f64, bool)> {
+pub fn float_of(raw: &[u8]) -> Sure<(f64, Option<Places>)> {
     if raw.len() <= FLOAT_DIGITS
         && let Some((is_negative, size, places)) = plain_parts(raw)
     {
         // Both are held exactly, so that their quotient is rounded once.
         let value = size as f64 / POWERS_OF_TEN[places as usize];
-        return Ok((if is_negative { -value } else { value }, true));
+        return Ok((if is_negative { -value } else { value }, None));
     }
     let text = std::str::from_utf8(raw).map_err(|_| Doubt)?;
     let value: f64 = text.parse().map_err(|_| Doubt)?;
-    if value.is_infinite() { Err(Doubt) } else { Ok((value, is_held(&digits_of(raw), value)?)) }
+    if value.is_infinite() {
+        return Err(Doubt);
+    }
+    let number = digits_of(raw);
+    if is_held(&number, value)? {
+        return Ok((value, None));
+    }
+    let before = (number.digits.len() as i64 + number.power).max(0);
+    Ok((value, Some(Places { before, behind: (-number.power).max(0) })))
 }
 
+/// Whether a number is what its float's text says: the shortest one, that of 17 digits, or that of all digits.
 fn is_held(number: &Digits, value: f64) -> Sure<bool> {
     if value == 0.0 {
         return Ok(number.digits.is_empty());
@@ -138,12 +172,16 @@ fn is_held(number: &Digits, value: f64) -> Sure<bool> {
     if may_be_half_way(value) {
         return Err(Doubt);
     }
-    let (digits, power) = rounded(number);
     let is_same = |written: String| {
         let held = digits_of(written.as_bytes());
-        (held.digits, held.power) == (digits.clone(), power)
+        (&held.digits, held.power) == (&number.digits, number.power)
     };
-    Ok(is_same(format!("{value:e}")) || is_same(format!("{value:.16e}")))
+    if number.digits.len() <= HELD_DIGITS {
+        return Ok(is_same(format!("{value:e}")) || is_same(format!("{value:.16e}")));
+    }
+    // Few numbers have the digits of their float up to where they end; of these it is told whether the float ends too.
+    let places = number.digits.len() - 1;
+    Ok(places <= ALL_PLACES && is_same(format!("{value:.places$e}")) && is_same(format!("{value:.ALL_PLACES$e}")))
 }
 
 /// Whether a float may be half way between two numbers of 15 to 17 digits, either of which may stand for it.
@@ -156,35 +194,6 @@ fn may_be_half_way(value: f64) -> bool {
     let places = 1075 - (bits >> 52) as i64 - i64::from(zeros);
     let size = u128::from(fraction >> zeros);
     (1..=25).contains(&places) && size * 5_u128.pow(places as u32) < 10_u128.pow(18)
-}
-
-/// The digits and the power of a number that is rounded, half to even, to 17 significant digits.
-fn rounded(number: &Digits) -> (Vec<u8>, i64) {
-    let mut digits = number.digits.clone();
-    if digits.len() <= HELD_DIGITS {
-        return (digits, number.power);
-    }
-    let rest = digits.split_off(HELD_DIGITS);
-    let mut power = number.power + rest.len() as i64;
-    // No zeros are at the end of the digits, so that a half is a lone 5.
-    let is_up = if rest == [5] { digits[HELD_DIGITS - 1] % 2 == 1 } else { rest[0] >= 5 };
-    if is_up {
-        match digits.iter().rposition(|&digit| digit < 9) {
-            Some(place) => {
-                digits[place] += 1;
-                digits[place + 1..].fill(0);
-            }
-            None => {
-                digits = vec![1];
-                power += HELD_DIGITS as i64;
-            }
-        }
-    }
-    while digits.last() == Some(&0) {
-        digits.pop();
-        power += 1;
-    }
-    (digits, power)
 }
 
 #[cfg(test)]
@@ -216,19 +225,18 @@ mod tests {
 
     #[test]
     fn floats_know_whether_they_hold_their_number() {
-        assert_eq!(float_of(b"-0.0"), Ok((-0.0, true)));
-        assert_eq!(float_of(b"517.6"), Ok((517.6, true)));
-        assert_eq!(float_of(b"0.1234567890123456"), Ok((0.1234567890123456, true)));
-        assert_eq!(float_of(b"9007199254740993"), Ok((9007199254740992.0, false)));
-        assert_eq!(float_of(b"0.30000000000000004"), Ok((0.30000000000000004, true)));
-        assert_eq!(float_of(b"1e-400"), Ok((0.0, false)));
+        let lost = |before, behind| Some(Places { before, behind });
+        assert_eq!(float_of(b"-0.0"), Ok((-0.0, None)));
+        assert_eq!(float_of(b"517.6"), Ok((517.6, None)));
+        assert_eq!(float_of(b"0.1234567890123456"), Ok((0.1234567890123456, None)));
+        assert_eq!(float_of(b"9007199254740993"), Ok((9007199254740992.0, lost(16, 0))));
+        assert_eq!(float_of(b"0.30000000000000004"), Ok((0.30000000000000004, None)));
+        assert_eq!(float_of(b"1e-400"), Ok((0.0, lost(0, 400))));
+        assert_eq!(float_of(b"123456789012345678.12"), Ok((123456789012345680.0, lost(18, 2))));
+        let exact = b"0.1000000000000000055511151231257827021181583404541015625";
+        assert_eq!(float_of(exact), Ok((0.1, None)));
+        assert_eq!(float_of(&exact[..30]), Ok((0.1, lost(0, 28))));
         assert_eq!(float_of(b"1e400"), Err(Doubt));
         assert_eq!(float_of(b"2.9802322387695313e-08"), Err(Doubt));
-    }
-
-    #[test]
-    fn rounding_carries_through_nines() {
-        let number = digits_of(b"9999999999999999951");
-        assert_eq!(rounded(&number), (vec![1], 19));
     }
 }

@@ -54,6 +54,9 @@ impl Column {
 }
 
 /// The JSON types that the schema allows at a place.
+///
+/// `coerces` says that values of other types are taken where that loses nothing, `is_document` that a text of a JSON
+/// column is taken as the object or array that it spells.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Types {
     pub boolean: bool,
@@ -62,6 +65,8 @@ pub struct Types {
     pub string: bool,
     pub object: bool,
     pub array: bool,
+    pub coerces: bool,
+    pub is_document: bool,
 }
 
 impl From<Vec<String>> for Types {
@@ -74,6 +79,8 @@ impl From<Vec<String>> for Types {
             string: has("string"),
             object: has("object"),
             array: has("array"),
+            coerces: false,
+            is_document: false,
         }
     }
 }
@@ -144,6 +151,10 @@ struct FieldSpec {
     slot: Option<usize>,
     #[serde(default)]
     types: Vec<String>,
+    #[serde(default)]
+    coerces: bool,
+    #[serde(default)]
+    is_document: bool,
     fields: Option<Vec<FieldSpec>>,
     refuses_null: bool,
     refuses_missing: bool,
@@ -182,7 +193,10 @@ impl Plan {
         for spec in specs {
             let key = serde_json::to_vec(&spec.name).map_err(|error| error.to_string())?;
             let takes = match (spec.slot, spec.fields) {
-                (Some(slot), None) if slot < self.columns.len() => Use::Column { slot, types: spec.types.into() },
+                (Some(slot), None) if slot < self.columns.len() => Use::Column {
+                    slot,
+                    types: Types { coerces: spec.coerces, is_document: spec.is_document, ..spec.types.into() },
+                },
                 (None, Some(inner)) => Use::Object(self.add_object([path.as_slice(), &[spec.name]].concat(), inner)?),
                 (None, None) => Use::Nothing,
                 _ => return Err(format!("the field {:?} fills no column of the plan", spec.name)),

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyCapsule;
 
-use crate::decode::{Decoded, decode};
+use crate::decode::{Decoded, Noted, decode};
 use crate::plan::Plan;
 use crate::split;
 
@@ -36,8 +36,12 @@ impl Columns {
     }
 }
 
-/// What a run comes to, with the lines that are for the reference to judge as (line, piece, start, end).
-type Answer = (Columns, Vec<(i64, usize, usize, usize)>, Vec<(String, u64)>, Vec<(String, usize, i64)>);
+/// What is told of values under a name: how many there were, the line of the first, and how many digits they have.
+type Notes = Vec<(String, usize, i64, (i64, i64))>;
+
+/// What a run comes to, with the lines that are for the reference to judge as (line, piece, start, end), the fields
+/// that were dropped, and notes on inexact floats, coerced values and odd members of messages.
+type Answer = (Columns, Vec<(i64, usize, usize, usize)>, Vec<(String, u64)>, Notes, Notes, Notes);
 
 /// Decodes the runs of one stream; threads may share it.
 #[pyclass(frozen)]
@@ -75,8 +79,11 @@ fn answer(plan: &Plan, decoded: Decoded) -> Result<Answer, ArrowError> {
         .into_iter()
         .map(|found| (found.line, found.piece, found.bytes.start, found.bytes.end))
         .collect();
-    let inexact = decoded.inexact.into_iter().map(|found| (found.column, found.count, found.first_line)).collect();
-    Ok((Columns { rows }, doubtful, decoded.unknown, inexact))
+    let notes = |found: Vec<Noted>| {
+        found.into_iter().map(|each| (each.name, each.count, each.first_line, each.places.into())).collect()
+    };
+    let (inexact, coerced, odd) = (notes(decoded.inexact), notes(decoded.coerced), notes(decoded.odd));
+    Ok((Columns { rows }, doubtful, decoded.unknown, inexact, coerced, odd))
 }
 
 fn failed(error: ArrowError) -> PyErr {

@@ -8,14 +8,14 @@ use arrow_array::Int64Array;
 use arrow_schema::ArrowError;
 
 use crate::columns::Filling;
-use crate::decode::{Decoded, Doubtful, Inexact};
+use crate::decode::{Decoded, Doubtful, Noted};
 use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
-use crate::number::int64_of;
+use crate::number::{Places, int64_of};
 use crate::others::Others;
 use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
 use crate::split::record_type;
 use crate::text::unescape;
-use crate::time::timestamp_us;
+use crate::time::{cut_timestamp_us, timestamp_us};
 use crate::values::Reading;
 
 /// The most names that a message may have beside its own before it is left to the reference.
@@ -104,19 +104,22 @@ impl<'a> Run<'a> {
 
     /// What the run has come to, with the lines that were doubtful.
     pub fn finish(self, doubtful: Vec<Doubtful>) -> Result<Decoded, ArrowError> {
-        let mut inexact = Vec::new();
+        let (mut inexact, mut coerced) = (Vec::new(), Vec::new());
+        let odd = noted("time_extracted", &self.extracted_at.coerced, &self.lines).into_iter().collect();
         let mut columns = Vec::with_capacity(self.columns.len() + 3);
         for (filling, column) in self.columns.into_iter().zip(&self.plan.columns) {
-            if let Some(&first) = filling.inexact.first() {
-                let (count, first_line) = (filling.inexact.len(), self.lines[first]);
-                inexact.push(Inexact { column: column.name.clone(), count, first_line });
+            if !filling.inexact.is_empty() {
+                let rows: Vec<usize> = filling.inexact.iter().map(|&(row, _)| row).collect();
+                let places = Places::most(filling.inexact.iter().map(|&(_, places)| places));
+                inexact.extend(noted(&column.name, &rows, &self.lines).map(|found| Noted { places, ..found }));
             }
+            coerced.extend(noted(&column.name, &filling.coerced, &self.lines));
             columns.push(filling.finish(column)?);
         }
         columns.push(self.versions.finish(&Column::plain("version", Kind::Int))?);
         columns.push(self.extracted_at.finish(&Column::plain("extracted_at", Kind::Timestamptz))?);
         columns.push(Arc::new(Int64Array::from(self.lines)));
-        Ok(Decoded { columns, doubtful, unknown: self.others.counts(&self.plan.objects), inexact })
+        Ok(Decoded { columns, doubtful, unknown: self.others.counts(&self.plan.objects), inexact, coerced, odd })
     }
 
     fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<()> {
@@ -215,12 +218,28 @@ impl<'a> Run<'a> {
         } else if cursor.take(b"null") {
             self.extracted_at.push_null();
         } else {
+            self.push_extracted_at(cursor)?;
+        }
+        Ok(())
+    }
+
+    /// What isn't a date-time is none, and finer digits than microseconds are cut: the record is good nonetheless.
+    fn push_extracted_at(&mut self, cursor: &mut Cursor) -> Sure<()> {
+        if cursor.peek() == b'"' {
             let text = cursor.string()?;
             if text.has_escapes {
                 return Err(Doubt);
             }
-            self.extracted_at.push_integer(timestamp_us(text.raw)?);
+            if let Ok(us) = timestamp_us(text.raw) {
+                self.extracted_at.push_integer(us);
+                return Ok(());
+            }
+            self.extracted_at.push_integer(cut_timestamp_us(text.raw)?);
+        } else {
+            cursor.value(MESSAGE_DEPTH)?;
+            self.extracted_at.push_null();
         }
+        self.extracted_at.coerced.push(self.lines.len());
         Ok(())
     }
 
@@ -292,8 +311,8 @@ impl<'a> Run<'a> {
         }
         match field.takes {
             Use::Column { slot, types } => {
-                let reading =
-                    Reading { column: &self.plan.columns[slot], types, is_draft4: self.plan.is_draft4, depth };
+                let is_draft4 = self.plan.is_draft4;
+                let reading = Reading { column: &self.plan.columns[slot], types, is_draft4, depth };
                 reading.read(cursor, &mut self.columns[slot], self.lines.len(), &mut self.scratch)
             }
             Use::Object(inner) => self.read_object(cursor, inner, depth + 1),
@@ -337,6 +356,12 @@ impl<'a> Run<'a> {
             Use::Nothing => {}
         }
     }
+}
+
+/// Rows of which something is told under a name, if there are any.
+fn noted(name: &str, rows: &[usize], lines: &[i64]) -> Option<Noted> {
+    let first_line = lines[*rows.first()?];
+    Some(Noted { name: name.to_owned(), count: rows.len(), first_line, places: Places::default() })
 }
 
 /// Note that a member is there, which it may be once.

@@ -26,10 +26,12 @@ impl Reading<'_> {
     pub fn read(&self, cursor: &mut Cursor, filling: &mut Filling, row: usize, scratch: &mut Vec<u8>) -> Sure<()> {
         match self.column.kind {
             Kind::Int | Kind::Float | Kind::Decimal => return self.read_number(cursor, filling, row),
-            Kind::Bool => self.read_bool(cursor, filling)?,
-            Kind::Json => self.read_json(cursor, filling)?,
-            Kind::Text if self.types.is_string_alone() => push_text(cursor.string()?, filling)?,
-            Kind::Text => self.read_text_of_any(cursor, filling)?,
+            Kind::Bool => self.read_bool(cursor, filling, row)?,
+            Kind::Json => self.read_json(cursor, filling, row, scratch)?,
+            Kind::Text if self.types.is_string_alone() && cursor.peek() == b'"' => {
+                push_text(cursor.string()?, filling)?;
+            }
+            Kind::Text => self.read_text_of_any(cursor, filling, row)?,
             _ => {
                 let text = cursor.string()?;
                 let text = if text.has_escapes {
@@ -50,7 +52,8 @@ impl Reading<'_> {
     fn read_number(&self, cursor: &mut Cursor, filling: &mut Filling, row: usize) -> Sure<()> {
         if cursor.peek() == b'"' {
             let text = cursor.string()?;
-            if !self.types.string || text.has_escapes {
+            self.coerce_unless(self.types.string, filling, row)?;
+            if text.has_escapes {
                 return Err(Doubt);
             }
             let mut inside = Cursor::new(text.raw, 0);
@@ -58,9 +61,7 @@ impl Reading<'_> {
             // Whether `1.0` is an integer is a matter of JSON's own numbers.
             return if raw.len() == text.raw.len() { self.push_number(raw, false, filling, row) } else { Err(Doubt) };
         }
-        if !self.types.has_numbers() {
-            return Err(Doubt);
-        }
+        self.coerce_unless(self.types.has_numbers(), filling, row)?;
         if let Values::Integers(values) = &mut filling.values
             && let Some(value) = cursor.short_integer()
         {
@@ -76,10 +77,10 @@ impl Reading<'_> {
         match &mut filling.values {
             Values::Integers(values) => values.push(int64_of(raw, is_written_plainly)?),
             Values::Floats(values) => {
-                let (value, is_held) = float_of(raw)?;
+                let (value, lost) = float_of(raw)?;
                 values.push(value);
-                if !is_held {
-                    filling.inexact.push(row);
+                if let Some(places) = lost {
+                    filling.inexact.push((row, places));
                 }
             }
             Values::Decimals(values) => {
@@ -95,30 +96,66 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn read_bool(&self, cursor: &mut Cursor, filling: &mut Filling) -> Sure<()> {
-        let value = cursor.peek() == b't';
-        cursor.word(if value { b"true" } else { b"false" })?;
+    /// Note a value that isn't of the schema's types, which only coercion takes.
+    #[inline]
+    fn coerce_unless(&self, is_allowed: bool, filling: &mut Filling, row: usize) -> Sure<()> {
+        if !is_allowed {
+            if !self.types.coerces {
+                return Err(Doubt);
+            }
+            filling.coerced.push(row);
+        }
+        Ok(())
+    }
+
+    fn read_bool(&self, cursor: &mut Cursor, filling: &mut Filling, row: usize) -> Sure<()> {
+        let (value, is_boolean) = match cursor.peek() {
+            b't' => (cursor.word(b"true").map(|()| true)?, true),
+            b'f' => (cursor.word(b"false").map(|()| false)?, true),
+            _ => (coerced_bool(cursor.value(self.depth)?)?, false),
+        };
+        self.coerce_unless(is_boolean && self.types.boolean, filling, row)?;
         match &mut filling.values {
-            Values::Bools(values) if self.types.boolean => values.push(value),
+            Values::Bools(values) => values.push(value),
             _ => return Err(Doubt),
         }
         Ok(())
     }
 
     /// JSON stays as it was sent.
-    fn read_json(&self, cursor: &mut Cursor, filling: &mut Filling) -> Sure<()> {
+    fn read_json(&self, cursor: &mut Cursor, filling: &mut Filling, row: usize, scratch: &mut Vec<u8>) -> Sure<()> {
         let raw = cursor.value(self.depth)?;
+        if self.types.is_document && raw.first() == Some(&b'"') {
+            scratch.clear();
+            unescape(&raw[1..raw.len() - 1], scratch)?;
+            let text = scratch.trim_ascii();
+            if matches!(text.first(), Some(b'{' | b'[')) {
+                let mut inside = Cursor::new(text, 0);
+                let document = inside.value(self.depth)?;
+                if document.len() != text.len() || !self.allows(document) {
+                    return Err(Doubt);
+                }
+                filling.coerced.push(row);
+                return push_bytes(document, filling);
+            }
+        }
         let is_allowed = self.allows(raw) || (self.types.integer && !self.is_draft4 && is_whole(raw));
         if is_allowed { push_bytes(raw, filling) } else { Err(Doubt) }
     }
 
-    /// A setting made a column of text of a field with other values: a string's text, all else as it was sent.
-    fn read_text_of_any(&self, cursor: &mut Cursor, filling: &mut Filling) -> Sure<()> {
-        if cursor.peek() == b'"' && self.types.string {
+    /// A string's text; other values, where a setting made a column of text of their field, as they were sent.
+    fn read_text_of_any(&self, cursor: &mut Cursor, filling: &mut Filling, row: usize) -> Sure<()> {
+        if cursor.peek() == b'"' {
+            self.coerce_unless(self.types.string, filling, row)?;
             return push_text(cursor.string()?, filling);
         }
         let raw = cursor.value(self.depth)?;
-        if self.allows(raw) { push_bytes(raw, filling) } else { Err(Doubt) }
+        let is_allowed = self.allows(raw);
+        if !is_allowed && matches!(raw.first(), Some(b'{' | b'[')) {
+            return Err(Doubt);
+        }
+        self.coerce_unless(is_allowed, filling, row)?;
+        push_bytes(raw, filling)
     }
 
     /// Whether the schema has the JSON type of a value; a number without point and exponent is an integer.
@@ -184,6 +221,15 @@ fn end(bytes: &[u8]) -> Sure<i32> {
     i32::try_from(bytes.len()).map_err(|_| Doubt)
 }
 
+/// The boolean that another value stands for beyond doubt.
+fn coerced_bool(raw: &[u8]) -> Sure<bool> {
+    match raw {
+        b"\"true\"" | b"1" => Ok(true),
+        b"\"false\"" | b"0" => Ok(false),
+        _ => Err(Doubt),
+    }
+}
+
 /// A number that has no fraction, however long it is.
 fn is_whole(raw: &[u8]) -> bool {
     matches!(raw.first(), Some(b'-' | b'0'..=b'9')) && int64_of(raw, false).is_ok()
@@ -222,7 +268,12 @@ fn push_uuid(text: &[u8], bytes: &mut Vec<u8>) -> Sure<()> {
     Ok(())
 }
 
+/// `0x` or `PostgreSQL`'s `\x` may stand before the digits.
 fn push_base16(text: &[u8], bytes: &mut Vec<u8>) -> Sure<()> {
+    let text = match text {
+        [b'0', b'x' | b'X', rest @ ..] | [b'\\', b'x', rest @ ..] => rest,
+        _ => text,
+    };
     if !text.len().is_multiple_of(2) {
         return Err(Doubt);
     }

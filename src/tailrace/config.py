@@ -71,6 +71,12 @@ class StreamSettings(BaseModel):
         description="types: what columns need (type, null, required, format). full: every keyword of the schema. "
         "off: only what can't be represented is refused.",
     )
+    coerce: Literal["none", "exact"] | None = Field(
+        None,
+        description="exact: a value of another JSON type than the schema's is taken where the column holds it without "
+        "loss and one way only (2 as text, the text 5 as a number, the text true as a boolean, the text of an object "
+        "as the object), and counted. none: it is refused. Default: exact under `validation: off`, else none.",
+    )
     unknown_fields: Literal["drop", "fail", "evolve"] = Field(
         "drop", description="Fields that the schema doesn't name: dropped and counted, refused, or made columns."
     )
@@ -91,7 +97,9 @@ class StreamSettings(BaseModel):
         "evolve", description="A table that differs: changed to fit, left with an error, or left with columns dropped."
     )
     hard_delete: bool = Field(
-        False, description="Delete rows of replaced versions and rows marked _sdc_deleted_at, instead of keeping them."
+        False,
+        description="Delete rows of replaced versions, and the row of a record that has _sdc_deleted_at or "
+        "_mage_deleted_at set (whether the schema names them or not), instead of keeping them.",
     )
     columns: dict[str, ColumnSettings] = Field(
         default_factory=dict, description="Overrides by field: kind, sql_type, name, select."

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 import pyarrow as pa
 
 from tailrace.errors import Violation
+from tailrace.runs import RecordRun as RecordRun  # noqa: PLC0414 one of these nouns
 
 LINE = "_tailrace_line"
 """The column that every batch carries last: int64, the row's line in the input, counted from 1."""
@@ -112,6 +114,10 @@ class Column:
         return f"DECIMAL({self.precision},{self.scale})" if self.kind is Kind.DECIMAL else self.kind.value
 
 
+DELETED_AT = (("_sdc_deleted_at",), ("_mage_deleted_at",))
+"""The fields in which records say that their row was deleted at the source."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableName:
     """A table in the destination, and the schema (namespace) it stands in; None is the destination's default."""
@@ -128,8 +134,9 @@ class Stream:
     """A stream as one SCHEMA message and the settings make it: the plan by which its records become rows.
 
     `key` holds column names (not field names). `contract` is evolve, freeze or discard_columns. `validation` is
-    types, full or off; `unknown_fields` is drop, fail or evolve. `json_schema` is the SCHEMA message's schema as JSON,
-    with the fields that records alone have, the `evolved`. `revision` counts the stream's schemas in this run, from 1.
+    types, full or off; `unknown_fields` is drop, fail or evolve; `coerce` is none or exact. `json_schema` is the SCHEMA
+    message's schema as JSON, with the fields that records alone have, the `evolved`. `revision` counts the stream's
+    schemas in this run, from 1; rows of different revisions never share a batch.
     """
 
     name: str
@@ -141,6 +148,7 @@ class Stream:
     contract: str = "evolve"
     validation: str = "types"
     unknown_fields: str = "drop"
+    coerce: str = "none"
     json_schema: bytes = b"{}"
     revision: int = 1
     evolved: tuple[str, ...] = ()
@@ -159,6 +167,11 @@ class Stream:
         return next((c for c in self.columns if c.fill is Fill.DELETED_AT or c.path == ("_sdc_deleted_at",)), None)
 
     @property
+    def deletions(self) -> tuple[Column, ...]:
+        """The columns in which a record can ask for its row's deletion, under hard_delete."""
+        return tuple(c for c in self.columns if c.fill is Fill.DELETED_AT or c.path in DELETED_AT)
+
+    @property
     def versioned(self) -> bool:
         """Whether rows carry the table version that ACTIVATE_VERSION messages speak of."""
         return self.filled_with(Fill.TABLE_VERSION) is not None
@@ -168,73 +181,6 @@ class Stream:
         """The schema of the stream's batches: its columns in order, then the line."""
         fields = [pa.field(c.name, c.arrow) for c in self.columns]
         return pa.schema([*fields, pa.field(LINE, pa.int64(), nullable=False)])
-
-
-@dataclass(frozen=True, slots=True)
-class RecordRun:
-    """RECORD lines of one stream as raw bytes, in input order, each ended by a line feed (and holding no other).
-
-    `pieces` are whole lines each, one behind the other. `spans` says which input lines they are: (first line, count)
-    pairs in order; the counts add up to the lines of all pieces.
-    """
-
-    stream: str
-    pieces: tuple[bytes, ...]
-    spans: tuple[tuple[int, int], ...]
-
-    @property
-    def data(self) -> bytes:
-        """All lines, in one piece."""
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-
-    @property
-    def size(self) -> int:
-        """The bytes of all lines."""
-        return sum(map(len, self.pieces))
-
-    @property
-    def count(self) -> int:
-        """The number of records."""
-        return sum(count for _, count in self.spans)
-
-    @property
-    def first_line(self) -> int:
-        """The input line of the first record."""
-        return self.spans[0][0]
-
-    @property
-    def last_line(self) -> int:
-        """The input line of the last record."""
-        first, count = self.spans[-1]
-        return first + count - 1
-
-    def lines(self) -> Iterator[int]:
-        """The input line of each record, in order."""
-        for first, count in self.spans:
-            yield from range(first, first + count)
-
-    def until(self, last_line: int) -> tuple[RecordRun | None, RecordRun | None]:
-        """The records up to that input line, and those after it."""
-        until = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
-        if until in (0, self.count):
-            return (self, None) if until else (None, self)
-        data, at = self.data, -1
-        for _ in range(until):
-            at = data.index(b"\n", at + 1)
-        left = [(first, min(count, last_line - first + 1)) for first, count in self.spans if first <= last_line]
-        ends = [(max(first, last_line + 1), first + count) for first, count in self.spans]
-        right = [(first, end - first) for first, end in ends if end > first]
-        head, tail = (data[: at + 1],), (data[at + 1 :],)
-        return RecordRun(self.stream, head, tuple(left)), RecordRun(self.stream, tail, tuple(right))
-
-    @classmethod
-    def join(cls, runs: Iterable[RecordRun]) -> RecordRun:
-        """One run of all the records of several runs of one stream, given in input order (at least one)."""
-        runs = tuple(runs)
-        if len(runs) == 1:
-            return runs[0]
-        pieces = tuple(piece for run in runs for piece in run.pieces)
-        return cls(runs[0].stream, pieces, tuple(span for run in runs for span in run.spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +202,27 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Inexact:
-    """Values of a column that float64 doesn't hold to 17 digits: how many, and the input line of the first."""
+class Noted:
+    """Values of which something is told: how many, and the input line of the first."""
 
     count: int
     first_line: int
+
+    def __add__(self, other: Self) -> Self:
+        return replace(self, count=self.count + other.count, first_line=min(self.first_line, other.first_line))
+
+
+@dataclass(frozen=True, slots=True)
+class Inexact(Noted):
+    """Numbers of a column that a float changes, and the most digits they have before the point and behind it."""
+
+    before: int = 0
+    behind: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        both = Noted(self.count, self.first_line) + Noted(other.count, other.first_line)
+        before, behind = max(self.before, other.before), max(self.behind, other.behind)
+        return replace(self, count=both.count, first_line=both.first_line, before=before, behind=behind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,18 +230,22 @@ class Growth:
     """Why a stream has to grow before a run can be decoded.
 
     `fields` maps fields to add, or to widen, under `unknown_fields: evolve` to the JSON Schema that their values make;
-    `versioned` means that records carry a version and the stream has no column for it.
+    `versioned` means that records carry a version, `deletable` that they ask for deletions under hard_delete, and the
+    stream has no column for it.
     """
 
     fields: Mapping[str, Mapping[str, object]]
     versioned: bool = False
+    deletable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A run as columns: rows in line order with the stream's Arrow schema, and what became of all else.
 
-    rows + refused = the run's records. `unknown` counts dropped fields by name, `inexact` is by column name.
+    rows + refused = the run's records. `unknown` counts dropped fields by name. `inexact` and `coerced`, values that
+    came as another type than the schema's, are by column name; `odd` are members of messages that weren't as they
+    must be.
     With `growth` set nothing is decoded: rows and refused are empty until the stream has grown.
     """
 
@@ -287,6 +253,8 @@ class Decoded:
     refused: tuple[Refused, ...] = ()
     unknown: Mapping[str, int] = field(default_factory=dict)
     inexact: Mapping[str, Inexact] = field(default_factory=dict)
+    coerced: Mapping[str, Noted] = field(default_factory=dict)
+    odd: Mapping[str, Noted] = field(default_factory=dict)
     growth: Growth | None = None
 
 

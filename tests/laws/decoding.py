@@ -54,6 +54,23 @@ VALUES = [
     *('"2013-01-01T00:00:00+00:00"', '"2013-01-01T05:00:00+01"', '"2013-01-01T05:00:00+24:00"', '"2013-1-1"'),
     *('"12:00:00"', '"12:00:00.5"', '"12:00:00Z"', '"12:00:00+01:00"', '"24:00:00"', '"23:59:60"', '"12:00"'),
     *('"2013-02-29"', '"2012-02-29"', '"1900-02-29"', '"2000-02-29"', '"0000-01-01"', '"0001-01-01"', '"9999-12-31"'),
+    *('"2013-01-01T05:00Z"', '"2013-01-01 5:00"', '"20130101T050000Z"', '"20130101"', '"2013-01-01T24:00"', '"7:15"'),
+    *('"2013-01-01 05:00:00 UTC"', '"2013-01-01T05:00:00+00:00+00:00"', '"2013-01-01T05:00:00Z+01:00"', '"113000"'),
+    *('"2013-01-01T05:00:00.1234560000Z"', '"2013-01-01T05:00:00+00:19:32"', '"2013-01-01 0500"', '"T11:30"', '"0530"'),
+    *(
+        '"true"',
+        '"false"',
+        '"5.0"',
+        '"0.1"',
+        '"05"',
+        '"0x00"',
+        '"\\\\x00"',
+        '"{}"',
+        '" [1, {\\"a\\": 2}] "',
+        '"{\\"a\\":}"',
+    ),
+    *('"{\\n}"', '"[\\"\\\\ud800\\"]"', '"[NaN]"', '"0.1000000000000000055511151231257827021181583404541015625"'),
+    *("0.1000000000000000055511151231257827021181583404541015625", "123456789012345678.12", "0.10000000000000000555"),
     *('"0001-01-01T00:00:00+01:00"', '"9999-12-31T23:59:59.999999-01:00"', '"２０13-01-01"', '"2013-13-01"'),
     *(
         '"123E4567-e89b-12d3-a456-426614174000"',
@@ -78,11 +95,14 @@ LIKELY = {
     Kind.UUID: ['"123E4567-e89b-12d3-a456-426614174000"', '"123e4567e89b12d3a456426614174000"'],
 }
 NAMES = ["a", "b", "type", "record", "a b", "漢", "version", "x.y", "_sdc_deleted_at", "%s", 'q"', "back\\slash", "é"]
-OTHERS = ["a", "z", "zz", "\\u0061", "b", "type", "漢", "\\u6f22"]
+NAMES += ["_mage_deleted_at"]
+OTHERS = ["a", "z", "zz", "\\u0061", "b", "type", "漢", "\\u6f22", "_sdc_deleted_at", "_mage_deleted_at"]
 MESSAGES = [
     *('{"type":"RECORD","stream":"s","record":%s}', '{"type": "RECORD", "stream": "s", "record": %s}') * 4,
     '{"stream":"s","type":"RECORD","record":%s,"time_extracted":"2024-01-01T00:00:00.5Z"}',
     '{"type":"RECORD","stream":"s","record":%s,"time_extracted":5}',
+    '{"type":"RECORD","stream":"s","record":%s,"time_extracted":"2024-01-01T00:00:00.123456789+01:00"}',
+    '{"type":"RECORD","stream":"s","record":%s,"time_extracted":"2024-01-01T00:00:60.123456789","version":"1"}',
     '{"type":"RECORD","stream":"s","time_extracted":null,"version":1,"record":%s}',
     '{"type":"RECORD","stream":"s","record":%s,"version":1.0}',
     '{"type":"RECORD","stream":"s","record":%s,"version":null,"x":{"y":1},"x":2}',
@@ -105,6 +125,8 @@ def stream(dice: random.Random) -> Stream:
         schema["$schema"] = "http://json-schema.org/draft-04/schema#"
     options: dict[str, Any] = {
         "validation": dice.choice(["types", "types", "off"]),
+        "coerce": dice.choice([None, "exact", "none"]),
+        "hard_delete": dice.random() < 0.3,
         "unknown_fields": dice.choice(["drop", "drop", "fail", "evolve"]),
         "nested": dice.choice(["flatten", "json"]),
         "naming": "preserve",
@@ -200,7 +222,7 @@ def _likely(dice: random.Random, field: Value) -> str:
 def differences(decoder: Decoder, reference: Decoder, run: RecordRun) -> list[str]:
     """What the two decoders answer differently."""
     found, expected = decoder.decode(run), reference.decode(run)
-    names = ("growth", "refused", "unknown", "inexact")
+    names = ("growth", "refused", "unknown", "inexact", "coerced", "odd")
     told = [
         f"{name}: {getattr(found, name)} is not {getattr(expected, name)}"
         for name in names

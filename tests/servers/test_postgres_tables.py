@@ -9,7 +9,7 @@ import pytest
 
 import tailrace
 from tailrace.destinations import open_destination
-from tailrace.errors import DestinationError
+from tailrace.errors import DestinationError, RecordError
 from tailrace.model import Column, Kind
 from tailrace.runtime.retry import Retry
 from tailrace.testing.messages import FLOAT, INT, TEXT, TIME, TIMESTAMPTZ, record, schema
@@ -137,3 +137,44 @@ def test_runs_that_begin_at_once_make_their_tables_once(server, postgres_url):
     assert failed == []
     names = server.execute("SELECT attname FROM pg_attribute WHERE attrelid = 'fresh.things'::regclass AND attnum > 0")
     assert [name for (name,) in names] == ["id", "more"]
+
+
+NUL_IN_JSON = {
+    2: (r'{"a": "x\u0000y"}', {"a": "xy"}),
+    3: (r'{"k\u0000\u0000": [{"\u0000": "\u0000z"}]}', {"k": [{"": "z"}]}),
+    4: (r'{"a": "\\u0000"}', {"a": r"\u0000"}),
+    5: (r'{"a": "\\\u0000"}', {"a": "\\"}),
+    6: (r'{"a": 1}', {"a": 1}),
+}
+
+
+@pytest.mark.parametrize("key", [[], ["id"]], ids=["appended", "keyed"])
+def test_nul_in_json_is_left_out_where_that_is_set(server, postgres_url, key):
+    lines = [
+        f'{{"type":"RECORD","stream":"t","record":{{"id":{n},"j":{sent}}}}}' for n, (sent, _) in NUL_IN_JSON.items()
+    ]
+    sent = [json.dumps(schema({"id": INT, "j": {}}, key, "t")), *lines]
+    tailrace.load((line.encode() for line in sent), f"{postgres_url}?nul=strip")
+    found = dict(server.execute("SELECT id, j FROM t").fetchall())
+    assert found == {n: expected for n, (_, expected) in NUL_IN_JSON.items()}
+
+
+def test_nul_in_json_is_refused_with_the_setting_that_leaves_it_out(server, postgres_url, tmp_path):
+    path = tmp_path / "aside.jsonl"
+    lines = [
+        f'{{"type":"RECORD","stream":"t","record":{{"id":{n},"j":{sent}}}}}' for n, (sent, _) in NUL_IN_JSON.items()
+    ]
+    sent = [json.dumps(schema({"id": INT, "j": {}}, ["id"], "t")), *lines]
+    with pytest.raises(
+        RecordError, match=r"line 2.*column 'j': PostgreSQL has no NUL in JSON \(`nul: strip` drops it\)"
+    ):
+        tailrace.load((line.encode() for line in sent), postgres_url)
+    tailrace.load((line.encode() for line in sent), postgres_url, on_invalid="quarantine", quarantine=str(path))
+    assert server.execute("SELECT id FROM t ORDER BY id").fetchall() == [(4,), (6,)]
+    assert path.read_text(encoding="utf-8").count("nul: strip") == 3
+
+
+def test_a_column_of_the_type_json_keeps_nul(server, postgres_url):
+    server.execute("CREATE TABLE t (id bigint, j json)")
+    load(postgres_url, schema({"id": INT, "j": {}}, (), "t"), record({"id": 1, "j": ["\0"]}, "t"))
+    assert server.execute("SELECT j::text FROM t").fetchall() == [(r'["\u0000"]',)]

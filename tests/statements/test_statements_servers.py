@@ -108,7 +108,7 @@ def test_redshift_inserts_json_and_bytes_through_functions():
 
 
 def test_first_rows_behind_a_deletion_take_no_correlated_query():
-    assert merging.insert_first(REDSHIFT, USERS, STAGING, columns=["id"], key=["id"], deletion="gone") == (
+    assert merging.insert_first(REDSHIFT, USERS, STAGING, columns=["id"], key=["id"], marks=[merging.Mark("gone")]) == (
         'INSERT INTO "raw"."users" ("id") SELECT "s"."id" FROM "staging" AS "s" '
         'INNER JOIN (SELECT MIN("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
         'LEFT JOIN (SELECT "id", MAX("_tailrace_line") AS "_tailrace_line" FROM "staging" '
@@ -135,3 +135,8 @@ def test_mysql_updates_by_a_join_and_upserts_in_a_form_that_mysql_and_mariadb_ha
     )
     assert update == (f"{rows}WHERE NOT `w`.`_tailrace_match` IS NULL ON DUPLICATE KEY UPDATE `name` = VALUES(`name`)")
     assert insert == f"{rows}WHERE `w`.`_tailrace_match` IS NULL"
+
+
+def test_any_of_several_columns_asks_for_deletion_and_an_empty_text_does_not():
+    marks = [merging.Mark("gone"), merging.Mark("at", is_text=True)]
+    assert merging.count_segment(REDSHIFT, STAGING, marks).endswith(""" AND (NOT "gone" IS NULL OR "at" <> '')""")

@@ -62,14 +62,14 @@ fn check(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) {
         }
         alone.unknown.into_iter().for_each(|(path, count)| *unknown.entry(path).or_default() += count);
         for found in alone.inexact {
-            inexact.entry(found.column).or_insert((0, found.first_line)).0 += found.count;
+            inexact.entry(found.name).or_insert((0, found.first_line)).0 += found.count;
         }
         row += 1;
     }
     assert_eq!(unknown, summed(whole.unknown));
     assert_eq!(
         inexact,
-        whole.inexact.into_iter().map(|found| (found.column, (found.count, found.first_line))).collect()
+        whole.inexact.into_iter().map(|found| (found.name, (found.count, found.first_line))).collect()
     );
 }
 

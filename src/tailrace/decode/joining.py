@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import pyarrow as pa
 
 from tailrace.decode.growing import Schema, union
-from tailrace.model import LINE, Decoded, Growth, Inexact, Stream
+from tailrace.model import LINE, Decoded, Growth, Noted, Stream
+
+_N = TypeVar("_N", bound=Noted)
 
 
 def joined(stream: Stream, parts: Sequence[Decoded]) -> Decoded:
@@ -19,13 +22,24 @@ def joined(stream: Stream, parts: Sequence[Decoded]) -> Decoded:
         fields: dict[str, Schema] = {}
         for name, schema in (item for growth in growths for item in growth.fields.items()):
             fields[name] = union(fields[name], schema) if name in fields else schema
-        growth = Growth(fields, versioned=any(growth.versioned for growth in growths))
+        growth = Growth(
+            fields,
+            versioned=any(growth.versioned for growth in growths),
+            deletable=any(growth.deletable for growth in growths),
+        )
         return Decoded(stream.arrow.empty_table(), growth=growth)
     unknown: Counter[str] = Counter()
     for part in parts:
         unknown.update(part.unknown)
     refused = sorted((refused for part in parts for refused in part.refused), key=lambda refused: refused.line)
-    return Decoded(_rows(stream, parts), tuple(refused), dict(unknown), _inexact(parts))
+    return Decoded(
+        _rows(stream, parts),
+        tuple(refused),
+        dict(unknown),
+        inexact=_noted(parts, lambda part: part.inexact),
+        coerced=_noted(parts, lambda part: part.coerced),
+        odd=_noted(parts, lambda part: part.odd),
+    )
 
 
 def _rows(stream: Stream, parts: Sequence[Decoded]) -> pa.Table:
@@ -37,11 +51,10 @@ def _rows(stream: Stream, parts: Sequence[Decoded]) -> pa.Table:
     return rows if are_in_order else rows.sort_by(LINE)
 
 
-def _inexact(parts: Sequence[Decoded]) -> dict[str, Inexact]:
-    found: dict[str, Inexact] = {}
+def _noted(parts: Sequence[Decoded], of: Callable[[Decoded], Mapping[str, _N]]) -> dict[str, _N]:
+    """What the parts tell of values, by name."""
+    found: dict[str, _N] = {}
     for part in parts:
-        for name, inexact in part.inexact.items():
-            before = found.get(name, Inexact(0, inexact.first_line))
-            first_line = min(before.first_line, inexact.first_line)
-            found[name] = Inexact(before.count + inexact.count, first_line)
+        for name, noted in of(part).items():
+            found[name] = found[name] + noted if name in found else noted
     return found

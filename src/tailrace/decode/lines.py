@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ MAX_DEPTH = 512
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_A_CHARACTER = "text (a lone surrogate is no character)"
 
 
 def fields_of(raw: bytes) -> dict[str, bytes]:
@@ -104,38 +106,46 @@ def refuse_unreadable(line: bytes, error: msgspec.DecodeError | RecursionError) 
     """Raise what a line of UTF-8, not too deep, that can't be parsed is refused with."""
     if isinstance(error, RecursionError):
         refuse_deep(line)
-    lenient = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+    lenient = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_NoNumber)
     try:
         message = lenient.decode(line.decode())
     except RecursionError:
         refuse_deep(line)
     except ValueError:
-        reason = str(error).removeprefix("JSON is malformed: ")
-        violation = Violation("not_json", "$", "JSON", f"{shown(line)} ({reason})")
-        raise UnreadableError(violation) from error
+        raise UnreadableError(_not_json(line, error)) from error
     if not isinstance(message, dict):
         raise UnreadableError(Violation("type", "$", "a message", shown(line))) from error
-    record = message.get("record")
-    paths = list(dict.fromkeys(map(json_path, _surrogates(record)))) or ["$"]
-    expected = "text (a lone surrogate is no character)"
-    raise UnreadableError(*(Violation("invalid_utf8", path, expected, shown(line)) for path in paths)) from error
+    beside = {name: value for name, value in message.items() if name != "record"}
+    found = [violation for part in (message.get("record"), beside) for violation in _unreadable(part, line)]
+    raise UnreadableError(*(found or [_not_json(line, error)])) from error
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} isn't JSON")
+def _not_json(line: bytes, error: Exception) -> Violation:
+    reason = str(error).removeprefix("JSON is malformed: ")
+    return Violation("not_json", "$", "JSON", f"{shown(line)} ({reason})")
 
 
-def _surrogates(value: Any) -> Iterator[tuple[str | int, ...]]:
-    """The places of the strings that hold lone surrogates."""
+@dataclass(frozen=True, slots=True)
+class _NoNumber:
+    """NaN or an infinity, which Python writes and JSON doesn't have."""
+
+    name: str
+
+
+def _unreadable(value: Any, line: bytes) -> Iterator[Violation]:
+    """What JSON doesn't have in a value: lone surrogates in strings, and numbers that are none."""
     waiting: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
     while waiting:
         path, found = waiting.pop()
         if isinstance(found, str):
             if _SURROGATE.search(found):
-                yield path
+                yield Violation("invalid_utf8", json_path(path), _A_CHARACTER, shown(line))
+        elif isinstance(found, _NoNumber):
+            got = f"{found.name}, which JSON doesn't have (the tap must send null)"
+            yield Violation("not_json", json_path(path), "a number", got)
         elif isinstance(found, dict):
             if any(_SURROGATE.search(name) for name in found):
-                yield path
+                yield Violation("invalid_utf8", json_path(path), _A_CHARACTER, shown(line))
             waiting += [((*path, name), item) for name, item in reversed(found.items())]
         elif isinstance(found, list):
             waiting += [((*path, at), item) for at, item in reversed(list(enumerate(found)))]

@@ -9,11 +9,12 @@ import msgspec
 import pyarrow as pa
 import tailrace_native
 
+from tailrace.decode.deletions import growth_for, with_marks
 from tailrace.decode.joining import joined
 from tailrace.decode.metadata import Facts, filled
 from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.reference import Reference
-from tailrace.model import Clock, Column, Decoded, Fill, Inexact, Kind, RecordRun, Stream
+from tailrace.model import Clock, Column, Decoded, Fill, Inexact, Kind, Noted, RecordRun, Stream
 
 MAX_BYTES = 2**30
 """The longest run that is decoded natively: its columns count bytes in 32 bits."""
@@ -35,7 +36,7 @@ class Native:
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
         self._clock = clock
-        plan = Plan(stream)
+        self._plan = plan = Plan(stream)
         self._columns = plan.columns
         self._decoder = tailrace_native.Decoder(plan_json(plan))
         self._reference = Reference(stream, clock)
@@ -45,16 +46,26 @@ class Native:
         now = self._clock.now()
         if run.size > MAX_BYTES:
             return self._reference.decode_at(run, now)
-        columns, doubtful, unknown, inexact = self._decoder.decode(run.pieces, run.spans)
+        columns, doubtful, unknown, inexact, coerced, odd = self._decoder.decode(run.pieces, run.spans)
         arrays = pa.record_batch(columns).columns
         *_, versions, extracted_at, lines = arrays
         by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
         by_name |= {column.name: array for column, array in zip(self._columns, arrays, strict=False)}
+        growth = growth_for(self._plan, by_name)
+        by_name = with_marks(self._plan, by_name)
         rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
         dropped: Counter[str] = Counter()
         for path, count in unknown:  # a field of that name and one in an object can have the same path
             dropped[path] += count
-        found = Decoded(rows, (), dict(dropped), {name: Inexact(count, line) for name, count, line in inexact})
+        found = Decoded(
+            rows,
+            unknown=dict(dropped),
+            inexact={name: Inexact(count, line, *places) for name, count, line, places in inexact},
+            coerced={name: Noted(count, line) for name, count, line, _ in coerced},
+            odd={name: Noted(count, line) for name, count, line, _ in odd},
+        )
+        if growth:
+            found = Decoded(self._stream.arrow.empty_table(), growth=growth)
         if not doubtful:
             return found
         return joined(self._stream, [found, self._reference.decode_at(_lines_of(run, doubtful), now)])
@@ -109,6 +120,8 @@ def _value(value: Value, keys: set[tuple[str, ...]], *, is_strict: bool) -> dict
     return {
         "slot": value.slot,
         "types": sorted(value.types),
+        "coerces": value.coerces,
+        "is_document": value.is_document,
         "refuses_null": is_key or (is_strict and not column.nullable),
         "refuses_missing": is_key or (is_strict and column.required),
     }

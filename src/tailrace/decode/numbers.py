@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from decimal import Decimal
+from typing import Self
 
 from tailrace.decode.refusal import UnfitError
 
@@ -14,13 +15,20 @@ _MAX_INT64_DIGITS = 19
 _FLOAT_DIGITS = 15
 """Every number of so many significant digits that isn't tiny comes back from float64 as it was."""
 
-_ROUNDED = Context(prec=17, Emax=MAX_EMAX, Emin=MIN_EMIN)
-
 
 class InexactFloat(float):
-    """The float64 nearest to a number that it doesn't hold to 17 significant digits."""
+    """The float64 nearest to a number whose text is none of its own: the exact one, the shortest, that of 17 digits.
 
-    __slots__ = ()
+    `places` counts the digits that the number has before the point, and behind it.
+    """
+
+    def __new__(cls, value: float, places: tuple[int, int]) -> Self:
+        """The float of a number that has so many digits."""
+        made = super().__new__(cls, value)
+        made.places = places
+        return made
+
+    places: tuple[int, int]
 
 
 def is_number(raw: bytes) -> bool:
@@ -69,22 +77,19 @@ def decimal_of(raw: bytes, precision: int, scale: int) -> Decimal:
 
 
 def float_of(raw: bytes) -> float:
-    """The float64 nearest to a JSON number; an InexactFloat where digits are lost."""
+    """The float64 nearest to a JSON number; an InexactFloat where the float's own text would be another number's."""
     value = float(raw)
     if len(raw) <= _FLOAT_DIGITS and b"e" not in raw and b"E" not in raw:
         return value
     if math.isinf(value):
         raise UnfitError("range", "a number that float64 holds")
-    return value if _is_held(raw, value) else InexactFloat(value)
-
-
-def _is_held(raw: bytes, value: float) -> bool:
     shortest = repr(value)
     if shortest.encode() == raw:
-        return True
+        return value
     is_negative, digits, power = digits_of(raw, "a number")
+    places = max(0, len(digits) + power), max(0, -power)
     if not value:
-        return not digits
-    exact = Decimal((int(is_negative), tuple(byte - 48 for byte in digits), power))
-    rounded = _ROUNDED.plus(exact)
-    return rounded == Decimal(shortest) or rounded == Decimal(f"{value:.17g}")
+        return InexactFloat(value, places) if digits else value
+    number = Decimal((int(is_negative), tuple(byte - 48 for byte in digits), power))
+    is_held = number in (Decimal(shortest), Decimal(f"{value:.17g}"), Decimal(value))
+    return value if is_held else InexactFloat(value, places)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import msgspec
 
-from tailrace.model import Column, Fill, Kind, Stream
+from tailrace.model import DELETED_AT, Column, Fill, Kind, Stream
 from tailrace.schema.drafts import Draft, draft_of
 from tailrace.schema.flatten import Leaf, flattened
 from tailrace.schema.shapes import ANY, Document
@@ -22,7 +22,6 @@ _TYPES_OF_KIND: dict[Kind, frozenset[str]] = {
     Kind.JSON: ANY,
 }
 _STRING = frozenset({"string"})
-_DELETED_AT = ("_sdc_deleted_at",)
 _SCHEMA = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -31,13 +30,16 @@ class Value:
     """A field that is taken whole: the column that it fills, if any, and the JSON types that the schema allows.
 
     `slot` is the column's place among those that the record fills. A field without a column is one that the schema
-    names and the settings leave out.
+    names and the settings leave out. `coerces` says that values of other types are taken where that loses nothing, and
+    `is_document` that a text is taken as the object or array that it spells.
     """
 
     path: tuple[str, ...]
     types: frozenset[str]
     column: Column | None = None
     slot: int = -1
+    coerces: bool = False
+    is_document: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,8 @@ class Plan:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self._paths = {c.path: c for c in stream.columns if c.path}
-        deletion = stream.filled_with(Fill.DELETED_AT)
-        if deletion is not None and not any(path[:1] == _DELETED_AT for path in self._paths):
-            self._paths[_DELETED_AT] = deletion
+        self.deletion = stream.filled_with(Fill.DELETED_AT)
+        self.marks = self._marks()
         self.columns = tuple(self._paths.values())
         self.record = self._planned()
 
@@ -93,6 +94,28 @@ class Plan:
         """Whether nulls and absent fields are refused where the schema says so."""
         return self.stream.validation != "off"
 
+    @property
+    def coerces(self) -> bool:
+        """Whether values of another type than the schema's are taken where that loses nothing."""
+        return self.stream.coerce == "exact"
+
+    def _marks(self) -> tuple[Column, ...]:
+        """Columns beside the stream's for the deletions that records ask for in fields of which it has no column.
+
+        They come after those of the schema. The stream's column for deletions, if it has one, takes the first field.
+        """
+        marks: list[Column] = []
+        waiting = self.deletion
+        for path in DELETED_AT:
+            is_watched = self.stream.hard_delete or path == DELETED_AT[0]
+            if is_watched and not any(taken[:1] == path for taken in self._paths):
+                if waiting is not None:
+                    self._paths[path], waiting = waiting, None
+                elif self.stream.hard_delete:
+                    self._paths[path] = Column(f".{path[0]}", path, Kind.TIMESTAMPTZ, fill=Fill.DELETED_AT)
+                    marks.append(self._paths[path])
+        return tuple(marks)
+
     def _planned(self) -> Object:
         depth = max((len(path) for path in self._paths), default=1)
         whole = {".".join(path) for path in self._paths}
@@ -103,8 +126,13 @@ class Plan:
                 leaves.setdefault(leaf.path, leaf)
         root = Object((), {})
         for slot, (path, column) in enumerate(self._paths.items()):
-            types = self._types(column, leaves.get(path))
-            self._parent(root, path, leaves).fields[path[-1]] = Value(path, types, column, slot)
+            leaf_there = leaves.get(path)
+            own = _allowed(leaf_there) if leaf_there else ANY
+            # What no schema describes widens instead.
+            coerces = self.coerces and path[0] not in self.stream.evolved
+            is_document = coerces and column.kind is Kind.JSON and "string" not in own
+            value = Value(path, self._types(column, leaf_there), column, slot, coerces, is_document)
+            self._parent(root, path, leaves).fields[path[-1]] = value
         for path, leaf in leaves.items():
             self._add_left_out(root, path, leaf)
         return root
@@ -113,7 +141,7 @@ class Plan:
         of_kind = _TYPES_OF_KIND.get(column.kind, _STRING)
         if leaf is None:
             return of_kind
-        allowed = frozenset[str]().union(*(a.types for a in leaf.alternatives))
+        allowed = _allowed(leaf)
         return allowed if self.is_strict else allowed | of_kind
 
     def _parent(self, root: Object, path: tuple[str, ...], leaves: Mapping[tuple[str, ...], Leaf]) -> Object:
@@ -143,9 +171,14 @@ class Plan:
             found = inside.fields.get(name)
             if found is None:
                 is_leaf = end == len(path)
-                types = frozenset[str]().union(*(a.types for a in leaf.alternatives)) if is_leaf else ANY
+                types = _allowed(leaf) if is_leaf else ANY
                 inside.fields[name] = Value(path[:end], types)
                 return
             if isinstance(found, Value):
                 return
             inside = found
+
+
+def _allowed(leaf: Leaf) -> frozenset[str]:
+    """The JSON types that the schema allows at a leaf."""
+    return frozenset[str]().union(*(alternative.types for alternative in leaf.alternatives))

@@ -10,6 +10,7 @@ import pyarrow.json as pj
 
 from tailrace import compute as pc
 from tailrace.decode.arrays import DoubtError, of_text
+from tailrace.decode.deletions import growth_for, with_marks
 from tailrace.decode.lines import is_utf8
 from tailrace.decode.metadata import Facts, filled
 from tailrace.decode.plan import Object, Plan, Value
@@ -100,6 +101,9 @@ class Reader:
         except pa.ArrowException as error:
             raise DoubtError(str(error)) from error
         arrays = filled(self._stream, self._clock, facts) | arrays
+        if growth_for(self._plan, arrays):
+            raise DoubtError("deletions")
+        arrays = with_marks(self._plan, arrays)
         return pa.table([*(arrays[c.name] for c in self._stream.columns), facts.lines], schema=self._stream.arrow)
 
     def _parsed(self, run: RecordRun, data: Bytes) -> pa.RecordBatch:

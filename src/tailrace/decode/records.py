@@ -20,7 +20,7 @@ def record_line(stream: Stream, row: pa.Table) -> bytes:
     `row` is a table of one row in the stream's Arrow schema. Fields that are null and may not be are left out.
     """
     plan = Plan(stream)
-    written = {value.path: _written(value, row) for value in plan.record.values()}
+    written = {value.path: _written(value, row, is_coercing=plan.coerces) for value in plan.record.values()}
     message = {"type": _text("RECORD"), "stream": _text(stream.name), "record": _object(plan.record, written)}
     for fill, name in ((Fill.TABLE_VERSION, "version"), (Fill.EXTRACTED_AT, "time_extracted")):
         column = stream.filled_with(fill)
@@ -54,14 +54,16 @@ def _text(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
-def _written(value: Value, row: pa.Table) -> str | None:
+def _written(value: Value, row: pa.Table, *, is_coercing: bool) -> str | None:
     """A field's JSON; None where the row has null or no column for it."""
-    sent = _json(value.column, row) if value.column else None
-    if sent is None or value.column is None:
+    if value.column is None or value.column.name not in row.column_names:
+        return None
+    sent = _json(value.column, row)
+    if sent is None:
         return None
     if value.column.kind in NUMERIC and "string" in value.types and not value.types & {"integer", "number"}:
         return _text(sent)
-    if value.column.kind is Kind.TEXT and "string" not in value.types:
+    if value.column.kind is Kind.TEXT and "string" not in value.types and not is_coercing:
         # A setting made a column of text of a field that has other values; they came in as they stand here.
         return str(row[value.column.name][0].as_py())
     return sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from tailrace.decode.coercion import Coerced, document_of
+from tailrace.decode.deletions import with_marks
 from tailrace.decode.growing import Schema, form_of, schema_of, widened
 from tailrace.decode.lines import (
     fields_of,
@@ -21,14 +24,14 @@ from tailrace.decode.lines import (
     repeated_names,
 )
 from tailrace.decode.metadata import Facts, filled
-from tailrace.decode.numbers import InexactFloat
+from tailrace.decode.numbers import InexactFloat, int64_of, is_number
 from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.refusal import UnfitError, UnreadableError, json_path, shown
-from tailrace.decode.times import timestamp_us
+from tailrace.decode.times import cut_timestamp_us, timestamp_us
 from tailrace.decode.validate import violations_finder
 from tailrace.decode.values import Convert, converter
 from tailrace.errors import Violation
-from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, RecordRun, Refused, Stream
+from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, Noted, RecordRun, Refused, Stream
 
 _TEXT = msgspec.json.Decoder(str)
 _NULL = b"null"
@@ -45,9 +48,11 @@ class _Row:
     grown: dict[str, str] | None = None
     version: int | None = None
     extracted_at: int | None = None
+    coerced: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
 
 
-_Step = tuple[str, Convert | None, int, Value | Object]
+_Step = tuple[str, Convert | None, Value | Object]
 
 
 @dataclass(slots=True)
@@ -61,6 +66,8 @@ class _Found:
     refused: list[Refused] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     grown: dict[str, set[str]] = field(default_factory=dict)
+    coerced: dict[str, Noted] = field(default_factory=dict)
+    odd: dict[str, Noted] = field(default_factory=dict)
 
     def add(self, line: int, row: _Row) -> None:
         """Take in a record that has nothing wrong with it."""
@@ -72,6 +79,9 @@ class _Found:
             self.unknown.update(row.unknown)
         for name, form in (row.grown or {}).items():
             self.grown.setdefault(name, set()).add(form)
+        for noted, names in ((self.coerced, row.coerced), (self.odd, row.odd)):
+            for name in names:
+                noted[name] = noted[name] + Noted(1, line) if name in noted else Noted(1, line)
 
 
 class Reference:
@@ -87,15 +97,18 @@ class Reference:
         self._stream_name = msgspec.json.encode(stream.name)
         self._has_extracted_at = stream.filled_with(Fill.EXTRACTED_AT) is not None
         self._floats = [(at, c.name) for at, c in enumerate(plan.columns) if c.kind is Kind.FLOAT]
+        # The marks come last; what is in them has a column of the stream's to go to, or makes the stream grow by one.
+        marks = len(plan.marks) if plan.deletion is None else 0
+        self._mark_slots = range(len(plan.columns) - marks, len(plan.columns))
         self._keyword_violations = violations_finder(plan) if stream.validation == "full" else None
 
     def _steps_of(self, plan: Object) -> list[_Step]:
         """An object's fields in the order in which they are read; without a function, those that fill no column."""
         is_draft4 = self._plan.is_draft4
         return [
-            (name, converter(field, is_draft4=is_draft4), field.slot, field)
+            (name, converter(field, is_draft4=is_draft4), field)
             if isinstance(field, Value) and field.column
-            else (name, None, -1, field)
+            else (name, None, field)
             for name, field in plan.fields.items()
         ]
 
@@ -158,23 +171,23 @@ class Reference:
             row.extracted_at = _extracted_at(extracted_at, row)
 
     def _version(self, raw: bytes, row: _Row) -> int | None:
+        """The version, which says what becomes of the row later: a record with none that can be told is refused."""
+        text = _TEXT.decode(raw).encode() if raw.startswith(b'"') else raw
         try:
-            version = int(raw)
-        except ValueError:
-            row.violations.append(Violation("type", "$.version", "an integer", shown(raw)))
+            version = int64_of(text if is_number(text) else raw, is_written_plainly=False)
+        except UnfitError as unfit:
+            row.violations.append(unfit.violation(("version",), raw))
             return None
-        if _INT64_START <= version < _INT64_END:
-            return version
-        row.violations.append(Violation("range", "$.version", "an integer of 64 bits", shown(raw)))
-        return None
+        if not raw.removeprefix(b"-").isdigit():
+            row.odd.append("version")
+        return version
 
     def _read_object(self, plan: Object, raw: bytes, fields: dict[str, bytes], row: _Row) -> None:
         for name in repeated_names(raw, fields):
             row.violations.append(
                 Violation("duplicate_key", json_path((*plan.path, name)), "each field once", f"{name!r} again")
             )
-        values = row.values
-        for name, convert, slot, planned in self._steps[plan.path]:
+        for name, convert, planned in self._steps[plan.path]:
             sent = fields.pop(name, None)
             if convert is None:
                 if isinstance(planned, Object):
@@ -184,19 +197,32 @@ class Reference:
             elif sent == _NULL:
                 self._read_null(planned, row)
             else:
-                try:
-                    values[slot] = convert(sent)
-                except UnfitError as unfit:
-                    if planned.path in self._evolved:
-                        row.grown = (row.grown or {}) | {name: form_of(sent)}
-                    else:
-                        row.violations.append(unfit.violation(planned.path, sent))
+                self._read_value(planned, convert, sent, row)
         if fields:
             self._note_unknown(plan, fields, row)
+
+    def _read_value(self, value: Value | Object, convert: Convert, sent: bytes, row: _Row) -> None:
+        slot = value.slot if isinstance(value, Value) else -1
+        try:
+            read = convert(sent)
+        except UnfitError as unfit:
+            if value.path in self._evolved:
+                row.grown = (row.grown or {}) | {value.path[0]: form_of(sent)}
+            else:
+                row.violations.append(unfit.violation(value.path, sent))
+            return
+        if type(read) is Coerced:
+            row.coerced.append(self._plan.columns[slot].name)
+            read = read.value
+        row.values[slot] = read
 
     def _read_flattened(self, plan: Object, sent: bytes | None, row: _Row) -> None:
         """An object's fields; without the object, its keys are missing and all else in it is null."""
         path = json_path(plan.path)
+        document = document_of(sent, len(plan.path) + 1) if sent is not None and self._plan.coerces else None
+        if document is not None and document.startswith(b"{"):
+            row.coerced.append(".".join(plan.path))
+            sent = document
         if sent is not None and sent.startswith(b"{"):
             self._read_object(plan, sent, fields_of(sent), row)
             return
@@ -242,10 +268,12 @@ class Reference:
 
     def _growth(self, found: _Found) -> Decoded | None:
         versioned = not self._stream.versioned and any(version is not None for version in found.versions)
-        if not found.grown and not versioned:
+        deletable = any(row[slot] is not None for slot in self._mark_slots for row in found.rows)
+        if not found.grown and not versioned and not deletable:
             return None
         fields = {name: self._grown(name, schema_of(forms)) for name, forms in found.grown.items()}
-        return Decoded(self._stream.arrow.empty_table(), growth=Growth(fields, versioned))
+        growth = Growth(fields, versioned, deletable)
+        return Decoded(self._stream.arrow.empty_table(), growth=growth)
 
     def _grown(self, name: str, schema: Schema) -> Schema:
         """The schema of a field that is new, or that values have come of which its column doesn't take."""
@@ -266,19 +294,24 @@ class Reference:
             column.name: pa.array(of_column, column.arrow)
             for column, of_column in zip(self._plan.columns, values, strict=True)
         }
+        arrays = with_marks(self._plan, arrays)
         return Decoded(
             rows=pa.table([*(arrays[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow),
             refused=tuple(found.refused),
             unknown=dict(found.unknown),
             inexact=self._inexact(found),
+            coerced=found.coerced,
+            odd=found.odd,
         )
 
     def _inexact(self, found: _Found) -> dict[str, Inexact]:
         inexact: dict[str, Inexact] = {}
         for at, name in self._floats:
-            lines = [n for n, row in zip(found.lines, found.rows, strict=True) if type(row[at]) is InexactFloat]
-            if lines:
-                inexact[name] = Inexact(len(lines), lines[0])
+            for line, row in zip(found.lines, found.rows, strict=True):
+                value = row[at]
+                if type(value) is InexactFloat:
+                    noted = Inexact(1, line, *value.places)
+                    inexact[name] = inexact[name] + noted if name in inexact else noted
         return inexact
 
 
@@ -290,9 +323,12 @@ def _is_same_text(sent: bytes, expected: bytes, *, any_case: bool) -> bool:
 
 
 def _extracted_at(raw: bytes, row: _Row) -> int | None:
-    try:
-        # What isn't a string isn't written as a time either.
-        return timestamp_us(_TEXT.decode(raw) if raw.startswith(b'"') else "")
-    except UnfitError as unfit:
-        row.violations.append(Violation("format", "$.time_extracted", unfit.expected, shown(raw)))
-        return None
+    """The time in microseconds; none where it can't be read, for the record is good nonetheless."""
+    # What isn't a string isn't written as a time either.
+    text = _TEXT.decode(raw) if raw.startswith(b'"') else ""
+    with suppress(UnfitError):
+        return timestamp_us(text)
+    row.odd.append("time_extracted")
+    with suppress(UnfitError):
+        return cut_timestamp_us(text)
+    return None

@@ -10,11 +10,19 @@ from functools import partial
 
 import msgspec
 
+from tailrace.decode.coercion import (
+    Coerced,
+    coerced_boolean,
+    coerced_number,
+    coerced_text,
+    coercing,
+    document_of,
+)
 from tailrace.decode.numbers import decimal_of, float_of, int64_of, is_number
 from tailrace.decode.plan import Value
 from tailrace.decode.refusal import UnfitError
 from tailrace.decode.times import date_days, time_us, timestamp_us
-from tailrace.model import Column, Kind
+from tailrace.model import Column, Fill, Kind
 
 Convert = Callable[[bytes], object]
 """A value's JSON (never `null`) -> what pyarrow makes the column's value from; raises UnfitError."""
@@ -27,13 +35,47 @@ _INT64_START, _INT64_END = -(2**63), 2**63
 _UUID = re.compile(
     r"(?:urn:uuid:)?([0-9a-f]{8})(-?)([0-9a-f]{4})\2([0-9a-f]{4})\2([0-9a-f]{4})\2([0-9a-f]{12})", re.IGNORECASE
 )
-_BASE16 = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+_BASE16 = re.compile(r"(?:0[xX]|\\x)?((?:[0-9A-Fa-f]{2})*)")
 _TYPE_OF_FIRST = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean"}
 _WITH_ARTICLE = {"integer": "an integer", "object": "an object", "array": "an array"}
 
 
 def converter(value: Value, *, is_draft4: bool) -> Convert:
-    """What reads the values of a field that fills a column."""
+    """What reads the values of a field that fills a column, Coerced ones too where the field coerces."""
+    exact = _converter(value, is_draft4=is_draft4)
+    coerced = _coerced(value) if value.coerces else None
+    if value.column is not None and value.column.fill is Fill.DELETED_AT:
+        return partial(_unless_empty, exact=exact)
+    if value.is_document:
+        return partial(_document, exact=exact, value=value)
+    return coercing(exact, coerced) if coerced else exact
+
+
+def _coerced(value: Value) -> Callable[[bytes], object] | None:
+    """What reads values that aren't of the schema's types; None where there are none that can be taken."""
+    column = value.column
+    if column is None:
+        return None
+    if column.kind is Kind.TEXT:
+        return coerced_text
+    if column.kind is Kind.BOOL:
+        return coerced_boolean
+    return partial(coerced_number, of_number=_number(column, is_draft4=False)) if column.kind in NUMERIC else None
+
+
+def _document(raw: bytes, exact: Convert, value: Value) -> object:
+    document = document_of(raw, len(value.path) + 1)
+    if document is not None and json_type(document) in value.types:
+        return Coerced(document.decode())
+    return exact(raw)
+
+
+def _unless_empty(raw: bytes, exact: Convert) -> object:
+    """No time of deletion where a tap has an empty text for it."""
+    return None if raw == b'""' else exact(raw)
+
+
+def _converter(value: Value, *, is_draft4: bool) -> Convert:
     column = value.column
     if column is None:
         raise ValueError(f"{value.path} fills no column")
@@ -86,10 +128,11 @@ def from_base64(text: str) -> bytes:
 
 
 def from_base16(text: str) -> bytes:
-    """The bytes that base16 stands for, in either case."""
-    if _BASE16.fullmatch(text) is None:
+    r"""The bytes that base16 stands for, in either case; `0x` or PostgreSQL's `\x` may stand before it."""
+    match = _BASE16.fullmatch(text)
+    if match is None:
         raise UnfitError("format", "base16")
-    return bytes.fromhex(text)
+    return bytes.fromhex(match[1])
 
 
 _OF_TEXT: dict[Kind, Callable[[str], object]] = {

@@ -29,7 +29,7 @@ from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of, seq
 from tailrace.lake.formats import KIND
 from tailrace.lake.journal import ObjectJournal
 from tailrace.lake.listing import Listed, Listing
-from tailrace.lake.partitions import partition_names
+from tailrace.lake.partitions import NULL_FOLDER, partition_names
 from tailrace.lake.settings import LakeSettings, lake_settings
 from tailrace.lake.tables import Found, Journal, LakeTable, Layout, Store
 from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
@@ -169,6 +169,10 @@ class FileTables:
         return pa.schema(
             [pa.field(c.name, c.arrow or pa.string(), metadata={KIND: (c.kind or "TEXT").encode()}) for c in columns]
         )
+
+    def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:
+        """The name of the folder that stands for null; see Tables."""
+        return dict.fromkeys(partition_names(self._settings.partitions(stream.name), columns), NULL_FOLDER)
 
     def staging(self, pipeline: str) -> tuple[Store, str]:
         """Nowhere: rows aren't merged; see Tables."""

@@ -30,7 +30,7 @@ from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.evolve import WIDENINGS
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.keys import ByConstraint
-from tailrace.sql.nul import without_nul
+from tailrace.sql.nul import typed, without_nul
 from tailrace.sql.placeholders import percent
 from tailrace.sql.relations import POSTGRES_COLUMNS, POSTGRES_DEPENDENTS, POSTGRES_OTHERS, POSTGRES_PINS
 from tailrace.sql.remedies import POSTGRES, POSTGRES_LOGIN, advised, quoted
@@ -179,7 +179,7 @@ class Settings(BaseModel):
     )
     nul: Literal["refuse", "strip"] = Field(
         "refuse",
-        description="The character NUL in text, which PostgreSQL can't store: the row is refused, or NUL left out.",
+        description="NUL in text and JSON, which PostgreSQL can't store: the row is refused, or NUL left out.",
     )
 
 
@@ -297,7 +297,7 @@ class _PostgresSession:
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Copy the rows; where PostgreSQL refuses one, all are tried in parts to name what it refuses, and undone."""
-        rows = without_nul(rows, TRAITS.name, strips=self._strips_nul)
+        rows = without_nul(rows, TRAITS.name, typed(self, DIALECT, table, "jsonb"), strips=self._strips_nul)
         written = pa.table([_written(rows[name]) for name in columns], names=list(columns))
         copy = _copy(table, columns)
         self.execute("SAVEPOINT tailrace_load")

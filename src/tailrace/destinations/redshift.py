@@ -164,7 +164,8 @@ class Settings(AwsSettings):
     )
     nul: Literal["refuse", "strip"] = Field(
         "refuse",
-        description="The character NUL in text, which Redshift can't store: the row is refused, or NUL left out.",
+        description="The character NUL in text and in JSON, which Redshift can't store: the row is refused, or NUL "
+        "left out.",
     )
 
     @model_validator(mode="after")
@@ -377,7 +378,8 @@ def _said(error: Error) -> tuple[str, str]:
 
 def _sendable(rows: pa.Table, columns: Mapping[str, TableColumn], *, strips_nul: bool) -> pa.Table:
     """The rows as Redshift takes them; RowsRefusedError for those that it doesn't."""
-    rows = without_nul(rows, TRAITS.name, strips=strips_nul)
+    json = [name for name, column in columns.items() if column.kind is Kind.JSON]
+    rows = without_nul(rows, TRAITS.name, lambda: json, strips=strips_nul)
     refuse_null(rows, columns)
     return rows
 

@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
 from tailrace.lake.entries import Activate, Change, Entry, Part, Staged, part_name, plan
-from tailrace.lake.nested import Read, read_nested
+from tailrace.lake.nested import read_nested
+from tailrace.lake.notes import Notes
+from tailrace.lake.partitions import lost_rows
 from tailrace.lake.parts import Parts
 from tailrace.lake.placing import Placed, Placing
 from tailrace.lake.tables import Journal, Tables
@@ -52,7 +54,7 @@ class LakeDestination:
         self._is_whole = False  # whether each table so far was brought to its entry at the first try
         self._is_in_doubt = False
         self._parts: dict[Stream, Parts] = {}
-        self._inexact: set[tuple[str, str]] = set()
+        self._notes = Notes()
         self._files = 0
         self._token = ""
         self._rows = 0
@@ -107,7 +109,7 @@ class LakeDestination:
             parts = self._parts_of(stream, placed)
         rows, refused = cast_rows(batch.rows, stream, placed.targets)
         read = read_nested(rows, stream, placed.targets, parts.schema)
-        refused |= read.refused
+        refused |= read.refused | lost_rows(read.rows, placed.lost_texts)
         if refused:
             raise RowsRefusedError(
                 f"stream {stream.name!r}: the table {placed.table} doesn't take {len(refused)} rows unchanged", refused
@@ -115,7 +117,7 @@ class LakeDestination:
         parts.add(_physical(read.rows, placed.table, parts.schema))
         with self._lock:
             self._rows += rows.num_rows
-            self._say_inexact(stream, read)
+            self._notes.say(stream, read)
         self.on_step("stage")
         return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, self._token)
 
@@ -160,18 +162,6 @@ class LakeDestination:
     def files(self, table: TableName) -> Sequence[str]:
         """The addresses of the files that have the table's rows now; see Listable."""
         return self._tables.addresses(self._tables.named(table))
-
-    def _say_inexact(self, stream: Stream, read: Read) -> None:
-        """Say once of each place in structs and lists that a number has lost digits there."""
-        for name, line in read.inexact.items():
-            if (stream.name, name) not in self._inexact:
-                self._inexact.add((stream.name, name))
-                _log.warning(
-                    "a number has more digits than a float holds; `numbers: decimal` keeps them",
-                    stream=stream.name,
-                    column=name,
-                    line=line,
-                )
 
     def _refuse_lost_journal(self, table: TableName) -> None:
         """Raise where the table has a later entry than the journal: it would take new ones for old, and skip them."""

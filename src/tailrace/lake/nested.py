@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -16,7 +16,7 @@ from tailrace import compute as pc
 from tailrace.decode import decoder
 from tailrace.decode.refusal import json_path, shown
 from tailrace.errors import Violation
-from tailrace.model import LINE, Clock, Column, Decoded, Kind, RecordRun, Stream, TableName
+from tailrace.model import LINE, Clock, Column, Decoded, Inexact, Kind, Noted, RecordRun, Stream, TableName
 from tailrace.schema.cast import failing
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.nested import Nested, nested_of
@@ -31,19 +31,21 @@ _BEFORE, _BEHIND, _NOTHING = (
 )
 _BEFORE_ITEM, _BEHIND_ITEM = b'{"type":"RECORD","stream":"nested","record":{"v":', b"}}\n"
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_N = TypeVar("_N", bound=Noted)
 
 
 @dataclass(slots=True)
 class Read:
     """Rows whose JSON text has become structs and lists, which is for nothing while some are refused.
 
-    `refused` are the reasons by input line. `inexact` are the places whose numbers a float doesn't hold to 17 digits,
-    `[]` in them the items of arrays, each with the input line of the first.
+    `refused` are the reasons by input line. By place, `[]` in it the items of arrays, `inexact` are numbers that a
+    float changes, and `coerced` values that came as another type than the schema's.
     """
 
     rows: pa.Table
     refused: dict[int, str] = field(default_factory=dict)
-    inexact: dict[str, int] = field(default_factory=dict)
+    inexact: dict[str, Inexact] = field(default_factory=dict)
+    coerced: dict[str, Noted] = field(default_factory=dict)
 
 
 def read_nested(rows: pa.Table, stream: Stream, targets: Mapping[str, TableColumn], schema: pa.Schema) -> Read:
@@ -57,7 +59,7 @@ def read_nested(rows: pa.Table, stream: Stream, targets: Mapping[str, TableColum
         target = targets.get(column.name)
         if target is None or not target.nested or not column.nested:
             continue
-        place = _placed(column.nested, target.nested, schema.field(target.name).type)
+        place = _placed(column.nested, target.nested, schema.field(target.name).type, stream.coerce)
         chunks, start, notes = [], 0, _Notes()
         for chunk in rows[target.name].chunks:
             spot = _Spot(column.path, start=start)
@@ -66,10 +68,16 @@ def read_nested(rows: pa.Table, stream: Stream, targets: Mapping[str, TableColum
         for row, violations in sorted(notes.violations.items()):
             line, reason = lines[row].as_py(), "; ".join(map(str, violations))
             read.refused[line] = f"{read.refused[line]}; {reason}" if line in read.refused else reason
-        read.inexact |= {name: lines[row].as_py() for name, row in notes.inexact.items()}
+        read.inexact |= _of_lines(notes.inexact, lines)
+        read.coerced |= _of_lines(notes.coerced, lines)
         at = read.rows.schema.get_field_index(target.name)
         read.rows = read.rows.set_column(at, target.name, pa.chunked_array(chunks, place.arrow))
     return read
+
+
+def _of_lines(found: Mapping[str, _N], lines: pa.ChunkedArray) -> dict[str, _N]:
+    """Notes whose first values are told by their row, told by its input line."""
+    return {name: replace(noted, first_line=lines[noted.first_line].as_py()) for name, noted in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +113,11 @@ class _Spot:
 
 @dataclass(slots=True)
 class _Notes:
-    """What is wrong with rows, and the first row with an inexact number by its place."""
+    """What is wrong with rows, and what is told of values by their place, the first one's row for its line."""
 
     violations: dict[int, list[Violation]] = field(default_factory=dict)
-    inexact: dict[str, int] = field(default_factory=dict)
+    inexact: dict[str, Inexact] = field(default_factory=dict)
+    coerced: dict[str, Noted] = field(default_factory=dict)
 
     def refuse(self, spot: _Spot, at: int, code: str, expected: str, got: str, within: str = "") -> None:
         """Note that a value, or what is at a path within it, can't be held."""
@@ -120,10 +129,10 @@ class _Notes:
         for at in pc.indices_nonzero(pc.invert(is_it)).to_pylist():
             self.refuse(spot, at, "type", expected, shown(texts[at].as_py().encode()))
 
-    def note_inexact(self, spot: _Spot, within: str, at: int) -> None:
-        """Note that a number has lost digits."""
-        row, name = spot.place(at)[0], spot.name + within
-        self.inexact[name] = min(row, self.inexact.get(name, row))
+    def note(self, found: dict[str, _N], noted: _N, spot: _Spot, within: str, at: int) -> None:
+        """Note among such notes what is told of a place's values, of which that one is the first."""
+        name, here = spot.name + within, replace(noted, first_line=spot.place(at)[0])
+        found[name] = found[name] + here if name in found else here
 
 
 class _Place(Protocol):
@@ -138,19 +147,19 @@ class _Place(Protocol):
 
 
 @lru_cache(maxsize=256)
-def _placed(want: str, have: str, arrow: pa.DataType) -> _Place:
+def _placed(want: str, have: str, arrow: pa.DataType, coerce: str) -> _Place:
     """What reads a stream's nested column into a table's."""
-    found = _place(nested_of(want), nested_of(have), arrow)
+    found = _place(nested_of(want), nested_of(have), arrow, coerce)
     if found is None:
         raise ValueError(f"{have} has no structs and lists")
     return found
 
 
-def _place(want: Nested, have: Nested, arrow: pa.DataType) -> _Place | None:
+def _place(want: Nested, have: Nested, arrow: pa.DataType, coerce: str) -> _Place | None:
     """What reads a place; None for a leaf."""
     if have.is_leaf:
         return None
-    return _Objects(want, have, arrow) if have.fields else _Arrays(want, have, arrow)
+    return _Objects(want, have, arrow, coerce) if have.fields else _Arrays(want, have, arrow, coerce)
 
 
 class _Member:
@@ -159,12 +168,15 @@ class _Member:
     The column's name is the field's behind a dot, so that it is no name that batches have for something else.
     """
 
-    def __init__(self, name: str, want: Nested, have: Nested, arrow: pa.DataType) -> None:
+    def __init__(self, name: str, want: Nested, have: Nested, arrow: pa.DataType, coerce: str) -> None:
         self._arrow = arrow
-        self._inner = _place(want, have, arrow)
+        self._inner = _place(want, have, arrow, coerce)
         self._kind = Kind.JSON if self._inner or have.is_text else want.kind
         self.name = name
         self.schema = {} if self._kind is Kind.JSON else {"type": [*want.types, "null"]}
+        if self._inner and coerce == "exact":
+            # Without strings among its types it takes the text of an object or array as what it spells.
+            self.schema = {"type": ["object", "array", "null"]}
         self.column = Column(f".{name}", (name,), self._kind, want.precision, want.scale, encoding=want.encoding)
 
     def read(self, values: pa.Array, spot: _Spot, notes: _Notes) -> pa.Array:
@@ -184,13 +196,14 @@ class _Member:
 class _Members:
     """Reads the fields of objects, as a record's are read; a field that it hasn't is refused."""
 
-    def __init__(self, members: Sequence[_Member]) -> None:
+    def __init__(self, members: Sequence[_Member], coerce: str) -> None:
         properties = {each.name: each.schema for each in members}
         stream = Stream(
             _NAME,
             TableName(_NAME),
             tuple(each.column for each in members),
             unknown_fields="fail",
+            coerce=coerce,
             json_schema=msgspec.json.encode({"type": "object", "properties": properties}),
         )
         self._decoder = decoder(stream, _CLOCK)
@@ -203,13 +216,13 @@ class _Members:
 class _Objects:
     """Objects as structs."""
 
-    def __init__(self, want: Nested, have: Nested, arrow: pa.DataType) -> None:
+    def __init__(self, want: Nested, have: Nested, arrow: pa.DataType, coerce: str) -> None:
         types = {each.name: each.type for each in arrow}
         self.arrow = arrow
         self._by_name = {
-            name: _Member(name, inner, have.fields[name], types[name]) for name, inner in want.fields.items()
+            name: _Member(name, inner, have.fields[name], types[name], coerce) for name, inner in want.fields.items()
         }
-        self._members = _Members([*self._by_name.values()])
+        self._members = _Members([*self._by_name.values()], coerce)
 
     def read(self, texts: pa.Array, spot: _Spot, notes: _Notes) -> pa.Array:
         """The objects; see _Place."""
@@ -238,12 +251,12 @@ class _Objects:
 class _Arrays:
     """Arrays as lists; their items are read as fields of objects, in which nothing else is."""
 
-    def __init__(self, want: Nested, have: Nested, arrow: pa.DataType) -> None:
+    def __init__(self, want: Nested, have: Nested, arrow: pa.DataType, coerce: str) -> None:
         if want.items is None or have.items is None:
             raise ValueError(f"{want.spelling} doesn't go into {have.spelling}")
         self.arrow = arrow
-        self._item = _Member(_ITEM, want.items, have.items, arrow.value_type)
-        self._members = _Members([self._item])
+        self._item = _Member(_ITEM, want.items, have.items, arrow.value_type, coerce)
+        self._members = _Members([self._item], coerce)
 
     def read(self, texts: pa.Array, spot: _Spot, notes: _Notes) -> pa.Array:
         """The arrays; see _Place."""
@@ -283,10 +296,16 @@ def _noted(decoded: Decoded, present: pa.Array, spot: _Spot, notes: _Notes, *, p
 
     `prefix` is the JSON path that a value had when it was decoded.
     """
-    positions = pc.indices_nonzero(present) if decoded.refused or decoded.inexact else pa.nulls(0)
-    for name, inexact in decoded.inexact.items():
-        within = json_path((name[1:],)).removeprefix(prefix)
-        notes.note_inexact(spot, within, positions[inexact.first_line - 1].as_py())
+    is_noted = decoded.refused or decoded.inexact or decoded.coerced
+    positions = pc.indices_nonzero(present) if is_noted else pa.nulls(0)
+
+    def told(found: dict[str, _N], here: Mapping[str, _N]) -> None:
+        for name, noted in here.items():
+            within = json_path((name[1:],)).removeprefix(prefix)
+            notes.note(found, noted, spot, within, positions[noted.first_line - 1].as_py())
+
+    told(notes.inexact, decoded.inexact)
+    told(notes.coerced, decoded.coerced)
     for refused in decoded.refused:
         at = positions[refused.line - 1].as_py()
         for each in refused.violations:

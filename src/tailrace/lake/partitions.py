@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
 from tailrace import compute as pc
 from tailrace.errors import ConfigError
 from tailrace.lake.entries import folder_of
+from tailrace.model import LINE
 from tailrace.schema.evolve import TableColumn
 
 Partition = tuple[tuple[str, str | None], ...]
@@ -66,6 +67,19 @@ def partition_names(wanted: Sequence[str], columns: Sequence[TableColumn]) -> tu
                 hint="partition by columns of few values, as a date",
             )
     return names
+
+
+def lost_rows(rows: pa.Table, lost_texts: Mapping[str, str]) -> dict[int, str]:
+    """The reasons, by input line, why rows would lose values: texts that would come back from a partition as null."""
+    reasons: dict[int, str] = {}
+    for name, text in lost_texts.items():
+        values = rows[name]
+        if not (pa.types.is_string(values.type) or pa.types.is_binary(values.type)):
+            continue
+        is_lost = pc.equal(values, pa.scalar(text.encode(), values.type))
+        reason = f"column {name!r}: {text!r} would be read from its partition as null"
+        reasons |= dict.fromkeys(rows[LINE].filter(is_lost).to_pylist(), reason)
+    return reasons
 
 
 def folder_of_partition(partition: Partition) -> str:

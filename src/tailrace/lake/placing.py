@@ -33,6 +33,7 @@ class Placed:
     key: tuple[str, ...] | None
     layout: Layout
     waits: bool
+    lost_texts: Mapping[str, str]
     cleared: tuple[str, ...] = ()
 
 
@@ -99,7 +100,8 @@ class Placing:
         if waits:
             layout = self._staging(layout.schema)
         known = stream.key if found.key is None and not self._tables.rewrites else found.key
-        return Placed(table, targets, found.columns, known, layout, waits, cleared)
+        lost = self._tables.lost_texts(stream, [*targets.values()])
+        return Placed(table, targets, found.columns, known, layout, waits, lost, cleared)
 
     def _targets(self, found: Found, stream: Stream) -> tuple[Mapping[str, TableColumn], tuple[str, ...]]:
         """The table's column for each of the stream's, and those that are cleared."""
@@ -122,7 +124,8 @@ class Placing:
         waits = self._tables.rewrites
         own = [*targets.values()]
         layout = self._staging(self._tables.schema_of(own)) if waits else self._tables.layout(stream, own)
-        return Placed(table, targets, columns, stream.key, layout, waits, cleared)
+        lost = self._tables.lost_texts(stream, own)
+        return Placed(table, targets, columns, stream.key, layout, waits, lost, cleared)
 
     def _staging(self, schema: pa.Schema) -> Layout:
         store, folder = self._tables.staging(self._pipeline)

@@ -173,6 +173,9 @@ class Tables(Protocol):
     def schema_of(self, columns: Sequence[TableColumn]) -> pa.Schema:
         """Columns as files of a new table have them."""
 
+    def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:
+        """By partition column, the text that would come back from it as null."""
+
     def staging(self, pipeline: str) -> tuple[Store, str]:
         """The folder in which files of the pipeline wait to be merged, and the store that it is in."""
 

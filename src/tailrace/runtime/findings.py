@@ -9,6 +9,7 @@ from tailrace.errors import Violation
 from tailrace.log import get_logger
 from tailrace.model import LINE, Batch, Decoded, Refused, Stream
 from tailrace.runtime.invalid import Invalid
+from tailrace.runtime.notes import note
 from tailrace.runtime.report import Tally
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import LogLine
@@ -29,15 +30,7 @@ class Findings:
         """Count and say what decoding found; raises RecordError where a refused record ends the run."""
         for refused in decoded.refused:
             self._invalid.refuse(stream, self._streams.message(stream.name), refused)
-        for field in self._tally.add_unknown(stream.name, decoded.unknown):
-            _log.warning("a field isn't in the schema and is dropped", stream=stream.name, field=field)
-        for column in self._tally.add_inexact(stream.name, decoded.inexact):
-            _log.warning(
-                "a number has more digits than a float holds; `numbers: decimal` keeps them",
-                stream=stream.name,
-                column=column,
-                line=decoded.inexact[column].first_line,
-            )
+        note(self._tally, stream, decoded)
 
     @staticmethod
     def say_for_tap(line: LogLine) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from tailrace.model import Inexact, Published
+from tailrace.model import Inexact, Noted, Published
 
 MAX_NAMES = 100
 """The unknown fields of a stream that are told and counted by name."""
@@ -25,8 +26,9 @@ class StreamReport:
 
     read = loaded + deduplicated + filtered + quarantined + uncommitted. `updated` are those of `loaded` that changed
     a row that was there. `deleted` counts table rows that went away or were marked. `uncommitted` is 0 when a run ended
-    well. `unknown_fields` and `inexact` are by field and column; `unknown_fields` has a hundred fields at most, and
-    `other_unknown_fields` counts the values of all others.
+    well. `unknown_fields` are by field, a hundred at most, and `other_unknown_fields` counts the values of all others.
+    `inexact`, and `coerced` as another type than the schema's, are by column; `odd` by member of the message.
+    `without_time_extracted` counts rows whose metadata column is null for want of a time.
     """
 
     read: int = 0
@@ -40,6 +42,9 @@ class StreamReport:
     unknown_fields: Mapping[str, int] = field(default_factory=dict)
     other_unknown_fields: int = 0
     inexact: Mapping[str, Inexact] = field(default_factory=dict)
+    coerced: Mapping[str, Noted] = field(default_factory=dict)
+    odd: Mapping[str, Noted] = field(default_factory=dict)
+    without_time_extracted: int = 0
 
     @property
     def uncommitted(self) -> int:
@@ -69,7 +74,9 @@ class Report:
         """The report as JSON values; times in ISO 8601, the state as the JSON value that it is."""
         streams = {name: asdict(s) | {"uncommitted": s.uncommitted} for name, s in self.streams.items()}
         total = asdict(self.total) | {"uncommitted": self.total.uncommitted}
-        del total["unknown_fields"], total["other_unknown_fields"], total["inexact"]
+        by_name = ("unknown_fields", "other_unknown_fields", "inexact", "coerced", "odd", "without_time_extracted")
+        for name in by_name:
+            del total[name]
         return {
             "pipeline": self.pipeline,
             "started_at": self.started_at.isoformat(),
@@ -95,7 +102,7 @@ class Tally:
         self._counts: dict[str, Counter[str]] = {}
         self._unknown: dict[str, Counter[str]] = {}
         self._other_unknown: Counter[str] = Counter()
-        self._inexact: dict[str, dict[str, Inexact]] = {}
+        self._noted: dict[tuple[str, str], dict[str, Any]] = {}
         self.checkpoints = 0
         self.checkpoint = 0
         self.state: bytes | None = None
@@ -123,14 +130,13 @@ class Tally:
                 known[shown] += count
             return first
 
-    def add_inexact(self, stream: str, columns: Mapping[str, Inexact]) -> Iterable[str]:
-        """Count values that a float doesn't hold; gives the columns that have them for the first time."""
+    def add_noted(self, stream: str, what: str, noted: Mapping[str, Noted]) -> Iterable[str]:
+        """Count values of which something is told: inexact, coerced or odd; gives the names that are new."""
         with self._lock:
-            known = self._inexact.setdefault(stream, {})
-            first = [name for name in columns if name not in known]
-            for name, more in columns.items():
-                had = known.get(name)
-                known[name] = Inexact(had.count + more.count, had.first_line) if had else more
+            known = self._noted.setdefault((stream, what), {})
+            first = [name for name in noted if name not in known]
+            for name, more in noted.items():
+                known[name] = known[name] + more if name in known else more
             return first
 
     def add_published(self, published: Mapping[str, Published]) -> None:
@@ -164,7 +170,9 @@ class Tally:
                     **counts,
                     unknown_fields=dict(self._unknown.get(name, {})),
                     other_unknown_fields=self._other_unknown[name],
-                    inexact=dict(self._inexact.get(name, {})),
+                    inexact=dict(self._noted.get((name, "inexact"), {})),
+                    coerced=dict(self._noted.get((name, "coerced"), {})),
+                    odd=dict(self._noted.get((name, "odd"), {})),
                 )
                 for name, counts in self._counts.items()
             }

@@ -25,6 +25,7 @@ class _Known:
     settings: StreamSettings
     stream: Stream
     versioned: bool = False
+    deletable: bool = False
     grown: dict[str, Any] = field(default_factory=dict)
 
 
@@ -47,8 +48,8 @@ class Streams:
         if not settings.select:
             return None
         self._note_draft(message)
-        versioned, grown = (known.versioned, known.grown) if known else (False, {})
-        return self._plan(message, settings, known, versioned, grown)
+        growth = Growth(known.grown, known.versioned, known.deletable) if known else Growth({})
+        return self._plan(message, settings, known, growth)
 
     def _note_draft(self, message: SchemaMessage) -> None:
         """Say once of a stream that its schema names a draft that isn't known."""
@@ -84,7 +85,8 @@ class Streams:
         """The plan of a stream that has grown by fields or a version column."""
         known = self._known[name]
         fields = known.grown | dict(growth.fields)
-        stream = self._plan(known.message, known.settings, known, known.versioned or growth.versioned, fields)
+        so_far = Growth(fields, known.versioned or growth.versioned, known.deletable or growth.deletable)
+        stream = self._plan(known.message, known.settings, known, so_far)
         if stream is None and growth.fields:
             raise SchemaError(
                 f"the fields {', '.join(map(repr, growth.fields))} can't become columns, since its schema allows no "
@@ -114,9 +116,10 @@ class Streams:
         message: SchemaMessage,
         settings: StreamSettings,
         known: _Known | None,
-        versioned: bool,  # noqa: FBT001 a field of the plan
-        grown: dict[str, Any],
+        growth: Growth,
     ) -> Stream | None:
+        """The stream's new plan, by all that it has grown by so far; None where it is as it was."""
+        grown = dict(growth.fields)
         with naming_line(message.line):
             json_schema, evolved = grown_schema(message.json_schema, grown, settings)
             stream = planned_stream(
@@ -126,7 +129,8 @@ class Streams:
                 settings,
                 self._traits,
                 revision=known.stream.revision + 1 if known else 1,
-                versioned=versioned,
+                versioned=growth.versioned,
+                deletable=growth.deletable,
                 unique_constraints=message.unique_constraints,
                 unique_conflict_method=message.unique_conflict_method,
             )
@@ -137,7 +141,7 @@ class Streams:
         is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
         if known is not None and is_same:
             stream = known.stream
-        self._known[message.stream] = _Known(message, settings, stream, versioned, grown)
+        self._known[message.stream] = _Known(message, settings, stream, growth.versioned, growth.deletable, grown)
         return None if is_same else stream
 
     def _refuse_shared_table(self, stream: Stream) -> None:

@@ -283,7 +283,8 @@ def beside(name: str, kind: Kind, traits: Traits) -> str:
 
 def _needed(stream: Stream) -> frozenset[str]:
     """The columns that loading itself stands on, which can be neither moved nor left out."""
-    told = (stream.filled_with(Fill.TABLE_VERSION), stream.deletion)
+    asked = stream.deletions if stream.hard_delete else ()
+    told = (stream.filled_with(Fill.TABLE_VERSION), stream.deletion, *asked)
     return frozenset({*stream.key, *(column.name for column in told if column)})
 
 

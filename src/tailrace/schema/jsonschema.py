@@ -11,7 +11,14 @@ from tailrace.config import ColumnSettings, StreamSettings
 from tailrace.errors import ConfigError
 from tailrace.model import Column, Kind
 from tailrace.schema.flatten import Leaf, flattened
-from tailrace.schema.kinds import DEFAULT_DECIMAL, INT_DIGITS, MAX_DIGITS, decimal_digits, parsed_kind
+from tailrace.schema.kinds import (
+    DEFAULT_DECIMAL,
+    INT_DIGITS,
+    MAX_DIGITS,
+    decimal_digits,
+    kind_by_sql_type,
+    parsed_kind,
+)
 from tailrace.schema.nested import Nested, nested_text
 from tailrace.schema.nesting import Nesting, without_null
 from tailrace.schema.shapes import Alternative, Document
@@ -54,7 +61,7 @@ def columns_of(json_schema: Mapping[str, Any], settings: StreamSettings, stream:
     document = Document(json_schema, stream)
     refuse_flaws(document, lambda field: _is_settled(field, settings.columns))
     leaves = flattened(document, max_level, whole)
-    columns = [_column(leaf, settings.numbers) for leaf in leaves]
+    columns = [_column(leaf, settings) for leaf in leaves]
     if settings.nested == "native":
         nesting = Nesting(document, settings.max_level, whole, _leaf_of(settings))
         columns = [_nested(column, leaf, nesting) for column, leaf in zip(columns, leaves, strict=True)]
@@ -96,9 +103,9 @@ def _overridden(column: Column, overrides: Mapping[str, ColumnSettings]) -> Colu
     return replace(column, sql_type=override.sql_type, is_sql_type_sent=False, nested=None)
 
 
-def _column(leaf: Leaf, numbers: str) -> Column:
-    found = _unified(leaf.alternatives, numbers)
-    spelled = {a.keywords["x-sql-datatype"] for a in leaf.alternatives if _has_text(a.keywords, "x-sql-datatype")}
+def _column(leaf: Leaf, settings: StreamSettings) -> Column:
+    spelled = _sql_type(leaf)
+    found = _typed(leaf, settings)
     return Column(
         name="__".join(leaf.path),
         path=leaf.path,
@@ -108,9 +115,24 @@ def _column(leaf: Leaf, numbers: str) -> Column:
         nullable=leaf.nullable,
         required=leaf.required,
         encoding=found.encoding,
-        is_sql_type_sent=len(spelled) == 1,
-        sql_type=spelled.pop() if len(spelled) == 1 else None,
+        is_sql_type_sent=spelled is not None,
+        sql_type=spelled,
     )
+
+
+def _sql_type(leaf: Leaf) -> str | None:
+    """The SQL type that the schema names, if it is one."""
+    spelled = {a.keywords["x-sql-datatype"] for a in leaf.alternatives if _has_text(a.keywords, "x-sql-datatype")}
+    return spelled.pop() if len(spelled) == 1 else None
+
+
+def _typed(leaf: Leaf, settings: StreamSettings) -> _Type:
+    """The type of a leaf's values: the schema's, or the one that keeps all digits which the SQL type has."""
+    found = _unified(leaf.alternatives, settings.numbers)
+    override = settings.columns.get(".".join(leaf.path))
+    sql_type = (override.sql_type if override else None) or _sql_type(leaf)
+    by_sql_type = kind_by_sql_type(sql_type, found.kind) if sql_type else None
+    return _Type(*by_sql_type) if by_sql_type else found
 
 
 def _nested(column: Column, leaf: Leaf, nesting: Nesting) -> Column:
@@ -123,7 +145,7 @@ def _leaf_of(settings: StreamSettings) -> Callable[[Leaf], Nested]:
     """What gives the leaves of nested values: the kinds that columns would have, or those that `columns:` gives."""
 
     def leaf_of(leaf: Leaf) -> Nested:
-        found = _unified(leaf.alternatives, settings.numbers)
+        found = _typed(leaf, settings)
         override = settings.columns.get(field := ".".join(leaf.path))
         if override is not None and override.kind is not None:
             kind, precision, scale = parsed_kind(override.kind, f"columns.{field}.kind")

@@ -18,6 +18,14 @@ DEFAULT_DECIMAL = (MAX_DIGITS, 9)
 """Precision and scale where the schema says nothing finer."""
 
 _SPELLING = re.compile(r"\s*(\w+)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*")
+_SQL_TYPE = re.compile(r"\s*(\w+(?: +[a-z]\w*)*)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*", re.IGNORECASE | re.ASCII)
+_SQL_DECIMALS = frozenset({"BIGDECIMAL", "BIGNUMERIC", "DEC", "DECIMAL", "FIXED", "NUMBER", "NUMERIC"})
+_SQL_INTEGERS = frozenset(
+    {"BIGINT", "BYTEINT", "INT", "INT2", "INT4", "INT64", "INT8", "INTEGER", "MEDIUMINT", "SMALLINT", "TINYINT"}
+)
+_SQL_TEXTS = frozenset(
+    {"CHARACTER VARYING", "CITEXT", "CLOB", "LONGTEXT", "MEDIUMTEXT", "NVARCHAR", "STRING", "TEXT", "VARCHAR"}
+)
 _SYNONYMS = {
     "BIGINT": Kind.INT,
     "BOOLEAN": Kind.BOOL,
@@ -45,6 +53,11 @@ def decimal_digits(integer_digits: int, scale: int) -> tuple[int, int]:
     return MAX_DIGITS, min(scale, MAX_DIGITS - min(integer_digits, INT_DIGITS))
 
 
+def kind_for_digits(before: int, behind: int) -> str:
+    """The kind that holds numbers with so many digits before the point and behind it: as text where no decimal does."""
+    return "TEXT" if before + behind > MAX_DIGITS else f"DECIMAL({max(1, before + behind)},{behind})"
+
+
 def parsed_kind(text: str, key: str) -> tuple[Kind, int, int]:
     """Kind, precision and scale of a text like `INT` or `DECIMAL(38,9)`, the value of the setting `key`."""
     match = _SPELLING.fullmatch(text)
@@ -68,3 +81,29 @@ def parsed_kind(text: str, key: str) -> tuple[Kind, int, int]:
             f"{text!r} isn't a decimal that can be held", key=key, hint="DECIMAL(p,s) has 1 <= p <= 38 and s <= p"
         )
     return kind, precision, scale
+
+
+def kind_by_sql_type(sql_type: str, kind: Kind) -> tuple[Kind, int, int] | None:
+    """Kind, precision and scale in which a number keeps the digits that a column of that SQL type holds.
+
+    `kind` is the number's own; None where that one keeps them, or the type isn't known.
+    """
+    match = _SQL_TYPE.fullmatch(sql_type)
+    if match is None or kind not in (Kind.INT, Kind.FLOAT, Kind.DECIMAL):
+        return None
+    name = " ".join(match[1].upper().split())
+    if name in _SQL_DECIMALS:
+        return _sql_decimal(match[2], match[3], kind)
+    if kind is Kind.FLOAT and name in _SQL_INTEGERS:
+        return Kind.INT, 0, 0
+    return (Kind.TEXT, 0, 0) if kind is Kind.FLOAT and name in _SQL_TEXTS else None
+
+
+def _sql_decimal(precision: str | None, scale: str | None, kind: Kind) -> tuple[Kind, int, int] | None:
+    if precision is None:
+        # How many digits there are then, each database sees otherwise.
+        return {Kind.INT: (Kind.DECIMAL, MAX_DIGITS, 0), Kind.FLOAT: (Kind.DECIMAL, *DEFAULT_DECIMAL)}.get(kind)
+    digits, places = int(precision), int(scale or 0)
+    if digits < max(1, places):
+        return None
+    return Kind.DECIMAL, *decimal_digits(digits - places, places)

@@ -20,6 +20,7 @@ from tailrace.schema.soundness import MAX_DEPTH, depth_of
 
 _VERSION = Column("_sdc_table_version", (), Kind.INT, fill=Fill.TABLE_VERSION)
 _DELETED_AT = Column("_sdc_deleted_at", (), Kind.TIMESTAMPTZ, fill=Fill.DELETED_AT)
+_MAGE_DELETED_AT = "_mage_deleted_at"
 
 METADATA: dict[str, tuple[Column, ...]] = {
     "none": (),
@@ -53,13 +54,15 @@ def planned_stream(
     *,
     revision: int,
     versioned: bool,
+    deletable: bool = False,
     unique_constraints: Sequence[str] | None = None,
     unique_conflict_method: str | None = None,
 ) -> Stream:
     """The stream that a SCHEMA message and the settings make for a destination with those traits.
 
-    `versioned` adds the columns that ACTIVATE_VERSION needs. Raises SchemaError where the schema or its key can't be
-    a table, ConfigError where the settings ask for what can't be.
+    `versioned` adds the columns that ACTIVATE_VERSION needs, `deletable` one for the deletions that records ask for
+    under hard_delete. Raises SchemaError where the schema or its key can't be a table, ConfigError where the settings
+    ask for what can't be.
     """
     stream = stream_of_columns(
         name,
@@ -68,6 +71,7 @@ def planned_stream(
         settings,
         traits,
         versioned=versioned,
+        deletable=deletable,
         unique_conflict_method=unique_conflict_method,
     )
     return replace(stream, json_schema=json_schema, revision=revision)
@@ -81,6 +85,7 @@ def stream_of_columns(
     traits: Traits,
     *,
     versioned: bool = False,
+    deletable: bool = False,
     unique_conflict_method: str | None = None,
 ) -> Stream:
     """The stream of columns that are still named by their fields; `key_properties` are fields too.
@@ -101,7 +106,9 @@ def stream_of_columns(
         )
     fields = key_properties if settings.key_properties is None else settings.key_properties
     named = [*_named(columns, settings, traits, name), *_constants(settings, traits)]
-    complete = _with_metadata(named, settings, traits, versioned)
+    complete = _with_metadata(
+        named, settings, traits, _needed(named, settings, versioned=versioned, deletable=deletable)
+    )
     key = _key(complete, fields, name)
     return Stream(
         name=name,
@@ -113,7 +120,19 @@ def stream_of_columns(
         contract=settings.contract,
         validation=settings.validation,
         unknown_fields=settings.unknown_fields,
+        coerce=_coerce(settings, name),
     )
+
+
+def _coerce(settings: StreamSettings, stream: str) -> str:
+    """How values of another type than the schema's are taken."""
+    if settings.coerce == "exact" and settings.validation == "full":
+        raise ConfigError(
+            f"stream {stream!r}: `validation: full` refuses what isn't of the schema's types",
+            key="coerce",
+            hint="set `validation: types` beside `coerce: exact`, or `coerce: none`",
+        )
+    return settings.coerce or ("exact" if settings.validation == "off" else "none")
 
 
 def _object(json_schema: bytes, stream: str) -> dict[str, object]:
@@ -179,17 +198,24 @@ def _constant(name: str, value: str | float | bool) -> Column:  # noqa: FBT001 t
     return replace(column, kind=Kind.FLOAT) if isinstance(value, float) else column
 
 
+def _needed(
+    columns: Sequence[Column], settings: StreamSettings, *, versioned: bool, deletable: bool
+) -> tuple[Column, ...]:
+    """The metadata columns that versions and deletions need, whatever else is set."""
+    needed = (_VERSION,) if versioned else ()
+    if deletable:
+        # A field that is a column of the record's own takes its deletions itself.
+        own = {column.path for column in columns}
+        return (*needed, replace(_DELETED_AT, name=_MAGE_DELETED_AT) if (_DELETED_AT.name,) in own else _DELETED_AT)
+    return needed if settings.hard_delete or not versioned else (*needed, _DELETED_AT)
+
+
 def _with_metadata(
-    columns: Sequence[Column],
-    settings: StreamSettings,
-    traits: Traits,
-    versioned: bool,  # noqa: FBT001 a field of the plan
+    columns: Sequence[Column], settings: StreamSettings, traits: Traits, needed: Sequence[Column]
 ) -> list[Column]:
     """The columns and the metadata columns; of two with one name the record's own stays, save for the version's."""
     metadata = list(METADATA[settings.metadata])
-    if versioned:
-        needed = (_VERSION,) if settings.hard_delete else (_VERSION, _DELETED_AT)
-        metadata += [column for column in needed if column not in metadata]
+    metadata += [column for column in needed if column not in metadata]
     if _VERSION in metadata:
         columns = [c for c in columns if _folded(c.name, traits) != _VERSION.name or c.fill is Fill.CONSTANT]
     own = {_folded(c.name, traits) for c in columns if c.fill is None}

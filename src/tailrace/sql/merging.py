@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -25,16 +26,24 @@ MATCH = "_tailrace_match"
 """In a table of winners: what names the row of the table that has the same key; null where there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A column in which rows ask for their deletion: where it isn't null nor, if it is text, empty."""
+
+    name: str
+    is_text: bool = False
+
+
 def insert_segment(dialect: Dialect, table: TableName, columns: Sequence[str], staging: TableName) -> str:
     """INSERT of the staged rows from line ? to before line ?, in their order."""
     rows = exp.select(*(column_of(name) for name in columns)).from_(table_of(staging)).where(segment())
     return written(dialect, insert_into(table, columns, rows.order_by(column_of(LINE))))
 
 
-def count_segment(dialect: Dialect, staging: TableName, deletion: str | None = None) -> str:
-    """The number of staged rows from line ? to before line ?; with `deletion`, of those that have that column set."""
+def count_segment(dialect: Dialect, staging: TableName, marks: Sequence[Mark] = ()) -> str:
+    """The number of staged rows from line ? to before line ?; with `marks`, of those that ask for deletion."""
     rows = exp.select(exp.Count(this=exp.Star())).from_(table_of(staging)).where(segment())
-    return written(dialect, rows.where(is_set(deletion)) if deletion else rows)
+    return written(dialect, rows.where(_is_marked(marks)) if marks else rows)
 
 
 def create_winners(
@@ -74,15 +83,17 @@ def count_winners(dialect: Dialect, winners: TableName) -> str:
     return written(dialect, exp.select(_distinct(column_of(LINE)), _distinct(matched)).from_(table_of(winners)))
 
 
-def delete_removals(dialect: Dialect, winners: TableName, staging: TableName, deletion: str) -> str:
-    """DELETE of the winners whose row has the deletion column set."""
-    rows = exp.select(column_of(LINE)).from_(table_of(staging)).where(is_set(deletion))
+def delete_removals(dialect: Dialect, winners: TableName, staging: TableName, marks: Sequence[Mark]) -> str:
+    """DELETE of the winners whose row asks for deletion."""
+    rows = exp.select(column_of(LINE)).from_(table_of(staging)).where(_is_marked(marks))
     return written(dialect, exp.Delete(this=table_of(winners), where=exp.Where(this=_in(column_of(LINE), rows))))
 
 
-def delete_segment(dialect: Dialect, table: TableName, staging: TableName, key: Sequence[str], deletion: str) -> str:
-    """DELETE of the table's rows whose key has a row from line ? to before line ? with the deletion column set."""
-    rows = exp.select("1").from_(table_of(staging, "s")).where(_has_key(dialect, table, key), is_set(deletion, "s"))
+def delete_segment(
+    dialect: Dialect, table: TableName, staging: TableName, key: Sequence[str], marks: Sequence[Mark]
+) -> str:
+    """DELETE of the table's rows whose key has a row from line ? to before line ? that asks for deletion."""
+    rows = exp.select("1").from_(table_of(staging, "s")).where(_has_key(dialect, table, key), _is_marked(marks, "s"))
     rows = rows.where(segment("s"))
     return _delete_existing(dialect, table, rows)
 
@@ -171,14 +182,14 @@ def insert_first(
     *,
     columns: Sequence[str],
     key: Sequence[str],
-    deletion: str | None = None,
+    marks: Sequence[Mark] = (),
 ) -> str:
     """INSERT of each key's first row from line ? to before line ?, where the table has no row with that key.
 
-    With `deletion` the rows that have that column set, and those that come before such a row of the same key, are left
-    out; the two lines are then given a second time.
+    With `marks` the rows that ask for deletion, and those that come before such a row of the same key, are left out;
+    the two lines are then given a second time.
     """
-    first = _lines_by_key(staging, key, exp.Min, deletion)
+    first = _lines_by_key(staging, key, exp.Min, marks)
     rows = (
         exp.select(*(column_of(name, "s") for name in columns))
         .from_(table_of(staging, "s"))
@@ -245,26 +256,37 @@ def _in(column: exp.Column, rows: exp.Select) -> exp.In:
 
 
 def _lines_by_key(
-    staging: TableName, key: Sequence[str], pick: type[exp.AggFunc], deletion: str | None = None
+    staging: TableName, key: Sequence[str], pick: type[exp.AggFunc], marks: Sequence[Mark] = ()
 ) -> exp.Subquery:
-    """One line of the segment for each key, as `k`; with `deletion` of those behind the key's last such row."""
+    """One line of the segment for each key, as `k`; with `marks` of those behind the key's last deletion."""
     lines = (
         exp.select(pick(this=column_of(LINE, "f")).as_(LINE, quoted=True))
         .from_(table_of(staging, "f"))
         .where(segment("f"))
         .group_by(*(column_of(name, "f") for name in key))
     )
-    if deletion:
+    if marks:
         deleted = (
             exp.select(*(column_of(name) for name in key), exp.Max(this=column_of(LINE)).as_(LINE, quoted=True))
             .from_(table_of(staging))
-            .where(segment(), is_set(deletion))
+            .where(segment(), _is_marked(marks))
             .group_by(*(column_of(name) for name in key))
         )
         is_behind = exp.GT(this=column_of(LINE, "f"), expression=column_of(LINE, "d"))
         lines = lines.join(deleted.subquery(identifier("d")), on=keys_equal(key, "d", "f"), join_type="left")
         lines = lines.where(exp.or_(is_null(LINE, "d"), is_behind))
     return lines.subquery(identifier("k"))
+
+
+def _is_marked(marks: Sequence[Mark], table: str | None = None) -> exp.Condition:
+    """That a row asks for deletion in one of these columns."""
+    return exp.or_(*(_is_set(mark, table) for mark in marks))
+
+
+def _is_set(mark: Mark, table: str | None) -> exp.Expression:
+    if not mark.is_text:
+        return is_set(mark.name, table)
+    return exp.NEQ(this=column_of(mark.name, table), expression=exp.Literal.string(""))
 
 
 def _distinct(value: exp.Expression) -> exp.Expression:

@@ -1,28 +1,73 @@
-"""Text with the character NUL, for databases that have none."""
+"""Text with the character NUL, for databases that have none, neither in text nor in JSON."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Collection
 
 import pyarrow as pa
 
 from tailrace import compute as pc
 from tailrace.errors import RowsRefusedError
-from tailrace.model import LINE
+from tailrace.model import LINE, TableName
+from tailrace.sql.dialect import Dialect
+from tailrace.sql.session import Session
+
+_NUL = "\0"
+_SIGNS = r"\u0000"
+_ESCAPED = r"((?:^|[^\\])(?:\\\\)*)\\u0000"
+"""JSON's escape of NUL; where its backslash is itself escaped, it is none."""
 
 
-def without_nul(rows: pa.Table, database: str, *, strips: bool) -> pa.Table:
-    """The rows with NUL left out of text; RowsRefusedError for those that have one, unless it is to be stripped."""
-    reasons: dict[int, str] = {}
-    for place, name in enumerate(rows.column_names):
-        if not pa.types.is_string(rows.schema.field(place).type):
+def without_nul(
+    rows: pa.Table, database: str, json_columns: Callable[[], Collection[str]], *, strips: bool
+) -> pa.Table:
+    """The rows with NUL left out of text; RowsRefusedError for those that have one, unless it is to be stripped.
+
+    `json_columns` gives the columns that hold JSON, in which NUL is written as an escape; it is asked where one may be.
+    """
+    reasons: dict[int, list[str]] = {}
+    may_be_json = [name for name in rows.column_names if _is_text(rows, name) and _has(rows[name], _SIGNS)]
+    in_json = set(json_columns()) if may_be_json else set()
+    for name in rows.column_names:
+        if not _is_text(rows, name):
             continue
-        has_nul = pc.match_substring(rows[name], "\0")
-        if not pc.any(has_nul).as_py():
+        is_json = name in in_json and name in may_be_json
+        found = pc.match_substring_regex(rows[name], _ESCAPED) if is_json else pc.match_substring(rows[name], _NUL)
+        if not pc.any(found).as_py():
             continue
         if strips:
-            rows = rows.set_column(place, name, pc.replace_substring(rows[name], "\0", ""))
-        else:
-            reason = f"column {name!r}: {database} has no NUL in text (`nul: strip` drops it)"
-            reasons |= dict.fromkeys(rows[LINE].filter(has_nul).to_pylist(), reason)
+            stripped = _without_escapes(rows[name]) if is_json else pc.replace_substring(rows[name], _NUL, "")
+            rows = rows.set_column(rows.column_names.index(name), name, stripped)
+            continue
+        reason = f"column {name!r}: {database} has no NUL in {'JSON' if is_json else 'text'} (`nul: strip` drops it)"
+        for line in rows[LINE].filter(found).to_pylist():
+            reasons.setdefault(line, []).append(reason)
     if reasons:
-        raise RowsRefusedError(f"{database} has no NUL in text, and {len(reasons)} rows have one", reasons)
+        said = {line: "; ".join(of_line) for line, of_line in reasons.items()}
+        raise RowsRefusedError(f"{database} has no NUL in text, and {len(reasons)} rows have one", said)
     return rows
+
+
+def typed(session: Session, dialect: Dialect, table: TableName, sql_type: str) -> Callable[[], list[str]]:
+    """What gives the table's columns of a type, as the database spells it."""
+
+    def names() -> list[str]:
+        rows = session.query(dialect.columns, (table.schema, table.name))
+        return [str(name) for name, spelled, *_ in rows if spelled == sql_type]
+
+    return names
+
+
+def _is_text(rows: pa.Table, name: str) -> bool:
+    return bool(pa.types.is_string(rows.schema.field(name).type))
+
+
+def _has(values: pa.ChunkedArray, text: str) -> bool:
+    return bool(pc.any(pc.match_substring(values, text)).as_py())
+
+
+def _without_escapes(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    # One that comes right behind another is found the next time.
+    while pc.any(pc.match_substring_regex(values, _ESCAPED)).as_py():
+        values = pc.replace_substring_regex(values, _ESCAPED, r"\1")
+    return values

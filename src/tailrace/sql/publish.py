@@ -95,21 +95,21 @@ def _upserted(session: Session, dialect: Dialect, staging: Staging, segment: tup
     """Last line wins; a line that is marked as deleted deletes the row that comes before it, under hard_delete."""
     stream, place, source = staging.stream, staging.place, staging.table
     key, table = place.key(stream), place.table
-    removal = _removal(staging)
+    marks = _marks(staging)
     removals = deleted = first = 0
-    if removal:
-        sql = merging.delete_segment(dialect, table, source, key, removal)
+    if marks:
+        sql = merging.delete_segment(dialect, table, source, key, marks)
         deleted = session.execute(sql, segment)
     keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
     kept = [*keep, *place.others] if dialect.merge is Merge.REWRITE else []
     if keep:  # what a new row has there is its first line's
-        sql = merging.insert_first(dialect, table, source, columns=place.columns, key=key, deletion=removal)
-        first = session.execute(sql, segment * 2 if removal else segment)
+        sql = merging.insert_first(dialect, table, source, columns=place.columns, key=key, marks=marks)
+        first = session.execute(sql, segment * 2 if marks else segment)
     sql = merging.create_winners(dialect, _WINNERS, source, table, key=key, kept=kept)
     session.execute(sql, segment)
     winners, matched = _numbers(session, merging.count_winners(dialect, _WINNERS))
-    if removal:
-        session.execute(merging.delete_removals(dialect, _WINNERS, source, removal))
+    if marks:
+        session.execute(merging.delete_removals(dialect, _WINNERS, source, marks))
         left, matched = _numbers(session, merging.count_winners(dialect, _WINNERS))
         removals = winners - left
     for sql in _merging(dialect, staging, keep, kept):
@@ -160,23 +160,25 @@ def _insert_ignored(
     """First line wins, and the table's rows before all; what comes before a deletion of its key is deleted too."""
     stream, place = staging.stream, staging.place
     key, table = place.key(stream), place.table
-    removal = _removal(staging)
+    marks = _marks(staging)
     removals = deleted = 0
-    if removal:
-        removals = _number(session, merging.count_segment(dialect, staging.table, removal), segment)
-    if removal and removals:
-        deleted = session.execute(merging.delete_segment(dialect, table, staging.table, key, removal), segment)
+    if marks:
+        removals = _number(session, merging.count_segment(dialect, staging.table, marks), segment)
+    if removals:
+        deleted = session.execute(merging.delete_segment(dialect, table, staging.table, key, marks), segment)
     sql = merging.insert_first(
-        dialect, table, staging.table, columns=place.columns, key=key, deletion=removal if removals else None
+        dialect, table, staging.table, columns=place.columns, key=key, marks=marks if removals else ()
     )
     inserted = session.execute(sql, segment * 2 if removals else segment)
     return Published(inserted=inserted, deleted=deleted, ignored=staged - inserted - removals, removals=removals)
 
 
-def _removal(staging: Staging) -> str | None:
-    """The table's column by which records ask for their row's deletion."""
-    stream = staging.stream
-    return staging.place.name(stream.deletion) if stream.hard_delete else None
+def _marks(staging: Staging) -> list[merging.Mark]:
+    """The table's columns in which records ask for their row's deletion."""
+    targets = staging.place.targets
+    asking = staging.stream.deletions if staging.stream.hard_delete else ()
+    found = [targets[column.name] for column in asking if column.name in targets]
+    return [merging.Mark(target.name, is_text=target.kind is Kind.TEXT) for target in found]
 
 
 def _moment(at: datetime, kind: Kind | None) -> object:

@@ -17,6 +17,7 @@ from tailrace.testing import (
     checkpoints,
     columns,
     contract,
+    deletions,
     evolution,
     keys,
     kinds,
@@ -30,7 +31,7 @@ from tailrace.testing.subject import Behaviour, Rows, Subject
 
 __all__ = ["BEHAVIOURS", "Behaviour", "Rows", "Subject"]
 
-_THEMES = (kinds, texts, keys, methods, versions, evolution, names, columns, refusals, checkpoints, contract)
+_THEMES = (kinds, texts, keys, methods, versions, deletions, evolution, names, columns, refusals, checkpoints, contract)
 
 
 def _behaviours(theme: ModuleType) -> list[Behaviour]:

@@ -8,9 +8,11 @@ from decimal import Decimal
 
 from tailrace.errors import RecordError
 from tailrace.testing.messages import (
+    BOOL,
     DECIMAL,
     FLOAT,
     INT,
+    OBJECT,
     TEXT,
     THINGS,
     assert_same,
@@ -210,3 +212,22 @@ def _int(row: Row, name: str) -> int:
     value = row[name]
     assert isinstance(value, int), row
     return value
+
+
+def coerced_values_are_reported(subject: Subject) -> None:
+    """Under `coerce: exact`, and under `validation: off`, which implies it; others are refused by default."""
+    properties = {"id": INT, "t": TEXT, "f": FLOAT, "b": BOOL, "j": OBJECT}
+    sent: list[Row] = [
+        {"id": "1", "t": 2, "f": "0.5", "b": "true", "j": '{"a": 1}'},
+        {"id": 2, "t": True, "f": 1.5, "b": 0},
+    ]
+    for settings in ({"coerce": "exact"}, {"validation": "off"}):
+        report = loaded(subject, schema(properties), *records(*sent), method="replace", **settings)
+        coerced = {name: (noted.count, noted.first_line) for name, noted in report.streams[THINGS].coerced.items()}
+        assert coerced == {"id": (1, 2), "t": (2, 2), "f": (1, 2), "b": (2, 2), "j": (1, 2)}
+        first, second = by(subject.rows(THINGS), "id")
+        assert (first["id"], first["t"], first["f"], first["b"]) == (1, "2", 0.5, True)
+        assert json.loads(str(first["j"])) == {"a": 1}
+        assert (second["id"], second["t"], second["f"], second["b"], second["j"]) == (2, "true", 1.5, False, None)
+    with raises(RecordError, "$.t"):
+        loaded(subject, schema(properties), *records(*sent))

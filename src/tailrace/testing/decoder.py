@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tailrace.config import StreamSettings
 from tailrace.decode import Decoder
-from tailrace.model import LINE, Clock, Column, Decoded, Kind, RecordRun, Stream, Traits
+from tailrace.model import LINE, Clock, Column, Decoded, Kind, Noted, RecordRun, Stream, Traits
 from tailrace.schema.stream import planned_stream
 
 STARTED_AT = datetime(2024, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -33,8 +33,9 @@ class Case:
     """RECORD lines of a stream and what decoding comes to.
 
     `columns` maps names to values, spelled as `spelled` does, of the rows that aren't refused; columns that aren't
-    named (of metadata) aren't looked at. `refused` are (line, code, path) of every violation, in order. `inexact` is
-    by column (count, first line), `growth` what the stream has to grow by, as {"fields": ..., "versioned": ...}.
+    named (of metadata) aren't looked at. `refused` are (line, code, path) of every violation, in order. `inexact`,
+    `coerced` and `odd` are (count, first line) by name, `growth` what the stream has to grow by, as
+    {"fields": ..., "versioned": ..., "deletable": ...}.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Case:
     refused: list[tuple[int, str, str]]
     unknown: dict[str, int]
     inexact: dict[str, tuple[int, int]]
+    coerced: dict[str, tuple[int, int]]
+    odd: dict[str, tuple[int, int]]
     growth: dict[str, Any] | None
 
 
@@ -91,7 +94,7 @@ _SPELLINGS: dict[Kind, Callable[[Any], str]] = {
 
 def _case(theme: str, raw: dict[str, Any]) -> Case:
     known = {"name", "schema", "key", "settings", "versioned", "records", "lines", "lines_base64"}
-    known |= {"columns", "refused", "unknown", "inexact", "growth"}
+    known |= {"columns", "refused", "unknown", "inexact", "coerced", "odd", "growth"}
     assert raw.keys() <= known, f"{raw['name']}: unknown {raw.keys() - known}"
     lines = _messages(raw)
     return Case(
@@ -109,9 +112,15 @@ def _case(theme: str, raw: dict[str, Any]) -> Case:
         columns=raw.get("columns", {}),
         refused=[(line, code, path) for line, code, path in raw.get("refused", [])],
         unknown=raw.get("unknown", {}),
-        inexact={name: (count, line) for name, (count, line) in raw.get("inexact", {}).items()},
+        inexact=_pairs(raw.get("inexact", {})),
+        coerced=_pairs(raw.get("coerced", {})),
+        odd=_pairs(raw.get("odd", {})),
         growth=raw.get("growth"),
     )
+
+
+def _pairs(raw: dict[str, list[int]]) -> dict[str, tuple[int, int]]:
+    return {name: (count, line) for name, (count, line) in raw.items()}
 
 
 def _messages(raw: dict[str, Any]) -> list[bytes]:
@@ -129,8 +138,8 @@ def _lines(run: RecordRun) -> Iterator[RecordRun]:
 
 def _check_decoded(case: Case, parts: list[Decoded]) -> None:
     growths = [part.growth for part in parts if part.growth]
-    found = [{"fields": growth.fields, "versioned": growth.versioned} for growth in growths]
-    assert found == ([case.growth] if case.growth else []), case.name
+    expected = [{"deletable": False} | case.growth] if case.growth else []
+    assert [asdict(growth) for growth in growths] == expected, case.name
     if case.growth:
         assert all(part.rows.num_rows == 0 and not part.refused for part in parts), case.name
         return
@@ -144,12 +153,19 @@ def _check_decoded(case: Case, parts: list[Decoded]) -> None:
         for name, count in part.unknown.items():
             unknown[name] = unknown.get(name, 0) + count
     assert unknown == case.unknown, case.name
-    inexact: dict[str, tuple[int, int]] = {}
+    assert _noted(part.inexact for part in parts) == case.inexact, case.name
+    assert _noted(part.coerced for part in parts) == case.coerced, case.name
+    assert _noted(part.odd for part in parts) == case.odd, case.name
+
+
+def _noted(parts: Iterable[Mapping[str, Noted]]) -> dict[str, tuple[int, int]]:
+    """How many values something is told of, and the line of the first, by name."""
+    found: dict[str, tuple[int, int]] = {}
     for part in parts:
-        for name, found_here in part.inexact.items():
-            count, line = inexact.get(name, (0, found_here.first_line))
-            inexact[name] = (count + found_here.count, line)
-    assert inexact == case.inexact, case.name
+        for name, noted in part.items():
+            count, line = found.get(name, (0, noted.first_line))
+            found[name] = (count + noted.count, line)
+    return found
 
 
 def _check_rows(case: Case, rows: pa.Table, refused: set[int]) -> None:

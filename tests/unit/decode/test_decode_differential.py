@@ -137,6 +137,8 @@ def streams(draw):
         schema["$schema"] = "http://json-schema.org/draft-04/schema#"
     options = {
         "validation": draw(st.sampled_from(["types", "types", "off"])),
+        "coerce": draw(st.sampled_from([None, "exact", "none"])),
+        "hard_delete": draw(st.sampled_from([False, False, True])),
         "unknown_fields": draw(st.sampled_from(["drop", "fail", "evolve"])),
         "nested": "flatten",
         "naming": "preserve",
@@ -193,6 +195,7 @@ def lines(draw, plan):
                 "",
                 ',"time_extracted":"2024-01-01T00:00:00.5Z"',
                 ',"time_extracted":5',
+                ',"time_extracted":"2024-01-01T00:00:00.123456789Z"',
                 ',"version":1',
                 ',"x":1',
                 ',"version":null',
@@ -249,6 +252,8 @@ def test_the_fast_path_answers_as_the_reference_does(data):
     assert found.refused == expected.refused
     assert found.unknown == expected.unknown
     assert found.inexact == expected.inexact
+    assert found.coerced == expected.coerced
+    assert found.odd == expected.odd
     assert found.rows.schema == expected.rows.schema
     assert repr(found.rows.to_pylist()) == repr(expected.rows.to_pylist())
     if expected.growth is None:

@@ -54,11 +54,31 @@ def test_a_float_is_the_nearest_and_says_when_it_lost_digits(text):
     nearest = float(text)
     found = outcome(float_of, text)
     assert found == ("range" if nearest in (float("inf"), float("-inf")) else nearest)
-    with localcontext(prec=17):
-        rounded = +Decimal(text)
     if found != "range":
-        is_held = rounded in (Decimal(f"{nearest:.17g}"), Decimal(repr(nearest)))
-        assert is_held is (type(found) is float)
+        own = (Decimal(f"{nearest:.17g}"), Decimal(repr(nearest)), Decimal(nearest))
+        assert (Decimal(text) in own) is (type(found) is float)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_float_comes_back_from_all_its_digits(value):
+    assert type(float_of(str(Decimal(value)).replace("E", "e").encode())) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("123456789012345678.12", (18, 2)),
+        ("9007199254740993", (16, 0)),
+        ("0.1000000000000000055512", (0, 22)),
+        ("123456789012345678901e5", (26, 0)),
+        ("1e-400", (0, 400)),
+        ("-12345678901234567890.50", (20, 1)),
+    ],
+)
+def test_a_number_that_a_float_changes_says_how_many_digits_it_has(text, places):
+    found = float_of(text.encode())
+    assert isinstance(found, InexactFloat)
+    assert found.places == places
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -33,11 +33,11 @@ def column_of(schema, **settings):
     return column
 
 
-def read(schema, *texts, table=None, arrow=None, chunks=1, **settings):
+def read(schema, *texts, table=None, arrow=None, chunks=1, coerce="none", **settings):
     """The texts of lines 11, 12... as a column of that schema, in a table's column that may be another."""
     column = column_of(schema, **settings)
     target = table or TableColumn.of(column)
-    stream = Stream("s", TableName("s"), (column,))
+    stream = Stream("s", TableName("s"), (column,), coerce=coerce)
     lines = pa.array(range(11, 11 + len(texts)), pa.int64())
     size = max(1, -(-len(texts) // chunks))
     values = pa.chunked_array([texts[at : at + size] for at in range(0, len(texts), size)], pa.string())

@@ -11,7 +11,7 @@ from nested_values import BOOL, INT, MONEY, NUMBER, TEXT, WRITTEN, array, column
 
 from tailrace.lake.marks import found_in
 from tailrace.lake.nested import read_nested
-from tailrace.model import LINE, Column, Kind, Stream, TableName
+from tailrace.model import LINE, Column, Inexact, Kind, Noted, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.nested import Nested, are_fields, nested_of
 
@@ -182,7 +182,7 @@ def test_a_number_that_loses_digits_as_a_float_is_told_by_its_first_line():
         '{"b": [1, 9007199254740993], "c": 0.5}',
         '{"b": [9007199254740993], "c": 12345678901234567}',
     )
-    assert found.inexact == {"$.a.b[]": 12, "$.a.c": 13}
+    assert found.inexact == {"$.a.b[]": Inexact(2, 12, before=16), "$.a.c": Inexact(1, 13, before=17)}
     assert found.refused == {}
 
 
@@ -213,3 +213,21 @@ def test_what_a_column_carries_goes_through_json():
     again = msgspec.json.decode(msgspec.json.encode(column), type=Column)
     assert again == column
     assert nested_of(again.nested).fields['q"\n'].items == Nested(Kind.DECIMAL, 9, 2, types=("number",))
+
+
+def test_values_of_other_types_are_coerced_and_counted_by_place():
+    asked = obj(b=array(INT), c=NUMBER, d=obj(e=TEXT))
+    sent = ['{"b": ["1", 2], "c": "0.5", "d": {"e": 7}}', '{"b": "[3]", "c": 1, "d": "{\\"e\\": true}"}']
+    found = read(asked, *sent, coerce="exact")
+    assert found.rows["a"].to_pylist() == [
+        {"b": [1, 2], "c": 0.5, "d": {"e": "7"}},
+        {"b": [3], "c": 1.0, "d": {"e": "true"}},
+    ]
+    assert found.coerced == {
+        "$.a.b[]": Noted(1, 11),
+        "$.a.b": Noted(1, 12),
+        "$.a.c": Noted(1, 11),
+        "$.a.d": Noted(1, 12),
+        "$.a.d.e": Noted(2, 11),
+    }
+    assert set(read(asked, *sent).refused) == {11, 12}

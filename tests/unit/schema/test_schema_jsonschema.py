@@ -296,6 +296,17 @@ def test_sql_types_come_from_the_schema_or_the_settings():
     assert column(annotated, columns={"a": ColumnSettings(kind="JSON")}).sql_type is None
 
 
+def test_a_sql_type_of_decimals_makes_a_number_that_kind():
+    number = {"type": ["null", "number"]}
+    found = column(number | {"x-sql-datatype": "NUMERIC(20,4)"})
+    assert (found.kind, found.precision, found.scale, found.sql_type) == (Kind.DECIMAL, 20, 4, "NUMERIC(20,4)")
+    override = {"a": ColumnSettings(sql_type="DECIMAL(38,2)")}
+    for schema in (number, number | {"x-sql-datatype": "TEXT"}, {"type": "integer"}):
+        assert column(schema, columns=override).spelling == "DECIMAL(38,2)"
+    assert column(number, columns={"a": ColumnSettings(sql_type="DECIMAL(38,2)", kind="FLOAT")}).kind is Kind.FLOAT
+    assert column({"type": "string"}, columns=override).kind is Kind.TEXT
+
+
 def test_a_columns_setting_overrides_the_kind():
     assert spelled(NUMBER, columns={"a": ColumnSettings(kind="decimal( 20 , 4 )")}) == "DECIMAL(20,4)"
     assert column(STRING, columns={"a": ColumnSettings(kind="BINARY")}).encoding == "base64"

@@ -273,3 +273,34 @@ def test_columns_that_are_known_make_a_stream_without_a_schema():
     stream = stream_of_columns("people", columns, ["ID"], StreamSettings(), TRAITS)
     assert names(stream) == ["id", "name"]
     assert (stream.key, stream.method, stream.revision) == (("id",), Method.UPSERT, 1)
+
+
+@pytest.mark.parametrize(
+    ("validation", "coerce", "expected"),
+    [
+        ("types", None, "none"),
+        ("types", "exact", "exact"),
+        ("off", None, "exact"),
+        ("off", "none", "none"),
+        ("full", None, "none"),
+        ("full", "none", "none"),
+    ],
+)
+def test_without_validation_values_are_coerced_unless_that_is_set(validation, coerce, expected):
+    assert planned(SCHEMA, settings=StreamSettings(validation=validation, coerce=coerce)).coerce == expected
+
+
+def test_full_validation_and_coercion_are_refused_together():
+    with pytest.raises(ConfigError, match="coerce"):
+        planned(SCHEMA, settings=StreamSettings(validation="full", coerce="exact"))
+
+
+def test_a_deletion_column_comes_only_where_records_ask_for_deletions():
+    hard = StreamSettings(hard_delete=True)
+    assert planned(SCHEMA, settings=hard).deletions == ()
+    assert [c.name for c in planned(SCHEMA, settings=hard, deletable=True).deletions] == ["_sdc_deleted_at"]
+    own = {"type": "object", "properties": {"_sdc_deleted_at": {"type": ["null", "string"]}}}
+    assert [c.name for c in planned(own, settings=hard, deletable=True).deletions] == [
+        "_sdc_deleted_at",
+        "_mage_deleted_at",
+    ]

@@ -157,6 +157,12 @@ class DeltaTables:
         """Delta's types; a field says its kind, and its place in the key; see Tables."""
         return marked_schema(columns, key)
 
+    def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:
+        """The empty text, which the protocol reads as null; see Tables."""
+        found = self._look(stream.table)
+        there = found.metadata().partition_columns if found else self._settings.partitions(stream.name)
+        return dict.fromkeys(partition_names(there, columns), "")
+
     def staging(self, pipeline: str) -> tuple[Store, str]:
         """A folder beside the journal; see Tables."""
         return self._root, f"{FOLDER}/{folder_of(pipeline)}/staging"

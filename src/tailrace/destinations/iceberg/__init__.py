@@ -190,6 +190,10 @@ class IcebergTables:
         """Iceberg's types; see Tables."""
         return arrow_of(Schema(*iceberg_fields(columns)))
 
+    def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:  # noqa: ARG002 as Tables
+        """None: partitions have values, and files their columns too; see Tables."""
+        return {}
+
     def staging(self, pipeline: str) -> tuple[Store, str]:
         """A folder of the journal's table, by whose keys it is reached; see Tables."""
         return self._stores[pipeline], _STAGING

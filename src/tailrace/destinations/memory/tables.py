@@ -87,15 +87,15 @@ def _loaded(table: MemoryTable, part: Part, rows: list[Row]) -> Published:
         table.rows += new
         return Published(inserted=len(new))
     names = [targets[name].name for name in stream.key]
-    deletion = _target(stream.deletion, targets) if stream.hard_delete else None
+    marks = [targets[c.name].name for c in stream.deletions if stream.hard_delete and c.name in targets]
     keyed = [(_key(row, names), row) for row in new]
     if stream.method is Method.INSERT_IGNORE:
-        return _ignored(table, names, keyed, deletion)
-    return _upserted(table, part, names, keyed, deletion)
+        return _ignored(table, names, keyed, marks)
+    return _upserted(table, part, names, keyed, marks)
 
 
 def _upserted(
-    table: MemoryTable, part: Part, names: list[str], keyed: Sequence[tuple[Key, Row]], deletion: str | None
+    table: MemoryTable, part: Part, names: list[str], keyed: Sequence[tuple[Key, Row]], marks: Sequence[str]
 ) -> Published:
     """Last line wins; one that is marked as deleted deletes the row that comes before it.
 
@@ -104,7 +104,7 @@ def _upserted(
     gone: set[Key] = set()
     firsts: dict[Key, Row] = {}
     for key, row in keyed:
-        if deletion and row[deletion] is not None:
+        if any(row[mark] not in (None, "") for mark in marks):
             gone.add(key)
             firsts.pop(key, None)
         else:
@@ -131,14 +131,14 @@ def _upserted(
     )
 
 
-def _ignored(table: MemoryTable, names: list[str], keyed: Sequence[tuple[Key, Row]], deletion: str | None) -> Published:
+def _ignored(table: MemoryTable, names: list[str], keyed: Sequence[tuple[Key, Row]], marks: Sequence[str]) -> Published:
     """First line wins, and the table's rows before all; a row that is marked as deleted deletes those before it."""
     before = {key for key, _ in keyed}
     have = {key for row in table.rows if (key := _key(row, names)) in before}
     firsts: dict[Key, Row] = {}
     removed: list[Key] = []
     for key, row in keyed:
-        if deletion and row[deletion] is not None:
+        if any(row[mark] not in (None, "") for mark in marks):
             removed.append(key)
             have.discard(key)
             firsts.pop(key, None)

@@ -1,0 +1,33 @@
+"""The deletions that records ask for under hard_delete, whatever the schema says of the fields that ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from tailrace import compute as pc
+from tailrace.decode.plan import Plan
+from tailrace.model import Growth
+
+Arrays = Mapping[str, pa.Array]
+"""Columns by name."""
+
+
+def growth_for(plan: Plan, arrays: Arrays) -> Growth | None:
+    """The column that the stream has to grow by: records ask for deletions, and it has none that takes them."""
+    if plan.deletion is not None or all(_is_empty(arrays[mark.name]) for mark in plan.marks):
+        return None
+    return Growth({}, deletable=True)
+
+
+def with_marks(plan: Plan, arrays: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """The columns, that of deletions filled from the marks too."""
+    marks = [arrays[mark.name] for mark in plan.marks if not _is_empty(arrays[mark.name])]
+    if not marks or plan.deletion is None:
+        return arrays
+    return arrays | {plan.deletion.name: pc.coalesce(arrays[plan.deletion.name], *marks)}
+
+
+def _is_empty(values: pa.Array) -> bool:
+    return bool(values.null_count == len(values))
