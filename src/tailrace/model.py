@@ -231,12 +231,13 @@ class Growth:
 
     `fields` maps fields to add, or to widen, under `unknown_fields: evolve` to the JSON Schema that their values make;
     `versioned` means that records carry a version, `deletable` that they ask for deletions under hard_delete, and the
-    stream has no column for it.
+    stream has no column for it. `line` is the first input line that asks for it.
     """
 
     fields: Mapping[str, Mapping[str, object]]
     versioned: bool = False
     deletable: bool = False
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def test_about_says_that_pyarrow_decodes():
 def test_a_file_of_orders_is_loaded_into_duckdb(tmp_path):
     path = tmp_path / "shop.duckdb"
     told = run("load", ROOT / "examples" / "orders.singer", "--to", f"duckdb:///{path}")
-    assert told.splitlines() == ['{"bookmarks": {"orders": {"ordered_at": "2026-01-02T04:00:00Z"}}}']
+    assert told.splitlines() == [b'{"bookmarks": {"orders": {"ordered_at": "2026-01-02T04:00:00Z"}}}']
     found = rows(path, "SELECT id, customer, total FROM orders ORDER BY id")
     assert found == [(1, "Ada", Decimal("499.99")), (2, "Zoë", Decimal("12.00"))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 
 import pyarrow as pa
 
@@ -14,11 +15,12 @@ Arrays = Mapping[str, pa.Array]
 """Columns by name."""
 
 
-def growth_for(plan: Plan, arrays: Arrays) -> Growth | None:
+def growth_for(plan: Plan, arrays: Arrays, lines: pa.Array) -> Growth | None:
     """The column that the stream has to grow by: records ask for deletions, and it has none that takes them."""
     if plan.deletion is not None or all(_is_empty(arrays[mark.name]) for mark in plan.marks):
         return None
-    return Growth({}, deletable=True)
+    marked = reduce(pc.or_, (pc.is_valid(arrays[mark.name]) for mark in plan.marks))
+    return Growth({}, deletable=True, line=lines[pc.index(marked, True).as_py()].as_py())
 
 
 def with_marks(plan: Plan, arrays: dict[str, pa.Array]) -> dict[str, pa.Array]:

@@ -26,6 +26,7 @@ def joined(stream: Stream, parts: Sequence[Decoded]) -> Decoded:
             fields,
             versioned=any(growth.versioned for growth in growths),
             deletable=any(growth.deletable for growth in growths),
+            line=min(growth.line for growth in growths),
         )
         return Decoded(stream.arrow.empty_table(), growth=growth)
     unknown: Counter[str] = Counter()

@@ -51,7 +51,7 @@ class Native:
         *_, versions, extracted_at, lines = arrays
         by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
         by_name |= {column.name: array for column, array in zip(self._columns, arrays, strict=False)}
-        growth = growth_for(self._plan, by_name)
+        growth = growth_for(self._plan, by_name, lines)
         by_name = with_marks(self._plan, by_name)
         rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
         dropped: Counter[str] = Counter()

@@ -101,7 +101,7 @@ class Reader:
         except pa.ArrowException as error:
             raise DoubtError(str(error)) from error
         arrays = filled(self._stream, self._clock, facts) | arrays
-        if growth_for(self._plan, arrays):
+        if growth_for(self._plan, arrays, facts.lines):
             raise DoubtError("deletions")
         arrays = with_marks(self._plan, arrays)
         return pa.table([*(arrays[c.name] for c in self._stream.columns), facts.lines], schema=self._stream.arrow)

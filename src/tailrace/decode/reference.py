@@ -66,6 +66,7 @@ class _Found:
     refused: list[Refused] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     grown: dict[str, set[str]] = field(default_factory=dict)
+    grown_line: int = 0
     coerced: dict[str, Noted] = field(default_factory=dict)
     odd: dict[str, Noted] = field(default_factory=dict)
 
@@ -78,6 +79,7 @@ class _Found:
         if row.unknown:
             self.unknown.update(row.unknown)
         for name, form in (row.grown or {}).items():
+            self.grown_line = self.grown_line or line
             self.grown.setdefault(name, set()).add(form)
         for noted, names in ((self.coerced, row.coerced), (self.odd, row.odd)):
             for name in names:
@@ -267,12 +269,18 @@ class Reference:
                 row.unknown.append(".".join(path))
 
     def _growth(self, found: _Found) -> Decoded | None:
-        versioned = not self._stream.versioned and any(version is not None for version in found.versions)
-        deletable = any(row[slot] is not None for slot in self._mark_slots for row in found.rows)
-        if not found.grown and not versioned and not deletable:
+        rows = zip(found.lines, found.versions, found.rows, strict=True)
+        versioned = deletable = 0
+        for line, version, row in rows if self._mark_slots or not self._stream.versioned else ():
+            if version is not None and not self._stream.versioned:
+                versioned = versioned or line
+            if any(row[slot] is not None for slot in self._mark_slots):
+                deletable = deletable or line
+        lines = [line for line in (versioned, deletable, found.grown_line) if line]
+        if not lines:
             return None
         fields = {name: self._grown(name, schema_of(forms)) for name, forms in found.grown.items()}
-        growth = Growth(fields, versioned, deletable)
+        growth = Growth(fields, versioned=bool(versioned), deletable=bool(deletable), line=min(lines))
         return Decoded(self._stream.arrow.empty_table(), growth=growth)
 
     def _grown(self, name: str, schema: Schema) -> Schema:

@@ -280,22 +280,22 @@ class Target:
         """Open a sink for the grown stream, which gets the records of the old one, from this run on."""
         with self._budgeted(sink):
             sink.put_back(run)
-        grown = self._grown(sink.stream.name, growth, run.first_line)
+        grown = self._grown(sink.stream.name, growth)
         with self._budgeted(sink):
             waiting = sink.take_runs()
         try:
-            self._open(grown, run.first_line)
+            self._open(grown, growth.line)
         finally:
             opened = self._sinks[grown.stream.name]
             with self._budgeted(opened):
                 opened.add(waiting, self._monotonic_s())
 
-    def _grown(self, name: str, growth: Growth, line: int) -> Sink:
-        """A sink for the stream grown by what comes in that line, which is where the run ends if that can't be."""
+    def _grown(self, name: str, growth: Growth) -> Sink:
+        """A sink for the grown stream; where that can't be, the run ends at the line that asks for it."""
         try:
             return self._sink(self._streams.grow(name, growth))
         except SchemaError as error:
-            error.line = line
+            error.line = growth.line
             raise
 
     def _relieve(self, name: str) -> None:
@@ -365,8 +365,8 @@ class Target:
             return
         if not sink.stream.versioned:
             self._decode(message.stream, None)
-            growth = Growth(fields={}, versioned=True)
-            self._open(self._grown(message.stream, growth, message.line), message.line)
+            growth = Growth(fields={}, versioned=True, line=message.line)
+            self._open(self._grown(message.stream, growth), message.line)
         self._activations.add(self._sinks[message.stream].stream, message)
 
     def _wait_for_memory(self) -> None:

@@ -35,7 +35,7 @@ class Case:
     `columns` maps names to values, spelled as `spelled` does, of the rows that aren't refused; columns that aren't
     named (of metadata) aren't looked at. `refused` are (line, code, path) of every violation, in order. `inexact`,
     `coerced` and `odd` are (count, first line) by name, `growth` what the stream has to grow by, as
-    {"fields": ..., "versioned": ..., "deletable": ...}.
+    {"fields": ..., "versioned": ..., "deletable": ..., "line": ...}.
     """
 
     name: str

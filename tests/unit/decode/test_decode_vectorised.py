@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import islice
 
 import pytest
 
@@ -199,6 +200,7 @@ def test_what_a_stream_has_to_grow_by_is_gathered_from_the_whole_run():
     records[2_990] = {"i": 1, "y": 1, "z": 5}
     decoded = Vectorised(stream, CLOCK).decode(run_of(records))
     fields = {"z": {}, "y": {"type": ["null", "integer"]}}
-    assert decoded.growth == Growth(fields, versioned=False)
+    line = next(islice(run_of(records).lines(), 10, None))
+    assert decoded.growth == Growth(fields, versioned=False, line=line)
     assert list(decoded.growth.fields) == ["z", "y"]
     assert decoded.rows.num_rows == 0
