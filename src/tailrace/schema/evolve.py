@@ -31,18 +31,12 @@ FITS: dict[Kind, frozenset[Kind]] = {
 """A stream's kind -> the other kinds of table columns that take its values as they are, value by value."""
 
 WIDENINGS: dict[Kind, frozenset[Kind]] = {
-    Kind.BOOL: frozenset({Kind.TEXT, Kind.JSON}),
+    **dict.fromkeys((Kind.TEXT, Kind.JSON, Kind.BINARY), frozenset()),
+    **dict.fromkeys((Kind.BOOL, Kind.FLOAT, Kind.TIME, Kind.UUID), frozenset({Kind.TEXT, Kind.JSON})),
+    **dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMPTZ), frozenset({Kind.TEXT, Kind.JSON})),
     Kind.INT: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
-    Kind.FLOAT: frozenset({Kind.TEXT, Kind.JSON}),
     Kind.DECIMAL: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
-    Kind.TEXT: frozenset(),
-    Kind.JSON: frozenset(),
-    Kind.BINARY: frozenset(),
     Kind.DATE: frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
-    Kind.TIME: frozenset({Kind.TEXT, Kind.JSON}),
-    Kind.TIMESTAMP: frozenset({Kind.TEXT, Kind.JSON}),
-    Kind.TIMESTAMPTZ: frozenset({Kind.TEXT, Kind.JSON}),
-    Kind.UUID: frozenset({Kind.TEXT, Kind.JSON}),
 }
 """A table column's kind -> what it can become without loss of any value that it may hold."""
 

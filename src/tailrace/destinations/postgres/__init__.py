@@ -25,6 +25,7 @@ from sqlglot import exp
 
 from tailrace import compute as pc
 from tailrace.destination import Destination
+from tailrace.destinations.postgres.copying import copy_statement, refused_row, written
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.evolve import WIDENINGS
@@ -129,7 +130,6 @@ _LASTING = re.compile(
 )
 """What connections fail by for good: who logs in, keys and certificates, names that nobody has."""
 _AT = re.compile(r"^connection failed: |connection to server .*? failed: (FATAL: *)?")
-_LINE_OF = re.compile(r"^COPY .*?, line (\d+)", re.DOTALL)
 
 
 class Settings(BaseModel):
@@ -298,11 +298,11 @@ class _PostgresSession:
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Copy the rows; where PostgreSQL refuses one, all are tried in parts to name what it refuses, and undone."""
         rows = without_nul(rows, TRAITS.name, typed(self, DIALECT, table, "jsonb"), strips=self._strips_nul)
-        written = pa.table([_written(rows[name]) for name in columns], names=list(columns))
-        copy = _copy(table, columns)
+        texts = pa.table([written(rows[name]) for name in columns], names=list(columns))
+        copy = copy_statement(table, columns)
         self.execute("SAVEPOINT tailrace_load")
-        if error := self._tried(copy, written):
-            reasons = self._reasons(copy, written, rows[LINE])
+        if error := self._tried(copy, texts):
+            reasons = self._reasons(copy, texts, rows[LINE])
             self.execute("ROLLBACK TO SAVEPOINT tailrace_load")
             raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
         self.execute("RELEASE SAVEPOINT tailrace_load")
@@ -354,7 +354,7 @@ class _PostgresSession:
             if error is None:
                 start, size = start + size, min(size * 2, _ROWS_AT_ONCE)
                 continue
-            row = _refused_row(error.__cause__, part)
+            row = refused_row(error.__cause__, part)
             if row is None:
                 return {}
             reasons[lines[start + row].as_py()] = str(error).removeprefix("PostgreSQL: ")
@@ -372,37 +372,3 @@ def _reason(error: psycopg.Error) -> str:
 def _is_about_rows(error: BaseException | None) -> bool:
     """Whether values are to blame: data exceptions, constraints, and what is too big."""
     return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(("22", "23", "54"))
-
-
-def _refused_row(error: BaseException | None, rows: pa.Table) -> int | None:
-    """The row that the error is about, by the line of the text that it names; line ends in values are lines too."""
-    context = error.diag.context if isinstance(error, psycopg.Error) else None
-    line = _LINE_OF.search(context or "")
-    if line is None:
-        return None
-    ends = pa.chunked_array([pa.array([1] * rows.num_rows, pa.int32())])
-    for values in rows.columns:
-        if pa.types.is_string(values.type):
-            ends = pc.add(ends, pc.fill_null(pc.count_substring(values, "\n"), 0))
-    reached = pc.greater_equal(pc.cumulative_sum(ends.cast(pa.int64())), int(line[1]) - 1)
-    row = pc.index(reached, True).as_py()
-    return None if row < 0 else int(row)
-
-
-def _copy(table: TableName, columns: Sequence[str]) -> bytes:
-    """COPY of these columns."""
-    into = exp.Schema(
-        this=exp.table_(table.name, db=table.schema, quoted=True),
-        expressions=[exp.to_identifier(name, quoted=True) for name in columns],
-    )
-    return f"COPY {into.sql(dialect=DIALECT.sqlglot)} FROM STDIN (FORMAT csv, HEADER)".encode()
-
-
-def _written(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column's values in a type that is written as PostgreSQL reads it: bytes as hexadecimal digits, times in UTC."""
-    if pa.types.is_timestamp(values.type):  # the session's zone is UTC, and times without a zone are written faster
-        return values.cast(pa.timestamp("us"))
-    if not pa.types.is_binary(values.type):
-        return values
-    texts = [None if value is None else f"\\x{value.hex()}" for value in values.to_pylist()]
-    return pa.chunked_array([pa.array(texts, pa.string())])

@@ -1,0 +1,49 @@
+"""COPY: the statement, rows as the text that it reads, and which of them an error is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import psycopg
+import pyarrow as pa
+from sqlglot import exp
+
+from tailrace import compute as pc
+from tailrace.model import TableName
+
+_LINE_OF = re.compile(r"^COPY .*?, line (\d+)", re.DOTALL)
+
+
+def refused_row(error: BaseException | None, rows: pa.Table) -> int | None:
+    """The row that the error is about, by the line of the text that it names; line ends in values are lines too."""
+    context = error.diag.context if isinstance(error, psycopg.Error) else None
+    line = _LINE_OF.search(context or "")
+    if line is None:
+        return None
+    ends = pa.chunked_array([pa.array([1] * rows.num_rows, pa.int32())])
+    for values in rows.columns:
+        if pa.types.is_string(values.type):
+            ends = pc.add(ends, pc.fill_null(pc.count_substring(values, "\n"), 0))
+    reached = pc.greater_equal(pc.cumulative_sum(ends.cast(pa.int64())), int(line[1]) - 1)
+    row = pc.index(reached, True).as_py()
+    return None if row < 0 else int(row)
+
+
+def copy_statement(table: TableName, columns: Sequence[str]) -> bytes:
+    """COPY of these columns."""
+    into = exp.Schema(
+        this=exp.table_(table.name, db=table.schema, quoted=True),
+        expressions=[exp.to_identifier(name, quoted=True) for name in columns],
+    )
+    return f"COPY {into.sql(dialect='postgres')} FROM STDIN (FORMAT csv, HEADER)".encode()
+
+
+def written(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column's values in a type that is written as PostgreSQL reads it: bytes as hexadecimal digits, times in UTC."""
+    if pa.types.is_timestamp(values.type):  # the session's zone is UTC, and times without a zone are written faster
+        return values.cast(pa.timestamp("us"))
+    if not pa.types.is_binary(values.type):
+        return values
+    texts = [None if value is None else f"\\x{value.hex()}" for value in values.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.string())])
