@@ -21,9 +21,7 @@ import psycopg
 import pyarrow as pa
 from pyarrow import csv
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
-from sqlglot import exp
 
-from tailrace import compute as pc
 from tailrace.destination import Destination
 from tailrace.destinations.postgres.copying import copy_statement, refused_row, written
 from tailrace.errors import DestinationError, RowsRefusedError
