@@ -93,7 +93,7 @@ class RecordsWithoutSchemaError(MessageError):
         )
 
 
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_PLAIN_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
 
 def json_path(steps: Iterable[str | int]) -> str:

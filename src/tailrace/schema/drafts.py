@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -46,7 +46,6 @@ _NAMED = {
 }
 _URI = re.compile(r"https?://json-schema\.org/(.+?)/(?:hyper-)?schema#?", re.IGNORECASE)
 _MAX_SHOWN = 200
-_PLAIN_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
 
 def named_draft(schema: Any) -> Draft | None:
@@ -83,16 +82,3 @@ def schemas_in(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...
             yield from (((word, at), inner) for at, inner in enumerate(value))
         elif word in ONE_SCHEMA:
             yield (word,), value
-
-
-def json_path(steps: Iterable[str | int]) -> str:
-    """A place in a schema as text: `$.properties.orders.items`, `$.allOf[0]`."""
-    path = "$"
-    for step in steps:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        elif _PLAIN_NAME.fullmatch(step):
-            path += f".{step}"
-        else:
-            path += f"[{msgspec.json.encode(step.encode(errors='replace').decode()).decode()}]"
-    return path

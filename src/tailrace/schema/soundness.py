@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tailrace.errors import SchemaError
-from tailrace.schema.drafts import json_path
+from tailrace.errors import SchemaError, json_path
 from tailrace.schema.references import ReferenceProblemError
 from tailrace.schema.shapes import TYPES, Document
 
