@@ -41,7 +41,8 @@ class Destination(Protocol):
         """Publish the receipts, apply the activations and store the state; the counts by stream name.
 
         On return all of it is durable and visible together. On FencedError and any other error nothing of it has
-        happened, save for CommitUnknownError: then recover() says whether it has.
+        happened, save for CommitUnknownError: then recover() says whether it has. Raises RowsRefusedError when rows
+        break what the destination can look at only now, such as a table's constraints.
         """
 
     def is_transient(self, error: Exception) -> bool:

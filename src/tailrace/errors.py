@@ -196,14 +196,16 @@ class DestinationError(TailraceError):
 
 
 class RowsRefusedError(DestinationError):
-    """The destination refuses values of a batch, and has staged none of its rows.
+    """The destination refuses values of a batch, and has staged none of its rows; or of a checkpoint, all undone.
 
     `reasons` maps the refused rows' input lines to what the destination said. When it is empty, which rows
     are refused isn't known: any of them may be; when it isn't, all the others are fit to be staged.
+    `line` is where a checkpoint was to end that was refused: one of the rows up to there is to blame.
     """
 
     def __init__(self, message: str, reasons: Mapping[int, str] | None = None) -> None:
         self.reasons = dict(reasons or {})
+        self.line: int | None = None
         super().__init__(message)
 
 

@@ -252,6 +252,10 @@ class DuckDBFile:
             f"It has {schemas} schemas and {tables} tables; schemas and tables may be created.",
         ]
 
+    def is_about_rows(self, error: BaseException) -> bool:
+        """Whether values of rows are to blame: data exceptions, and constraints."""
+        return isinstance(error, duckdb.ConstraintException | duckdb.ConversionException | duckdb.OutOfRangeException)
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether another process has the file open, or another session was quicker."""
         text = str(error).lower()

@@ -245,6 +245,11 @@ class RedshiftServer:
         waits = f"rows wait in the bucket {bucket!r}" if bucket else "rows are sent by INSERT; set `bucket` for COPY"
         return [f"Redshift, {self._name}; {waits}.", f"The schema {schema!r}: {there}."]
 
+    @staticmethod
+    def is_about_rows(error: BaseException | None) -> bool:
+        """Whether values are to blame: data exceptions, and constraints."""
+        return isinstance(error, Error) and _said(error)[0].startswith(("22", "23"))
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a conflict, the cluster's state or S3 was to blame."""
         if isinstance(error, Error):
@@ -293,7 +298,7 @@ class _RedshiftSession:
                 with _told():
                     self._ran(sql, [value for row in zip(*map(_values, part.columns), strict=True) for value in row])
             except DestinationError as error:
-                if not _is_about_rows(error.__cause__):
+                if not RedshiftServer.is_about_rows(error.__cause__):
                     raise
                 raise RowsRefusedError(f"the table {table} refuses rows: {error}") from error.__cause__
 
@@ -361,11 +366,6 @@ def _told(remedies: Sequence[Remedy] = REDSHIFT, user: str = "the user") -> Iter
         raise DestinationError(f"Redshift: {advised(words, code, remedies, **known)}") from error
     except (OSError, struct.error) as error:  # what the driver lets through when a connection breaks
         raise DestinationError(f"Redshift: {advised(f'the connection is lost ({error})', '', remedies)}") from error
-
-
-def _is_about_rows(error: BaseException | None) -> bool:
-    """Whether values are to blame: data exceptions, and constraints."""
-    return isinstance(error, Error) and _said(error)[0].startswith(("22", "23"))
 
 
 def _said(error: Error) -> tuple[str, str]:

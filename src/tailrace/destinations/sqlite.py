@@ -179,6 +179,10 @@ class SQLiteFile:
             f"It has {tables} tables; tables may be created, and there are no schemas.",
         ]
 
+    def is_about_rows(self, error: BaseException) -> bool:
+        """Whether values of rows are to blame: data exceptions, and constraints."""
+        return isinstance(error, sqlite3.IntegrityError | sqlite3.DataError)
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether another program is writing."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

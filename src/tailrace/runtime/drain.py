@@ -44,6 +44,9 @@ class Boundary:
 
 Item = Preparation | Batch | Boundary
 
+LINE_ERRORS = (RecordError, SchemaError, RowsRefusedError)
+"""The errors that are about lines of the input: what comes before may be loaded all the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observer:
@@ -157,18 +160,18 @@ class Drain:
         self._end()
 
     def resume(self, until_line: int) -> tuple[Activation, ...]:
-        """Go on behind a line that was refused, with the rows up to an earlier line; all are for one checkpoint now.
+        """Go on behind a line that was refused, with the rows up to an earlier one; all are for one checkpoint now.
 
         The boundaries that wait are dropped; gives their activations. Raises the error that halted the work where it
         isn't about a later line, or where rows beyond that line are staged and no copies are left to stage anew.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._is_busy)
-            if not isinstance(self._failure, RecordError | SchemaError) or until_line >= (self._failure.line or 0):
+            if not isinstance(self._failure, LINE_ERRORS) or until_line >= (self._failure.line or 0):
                 self.raise_failure()
-            restaged: list[Batch] = []
-            if any(receipt.last_line > until_line for receipt in self._receipts):
-                restaged = self._unstaged()
+            is_undone = isinstance(self._failure, RowsRefusedError)
+            is_beyond = any(receipt.last_line > until_line for receipt in self._receipts)
+            restaged = self._unstaged() if is_undone or is_beyond else []
             boundaries = [item for item in self._waiting if isinstance(item, Boundary)]
             kept = (_until(item, until_line, self._number) for item in (*restaged, *self._waiting))
             self._budget.change(-_held_bytes(self._waiting))
@@ -203,10 +206,11 @@ class Drain:
 
     def _work(self) -> None:
         while group := self._next_group():
-            rests: list[Batch] = []
+            rests: list[Item] = []
             try:
-                rests = self._do(group)
+                rests += self._do(group)
             except BaseException as error:  # noqa: BLE001 it is raised again in the reader's thread
+                rests += [item for item in group if isinstance(item, Boundary)]
                 self._failure = error
             finally:
                 self._budget.change(_held_bytes(rests) - _held_bytes(group))
@@ -304,7 +308,11 @@ class Drain:
             final=boundary.final,
         )
         self._observer.covering(checkpoint.number, boundary)
-        published = committed(self._destination, self._retry, checkpoint)
+        try:
+            published = committed(self._destination, self._retry, checkpoint)
+        except RowsRefusedError as error:
+            error.line = boundary.until_line
+            raise
         self._receipts = []
         self._copies.clear()
         self._refused.clear()
@@ -319,7 +327,7 @@ def _without(batch: Batch, lines: Mapping[int, str]) -> pa.Table:
 
 def _place_of(failure: BaseException) -> tuple[bool, int]:
     """What orders failures: those that aren't about a line come first, the others by their line."""
-    line = failure.line if isinstance(failure, RecordError | SchemaError) else None
+    line = failure.line if isinstance(failure, LINE_ERRORS) else None
     return line is not None, line or 0
 
 

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from tailrace.errors import ConfigError, MessageError, RecordError, SchemaError, TailraceError
+from tailrace.errors import ConfigError, MessageError, TailraceError
+from tailrace.runtime.drain import LINE_ERRORS
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
@@ -14,6 +15,9 @@ from tailrace.singer.source import ChunkPump
 
 WAKE_S = 0.2
 """How often a silent input is left to look at limits of age and at requests to stop."""
+
+MAX_STOPS = 200
+"""How many STATEs are tried, from the last one back, before what came before is left to the next run."""
 
 
 def feed_chunks(
@@ -69,7 +73,7 @@ def _committing_what_has_a_state(target: Target) -> Iterator[None]:
     """Commit up to the last STATE before a line that can't be taken; other failures may have lost what came before."""
     try:
         yield
-    except (ConfigError, MessageError, RecordError, SchemaError) as error:
+    except (ConfigError, MessageError, *LINE_ERRORS) as error:
         line: int | None = getattr(error, "line", None)
         _stop(target, error, target.line if line is None else line)
         raise
@@ -77,10 +81,10 @@ def _committing_what_has_a_state(target: Target) -> Iterator[None]:
 
 def _stop(target: Target, error: TailraceError, failed_line: int | None) -> None:
     """End the run before that line, and before any earlier one that turns out to be no better."""
-    while True:
+    for _ in range(MAX_STOPS):
         try:
             target.stop(failed_line)
-        except (RecordError, SchemaError) as earlier:
+        except LINE_ERRORS as earlier:
             if earlier.line is not None and (failed_line is None or earlier.line < failed_line):
                 failed_line = earlier.line
                 continue

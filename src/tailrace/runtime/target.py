@@ -147,7 +147,7 @@ class Target:
     def stop(self, failed_line: int | None = None) -> Report:
         """Commit what was read up to the last STATE, before the line that failed if there is one; leave the rest.
 
-        Raises RecordError or SchemaError where a line before that can't be loaded either.
+        Raises what a line before that is refused with, if it can't be loaded either.
         """
         drained, point = self._drained, self._policy.last_before(failed_line)
         if drained.has_failed:

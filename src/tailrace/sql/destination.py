@@ -16,7 +16,7 @@ from tailrace.schema.names import digest
 from tailrace.sql import keeping, publish, statements
 from tailrace.sql.checkpoints import Checkpoints, Row, prefix
 from tailrace.sql.dialect import Dialect
-from tailrace.sql.failures import of_stream
+from tailrace.sql.failures import of_rows, of_stream
 from tailrace.sql.limits import fitting_rows
 from tailrace.sql.publish import LAST_LINE, Staging, Transaction, waits
 from tailrace.sql.session import Database, LoggedSession, Session
@@ -101,7 +101,7 @@ class SqlDestination:
         """Publish the receipts, apply the activations and store the state, in one transaction; see Destination."""
         with self._lock:
             self._require_staged(checkpoint)
-            with self._in_one_piece():
+            with of_rows(self._database), self._in_one_piece():
                 published = self._published(checkpoint)
                 self.on_step("checkpoint")
                 self._checkpoints.store(self._open(), checkpoint, self._fence)

@@ -49,6 +49,9 @@ class Database(Protocol):
     def check(self) -> Sequence[str]:
         """A sentence for each thing found when connecting: where it is, what may be created there."""
 
+    def is_about_rows(self, error: BaseException) -> bool:
+        """Whether values of rows are to blame for this error of the driver, as when they break a constraint."""
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether what failed with this error of the driver may succeed later."""
 

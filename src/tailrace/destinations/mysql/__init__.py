@@ -22,7 +22,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from sqlglot import exp
 
 from tailrace.destination import Destination
-from tailrace.destinations.mysql.session import Connection, MySQLSession
+from tailrace.destinations.mysql.session import Connection, MySQLSession, is_about_rows
 from tailrace.errors import DestinationError
 from tailrace.model import Kind, Traits
 from tailrace.sql.dialect import Dialect, Merge
@@ -253,6 +253,10 @@ class MySQLServer:
             f"MySQL {version} at {self.settings.host}:{self.settings.port}; rows are loaded by {verb}.",
             f"The database {self.settings.database!r} {there}.",
         ]
+
+    def is_about_rows(self, error: BaseException) -> bool:
+        """Whether values of rows are to blame: data exceptions, and constraints."""
+        return is_about_rows(error)
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a lock or the server's state was to blame."""

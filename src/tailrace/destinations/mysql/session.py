@@ -126,7 +126,7 @@ class MySQLSession:
             except mysql.connector.Error as error:
                 if error.errno in _NOT_ALLOWED:
                     return False
-                if _is_about_rows(error):
+                if is_about_rows(error):
                     raise self._refused(table, error) from error
                 raise
         if done["warning_count"] or done["affected_rows"] != rows.num_rows:
@@ -155,7 +155,7 @@ class MySQLSession:
             try:
                 self.execute(sql, values)
             except DestinationError as error:
-                if not _is_about_rows(error.__cause__):
+                if not is_about_rows(error.__cause__):
                     raise
                 raise self._refused(table, error) from error.__cause__
 
@@ -170,6 +170,6 @@ def _bound(value: object) -> object:
     return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
 
 
-def _is_about_rows(error: BaseException | None) -> bool:
+def is_about_rows(error: BaseException | None) -> bool:
     """Whether values are to blame: data exceptions, and constraints."""
     return isinstance(error, mysql.connector.Error) and (error.sqlstate or "")[:2] in {"21", "22", "23"}

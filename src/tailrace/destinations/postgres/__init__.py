@@ -260,6 +260,10 @@ class PostgresServer:
         there = "tables may be created in it" if rights else "isn't there yet and will be made"
         return [f"PostgreSQL {version}, {self._name}; the connection is {tls}.", f"The schema {schema!r}: {there}."]
 
+    def is_about_rows(self, error: BaseException) -> bool:
+        """Whether values are to blame: data exceptions, constraints, and what is too big."""
+        return _is_about_rows(error)
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a lock or the server's state was to blame."""
         if not isinstance(error, psycopg.Error):
