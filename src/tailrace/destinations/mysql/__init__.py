@@ -227,7 +227,7 @@ class MySQLServer:
         except mysql.connector.Error as error:
             words = advised(error.msg or "", error.errno, MYSQL_REMEDIES, "`", user=given.user, database=given.database)
             raise DestinationError(f"the server at {given.host}:{given.port} can't be reached: {words}") from error
-        session = MySQLSession(connection, DIALECT)
+        session = MySQLSession(connection, DIALECT, given.database)
         for sql in (*_SESSION, f"SET SESSION innodb_lock_wait_timeout = {given.lock_timeout_s:d}"):
             session.execute(sql)
         session.execute(f"SET SESSION lock_wait_timeout = {given.lock_timeout_s:d}")

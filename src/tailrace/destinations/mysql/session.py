@@ -56,8 +56,10 @@ class Connection(MySQLConnection):
 class MySQLSession:
     """A connection to the server."""
 
-    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+    def __init__(self, connection: Connection, dialect: Dialect, database: str) -> None:
         self._connection = connection
+        # A broken connection can't be asked.
+        self._names = {"user": connection.user, "database": database}
         self._dialect = dialect
         self._loads_local = True
 
@@ -98,8 +100,7 @@ class MySQLSession:
             yield
         except mysql.connector.Error as error:
             words = _TAKEN.sub("Duplicate entry for", error.msg or "")
-            names = {"user": self._connection.user, "database": self._connection.database}
-            raise DestinationError(f"MySQL: {advised(words, error.errno, MYSQL, '`', **names)}") from error
+            raise DestinationError(f"MySQL: {advised(words, error.errno, MYSQL, '`', **self._names)}") from error
 
     def _prepared(self, sql: str, parameters: Sequence[object]) -> tuple[dict[str, int], list[tuple[object, ...]]]:
         """Run a statement with its values apart from it: what it did, and its rows."""

@@ -288,6 +288,8 @@ class _PostgresSession:
     def __init__(self, connection: psycopg.Connection[tuple[object, ...]], *, strips_nul: bool) -> None:
         self._connection = connection
         self._strips_nul = strips_nul
+        # A broken connection can't be asked.
+        self._names = {"user": connection.info.user, "database": connection.info.dbname}
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         with self._told():
@@ -322,8 +324,7 @@ class _PostgresSession:
         try:
             yield
         except psycopg.Error as error:
-            login = self._connection.info
-            words = advised(_reason(error), error.sqlstate, POSTGRES, user=login.user, database=login.dbname)
+            words = advised(_reason(error), error.sqlstate, POSTGRES, **self._names)
             raise DestinationError(f"PostgreSQL: {words}") from error
 
     def _copy(self, copy: bytes, rows: pa.Table) -> None:
