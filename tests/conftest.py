@@ -1,13 +1,10 @@
 """Real servers for tests, each started when first asked for, one for each of the processes that tests run in."""
 
-import os
-from contextlib import contextmanager
-
 import hypothesis
 import pytest
+from needs import had
 from services.mariadb import mariadb
 from services.postgres import postgres
-from services.processes import MissingServiceError
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
 from services.s3 import s3
@@ -15,18 +12,6 @@ from services.s3 import s3
 # Machines that run tests are busy, and no law is about time.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
-
-
-@contextmanager
-def had(service):
-    """The service; where it can't be had the test is skipped, but not where all services are wanted."""
-    try:
-        with service() as server:
-            yield server
-    except MissingServiceError as missing:
-        if os.environ.get("SERVICES_REQUIRED"):
-            raise
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def test_hostile_values_are_stored_as_they_are(url, method):
     assert survivors(url) == 1
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("hostile", NAMES)
 def test_hostile_pipelines_and_states_are_remembered_as_they_are(url, hostile):
     state = {"type": "STATE", "value": {hostile: hostile}}
     load(url, schema({"id": INT}), record({"id": 1}), state, pipeline=hostile)

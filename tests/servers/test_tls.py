@@ -1,7 +1,7 @@
 """Connections are encrypted when asked for, and only to servers whose certificate is trusted."""
 
 import pytest
-from conftest import had
+from needs import had
 from services.certificates import made_certificate
 from services.mariadb import mariadb
 from services.postgres import postgres

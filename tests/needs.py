@@ -1,0 +1,19 @@
+"""What a test needs of services, which may not be had."""
+
+import os
+from contextlib import contextmanager
+
+import pytest
+from services.processes import MissingServiceError
+
+
+@contextmanager
+def had(service):
+    """The service; where it can't be had the test is skipped, but not where all services are wanted."""
+    try:
+        with service() as server:
+            yield server
+    except MissingServiceError as missing:
+        if os.environ.get("SERVICES_REQUIRED"):
+            raise
+        pytest.skip(str(missing))
