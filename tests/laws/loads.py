@@ -84,11 +84,20 @@ class Place:
         return {name: comparable(self.rows(name), columns[name]) for name in names}
 
     def set_aside(self) -> list[tuple[int, str]]:
-        """The line and the text of each record in the quarantine."""
+        """The line and the text of each record in the quarantine that a checkpoint covers: others come again."""
         if not (self.folder / "quarantine").exists():
             return []
-        entries = map(json.loads, (self.folder / "quarantine").read_text().splitlines())
-        return sorted((entry["line"], entry["record"]) for entry in entries if "record" in entry)
+        entries = [*map(json.loads, (self.folder / "quarantine").read_text().splitlines())]
+        until = {entry["run"]: entry["until_line"] for entry in entries if "checkpoint" in entry}
+        until |= {
+            entry["void"]: min(until.get(entry["void"], 0), entry["beyond_line"])
+            for entry in entries
+            if "void" in entry
+        }
+        records = [entry for entry in entries if "record" in entry]
+        return sorted(
+            (entry["line"], entry["record"]) for entry in records if entry["line"] <= until.get(entry["run"], 0)
+        )
 
     def _of_catalog(self, table: str) -> list[Row]:
         uri = {"type": "sql", "uri": f"sqlite:///{self.folder / 'catalog'}", "warehouse": str(self.folder / "lake")}
