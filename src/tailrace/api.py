@@ -61,6 +61,8 @@ def _lines(messages: Iterable[Any]) -> Iterator[bytes]:
             yield message_line(message)
         except (TypeError, ValueError) as error:
             raise MessageError(f"this message can't be written as JSON: {error}", line=number) from error
+        except RecursionError as error:
+            raise MessageError("this message is nested too deeply to be written as JSON", line=number) from error
 
 
 def _opened(to: str | Destination, settings: dict[str, Any]) -> tuple[Destination, Settings]:

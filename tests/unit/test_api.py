@@ -169,3 +169,11 @@ def test_events_reach_the_loggers_of_the_standard_library(memory, caplog):
     assert [record.message for record in caplog.records if record.name == "tailrace.target"] == [
         "checkpoint number=1 records=3 line=5"
     ]
+
+
+def test_a_message_that_is_nested_too_deeply_is_refused_by_its_line():
+    nested = {"type": "object"}
+    for _ in range(2000):
+        nested = {"type": "object", "properties": {"x": nested}}
+    with pytest.raises(tailrace.MessageError, match="line 1: this message is nested too deeply"):
+        tailrace.load([{"type": "SCHEMA", "stream": "s", "schema": nested, "key_properties": []}], to="memory:")

@@ -26,7 +26,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from tailrace.destination import Destination
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import Kind, TableName, Traits
-from tailrace.schema.evolve import WIDENINGS
+from tailrace.schema.kinds import WIDENINGS
 from tailrace.sql import statements
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge

@@ -10,35 +10,9 @@ import pyarrow as pa
 from tailrace.errors import SchemaError
 from tailrace.model import ARROW, Column, Fill, Kind, Method, Stream, Traits
 from tailrace.schema.keys import folded, other_key, spelled
-from tailrace.schema.kinds import INT_DIGITS, MAX_DIGITS
+from tailrace.schema.kinds import FITS, INT_DIGITS, MAX_DIGITS, SPELLED_VARIOUSLY, WIDENINGS
 from tailrace.schema.names import fitted
 from tailrace.schema.nested import NestedConflictError, grown, nested_of, nested_text
-
-FITS: dict[Kind, frozenset[Kind]] = {
-    Kind.BOOL: frozenset({Kind.TEXT, Kind.JSON}),
-    Kind.INT: frozenset({Kind.FLOAT, Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
-    Kind.FLOAT: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
-    Kind.DECIMAL: frozenset({Kind.TEXT, Kind.JSON}),
-    Kind.TEXT: frozenset({Kind.JSON}),
-    Kind.JSON: frozenset({Kind.TEXT}),
-    Kind.BINARY: frozenset(),
-    Kind.DATE: frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
-    Kind.TIME: frozenset({Kind.TEXT, Kind.JSON}),
-    Kind.TIMESTAMP: frozenset({Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
-    Kind.TIMESTAMPTZ: frozenset({Kind.TIMESTAMP, Kind.TEXT, Kind.JSON}),
-    Kind.UUID: frozenset({Kind.TEXT, Kind.JSON}),
-}
-"""A stream's kind -> the other kinds of table columns that take its values as they are, value by value."""
-
-WIDENINGS: dict[Kind, frozenset[Kind]] = {
-    **dict.fromkeys((Kind.TEXT, Kind.JSON, Kind.BINARY), frozenset()),
-    **dict.fromkeys((Kind.BOOL, Kind.FLOAT, Kind.TIME, Kind.UUID), frozenset({Kind.TEXT, Kind.JSON})),
-    **dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMPTZ), frozenset({Kind.TEXT, Kind.JSON})),
-    Kind.INT: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
-    Kind.DECIMAL: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
-    Kind.DATE: frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
-}
-"""A table column's kind -> what it can become without loss of any value that it may hold."""
 
 _KEYED = frozenset({Method.UPSERT, Method.INSERT_IGNORE})
 
@@ -152,6 +126,8 @@ class _Table:
         if there is None:
             return _added(column, column.name, None)
         placed = self._in(column, there)
+        if placed is not None and placed.widening and column.name in self.stream.key and _is_respelled(placed.widening):
+            raise self._refusal(column, there, "is of the key, whose values have no one spelling as text")
         if placed is not None:
             return placed
         if column.name in _needed(self.stream):
@@ -295,6 +271,13 @@ def _is_held(column: Column, there: TableColumn) -> bool:
     if column.kind is Kind.DECIMAL and there.kind is Kind.DECIMAL and there.precision:
         return column.scale <= there.scale and column.precision - column.scale <= there.precision - there.scale
     return column.kind is there.kind
+
+
+def _is_respelled(widening: Widening) -> bool:
+    """Whether values become text that taps may write in other ways, so that keys would no longer be the same."""
+    have, want = widening.have, widening.want
+    is_whole = have.kind is Kind.DECIMAL and have.scale == 0 and have.precision > 0
+    return want.kind in (Kind.TEXT, Kind.JSON) and have.kind in SPELLED_VARIOUSLY and not is_whole
 
 
 def _widened(column: Column, there: TableColumn) -> TableColumn | None:

@@ -1,4 +1,4 @@
-"""Kinds as text, and how many digits a decimal gets."""
+"""Kinds as text, how many digits a decimal gets, and which kinds go into which."""
 
 from __future__ import annotations
 
@@ -16,6 +16,37 @@ INT_DIGITS = 19
 
 DEFAULT_DECIMAL = (MAX_DIGITS, 9)
 """Precision and scale where the schema says nothing finer."""
+
+FITS: dict[Kind, frozenset[Kind]] = {
+    Kind.BOOL: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.INT: frozenset({Kind.FLOAT, Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
+    Kind.FLOAT: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
+    Kind.DECIMAL: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.TEXT: frozenset({Kind.JSON}),
+    Kind.JSON: frozenset({Kind.TEXT}),
+    Kind.BINARY: frozenset(),
+    Kind.DATE: frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
+    Kind.TIME: frozenset({Kind.TEXT, Kind.JSON}),
+    Kind.TIMESTAMP: frozenset({Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
+    Kind.TIMESTAMPTZ: frozenset({Kind.TIMESTAMP, Kind.TEXT, Kind.JSON}),
+    Kind.UUID: frozenset({Kind.TEXT, Kind.JSON}),
+}
+"""A stream's kind -> the other kinds of table columns that take its values as they are, value by value."""
+
+WIDENINGS: dict[Kind, frozenset[Kind]] = {
+    **dict.fromkeys((Kind.TEXT, Kind.JSON, Kind.BINARY), frozenset()),
+    **dict.fromkeys((Kind.BOOL, Kind.FLOAT, Kind.TIME, Kind.UUID), frozenset({Kind.TEXT, Kind.JSON})),
+    **dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMPTZ), frozenset({Kind.TEXT, Kind.JSON})),
+    Kind.INT: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
+    Kind.DECIMAL: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
+    Kind.DATE: frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
+}
+"""A table column's kind -> what it can become without loss of any value that it may hold."""
+
+SPELLED_VARIOUSLY = frozenset(
+    {Kind.FLOAT, Kind.DECIMAL, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID, Kind.BINARY}
+)
+"""The kinds whose values taps write in several ways as text."""
 
 _SPELLING = re.compile(r"\s*(\w+)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*")
 _SQL_TYPE = re.compile(r"\s*(\w+(?: +[a-z]\w*)*)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*", re.IGNORECASE | re.ASCII)

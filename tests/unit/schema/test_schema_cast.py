@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tailrace.model import LINE, Column, Kind, Stream, TableName
 from tailrace.schema.cast import CASTS, cast_rows
-from tailrace.schema.evolve import FITS, TableColumn
+from tailrace.schema.evolve import TableColumn
+from tailrace.schema.kinds import FITS
 
 UTC = dt.UTC
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tailrace.errors import SchemaError
 from tailrace.model import Column, Fill, Kind, Method, Stream, TableName, Traits
-from tailrace.schema.evolve import FITS, WIDENINGS, Fit, TableColumn, Widening, changes
+from tailrace.schema.evolve import Fit, TableColumn, Widening, changes
+from tailrace.schema.kinds import FITS, WIDENINGS
 
 TRAITS = Traits("db", "none", max_name_length=30)
 EVERYTHING = frozenset((have, want) for have, wants in WIDENINGS.items() for want in wants)
@@ -196,6 +197,13 @@ def test_a_key_column_is_widened_in_place_but_never_moved():
     with pytest.raises(SchemaError, match="rows are told apart by it; alter it to TEXT yourself") as caught:
         changes(have, wanted, TRAITS, NOTHING, key=["id"])
     assert (caught.value.column, caught.value.have, caught.value.want) == ("id", "INT", "TEXT")
+
+
+@pytest.mark.parametrize("kind", ["FLOAT", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "UUID"])
+def test_a_key_whose_values_have_several_spellings_does_not_become_text(kind):
+    wanted = replace(KEYED, columns=(column("id", "TEXT", nullable=False, required=True), KEYED.columns[1]))
+    with pytest.raises(SchemaError, match="whose values have no one spelling as text"):
+        changes([has("id", kind, nullable=False), has("b", "TEXT")], wanted, TRAITS, EVERYTHING, key=["id"])
 
 
 @pytest.mark.parametrize(

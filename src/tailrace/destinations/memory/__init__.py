@@ -24,8 +24,9 @@ from tailrace.destinations.memory.tables import MemoryTable, Part, Row, as_kind,
 from tailrace.errors import DestinationError, FencedError, RowsRefusedError
 from tailrace.model import LINE, Batch, Checkpoint, Method, Published, Receipt, Stream, Traits
 from tailrace.schema.cast import CASTS, cast_rows
-from tailrace.schema.evolve import WIDENINGS, Fit, changes
+from tailrace.schema.evolve import Fit, changes
 from tailrace.schema.keys import Keys
+from tailrace.schema.kinds import WIDENINGS
 
 TRAITS = Traits(name="memory", guarantee="exactly once, for as long as the process lives", case_sensitive=True)
 

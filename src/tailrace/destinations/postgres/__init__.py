@@ -26,7 +26,7 @@ from tailrace.destination import Destination
 from tailrace.destinations.postgres.copying import copy_statement, refused_row, written
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
-from tailrace.schema.evolve import WIDENINGS
+from tailrace.schema.kinds import WIDENINGS
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.keys import ByConstraint
 from tailrace.sql.nul import typed, without_nul
