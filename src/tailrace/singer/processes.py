@@ -14,6 +14,9 @@ from pathlib import Path
 END_WAIT_S = 10.0
 """How long a process group may take to end when asked, before it is killed."""
 
+_KILL_WAIT_S = 10.0
+"""How long a process that is killed may take to be gone: the system does that in its own time."""
+
 _LOOK_EVERY_S = 0.02
 
 # Reads a line when the group has ended, and the end of its stdin, without one, when we are gone ourselves.
@@ -61,13 +64,20 @@ class Group:
                 return
             if poll() is not None and self._is_running():
                 self.ask()
-            deadline_s = time.monotonic() + END_WAIT_S
-            while (poll() is None or self._is_running()) and time.monotonic() < deadline_s:
-                time.sleep(_LOOK_EVERY_S)
-            if poll() is None or self._is_running():
+            if not self._has_gone(poll, END_WAIT_S):
                 self._send(signal.SIGKILL)
+                self._has_gone(poll, _KILL_WAIT_S)
             self._has_ended = True
             self._end_watch()
+
+    def _has_gone(self, poll: Callable[[], int | None], wait_s: float) -> bool:
+        """Whether no process of the group runs any more, within that time."""
+        deadline_s = time.monotonic() + wait_s
+        while poll() is None or self._is_running():
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(_LOOK_EVERY_S)
+        return True
 
     def _is_running(self) -> bool:
         """Whether a process of the group runs; what has ended and nobody has asked for doesn't count."""
