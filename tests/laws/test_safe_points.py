@@ -5,7 +5,6 @@ The examples are the same each time; TAILRACE_EXAMPLES is how many times as many
 
 import io
 import json
-import os
 import sqlite3
 import tempfile
 from contextlib import closing, nullcontext
@@ -16,7 +15,8 @@ import duckdb
 import psycopg
 import pytest
 from deltalake import DeltaTable
-from hypothesis import HealthCheck, given, settings
+from examples import law
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import Target, load
@@ -27,7 +27,6 @@ from tailrace.runtime import checkpoint, parting, sink
 from tailrace.runtime.feed import feed_lines
 from tailrace.singer.reader import Reader
 
-MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
 EXAMPLES = {"memory": 400, "sqlite": 120, "duckdb": 50, "delta": 20, "postgres": 30}
 STREAMS = ("a", "b", "c")
 KEYS = {"a": [], "b": ["n"], "c": []}
@@ -189,17 +188,6 @@ def _little_is_much(monkeypatch):
     monkeypatch.setattr(sink, "DECODE_BYTES", 200)
 
 
-def law(kind):
-    """What holds for as many examples as the destination is quick."""
-    return settings(
-        max_examples=EXAMPLES[kind] * max(1, MORE),
-        derandomize=not MORE,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-
-
 def assert_commits_what_the_last_state_covers(place, case, sizes, *, at_once):
     place.make()
     told = place.load(case, sizes, at_once=at_once)
@@ -211,7 +199,7 @@ def assert_commits_what_the_last_state_covers(place, case, sizes, *, at_once):
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "duckdb"])
 def test_a_run_that_fails_commits_what_the_last_state_before_the_line_covers(kind):
-    @law(kind)
+    @law(EXAMPLES[kind])
     @given(case=cases(), sizes=SIZES, at_once=st.booleans())
     def holds(case, sizes, at_once):
         with tempfile.TemporaryDirectory() as folder:
@@ -222,7 +210,7 @@ def test_a_run_that_fails_commits_what_the_last_state_before_the_line_covers(kin
 
 
 def test_so_it_does_in_a_lake():
-    @law("delta")
+    @law(EXAMPLES["delta"])
     @given(case=cases(refusing=()), sizes=SIZES)
     def holds(case, sizes):
         with tempfile.TemporaryDirectory() as folder:
@@ -232,7 +220,7 @@ def test_so_it_does_in_a_lake():
 
 
 def test_so_it_does_on_a_server(postgres_server):
-    @law("postgres")
+    @law(EXAMPLES["postgres"])
     @given(case=cases(), sizes=SIZES)
     def holds(case, sizes):
         url = postgres_server.database()
@@ -247,7 +235,7 @@ def test_so_it_does_on_a_server(postgres_server):
 def test_states_that_are_too_many_to_remember_are_superseded_by_decoded_rows(monkeypatch):
     monkeypatch.setattr(checkpoint, "MAX_STATE_BYTES", 500)
 
-    @law("memory")
+    @law(EXAMPLES["memory"])
     @given(case=cases(refusing=()), sizes=SIZES)
     def holds(case, sizes):
         with tempfile.TemporaryDirectory() as folder:

@@ -3,11 +3,11 @@
 The examples are the same each time; TAILRACE_EXAMPLES is how many times as many others are tried instead.
 """
 
-import os
 from itertools import islice
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from examples import law
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from loads import Place, a_place
 from message_streams import cases, line_of
@@ -16,7 +16,6 @@ from plain_model import Model
 from tailrace import load
 from tailrace.runtime import sink
 
-MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
 EXAMPLES = {"memory": 100, "sqlite": 50, "duckdb": 20, "delta": 6}
 
 each_destination = pytest.mark.parametrize("kind", EXAMPLES)
@@ -28,24 +27,13 @@ def _several_runs_are_decoded_at_once(monkeypatch):
     monkeypatch.setattr(sink, "DECODE_BYTES", 300)
 
 
-def law(kind):
-    """What holds for as many examples as the destination is quick."""
-    return settings(
-        max_examples=EXAMPLES[kind] * max(1, MORE),
-        derandomize=not MORE,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-
-
 class CrashError(Exception):
     """What ends a run in the middle of its input."""
 
 
 @each_destination
 def test_tables_report_states_and_quarantine_are_those_of_a_plain_model(kind):
-    @law(kind)
+    @law(EXAMPLES[kind])
     @given(case=cases())
     def holds(case):
         final = Model(case.plans).after(case.messages)
@@ -65,7 +53,7 @@ def test_tables_report_states_and_quarantine_are_those_of_a_plain_model(kind):
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_a_state_is_told_when_just_what_comes_before_it_is_visible(kind):
-    @law(kind)
+    @law(EXAMPLES[kind])
     @given(case=cases())
     def holds(case):
         final = Model(case.plans).after(case.messages)
@@ -84,7 +72,7 @@ def test_a_state_is_told_when_just_what_comes_before_it_is_visible(kind):
 
 @each_destination
 def test_a_run_that_crashes_anywhere_is_made_up_for_by_the_next(kind):
-    @law(kind)
+    @law(EXAMPLES[kind])
     @given(case=cases(methods=("append", "upsert", "insert_ignore"), is_steady=True), data=st.data())
     def holds(case, data):
         final = Model(case.plans).after(case.messages)
@@ -107,7 +95,7 @@ def test_a_run_that_crashes_anywhere_is_made_up_for_by_the_next(kind):
 
 @each_destination
 def test_all_but_one_record_of_a_key_are_deduplicated_in_a_single_checkpoint(kind):
-    @law(kind)
+    @law(EXAMPLES[kind])
     @given(case=cases(methods=("append", "upsert", "replace"), is_steady=True))
     def holds(case):
         final = Model(case.plans).after(case.messages)
