@@ -293,6 +293,8 @@ class LakeDestination:
         streams = sorted(streams, key=lambda stream: stream.revision)
         files: list[Part] = []
         staged: list[Staged] = []
+        if self._tables.rewrites:
+            self._tables.accepting(streams[-1])
         for stream in streams:
             placed = self._placing.place(stream)
             parts = self._parts[stream].seal() if stream in self._parts else []
