@@ -4,6 +4,7 @@ import hypothesis
 import pytest
 from needs import had
 from services.mariadb import mariadb
+from services.mysql import mysql
 from services.postgres import postgres
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
@@ -48,6 +49,21 @@ def mariadb_url(mariadb_server):
     url = mariadb_server.database()
     yield url
     mariadb_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def mysql_server():
+    """A server of MySQL itself, wherever it can be had."""
+    with had(mysql, always=False) as server:
+        yield server
+
+
+@pytest.fixture
+def mysql_url(mysql_server):
+    """The address of a new, empty database of MySQL itself."""
+    url = mysql_server.database()
+    yield url
+    mysql_server.drop(url)
 
 
 @pytest.fixture(scope="session")
