@@ -88,20 +88,17 @@ class Programs:
         made.mkdir(mode=0o755)
         for archive in archives:
             _run(["dpkg-deb", "-x", str(archive), str(made)])
+        libraries = next(made.glob("usr/lib/*/ld-linux*.so.*")).parent.relative_to(made)
+        loader = next((made / libraries).glob("ld-linux*.so.*")).relative_to(made)
+        searched = ":".join(str(self.root / below) for below in (libraries, *self.libraries))
+        for below in self.folders:
+            for program in filter(_is_program, sorted((made / below).iterdir())):
+                real = program.rename(program.with_name(f"{program.name}.real")).relative_to(made)
+                script = _SCRIPT.format(loader=self.root / loader, libraries=searched, program=self.root / real)
+                program.write_text(script, encoding="utf-8")
+                program.chmod(0o755)
         self.root.parent.mkdir(exist_ok=True)
         made.rename(self.root)
-        libraries = next(self.root.glob("usr/lib/*/ld-linux*.so.*")).parent
-        loader = next(libraries.glob("ld-linux*.so.*"))
-        searched = [str(libraries), *(str(self.root / extra) for extra in self.libraries)]
-        for below in self.folders:
-            for program in sorted((self.root / below).iterdir()):
-                if program.is_symlink() or not _is_program(program):
-                    continue
-                real = program.rename(program.with_name(f"{program.name}.real"))
-                program.write_text(
-                    _SCRIPT.format(loader=loader, libraries=":".join(searched), program=real), encoding="utf-8"
-                )
-                program.chmod(0o755)
 
 
 def had(programs: Programs, *, newest: bool) -> bool:
@@ -109,7 +106,7 @@ def had(programs: Programs, *, newest: bool) -> bool:
     try:
         programs.fetch(newest=newest)
     except MissingServiceError as missing:
-        print(missing)  # noqa: T201 - the command's output
+        print(missing)
     return programs.root.exists()
 
 
@@ -136,6 +133,8 @@ def _address() -> str:
 
 
 def _is_program(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(4) == b"\x7fELF"
 

@@ -133,4 +133,4 @@ def version() -> str:
 
 
 if __name__ == "__main__" and had(PROGRAMS, newest="--newest" in sys.argv):
-    print(f"MySQL {version()} is here")  # noqa: T201 - the command's output
+    print(f"MySQL {version()} is here")
