@@ -66,6 +66,24 @@ def mysql_url(mysql_server):
     mysql_server.drop(url)
 
 
+@pytest.fixture(params=["mariadb", "mysql"])
+def any_mysql(request):
+    """Each of the kinds of server that MySQL's destination loads into."""
+    return request.param
+
+
+@pytest.fixture
+def any_mysql_server(request, any_mysql):
+    """A server of MariaDB, and one of MySQL itself."""
+    return request.getfixturevalue(f"{any_mysql}_server")
+
+
+@pytest.fixture
+def any_mysql_url(request, any_mysql):
+    """The address of a new, empty database of MariaDB, and of one of MySQL itself."""
+    return request.getfixturevalue(f"{any_mysql}_url")
+
+
 @pytest.fixture(scope="session")
 def redshift_server():
     """What stands in for Redshift."""

@@ -19,8 +19,8 @@ LACKS = {
 
 
 @pytest.fixture
-def subject(mariadb_url):
-    address = urlsplit(mariadb_url)
+def subject(any_mysql_url):
+    address = urlsplit(any_mysql_url)
     login = {"host": address.hostname, "port": address.port, "user": address.username, "password": address.password}
 
     def rows(table, schema=None):
@@ -38,7 +38,7 @@ def subject(mariadb_url):
             cursor.execute("SELECT * FROM {}.{}".format(*map(quoted, where)))
             return [{n: plain(v, t, c) for (n, t, c), v in zip(columns, row, strict=True)} for row in cursor.fetchall()]
 
-    return Subject(open=lambda: open_destination(mariadb_url, {}), rows=rows, lacks=LACKS)
+    return Subject(open=lambda: open_destination(any_mysql_url, {}), rows=rows, lacks=LACKS)
 
 
 def quoted(name):

@@ -6,8 +6,10 @@ from functools import partial
 
 import pytest
 from crashing import TAILRACE, Source, command, positions, require_truth, run, running
+from needs import had
 from places import PIPELINE, databases, through
 from services.mariadb import mariadb
+from services.mysql import mysql
 from services.postgres import postgres
 from services.proxy import proxy
 from services.redshift import redshift
@@ -17,7 +19,7 @@ from tailrace.destinations import open_destination
 ROWS, CUTS, SERVER_KILLS = 3000, 12, 4
 QUICK = ("checkpoint_rows=500", "batch_rows=200", "retry_s=30")
 
-SERVERS = {"postgres": postgres, "mariadb": mariadb, "redshift": redshift}
+SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql, "redshift": redshift}
 
 each_way = pytest.mark.parametrize(
     ("kind", "more"),
@@ -25,9 +27,10 @@ each_way = pytest.mark.parametrize(
         ("postgres", ("append_through=transaction",)),
         ("postgres", ("append_through=staging",)),
         ("mariadb", ()),
+        ("mysql", ()),
         ("redshift", ()),
     ],
-    ids=["postgres-transaction", "postgres-staging", "mariadb", "redshift"],
+    ids=["postgres-transaction", "postgres-staging", "mariadb", "mysql", "redshift"],
 )
 """Where rows are loaded, and how append-only rows wait there."""
 
@@ -116,7 +119,7 @@ def test_connections_cut_at_a_commit(request, replayed, kind, more, passes):
 def test_a_server_that_is_killed_and_started_again(replayed, kind, more):
     settings = (*QUICK, *more)
     chance = random.Random(kind)
-    with SERVERS[kind]() as server:
+    with had(SERVERS[kind], always=kind != "mysql") as server:
         kills = 0
         while kills < SERVER_KILLS:
             database, told = databases(server)(), []

@@ -15,7 +15,7 @@ ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 SMALL_CHECKPOINTS = ("checkpoint_rows=500", "batch_rows=200")
 
 
-@pytest.fixture(params=["postgres", "mariadb", "redshift", *KINDS])
+@pytest.fixture(params=["postgres", "mariadb", "mysql", "redshift", *KINDS])
 def place(request, tmp_path):
     """A new database of a server, or a new lake."""
     if request.param in KINDS:
