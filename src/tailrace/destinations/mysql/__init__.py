@@ -22,12 +22,13 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from sqlglot import exp
 
 from tailrace.destination import Destination
+from tailrace.destinations.mysql.obstacles import OBSTACLES
 from tailrace.destinations.mysql.session import Connection, MySQLSession, is_about_rows
+from tailrace.destinations.mysql.variables import prepare
 from tailrace.errors import DestinationError
 from tailrace.model import Kind, Traits
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.keys import ByPrimaryKey
-from tailrace.sql.obstacles import MYSQL
 from tailrace.sql.relations import MYSQL_DEPENDENTS, MYSQL_OTHERS, MYSQL_PINS
 from tailrace.sql.remedies import MYSQL as MYSQL_REMEDIES
 from tailrace.sql.remedies import advised
@@ -138,15 +139,6 @@ TRAITS = Traits(
     rekey=ByPrimaryKey(DIALECT.key_types),
 )
 
-_SESSION = (
-    "SET SESSION time_zone = '+00:00', lc_messages = 'en_US', max_error_count = 65535",
-    "SET SESSION wait_timeout = 28800, sql_safe_updates = 0",
-    "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,ERROR_FOR_DIVISION_BY_ZERO'",
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION default_storage_engine = InnoDB /*M!100600 , join_cache_level = 8 */",
-)
-"""Whatever the server's own settings are. At level 8 MariaDB joins by hashing where there is no index."""
-
 _PASSING = frozenset(
     {1020, 1040, 1047, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1836, 1927}
 ) | {1050, 1060, 3101, 4031}
@@ -193,7 +185,7 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    serving = Serving(ddl_commits=True, obstacles=MYSQL)
+    serving = Serving(ddl_commits=True, obstacles=OBSTACLES)
     return ServerDestination(MySQLServer(settings), DIALECT, TRAITS, serving, settings.database)
 
 
@@ -228,9 +220,7 @@ class MySQLServer:
             words = advised(error.msg or "", error.errno, MYSQL_REMEDIES, "`", user=given.user, database=given.database)
             raise DestinationError(f"the server at {given.host}:{given.port} can't be reached: {words}") from error
         session = MySQLSession(connection, DIALECT, given.database)
-        for sql in (*_SESSION, f"SET SESSION innodb_lock_wait_timeout = {given.lock_timeout_s:d}"):
-            session.execute(sql)
-        session.execute(f"SET SESSION lock_wait_timeout = {given.lock_timeout_s:d}")
+        prepare(session, given.lock_timeout_s)
         if session.query(DIALECT.schemas, (given.database,)):
             session.execute(f"USE {exp.to_identifier(given.database, quoted=True).sql(dialect=DIALECT.sqlglot)}")
         return session

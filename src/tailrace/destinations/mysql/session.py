@@ -125,21 +125,30 @@ class MySQLSession:
                 sql = delimited.load_data(self._dialect, table, rows.select(columns).schema)
                 done = self._connection.cmd_query(sql.encode())
             except mysql.connector.Error as error:
-                if error.errno in _NOT_ALLOWED:
+                # The driver says some of the server's errors anew, without their number.
+                if {error.errno, getattr(error.__cause__, "errno", None)} & _NOT_ALLOWED:
                     return False
                 if is_about_rows(error):
                     raise self._refused(table, error) from error
                 raise
         if done["warning_count"] or done["affected_rows"] != rows.num_rows:
-            told = [(level, str(message)) for level, _, message in self.query("SHOW WARNINGS")]
+            told = [(level, str(message)) for level, _, message in self._warnings()]
             reasons: dict[int, str] = {}
             for _, message in told:
                 if match := _AT_ROW.search(message):
                     reasons.setdefault(rows[LINE][int(match[1]) - 1].as_py(), message[: match.start()])
             # The warning of a CHECK that fails has no row, so that there may be more of them.
             is_known = all(level == "Note" or _AT_ROW.search(message) for level, message in told)
-            raise self._refused(table, "".join(message for _, message in told[:1]), reasons if is_known else None)
+            raise self._refused(
+                table, "".join(message for _, message in told[:1]), reasons if told and is_known else None
+            )
         return True
+
+    def _warnings(self) -> list[tuple[object, ...]]:
+        """Level, number and words of each warning of the last statement; MySQL doesn't prepare what asks for them."""
+        with self._told():
+            self._connection.cmd_query(b"SHOW WARNINGS")
+            return [tuple(map(_text, row)) for row in self._connection.get_rows()[0]]
 
     def _refused(self, table: TableName, error: object, reasons: Mapping[int, str] | None = None) -> RowsRefusedError:
         """What says that rows are refused, once they are undone."""
