@@ -7,7 +7,8 @@ OBSTACLES = """
     FROM information_schema.tables
     WHERE table_schema = coalesce(?, database()) AND table_name = ? AND engine <> 'InnoDB'
     UNION ALL
-    SELECT convert(constraint_name USING utf8mb4) COLLATE utf8mb4_bin, 'altered', 'CHECK', '' FROM information_schema.check_constraints
+    SELECT convert(constraint_name USING utf8mb4) COLLATE utf8mb4_bin, 'altered', 'CHECK', ''
+    FROM information_schema.check_constraints
     WHERE constraint_schema = coalesce(?, database())
         AND /*M!100600 level = 'Column' AND table_name = */ ? /*!80000 IS NULL AND FALSE */
         AND check_clause <> concat('json_valid(`', replace(constraint_name, '`', '``'), '`)')

@@ -138,10 +138,8 @@ class MySQLSession:
                 if match := _AT_ROW.search(message):
                     reasons.setdefault(rows[LINE][int(match[1]) - 1].as_py(), message[: match.start()])
             # The warning of a CHECK that fails has no row, so that there may be more of them.
-            is_known = all(level == "Note" or _AT_ROW.search(message) for level, message in told)
-            raise self._refused(
-                table, "".join(message for _, message in told[:1]), reasons if told and is_known else None
-            )
+            is_known = bool(told) and all(level == "Note" or _AT_ROW.search(message) for level, message in told)
+            raise self._refused(table, "".join(message for _, message in told[:1]), reasons if is_known else None)
         return True
 
     def _warnings(self) -> list[tuple[object, ...]]:
