@@ -142,16 +142,20 @@ MYSQL = (
     Remedy("1370|1410|1356", "", "grant {user} the right to do that"),
     Remedy("1045|1698|1862|3118|4151", "", "set `user` and `password`, or let the user in from this machine"),
     Remedy("1049", "", "set `database`, or run `CREATE DATABASE`"),
-    Remedy("2003|2005", "Errno -[25]|Unknown|not known", "set `host` to the server's name"),
-    Remedy("2003|2002|2013|2055|2006|2012", "", "check `host` and `port`"),
+    Remedy(".*", "Certificate/Key", "set `tls_cert` and `tls_key` to a certificate and its key, in PEM format"),
     Remedy(
-        "2026|.*",
+        ".*",
         "certificate|verify failed",
         "set `tls_ca` to the file of the certificates that are trusted, `host` to the name in the server's, or `tls` "
         "to a mode that checks less",
     ),
-    Remedy("2026", "support", "set `tls: prefer` where the way there is safe, or give the server TLS"),
-    Remedy("2026", "", "check `tls` and `tls_ca`"),
+    Remedy("2026", "needs TLS", "set `tls: require`, and give the server TLS where it has none"),
+    Remedy("2026", "offers no TLS|support", "give the server TLS, or set `tls: prefer` where the way there is safe"),
+    Remedy("3159", "", "set `tls: require`"),
+    Remedy("2055", "SSL|protocol|version", "give the server TLS 1.2 or later"),
+    Remedy("2003|2005", "Errno -[25]|Unknown|not known", "set `host` to the server's name"),
+    Remedy("2003|2002|2013|2055|2006|2012", "", "check `host` and `port`"),
+    Remedy("2026", "", "check `tls`, `tls_ca`, `tls_cert` and `tls_key`"),
     Remedy(
         "1117|1118", "", "leave columns out (`select: false` under `columns:`), or keep objects whole (`nested: json`)"
     ),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import re
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import mysql.connector
 import pyarrow as pa
-from mysql.connector.connection import MySQLConnection
 
+from tailrace.destinations.mysql.connection import Connection
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.log import get_logger
 from tailrace.model import LINE, TableName
@@ -31,28 +28,6 @@ _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 60_000
 _log = get_logger("mysql")
 
 
-class Connection(MySQLConnection):
-    """The driver's connection; what LOAD DATA LOCAL reads is in memory, and never a file that the server names."""
-
-    rows = b""
-
-    def _open_connection(self) -> None:
-        """Connect, and send what is small at once: the driver lets each statement wait for 40 ms."""
-        super()._open_connection()
-        if self._socket and self._socket.sock:
-            self._socket.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def _handle_load_data_infile(
-        self, _filename: str, read_timeout: int | None = None, write_timeout: int | None = None
-    ) -> dict[str, Any]:
-        """Send the rows, as the driver sends a file."""
-        rows, self.rows = self.rows, b""
-        answer = self._send_data(
-            io.BytesIO(rows), send_empty_packet=True, read_timeout=read_timeout, write_timeout=write_timeout
-        )
-        return self._handle_ok(answer)
-
-
 class MySQLSession:
     """A connection to the server."""
 
@@ -62,6 +37,11 @@ class MySQLSession:
         self._names = {"user": connection.user, "database": database}
         self._dialect = dialect
         self._loads_local = True
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the connection is by TLS."""
+        return self._connection.is_secure
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; see Session."""
