@@ -163,7 +163,7 @@ MYSQL = (
     Remedy("1170", "", "drop the index and make it anew on a prefix, or set another kind under `columns:`"),
     Remedy("1059|1102|1103|1166|1300|3988", "", "give it a name that MySQL has: `table:`, or `name` under `columns:`"),
     Remedy("1064|1425|1426|1439|4161", "", "set another `sql_type` under `columns:`, or none"),
-    Remedy("1153|1301|2020", "", "raise max_allowed_packet of the server, or lower `batch_bytes`"),
+    Remedy("1153|1301|2020", "", "raise max_allowed_packet of the server"),
     Remedy("1217|1451|1832|1833|1834|1846|3730|3780", "", "drop the foreign key and make it anew afterwards"),
     Remedy("1216|1452|1048|1062|3819|4025", "", "remove the rows that break it, or drop the constraint"),
     Remedy("1288|1347|1348|1471", "", "set another `table:`, or load into the table that the view reads"),

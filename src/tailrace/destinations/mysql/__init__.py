@@ -221,9 +221,9 @@ class MySQLServer:
             session.close()
         there = "is there" if found else "isn't there yet and will be made"
         verb = "LOAD DATA LOCAL" if local else "INSERT, since local_infile is off: rows load slower"
+        where = f"{self.settings.host}:{self.settings.port}, the connection is {tls}"
         return [
-            f"MySQL {version} at {self.settings.host}:{self.settings.port}; the connection is {tls}.",
-            f"Rows are loaded by {verb}.",
+            f"MySQL {version} at {where}; rows are loaded by {verb}.",
             f"The database {self.settings.database!r} {there}.",
         ]
 
