@@ -136,10 +136,11 @@ class Settings(AwsSettings):
         serialization_alias="schema",
         description="The schema that tables and checkpoints stand in by default, made when it isn't there.",
     )
-    tls: Literal["disable", "verify-ca", "verify-full"] = Field(
+    tls: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
         "verify-full",
         validation_alias=AliasChoices("tls", "sslmode", "ssl_mode"),
-        description="Whether the connection is encrypted and the server's certificate and name are checked.",
+        description="Whether the connection is encrypted and the server's certificate and name are checked; `require` "
+        "is `verify-ca`, since Redshift's certificates are known.",
     )
     cluster_identifier: str | None = Field(None, description="The cluster, for logging in by IAM.")
     workgroup: str | None = Field(
@@ -211,7 +212,11 @@ class RedshiftServer:
                 "region": given.region,
                 **given.credentials(),
             }
-        tls = {"ssl": False} if given.tls == "disable" else {"ssl": True, "sslmode": given.tls}
+        tls = (
+            {"ssl": False}
+            if given.tls == "disable"
+            else {"ssl": True, "sslmode": given.tls.replace("require", "verify-ca")}
+        )
         login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
         try:
             with told(), _told(REDSHIFT_LOGIN):
