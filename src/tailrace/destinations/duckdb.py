@@ -90,13 +90,14 @@ DIALECT = Dialect(
     keeps_key_in_comment=True,
     columns="""
         SELECT c.column_name, c.data_type, c.is_nullable, c.column_default IS NOT NULL,
-            list_position(k.constraint_column_names, c.column_name), t.comment, k.constraint_name
+            list_position(k.constraint_column_names, c.column_name), t.comment, k.constraint_name,
+            CASE WHEN c.is_generated THEN 'GENERATED' END
         FROM duckdb_columns() c
         JOIN duckdb_tables() t USING (database_oid, table_oid)
         LEFT JOIN duckdb_constraints() k
             ON k.database_oid = t.database_oid AND k.table_oid = t.table_oid AND k.constraint_type = 'PRIMARY KEY'
         WHERE c.database_name = current_database() AND lower(c.schema_name) = lower(coalesce(?, 'main'))
-            AND lower(c.table_name) = lower(?) AND NOT c.is_generated
+            AND lower(c.table_name) = lower(?)
         ORDER BY c.column_index
     """,
     tables="""

@@ -84,8 +84,10 @@ DIALECT = Dialect(
     columns="""
         SELECT name, type, "notnull" = 0 AND pk = 0, dflt_value IS NOT NULL, nullif(pk, 0),
             (SELECT substr(s.sql, nullif(instr(s.sql, '/* key: '), 0) + 3) FROM main.sqlite_master s
-                WHERE s.type = 'table' AND lower(s.name) = lower(?2)), 'PRIMARY KEY'
-        FROM pragma_table_info(?2, coalesce(?1, 'main'))
+                WHERE s.type = 'table' AND lower(s.name) = lower(?2)), 'PRIMARY KEY',
+            CASE WHEN hidden IN (2, 3) THEN 'GENERATED' END
+        FROM pragma_table_xinfo(?2, coalesce(?1, 'main'))
+        WHERE hidden <> 1
         ORDER BY cid
     """,
     tables="SELECT NULL, name FROM main.sqlite_master WHERE type = 'table' AND substr(name, 1, length(?1)) = ?1",

@@ -55,7 +55,7 @@ class ObstacleTables(Tables):
             return None
         rows = session.query(self._query, (table.schema, table.name) * 3)
         obstacles = tuple(_Obstacle(*map(str, row)) for row in rows)
-        return _Examined(found.columns, found.key, found.constraint, obstacles)
+        return _Examined(found.columns, found.key, found.constraint, found.generated, obstacles)
 
     def statements(self, found: Found | None, stream: Stream, table: TableName) -> list[str]:
         """What makes the table fit the stream. Raises SchemaError where nothing does, or something is in the way."""

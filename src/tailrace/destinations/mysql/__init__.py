@@ -108,7 +108,7 @@ DIALECT = Dialect(
                     if(c.column_comment = 'in UTC', ' COMMENT ''in UTC''', ''))
             END,
             c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index,
-            t.table_comment, s.index_name
+            t.table_comment, s.index_name, if(coalesce(c.generation_expression, '') = '', NULL, 'GENERATED')
         FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
         LEFT JOIN information_schema.statistics s
             ON s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.column_name = c.column_name
@@ -118,7 +118,6 @@ DIALECT = Dialect(
             AND k.constraint_name = c.column_name AND c.data_type = 'longtext'
             AND k.check_clause = concat('json_valid(`', replace(c.column_name, '`', '``'), '`)') */
         WHERE c.table_schema = coalesce(?, database()) AND c.table_name = ?
-            AND coalesce(c.generation_expression, '') = ''
         ORDER BY c.ordinal_position
     """,
     tables="SELECT table_schema, table_name FROM information_schema.tables WHERE instr(table_name, ?) = 1",
