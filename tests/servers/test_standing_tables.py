@@ -197,7 +197,7 @@ def test_a_replaced_table_without_anything_on_it_is_made_anew(server, postgres_u
 
 REFERRED_TO = (
     "CREATE TABLE things (id bigint PRIMARY KEY)",
-    "CREATE TABLE parts (of bigint, FOREIGN KEY (of) REFERENCES things (id))",
+    "CREATE TABLE parts (whole bigint, FOREIGN KEY (whole) REFERENCES things (id))",
 )
 """A table, and another whose foreign key refers to it."""
 
