@@ -49,7 +49,7 @@ class PostgresServer:
 
     def __init__(self, folder: Path, program: Callable[[str], str], auth: str, *, tls: bool) -> None:
         self._program = program
-        self.version = _version(program)
+        self.version = version(program)
         self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self._folder = folder
@@ -123,14 +123,14 @@ def postgres(auth: str = "scram-sha-256", *, tls: bool = False, newest: bool = F
     It is Debian's own release of PostgreSQL, or the newest one.
     """
     with tempfile.TemporaryDirectory(prefix="tailrace-postgres-") as folder:
-        server = PostgresServer(Path(folder), _newest if newest else _installed, auth, tls=tls)
+        server = PostgresServer(Path(folder), newest_program if newest else installed_program, auth, tls=tls)
         try:
             yield server
         finally:
             server.stop()
 
 
-def _installed(name: str) -> str:
+def installed_program(name: str) -> str:
     """One of PostgreSQL's programs that are installed, of the newest version there is."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
     program = str(found[-1]) if found else shutil.which(name)
@@ -141,7 +141,7 @@ def _installed(name: str) -> str:
     return program
 
 
-def _newest(name: str) -> str:
+def newest_program(name: str) -> str:
     """One of the programs of PostgreSQL's newest release."""
     program = str(NEWEST.path(name))
     if _as_user("test", "-x", program).returncode:
@@ -149,8 +149,8 @@ def _newest(name: str) -> str:
     return program
 
 
-def _version(program: Callable[[str], str]) -> str:
-    """The server's version, such as 18.6."""
+def version(program: Callable[[str], str]) -> str:
+    """The server's version, such as 18.6; MissingServiceError where it can't be had."""
     return _run([program("postgres"), "--version"]).split()[2]
 
 
@@ -168,4 +168,4 @@ def _as_user(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 if __name__ == "__main__" and had(NEWEST, newest="--newest" in sys.argv):
-    print(f"PostgreSQL {_version(_newest)} is here")
+    print(f"PostgreSQL {version(newest_program)} is here")
