@@ -134,6 +134,10 @@ class FileTables:
         is_known = table in self._tables() or table in self._made
         return self._has(table) if is_known else None
 
+    def accepting(self, stream: Stream) -> Found | None:
+        """As found() has it: every table takes more files; see Tables."""
+        return self.found(stream.table)
+
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
         """Nothing but to know columns and key, which the manifest of the first commit names; see Tables."""
         self._made[stream.table], self._keys[stream.table] = [*columns], tuple(key)

@@ -61,14 +61,15 @@ class Placing:
             self._keys.accept(stream)
             table = self._tables.named(stream.table)
             self._placed = {other: placed for other, placed in self._placed.items() if placed.table != table}
-            placed = self._replacing(stream, table) if stream.method is Method.REPLACE else self._fitted(stream, table)
-            self._placed[stream] = placed
+            found = self._tables.accepting(stream)
+            is_replaced = stream.method is Method.REPLACE
+            self._placed[stream] = (self._replacing if is_replaced else self._fitted)(stream, table, found)
         return self._placed[stream]
 
     def statements(self, stream: Stream) -> list[str]:
         """What place() would do now to the stream's table, in words."""
         table = self._tables.named(stream.table)
-        found = self._tables.found(table)
+        found = self._tables.accepting(stream)
         if found is None or stream.method is Method.REPLACE:
             columns = ", ".join(f"{new.name} {new.spelling}" for new in map(TableColumn.of, stream.columns))
             return [f"{'create' if found is None else 'replace'} the table {table} ({columns})"]
@@ -84,8 +85,7 @@ class Placing:
             raise other_key(stream, found.key or (), self._traits, f"the table {stream.table} has the former")
         return changes(found.columns, stream, self._traits, _ALTERABLE, found.key)
 
-    def _fitted(self, stream: Stream, table: TableName) -> Placed:
-        found = self._tables.found(table)
+    def _fitted(self, stream: Stream, table: TableName, found: Found | None) -> Placed:
         if found is None:
             found = self._tables.create(stream, [*map(TableColumn.of, stream.columns)], stream.key)
         fit = self._fit(found, stream)
@@ -108,10 +108,10 @@ class Placing:
         have, fit = {column.name: column for column in found.columns}, self._fit(found, stream)
         return {name: have.get(target.name, target) for name, target in fit.targets.items()}, fit.cleared
 
-    def _replacing(self, stream: Stream, table: TableName) -> Placed:
+    def _replacing(self, stream: Stream, table: TableName, present: Found | None) -> Placed:
         """The place in a table that comes in the place of the present one at the end."""
         loaded = stream
-        if stream.contract != "evolve" and (present := self._tables.found(table)) is not None:
+        if stream.contract != "evolve" and present is not None:
             kept = self._fit(present, stream).targets
             loaded = replace(stream, columns=tuple(c for c in stream.columns if c.name in kept), contract="evolve")
         columns = self._beside.get(stream.name, ())

@@ -155,6 +155,13 @@ class Tables(Protocol):
     def found(self, table: TableName) -> Found | None:
         """What is there under that name, None if nothing."""
 
+    def accepting(self, stream: Stream) -> Found | None:
+        """The stream's table as it is now, None if it isn't there.
+
+        Raises SchemaError where it can't take what checkpoints of the stream do to it. It is asked when a stream
+        begins, and again before a checkpoint of it is decided, after which there is no way back.
+        """
+
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
         """Make the stream's table with that key, be it empty, unless it was made already; what is there then."""
 

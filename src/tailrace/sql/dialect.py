@@ -49,8 +49,9 @@ class Dialect:
     query of what stands on a table; its rows are what it is, and what another table in its place does to it (`refused`:
     it keeps the table from being replaced at all; `broken`; `lost`).
 
-    `max_columns` is how many a table can have, 0 for any number. `key_types` are the kinds that need another type in a
-    key, which depends on how many such columns the key has.
+    `max_columns` is how many a table can have, 0 for any number. `digits` is the query of how many digits a decimal can
+    have, and how many of them behind the point; empty for any number. `key_types` are the kinds that need another type
+    in a key, which depends on how many such columns the key has.
     """
 
     sqlglot: str
@@ -67,6 +68,7 @@ class Dialect:
     others: str = ""
     dependents: str = ""
     max_columns: int = 0
+    digits: str = ""
     begin: str = "BEGIN"
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
 

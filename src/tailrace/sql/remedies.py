@@ -162,7 +162,7 @@ MYSQL = (
     Remedy("1070|1071", "", "set `key_properties` to fewer or shorter fields, or another `sql_type` under `columns:`"),
     Remedy("1170", "", "drop the index and make it anew on a prefix, or set another kind under `columns:`"),
     Remedy("1059|1102|1103|1166|1300|3988", "", "give it a name that MySQL has: `table:`, or `name` under `columns:`"),
-    Remedy("1064|1425|1426|1439|4161", "", "set another `sql_type` under `columns:`, or none"),
+    Remedy("1063|1064|1074|1425|1426|1427|1439|4161", "", "set another `sql_type` under `columns:`, or none"),
     Remedy("1153|1301|2020", "", "raise max_allowed_packet of the server"),
     Remedy("1217|1451|1832|1833|1834|1846|3730|3780", "", "drop the foreign key and make it anew afterwards"),
     Remedy("1216|1452|1048|1062|3819|4025", "", "remove the rows that break it, or drop the constraint"),
@@ -171,7 +171,13 @@ MYSQL = (
     Remedy("1060", "", "the table has it as GENERATED: leave it out with `select: false` under `columns:`"),
     Remedy("1146|1051|1054", "", "another program has changed or dropped it: run again"),
     Remedy("1021|1114|1041|28", "", "free some space on the server's disk"),
-    Remedy("3750", "", "set `key_properties`, or sql_require_primary_key = OFF"),
+    Remedy(
+        "3750|1173",
+        "",
+        "the server wants a key for each table: set `key_properties` under `streams:`, or let it do without by "
+        "`SET GLOBAL sql_require_primary_key = OFF` or `SET GLOBAL sql_generate_invisible_primary_key = ON` "
+        "(MariaDB: innodb_force_primary_key = OFF)",
+    ),
     Remedy("1205", "", "another session holds the table: end it, or raise `lock_timeout_s`"),
     Remedy("1290|1836", "", "connect to a server that takes writes: set `host`"),
     Remedy("1040|1203", "", "end other sessions, or raise the server's max_connections"),
@@ -203,7 +209,11 @@ DUCKDB = (
         "drop that and make it anew afterwards, or set `contract: freeze`",
     ),
     Remedy(".*", "already exists|system catalog", "set another `table:` or `schema:` under `streams:`"),
-    Remedy(".*", "type with name|Parser Error|syntax error", "set another `sql_type` under `columns:`, or none"),
+    Remedy(
+        ".*",
+        "type with name|Parser Error|syntax error|DECIMAL type|type parameters|precision for type",
+        "set another `sql_type` under `columns:`, or none",
+    ),
     Remedy(".*", "constraint", "remove the rows that break it, or drop the constraint"),
     Remedy(".*", "conflict", "run again"),
     Remedy(".*", "does not exist", "another program has changed or dropped it: run again"),

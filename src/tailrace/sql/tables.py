@@ -10,6 +10,7 @@ from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
+from tailrace.sql.digits import refuse_digits
 from tailrace.sql.generated import IDENTITY, refuse_generated, without_generated
 from tailrace.sql.keys import noted
 from tailrace.sql.session import Session
@@ -122,6 +123,7 @@ class Tables:
         than it can, or NOT NULL would be dropped and can't be.
         """
         found = self.found(session, table)
+        stream = with_plain_types(self._dialect, stream)
         self.require_room(session, stream, table, found)
         fit = self._fit(found, stream) if found and self._dialect.pins else Fit()
         if found is None or not (fit.widen or fit.relax):
@@ -151,7 +153,10 @@ class Tables:
                 "another `table:` for it under `streams:`, or drop what is there",
                 stream=stream.name,
             )
-        count = len(found.columns) + len(self._fit(found, stream).add) if found else len(stream.columns)
+        fit = self._fit(found, stream) if found else Fit(add=stream.columns)
+        new: list[Column | TableColumn] = [*fit.add, *(widening.want for widening in fit.widen)]
+        refuse_digits(session, self._dialect, self._traits, stream, table, new)
+        count = len(found.columns if found else ()) + len(fit.add)
         is_keyed = bool(stream.key) and stream.method is not Method.APPEND
         is_staged = self.stages_all or is_keyed or stream.versioned or stream.method is Method.REPLACE
         limit = self._dialect.max_columns - is_staged

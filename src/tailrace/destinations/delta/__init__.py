@@ -117,6 +117,10 @@ class DeltaTables:
         found = self._look(table)
         return None if found is None else found_of(found)
 
+    def accepting(self, stream: Stream) -> Found | None:
+        """As found() has it; see Tables."""
+        return self.found(stream.table)
+
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
         """Make the table; see Tables."""
         partition_by = partition_names(self._settings.partitions(stream.name), columns)

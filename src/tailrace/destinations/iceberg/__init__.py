@@ -142,6 +142,10 @@ class IcebergTables:
         found = self._look(table)
         return None if found is None else _found(found)
 
+    def accepting(self, stream: Stream) -> Found | None:
+        """As found() has it; see Tables."""
+        return self.found(self.named(stream.table))
+
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
         """Make the table; see Tables."""
         wanted = partitions_of(self._settings.partition_keys, stream.name)

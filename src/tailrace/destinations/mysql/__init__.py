@@ -126,6 +126,7 @@ DIALECT = Dialect(
     others=MYSQL_OTHERS,
     dependents=MYSQL_DEPENDENTS,
     max_columns=1017,
+    digits="SELECT 65, if(version() LIKE '%MariaDB%', 38, 30)",
     begin="START TRANSACTION",
     key_types={Kind.TEXT: _key_text, Kind.BINARY: _key_bytes},
 )
@@ -144,6 +145,10 @@ _PASSING = frozenset(
 ) | {1050, 1060, 3101, 4031}
 """Errors of the server that may pass: too many sessions, shutdown, broken connections, locks, conflicts, read-only,
 and what two sessions make at once."""
+_ABOUT_TABLES = frozenset(
+    {1063, 1064, 1070, 1071, 1074, 1075, 1103, 1117, 1118, 1166, 1170, 1173, 1425, 1426, 1427, 1439, 3750, 4161}
+)
+"""Errors of tables that can't be made so: their types, their columns and how wide these are together, their key."""
 _LOST = frozenset({2002, 2003, 2006, 2012, 2013, 2055})
 """Errors of the driver: nobody listens, or the connection is gone."""
 
@@ -229,6 +234,10 @@ class MySQLServer:
     def is_about_rows(self, error: BaseException) -> bool:
         """Whether values of rows are to blame: data exceptions, and constraints."""
         return is_about_rows(error)
+
+    def is_about_tables(self, error: BaseException) -> bool:
+        """Whether a type, the width of a table or its key is to blame."""
+        return isinstance(error, mysql.connector.Error) and error.errno in _ABOUT_TABLES
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a lock or the server's state was to blame."""

@@ -13,12 +13,14 @@ import pyarrow as pa
 
 from tailrace.destinations.mysql import packets
 from tailrace.destinations.mysql.connection import Connection
+from tailrace.destinations.mysql.numbers import refuse_changed_numbers
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.log import get_logger
 from tailrace.model import LINE, TableName
 from tailrace.sql import delimited, statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.finite import refuse_infinite
+from tailrace.sql.nul import typed
 from tailrace.sql.remedies import MYSQL, advised
 
 _NOT_ALLOWED = frozenset({1148, 3948, 4166})
@@ -26,6 +28,8 @@ _NOT_ALLOWED = frozenset({1148, 3948, 4166})
 _AT_ROW = re.compile(r" at row (\d+)$")
 _TAKEN = re.compile(r"^Duplicate entry '.*' for", re.DOTALL)
 """What is told without the value."""
+_TOO_WIDE = re.compile(r"^(Row size too large(?: \([^)]*\))?).*", re.DOTALL)
+"""What is told without the server's advice, which is about tables that are made by hand."""
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 60_000
 _AROUND_BYTES, _SURELY_TAKEN_BYTES = 512, 512
 """What a statement has besides its values; and what the smallest max_allowed_packet, 1,024, has room for."""
@@ -44,6 +48,7 @@ class MySQLSession:
         self._names = {"user": connection.user, "database": database}
         self._dialect = dialect
         self._loads_local = True
+        self._json: dict[TableName, list[str]] = {}
 
     @property
     def is_encrypted(self) -> bool:
@@ -64,6 +69,7 @@ class MySQLSession:
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Load the rows; MySQL changes what it doesn't take and warns, so that any warning undoes the call."""
         refuse_infinite(rows, columns, "MySQL")
+        refuse_changed_numbers(rows, self._json_columns(table, columns))
         self.execute("SAVEPOINT tailrace_load")
         if self._loads_local and not self._load_local(table, columns, rows):
             self._loads_local = False
@@ -131,6 +137,13 @@ class MySQLSession:
             raise self._refused(table, "".join(message for _, message in told[:1]), reasons if is_known else None)
         return True
 
+    def _json_columns(self, table: TableName, columns: Sequence[str]) -> list[str]:
+        """The columns that are JSON as MySQL has it; MariaDB's is a text."""
+        if table not in self._json:
+            is_mariadb = "mariadb" in (self._connection.server_info or "").lower()
+            self._json[table] = [] if is_mariadb else typed(self, self._dialect, table, "json")()
+        return [name for name in self._json[table] if name in columns]
+
     def _warnings(self) -> list[tuple[object, ...]]:
         """Level, number and words of each warning of the last statement; MySQL doesn't prepare what asks for them."""
         with self._told():
@@ -179,7 +192,7 @@ class MySQLSession:
 
 def _words(error: mysql.connector.Error) -> str:
     """What the server says, without values."""
-    return _TAKEN.sub("Duplicate entry for", error.msg or "")
+    return _TOO_WIDE.sub(r"\1", _TAKEN.sub("Duplicate entry for", error.msg or ""))
 
 
 def _text(value: object) -> object:

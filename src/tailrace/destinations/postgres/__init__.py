@@ -100,6 +100,7 @@ DIALECT = Dialect(
     others=POSTGRES_OTHERS,
     dependents=POSTGRES_DEPENDENTS,
     max_columns=1600,
+    digits="SELECT 1000, 1000",
 )
 
 _SESSION = (
@@ -122,6 +123,8 @@ _CSV = csv.WriteOptions(include_header=False)
 _PASSING = ("08", "40", "53", "57P", "55P03", "55006", "25006", "25P03", "25P04", "42P06", "42P07", "42701", "42710")
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
 servers that only read while another takes over, and what two sessions make at once."""
+_ABOUT_TABLES = frozenset({"22023", "42601", "42704", "42P16", "54011"})
+"""What SQLSTATEs say of types that there aren't, and of tables and keys that can't be made so."""
 _STARTING = re.compile("starting up|shutting down|recovery mode|too many|remaining connection slots")
 _LASTING = re.compile(
     r"FATAL|certificate|private key|SSL (is|was)|support SSL|Name or service not known|nodename nor|invalid"
@@ -263,6 +266,10 @@ class PostgresServer:
     def is_about_rows(self, error: BaseException) -> bool:
         """Whether values are to blame: data exceptions, constraints, and what is too big."""
         return _is_about_rows(error)
+
+    def is_about_tables(self, error: BaseException) -> bool:
+        """Whether a type, the number of columns or the key is to blame."""
+        return isinstance(error, psycopg.Error) and error.sqlstate in _ABOUT_TABLES
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a lock or the server's state was to blame."""
