@@ -44,6 +44,8 @@ class Proof:
     """Which of the tests, in pytest's words."""
     laws: tuple[str, ...] = SPREAD
     more: tuple[str, ...] = ()
+    is_library: bool = False
+    """Whether it runs with the newest releases of libraries."""
 
     def files(self) -> list[Path]:
         """The files of tests."""
@@ -84,7 +86,8 @@ def _tried(proof: Proof) -> dict[str, str | int]:
         path = Path(folder) / "result.xml"
         words = ["-W", "error", "-q", "-n", "2", f"--junitxml={path}", "-k", proof.chosen, *map(str, proof.files())]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        subprocess.run([_python(), "-m", "pytest", *words], check=False, cwd=ROOT, env=environment)
+        python = _python() if proof.is_library else OWN
+        subprocess.run([python, "-m", "pytest", *words], check=False, cwd=ROOT, env=environment)
         found = ET.parse(path).getroot()
     suite = found if found.tag == "testsuite" else found[0]
     counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
@@ -140,7 +143,7 @@ def _library(name: str) -> str:
 
 def _sqlite() -> str:
     asking = "import sqlite3; print(sqlite3.sqlite_version)"
-    return subprocess.run([_python(), "-c", asking], capture_output=True, check=True, text=True).stdout.strip()
+    return subprocess.run([OWN, "-c", asking], capture_output=True, check=True, text=True).stdout.strip()
 
 
 def _stand_in() -> str:
@@ -158,11 +161,11 @@ PROOFS = (
     Proof("mysql", "MySQL", mysql.version, "mysql and not mariadb", SPREAD + EVERYWHERE, OF_MYSQL),
     Proof("mysql", "MariaDB of Debian 12", mariadb.version, "mariadb", SPREAD + EVERYWHERE, OF_MYSQL),
     Proof("redshift", "PostgreSQL and moto behind a proxy, in place of Redshift", _stand_in, "redshift"),
-    Proof("duckdb", "duckdb", partial(_library, "duckdb"), "duckdb"),
+    Proof("duckdb", "duckdb", partial(_library, "duckdb"), "duckdb", is_library=True),
     Proof("sqlite", "SQLite", _sqlite, "sqlite"),
     Proof("files", "local files, and moto in place of S3", s3.version, "files"),
-    Proof("delta", "deltalake", partial(_library, "deltalake"), "delta"),
-    Proof("iceberg", "pyiceberg", partial(_library, "pyiceberg"), "iceberg"),
+    Proof("delta", "deltalake", partial(_library, "deltalake"), "delta", is_library=True),
+    Proof("iceberg", "pyiceberg", partial(_library, "pyiceberg"), "iceberg", is_library=True),
 )
 
 if __name__ == "__main__":
