@@ -40,7 +40,7 @@ exec {loader} --argv0 "$0" --library-path {libraries} {program} "$@"
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Packages that are unpacked in a folder of that name; `folders` below it hold the programs to run."""
+    """Packages that are unpacked in a folder of that name; its programs are in `folders`, which may be patterns."""
 
     name: str
     packages: tuple[str, ...]
@@ -59,7 +59,7 @@ class Programs:
 
     def path(self, name: str) -> Path:
         """One of the programs; MissingServiceError where they couldn't be had."""
-        found = [path for folder in self.folders if (path := self.root / folder / name).exists()]
+        found = [path for folder in self.folders for path in self.root.glob(f"{folder}/{name}")]
         if not found:
             raise MissingServiceError(f"{self.name} of Debian's {SUITE} isn't here: run `make services`")
         return found[0]
@@ -91,12 +91,12 @@ class Programs:
         libraries = next(made.glob("usr/lib/*/ld-linux*.so.*")).parent.relative_to(made)
         loader = next((made / libraries).glob("ld-linux*.so.*")).relative_to(made)
         searched = ":".join(str(self.root / below) for below in (libraries, *self.libraries))
-        for below in self.folders:
-            for program in filter(_is_program, sorted((made / below).iterdir())):
-                real = program.rename(program.with_name(f"{program.name}.real")).relative_to(made)
-                script = _SCRIPT.format(loader=self.root / loader, libraries=searched, program=self.root / real)
-                program.write_text(script, encoding="utf-8")
-                program.chmod(0o755)
+        programs = [path for below in self.folders for path in made.glob(f"{below}/*") if _is_program(path)]
+        for program in programs:
+            real = program.rename(program.with_name(f"{program.name}.real")).relative_to(made)
+            script = _SCRIPT.format(loader=self.root / loader, libraries=searched, program=self.root / real)
+            program.write_text(script, encoding="utf-8")
+            program.chmod(0o755)
         self.root.parent.mkdir(exist_ok=True)
         made.rename(self.root)
 

@@ -1,5 +1,7 @@
 """Real servers for tests, each started when first asked for, one for each of the processes that tests run in."""
 
+from functools import partial
+
 import hypothesis
 import pytest
 from needs import had
@@ -9,10 +11,18 @@ from services.postgres import postgres
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
 from services.s3 import s3
+from telling import said_of_mysql
 
 # Machines that run tests are busy, and no law is about time.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say whether the server that can't be had everywhere was."""
+    if said := said_of_mysql(terminalreporter.stats):
+        terminalreporter.section("servers")
+        terminalreporter.write_line(said)
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +30,21 @@ def postgres_server():
     """A PostgreSQL server."""
     with had(postgres) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def newest_postgres_server():
+    """A server of PostgreSQL's newest release, wherever it can be had."""
+    with had(partial(postgres, newest=True), always=False) as server:
+        yield server
+
+
+@pytest.fixture
+def newest_postgres_url(newest_postgres_server):
+    """The address of a new, empty database of PostgreSQL's newest release."""
+    url = newest_postgres_server.database()
+    yield url
+    newest_postgres_server.drop(url)
 
 
 @pytest.fixture

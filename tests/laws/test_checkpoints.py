@@ -21,12 +21,14 @@ EXAMPLES = {
     "delta": 6,
     "iceberg": 2,
 }
+SERVERS = {"postgres", "newest_postgres", "mariadb", "mysql"}
 WIDENS_KEYS = {"memory", "duckdb", "postgres"}
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
+@pytest.mark.parametrize("kind", [*EXAMPLES, pytest.param("newest_postgres", marks=pytest.mark.newest)])
 def test_the_same_messages_come_to_the_same_tables_wherever_checkpoints_are_cut(kind, request):
-    server = request.getfixturevalue(f"{kind}_server") if kind in {"postgres", "mariadb", "mysql"} else None
+    server = request.getfixturevalue(f"{kind}_server") if kind in SERVERS else None
+    kind = kind.removeprefix("newest_")
     first = time.time_ns() if MORE else 0
     for seed in range(first, first + EXAMPLES[kind] * max(1, MORE)):
         messages = random_messages(seed, widens_keys=kind in WIDENS_KEYS)
