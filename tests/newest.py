@@ -57,7 +57,6 @@ class Proof:
 def main() -> int:
     """Try each of the proofs, or those of the destinations that are named; how many failed."""
     wanted = set(sys.argv[1:])
-    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else []
     failed = 0
     for proof in PROOFS:
         if wanted and proof.destination not in wanted:
@@ -69,14 +68,17 @@ def main() -> int:
             continue
         failed += bool(entry["failed"])
         sys.stdout.write(f"{proof.on} {entry['version']}: {entry['passed']} passed, {entry['failed']} failed\n")
-        record = [kept for kept in record if (kept["destination"], kept["on"]) != (proof.destination, proof.on)]
-        record.append(entry)
-        order = {(known.destination, known.on): place for place, known in enumerate(PROOFS)}
-        record.sort(key=lambda kept: order.get((kept["destination"], kept["on"]), len(order)))
-        # Written each time, since all of it takes long.
-        RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        _record(entry)
     subprocess.run([OWN, ROOT / "docs" / "generate.py"], check=True)
     return failed
+
+
+def _record(entry: dict[str, str | int]) -> None:
+    """Put the entry into the record, in the place of the one before it."""
+    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else []
+    by_name = {(kept["destination"], kept["on"]): kept for kept in [*record, entry]}
+    in_order = [by_name[name] for proof in PROOFS if (name := (proof.destination, proof.on)) in by_name]
+    RECORD.write_text(json.dumps(in_order, indent=1) + "\n", encoding="utf-8")
 
 
 def _tried(proof: Proof) -> dict[str, str | int]:
