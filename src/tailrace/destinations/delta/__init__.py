@@ -20,7 +20,9 @@ from deltalake import DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tailrace.destination import Destination
-from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of, may_pass, told
+from tailrace.destinations.delta.errors import have_ended, may_pass, told
+from tailrace.destinations.delta.protocol import Obstacle, Work, obstacle, unopened
+from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of
 from tailrace.errors import DestinationError, SchemaError
 from tailrace.lake.cleaning import remove_staged, remove_unused
 from tailrace.lake.destination import LakeDestination
@@ -28,13 +30,14 @@ from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
 from tailrace.lake.marks import KEY, NO_KEY, lacking, marked_schema
 from tailrace.lake.partitions import partition_names
-from tailrace.lake.rewriting import brought
+from tailrace.lake.rewriting import brought, removes
 from tailrace.lake.settings import LakeSettings, lake_settings
 from tailrace.lake.tables import Found, Journal, Layout, Store
-from tailrace.model import Kind, Published, Stream, TableName, Traits
+from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
 from tailrace.objects import Folder
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import anew, by
+from tailrace.sql.publish import waits
 
 from_url = lake_settings
 
@@ -119,7 +122,17 @@ class DeltaTables:
 
     def accepting(self, stream: Stream) -> Found | None:
         """As found() has it; see Tables."""
-        return self.found(stream.table)
+        try:
+            found = self._look(stream.table)
+        except DestinationError as error:
+            if hindrance := unopened(error.__cause__):
+                raise _refused(stream, hindrance) from error
+            raise
+        if found is None:
+            return None
+        if hindrance := obstacle(found, _work_of(stream)):
+            raise _refused(stream, hindrance)
+        return found_of(found)
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
         """Make the table; see Tables."""
@@ -164,8 +177,10 @@ class DeltaTables:
     def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:
         """The empty text, which the protocol reads as null; see Tables."""
         found = self._look(stream.table)
-        there = found.metadata().partition_columns if found else self._settings.partitions(stream.name)
-        return dict.fromkeys(partition_names(there, columns), "")
+        have = found.metadata().partition_columns if found else ()
+        wanted = self._settings.partitions(stream.name)
+        is_kept = found and (stream.method is not Method.REPLACE or not wanted)
+        return dict.fromkeys(partition_names(have if is_kept else wanted, columns), "")
 
     def staging(self, pipeline: str) -> tuple[Store, str]:
         """A folder beside the journal; see Tables."""
@@ -183,13 +198,27 @@ class DeltaTables:
     def bring(self, entry: Entry, change: Change) -> Published:
         """Bring the table to the entry by one commit; see Tables."""
 
+        wanted = partition_names(self._settings.partitions(change.stream), change.columns) if change.replace else ()
+        streams = [*(staged.stream for staged in change.staged), *(activate.stream for activate in change.activate)]
+        works = [_work_of(stream) for stream in streams]
+        work = Work(any(each.merges for each in works), change.replace or any(each.removes for each in works))
+
         def look() -> DeltaView:
             if change.replace and self._look(change.name) is None:
-                self._make(change.name, self.schema_of(change.columns, change.key), ())
-            return self.table(change.name)
+                self._make(change.name, self.schema_of(change.columns, change.key), wanted)
+            found, view = self._newest(change.name), self._view(change.name, wanted)
+            if view.applied(entry.pipeline) < entry.sequence and (hindrance := obstacle(found, work)):
+                raise DestinationError(f"the Delta table {change.name} has {hindrance.has}; {hindrance.way}")
+            return view
 
         left = self._left.setdefault(change.name, [])
-        return brought(look, self._root, entry, change, left)
+        try:
+            return brought(look, self._root, entry, change, left)
+        except DestinationError as error:
+            if not have_ended(error):
+                raise
+            self._known.pop(change.name, None)  # it is opened anew, with keys that are asked for anew
+            return brought(look, self._root, entry, change, left)
 
     def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
@@ -212,9 +241,9 @@ class DeltaTables:
         names = [folder_of(name) for name in (table.schema, table.name) if name]
         return self._root.within("/".join(names))
 
-    def _view(self, table: TableName) -> DeltaView:
-        """The table in the version that was looked at last."""
-        return DeltaView(self._known[table], self._folder(table), self._settings.file_bytes)
+    def _view(self, table: TableName, wanted: Sequence[str] = ()) -> DeltaView:
+        """The table in the version that was looked at last; `wanted` are its partition columns if it is replaced."""
+        return DeltaView(self._known[table], self._folder(table), self._settings.file_bytes, tuple(wanted))
 
     def _looked(self, table: TableName) -> DeltaView | None:
         """The table in its newest version to read and commit to, None if it isn't there."""
@@ -226,7 +255,7 @@ class DeltaTables:
         with told():
             try:
                 if known is not None:
-                    with suppress(DeltaError):  # keys that have ended, or a table made anew: it is opened anew
+                    with suppress(DeltaError, OSError):  # keys that have ended, or a table made anew: it is opened anew
                         known.update_incremental()
                         self._known[table] = known
                 if table not in self._known:
@@ -254,3 +283,18 @@ class DeltaTables:
 
     def _options(self) -> dict[str, str]:
         return self._settings.delta_options(self._root.url)
+
+
+def _work_of(stream: Stream) -> Work:
+    """What checkpoints of the stream do to its table."""
+    return Work(stream.method is not Method.REPLACE and waits(stream), removes(stream))
+
+
+def _refused(stream: Stream, hindrance: Obstacle) -> SchemaError:
+    return SchemaError(
+        f"the Delta table {stream.table} has {hindrance.has}; {hindrance.way}, or leave the stream out with "
+        "`select: false` under `streams:`",
+        stream=stream.name,
+        column=hindrance.column,
+        have=hindrance.has,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,39 +13,31 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from tailrace.destinations.delta.bounds import bounds
+from tailrace.destinations.delta.errors import RefusedError, is_stores, said, told
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part
 from tailrace.lake.marks import found_in, marked_schema
 from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
-from tailrace.objects import Folder, is_passing
-
-_UNWRITABLE = {"deletionVectors", "columnMapping", "v2Checkpoint"}
-_PASSING = (
-    "error sending request",
-    "after",
-    "timed out",
-    "connection",
-    "Generic S3",
-    "Generic GCS",
-    "Generic Microsoft",
-)
+from tailrace.objects import Folder
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaView:
-    """A LakeTable: one version of a Delta table."""
+    """A LakeTable: one version of a Delta table. `wanted` are the partition columns that overwrite() gives it."""
 
     version: DeltaTable
     folder: Folder
     max_bytes: int
+    wanted: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
-        """Its columns; see LakeTable."""
-        return arrow_of(self.version)
+        """Its columns, all of which may be null in files, as Delta's writers have them; see LakeTable."""
+        return nullable(arrow_of(self.version))
 
     @property
     def partition_by(self) -> tuple[str, ...]:
@@ -60,7 +52,8 @@ class DeltaView:
         """What the log adds and doesn't remove; see LakeTable."""
         with told():
             actions = pa.table(self.version.get_add_actions()).to_pylist()
-        return [LiveFile(action, int(action["num_records"] or 0), _bounds(action)) for action in actions]
+        schema = self.schema
+        return [LiveFile(action, int(action["num_records"] or 0), bounds(action, schema)) for action in actions]
 
     def paths(self) -> set[str]:
         """The paths of its files in the table's folder."""
@@ -111,7 +104,7 @@ class DeltaView:
         now_ms = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [_add(part, now_ms) for part in adds]
         actions += [_remove(file.handle, now_ms) for file in removes]
-        with told(), _refused():
+        with told(), self._refused():
             self.version.create_write_transaction(
                 actions, "append", self.version.schema(), commit_properties=_properties(entry)
             )
@@ -120,8 +113,8 @@ class DeltaView:
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
         """One commit by deltalake's own writer; see LakeTable."""
         schema = marked_schema(change.columns, change.key)
-        partition_by = [name for name in self.partition_by if name in schema.names]
-        with told(), _refused():
+        partition_by = [name for name in self.wanted or self.partition_by if name in schema.names]
+        with told(), self._refused():
             write_deltalake(
                 self.version,
                 pa.RecordBatchReader.from_batches(
@@ -138,6 +131,22 @@ class DeltaView:
             self.folder.sync(path)
         self._sync()
 
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """Raise a commit that came too late as ConflictError, and one that is refused whenever it comes as ours."""
+        before = self.version.version()
+        try:
+            yield
+        except CommitFailedError as error:
+            self.version.update_incremental()
+            if self.version.version() != before:
+                raise ConflictError(f"Delta Lake: {said(error)}") from error
+            if is_stores(error):
+                raise DestinationError(f"Delta Lake: {said(error)}") from error
+            refused = RefusedError(said(error))
+            refused.__cause__ = error
+            raise DestinationError(f"Delta Lake refuses the commit: {said(error)}") from refused
+
     def _sync(self) -> None:
         """Have the disk take in the commit; see Folder."""
         self.folder.sync(f"_delta_log/{self.version.version():020}.json")
@@ -149,18 +158,32 @@ def _add(part: Part, now_ms: int) -> AddAction:
 
 
 def found_of(version: DeltaTable) -> Found:
-    """The columns of a table; raises DestinationError for one that can't be written."""
-    features = {*(version.protocol().reader_features or ())} & _UNWRITABLE
-    mapping = version.metadata().configuration.get("delta.columnMapping.mode", "none")
-    if features or mapping != "none":
-        what = ", ".join(sorted(features)) or f"column mapping by {mapping}"
-        raise DestinationError(f"the Delta table {version.table_uri} has {what}, which tailrace doesn't write")
+    """The columns of a table."""
     return found_in(arrow_of(version))
 
 
 def arrow_of(version: DeltaTable) -> pa.Schema:
     """The columns of a table in Arrow's types, with their marks."""
     return pa.schema(version.schema().to_arrow())
+
+
+def nullable(schema: pa.Schema) -> pa.Schema:
+    """The columns without NOT NULL, nor any within structs, lists and maps."""
+    return pa.schema([_nullable(field) for field in schema])
+
+
+def _nullable(field: pa.Field) -> pa.Field:
+    arrow = field.type
+    if pa.types.is_struct(arrow):
+        arrow = pa.struct([_nullable(inner) for inner in arrow])
+    elif pa.types.is_large_list(arrow):
+        arrow = pa.large_list(_nullable(arrow.value_field))
+    elif pa.types.is_list(arrow):
+        arrow = pa.list_(_nullable(arrow.value_field))
+    elif pa.types.is_map(arrow):
+        keys = _nullable(arrow.key_field).with_nullable(nullable=False)
+        arrow = pa.map_(keys, _nullable(arrow.item_field))
+    return field.with_type(arrow).with_nullable(nullable=True)
 
 
 def _application(pipeline: str) -> str:
@@ -186,35 +209,3 @@ def _text(value: object) -> str | None:
     if value is None:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value).removesuffix("+00:00")
-
-
-def _bounds(action: Mapping[str, Any]) -> Mapping[str, tuple[object, object]]:
-    least, greatest = action.get("min") or {}, action.get("max") or {}
-    both = {name for name in least if least[name] is not None and greatest.get(name) is not None}
-    return {name: (least[name], greatest[name]) for name in both}
-
-
-@contextmanager
-def _refused() -> Iterator[None]:
-    """Raise a commit that came too late as ConflictError."""
-    try:
-        yield
-    except CommitFailedError as error:
-        raise ConflictError(f"Delta Lake: {error}") from error
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Raise Delta's errors as ours, but those that say how it stands."""
-    try:
-        yield
-    except (CommitFailedError, TableNotFoundError):
-        raise
-    except (DeltaError, OSError) as error:
-        raise DestinationError(f"Delta Lake: {str(error).partition(chr(10))[0]}") from error
-
-
-def may_pass(error: BaseException) -> bool:
-    """Whether the store, or the way to it, was to blame."""
-    is_stores = isinstance(error, DeltaError | OSError) and any(text in str(error) for text in _PASSING)
-    return is_stores or isinstance(error, CommitFailedError) or is_passing(error)
