@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
@@ -69,3 +70,16 @@ class Listable(Protocol):
 
     def files(self, table: TableName) -> Sequence[str]:
         """The addresses of the files that have the table's rows now; none where there is no such table."""
+
+
+@runtime_checkable
+class Renouncing(Protocol):
+    """A destination whose tables follow a decided checkpoint one by one, for `tailrace recover`."""
+
+    def give_up(self, pipeline: str, tables: Collection[TableName], folder: Path | None) -> Sequence[str]:
+        """Recover the pipeline, but leave these tables without what its last checkpoint has for them.
+
+        That is for tables that can't take it any more, which is why the pipeline can't be recovered otherwise. Rows
+        that they lack are saved to files in the folder, if there is one. One sentence for each table: what it lacks.
+        Raises ConfigError, with nothing done, for a table that lacks nothing.
+        """

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from tailrace import __version__
-from tailrace.cli import inspecting, loading
+from tailrace.cli import inspecting, loading, recovering
 from tailrace.cli.failing import exit_code_of
 from tailrace.cli.frames import without_pandas
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command()(loading.load)
 app.command()(loading.run)
 app.command()(loading.replay)
+app.command()(recovering.recover)
 app.command()(inspecting.check)
 app.command()(inspecting.plan)
 app.command()(inspecting.files)

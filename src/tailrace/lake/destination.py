@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import pyarrow as pa
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
 from tailrace.lake.entries import Activate, Change, Entry, Part, Staged, part_name, plan
+from tailrace.lake.following import follow, given_up, saved
 from tailrace.lake.nested import read_nested
 from tailrace.lake.notes import Notes
 from tailrace.lake.partitions import lost_rows
@@ -65,34 +67,58 @@ class LakeDestination:
     def recover(self, pipeline: str) -> Checkpoint | None:
         """The pipeline's last checkpoint, which every table has been brought to; see Destination."""
         with self._lock:
-            self._let_go()
-            self._journal = self._last = self._decided = None
-            self._is_whole = True
-            self._placing.begin(pipeline)
-            journal, fence = self._tables.journal(pipeline), secrets.token_hex(8)
-            while True:
-                last = journal.last()
-                is_done = last is not None and self._is_done(last, journal)
-                if last and not is_done:
-                    self._redo(last)
-                ours = _takeover(last, pipeline, fence)
-                if journal.add(ours):
-                    break
-            self._tables.clean(journal, ours, is_settled=bool(last and last.final and is_done))
-            self._journal, self._last, self._token = journal, ours, fence
+            last = self._taken_over(pipeline, lambda _: ())
             return last.checkpoint if last else None
+
+    def give_up(self, pipeline: str, tables: Collection[TableName], folder: Path | None) -> Sequence[str]:
+        """Recover the pipeline without these tables' part of its last checkpoint; see Renouncing."""
+        wanted = [self._tables.named(table) for table in tables]
+        lacking: list[str] = []
+
+        def left_out(last: Entry | None) -> Collection[TableName]:
+            entry = last or Entry(pipeline, 0, 0, "")
+            changes = given_up(self._tables, entry, wanted)
+            lacking[:] = [str(saved(self._tables, entry, change, folder)) for change in changes]
+            return wanted
+
+        with self._lock:
+            self._taken_over(pipeline, left_out)
+        return lacking
+
+    def _taken_over(self, pipeline: str, left_out: Callable[[Entry | None], Collection[TableName]]) -> Entry | None:
+        """The last entry of the pipeline, which is this run's now: tables are at it, but for those `left_out` gives."""
+        self._let_go()
+        self._journal = self._last = self._decided = None
+        self._is_whole = True
+        self._placing.begin(pipeline)
+        journal, fence = self._tables.journal(pipeline), secrets.token_hex(8)
+        while True:
+            last = journal.last()
+            without = left_out(last)
+            is_done = last is not None and self._is_done(last, journal)
+            if last and not is_done:
+                self._redo(last, without)
+            ours = _takeover(last, pipeline, fence)
+            if journal.add(ours):
+                break
+        self._tables.clean(journal, ours, is_settled=bool(last and last.final and is_done))
+        self._journal, self._last, self._token = journal, ours, fence
+        return last
 
     def _is_done(self, last: Entry, journal: Journal) -> bool:
         """Whether every table is known to be at the entry, which where no table is brought anywhere each is."""
         return not self._tables.rewrites or (not last.is_takeover and journal.is_finished(last))
 
-    def _redo(self, last: Entry) -> None:
+    def _redo(self, last: Entry, without: Collection[TableName]) -> None:
         """Bring the tables to the entry that aren't there yet."""
-        for change in last.tables:
-            if not change.replace and self._tables.found(change.name) is None:
-                _log.warning("a table was removed before its last checkpoint was brought to it", table=str(change.name))
-            else:
-                self._tables.bring(last, change)
+        changes = [change for change in last.tables if change.name not in without]
+        follow(last, changes, self._brought_if_there).raise_for_errors(self.is_transient)
+
+    def _brought_if_there(self, last: Entry, change: Change) -> Published:
+        if change.replace or self._tables.found(change.name):
+            return self._tables.bring(last, change)
+        _log.warning("a table was removed before its last checkpoint was brought to it", table=str(change.name))
+        return Published()
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
@@ -128,7 +154,7 @@ class LakeDestination:
                 raise DestinationError("nothing can be committed before the pipeline is recovered")
             if self._decided is None or not self._decided.decides(checkpoint):
                 self._decide(self._entry(self._last, checkpoint), self._journal)
-            published = self._brought(self._last)
+            published = self._followed(self._last)
             self._decided = None
             self._tidy(self._last, self._journal)
             self.on_step("after_commit")
@@ -254,20 +280,17 @@ class LakeDestination:
                 self._parts.pop(stream).close()
         self._is_in_doubt = False
 
-    def _brought(self, entry: Entry) -> dict[str, Published]:
+    def _followed(self, entry: Entry) -> Mapping[str, Published]:
         """What bringing the tables to the entry did, by stream."""
-        published: dict[str, Published] = {}
-        for change in entry.tables:
-            try:
-                published[change.stream] = self._tables.bring(entry, change)
-            except DestinationError as error:
-                self._is_whole = False
-                raise CommitUnknownError(
-                    f"checkpoint {entry.number} is decided, but the table {change.name} isn't brought to it yet: "
-                    f"{error}; run again, which does that"
-                ) from error
-            self.on_step("merge")
-        return published
+        done = follow(entry, entry.tables, self._brought)
+        self._is_whole = self._is_whole and not done.errors
+        done.raise_for_errors(self.is_transient)
+        return done.published
+
+    def _brought(self, entry: Entry, change: Change) -> Published:
+        done = self._tables.bring(entry, change)
+        self.on_step("merge")
+        return done
 
     def _tidy(self, entry: Entry, journal: Journal) -> None:
         """Remove what no later run needs, as far as that goes."""

@@ -158,8 +158,8 @@ class Tables(Protocol):
     def accepting(self, stream: Stream) -> Found | None:
         """The stream's table as it is now, None if it isn't there.
 
-        Raises SchemaError where it can't take what checkpoints of the stream do to it. It is asked when a stream begins,
-        and again before a checkpoint of it is decided, after which there is no way back.
+        Raises SchemaError where it can't take what checkpoints of the stream do to it. It is asked when a stream
+        begins, and again before a checkpoint of it is decided, after which there is no way back.
         """
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:

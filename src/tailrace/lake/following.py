@@ -1,0 +1,164 @@
+"""Tables that follow an entry of a journal: all that can are brought to it, and what the others lack can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from tailrace import compute as pc
+from tailrace.errors import CommitUnknownError, ConfigError, DestinationError, SchemaError, TailraceError
+from tailrace.lake.entries import Change, Entry, Part, folder_of
+from tailrace.lake.partitions import folder_of_partition
+from tailrace.lake.tables import Store, Tables
+from tailrace.model import LINE, Published, TableName
+from tailrace.sql.checkpoints import is_unnamed
+
+_PIECE_BYTES = 8 * 2**20
+
+
+@dataclass(slots=True)
+class Followed:
+    """What bringing tables to an entry did, by stream, and the errors of the tables that couldn't be."""
+
+    entry: Entry
+    published: dict[str, Published] = field(default_factory=dict)
+    errors: dict[TableName, TailraceError] = field(default_factory=dict)
+
+    def raise_for_errors(self, is_transient: Callable[[TailraceError], bool]) -> None:
+        """Raise CommitUnknownError if a table isn't at the entry: an error that may pass is then its cause."""
+        if not self.errors:
+            return
+        passing = [error for error in self.errors.values() if is_transient(error)]
+        cause = next(iter(passing or self.errors.values()))
+        entry = self.entry
+        which = "; ".join(f"the table {table} isn't brought to it yet: {error}" for table, error in self.errors.items())
+        told = f"checkpoint {entry.number} is decided, but {which}; "
+        if is_unnamed(entry.pipeline):
+            told += "without --pipeline no later run does that, so load again what it covers"
+        elif passing:
+            told += "run again, which does that"
+        else:
+            options = " ".join(f"--give-up {table}" for table in self.errors)
+            told += (
+                "mend the table and run again, which does that, or go on without these rows: "
+                f"`tailrace recover --pipeline {entry.pipeline} {options}` saves them to files"
+            )
+        raise CommitUnknownError(told) from cause
+
+
+def follow(entry: Entry, changes: Sequence[Change], bring: Callable[[Entry, Change], Published]) -> Followed:
+    """Bring each changed table to the entry, whatever becomes of the others."""
+    done = Followed(entry)
+    for change in changes:
+        try:
+            done.published[change.stream] = bring(entry, change)
+        except (DestinationError, SchemaError) as error:
+            done.errors[change.name] = error
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What a table lacks once its part of an entry is given up.
+
+    `lines` are the first and the last input line of its rows where the files say, `files` are where the rows are saved.
+    """
+
+    change: Change
+    number: int
+    lines: tuple[int, int] | None
+    files: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        change = self.change
+        rows = sum(part.rows for part in _parts(change))
+        told = (
+            f"The table {change.name} lacks {rows:,} rows of the stream {change.stream!r} of checkpoint {self.number}"
+        )
+        if self.lines:
+            told += f", from the input lines {self.lines[0]} to {self.lines[1]}"
+        if change.replace:
+            told += "; they were to take the place of all that it has"
+        elif change.staged:
+            method = change.staged[-1].stream.method.value
+            told += f", which were to be merged by {method}"
+        versions = ", ".join(str(activation.version) for activation in change.activate)
+        if versions:
+            told += f"; the version {versions} isn't activated"
+        if not rows:
+            return f"{told}."
+        where = f"saved in {self.files[0].parent}" if self.files else "not saved"
+        return f"{told}; the rows are {where}."
+
+
+def given_up(tables: Tables, entry: Entry, wanted: Collection[TableName]) -> list[Change]:
+    """The entry's changes to these tables; raises ConfigError where one of them has nothing to be given up."""
+    changes = {change.name: change for change in entry.tables}
+    for table in wanted:
+        if table not in changes or _is_applied(tables, entry, table):
+            raise ConfigError(
+                f"the table {table} lacks nothing of checkpoint {entry.number} of the pipeline {entry.pipeline!r}",
+                key="--give-up",
+                hint="`tailrace recover` without it says which table couldn't be brought to the checkpoint",
+            )
+    return [changes[table] for table in wanted]
+
+
+def saved(tables: Tables, entry: Entry, change: Change, folder: Path | None) -> Lacking:
+    """What the table lacks without the change; its rows are copied to Parquet files in the folder, if there is one.
+
+    Raises DestinationError where they can't be read, and ConfigError where they can't be written.
+    """
+    staging, _ = tables.staging(entry.pipeline)
+    waiting = [part for each in change.staged for part in each.files]
+    lines = [line for part in waiting for line in _lines(staging, part)]
+    files: list[Path] = []
+    if folder:
+        target = folder / folder_of(str(change.name))
+        files += [_copied(staging, part, target) for part in waiting]
+        if change.files:
+            own = tables.table(change.name).layout().store
+            files += [_copied(own, part, target) for part in change.files]
+    return Lacking(change, entry.number, (min(lines), max(lines)) if lines else None, tuple(files))
+
+
+def _is_applied(tables: Tables, entry: Entry, table: TableName) -> bool:
+    """Whether the table has what the entry has for it; one that can't be looked at doesn't."""
+    if not tables.rewrites:
+        return True
+    try:
+        return tables.table(table).applied(entry.pipeline) >= entry.sequence
+    except (DestinationError, SchemaError):
+        return False
+
+
+def _parts(change: Change) -> list[Part]:
+    return [*change.files, *(part for staged in change.staged for part in staged.files)]
+
+
+def _lines(store: Store, part: Part) -> tuple[int, int]:
+    """The first and the last input line of a staged file's rows."""
+    with store.open(part.path) as file:
+        lines = pa.parquet.read_table(file, columns=[LINE])[LINE]
+    ends: Mapping[str, int] = pc.min_max(lines).as_py()
+    return ends["min"], ends["max"]
+
+
+def _copied(store: Store, part: Part, folder: Path) -> Path:
+    """A file of rows in the folder of this machine, within those of its partition."""
+    partition = folder_of_partition(tuple(part.partition.items()))
+    target = folder / partition / part.path.rpartition("/")[2]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with store.open(part.path) as source, target.open("wb") as file:
+            while piece := source.read(_PIECE_BYTES):
+                file.write(piece)
+    except OSError as error:
+        raise ConfigError(
+            f"{target} can't be written: {error.strerror}", key="--save-to", hint="name another folder, or --no-save"
+        ) from error
+    return target

@@ -1,0 +1,201 @@
+"""A decided checkpoint that one table can't take any more: what `recover` says, saves, and lets go on."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+from pyiceberg.catalog import load_catalog
+from pyiceberg.transforms import BucketTransform
+
+from tailrace.destinations import open_destination
+from tailrace.testing.messages import INT, TEXT, records, schema, state
+from tailrace.testing.parts import batch, checkpoint, stream
+
+TAILRACE = str(Path(sys.executable).with_name("tailrace"))
+ROW = {"id": INT, "name": TEXT}
+PIPELINE = "nightly"
+
+
+class Killed(BaseException):
+    """The end of a process, as far as a destination can tell."""
+
+
+class Delta:
+    """A lake of Delta tables."""
+
+    def __init__(self, root):
+        self.root, self.address = root, f"delta://{root}"
+
+    def spoil(self, table):
+        """Have a table that nothing may be removed from."""
+        DeltaTable(f"{self.root}/{table}").alter.set_table_properties({"delta.appendOnly": "true"})
+
+    def mend(self, table):
+        DeltaTable(f"{self.root}/{table}").alter.set_table_properties({"delta.appendOnly": "false"})
+
+    def rows(self, table):
+        return pa.table(DeltaTable(f"{self.root}/{table}").to_pyarrow_table()).sort_by("id").to_pylist()
+
+
+class Iceberg:
+    """A catalog of Iceberg tables."""
+
+    def __init__(self, root):
+        self.root, self.address = root, f"iceberg+sqlite:///{root}/catalog.db?warehouse=file://{root}"
+        root.mkdir()
+
+    def _table(self, name):
+        return load_catalog("default", type="sql", uri=f"sqlite:///{self.root}/catalog.db").load_table(f"default.{name}")
+
+    def spoil(self, table):
+        """Have a table that is partitioned as tailrace doesn't write it."""
+        with self._table(table).update_spec() as update:
+            update.add_field("id", BucketTransform(4), "bucket")
+
+    def mend(self, table):
+        with self._table(table).update_spec() as update:
+            update.remove_field("bucket")
+
+    def rows(self, table):
+        return self._table(table).scan().to_arrow().sort_by("id").to_pylist()
+
+
+@pytest.fixture(params=[Delta, Iceberg], ids=["delta", "iceberg"])
+def lake(request, tmp_path):
+    return request.param(tmp_path / "lake")
+
+
+@pytest.fixture
+def tailrace(lake, tmp_path):
+    """Runs a command on the lake, in a fresh folder."""
+
+    def run(*words, lines=()):
+        return subprocess.run(
+            [TAILRACE, *words, "--to", lake.address, "--pipeline", PIPELINE, "--set", "retry_s=5"],
+            cwd=tmp_path,
+            input="\n".join(map(json.dumps, lines)),
+            capture_output=True,
+            text=True,
+            check=False,
+            env={key: os.environ[key] for key in os.environ if not key.startswith("TAILRACE_")},
+            timeout=120,
+        )
+
+    return run
+
+
+def loaded(name, *rows):
+    """A stream of these rows, and a state behind them."""
+    found = [{"id": number, "name": text} for number, text in rows]
+    return [schema(ROW, ["id"], name), *records(*found, stream=name), state({})]
+
+
+@pytest.fixture
+def stuck(lake, tailrace):
+    """Two tables of which one is spoiled just when a checkpoint of both was decided."""
+    first = [*loaded("bad", (1, "a")), *loaded("good", (1, "a"))]
+    assert tailrace("load", lines=first).returncode == 0
+    with closing(open_destination(lake.address, {})) as destination:
+        number = destination.recover(PIPELINE).number + 1
+        receipts = []
+        for place, name in enumerate(("bad", "good")):
+            one = stream(name=name, key=("id",))
+            destination.prepare(one)
+            receipts.append(
+                destination.stage(batch(one, (1, "B"), (2, "b"), first_line=10 * place + 3, checkpoint=number))
+            )
+
+        def end(step):
+            if step == "checkpoint":
+                raise Killed
+
+        destination.on_step = end
+        with pytest.raises(Killed):
+            destination.commit(checkpoint(*receipts, number=number, pipeline=PIPELINE))
+    lake.spoil("bad")
+    return lake
+
+
+NEW = [{"id": 1, "name": "B"}, {"id": 2, "name": "b"}]
+OLD = [{"id": 1, "name": "a"}]
+
+
+def test_other_tables_are_brought_to_the_checkpoint_and_the_error_says_the_way_out(stuck, tailrace):
+    done = tailrace("load", lines=loaded("good", (3, "c")))
+    assert done.returncode == 6
+    assert "the table " in done.stderr
+    assert "bad isn't brought to it yet" in done.stderr
+    assert f"tailrace recover --pipeline {PIPELINE} --give-up " in done.stderr
+    assert stuck.rows("good") == NEW
+    assert stuck.rows("bad") == OLD
+
+
+def test_a_table_that_is_mended_gets_what_was_decided(stuck, tailrace):
+    assert tailrace("recover").returncode == 6
+    stuck.mend("bad")
+    done = tailrace("recover")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Every table has checkpoint 2" in done.stdout
+    assert stuck.rows("bad") == NEW
+
+
+def test_what_is_given_up_is_told_and_saved_and_the_pipeline_goes_on(stuck, tailrace, tmp_path):
+    done = tailrace("recover", "--give-up", "bad")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "bad lacks 2 rows of the stream 'bad' of checkpoint 2, from the input lines 3 to 4" in done.stdout
+    saved = pa.concat_tables([pq.read_table(path) for path in (tmp_path / "given-up").rglob("*.parquet")])
+    assert saved.select(["id", "name"]).sort_by("id").to_pylist() == NEW
+    assert tailrace("load", lines=loaded("good", (3, "c"))).returncode == 0
+    assert stuck.rows("good") == [*NEW, {"id": 3, "name": "c"}]
+    assert stuck.rows("bad") == OLD
+    stuck.mend("bad")
+    assert tailrace("load", lines=loaded("bad", (2, "C"))).returncode == 0
+    assert stuck.rows("bad") == [*OLD, {"id": 2, "name": "C"}]
+
+
+def test_nothing_needs_to_be_saved(stuck, tailrace, tmp_path):
+    done = tailrace("recover", "--give-up", "bad", "--no-save")
+    assert done.returncode == 0
+    assert "the rows are not saved" in done.stdout
+    assert not (tmp_path / "given-up").exists()
+    assert tailrace("recover").returncode == 0
+
+
+def test_a_table_that_has_everything_can_not_be_given_up(stuck, tailrace):
+    assert tailrace("load").returncode == 6  # which brings `good` to the checkpoint
+    done = tailrace("recover", "--give-up", "good")
+    assert done.returncode == 2
+    assert "good lacks nothing of checkpoint 2" in done.stderr
+    assert tailrace("recover").returncode == 6
+    stuck.mend("bad")
+    assert tailrace("recover").returncode == 0
+    assert stuck.rows("bad") == NEW
+
+
+def test_rows_that_can_not_be_saved_are_not_given_up(stuck, tailrace, tmp_path):
+    (tmp_path / "given-up").write_text("a file stands there")
+    done = tailrace("recover", "--give-up", "bad")
+    assert done.returncode == 2
+    assert "--save-to" in done.stderr
+    stuck.mend("bad")
+    assert tailrace("recover").returncode == 0
+    assert stuck.rows("bad") == NEW
+
+
+def test_a_checkpoint_of_a_database_is_whole(tmp_path):
+    done = subprocess.run(
+        [TAILRACE, "recover", "--to", f"duckdb:///{tmp_path}/x.duckdb", "--pipeline", PIPELINE, "--give-up", "bad"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "every table or in none" in done.stderr
