@@ -197,7 +197,6 @@ class DeltaTables:
 
     def bring(self, entry: Entry, change: Change) -> Published:
         """Bring the table to the entry by one commit; see Tables."""
-
         wanted = partition_names(self._settings.partitions(change.stream), change.columns) if change.replace else ()
         streams = [*(staged.stream for staged in change.staged), *(activate.stream for activate in change.activate)]
         works = [_work_of(stream) for stream in streams]
@@ -224,7 +223,11 @@ class DeltaTables:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
         remove_staged(*self.staging(takeover.pipeline), takeover)
         for table in () if is_settled else journal.tables():
-            remove_unused(self._folder(table), takeover, partial(self._looked, table))
+            try:
+                remove_unused(self._folder(table), takeover, partial(self._looked, table))
+            except DestinationError as error:
+                if not unopened(error.__cause__):  # what a table that can't be opened any more has is left alone
+                    raise
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the newest version has them; see Tables."""

@@ -17,7 +17,7 @@ _KNOWN = frozenset(
 )
 """Features that a table may have: what they mean stands in its properties and columns, which are looked at."""
 
-_FEATURES_VERSION, _IDENTITY_VERSION = 7, 6
+_IDENTITY_VERSION, _FEATURES_VERSION, _READER_VERSION = 6, 7, 3
 
 _OF_COLUMNS = {
     "delta.invariants": "is held to an invariant",
@@ -73,9 +73,11 @@ def _of_protocol(version: DeltaTable) -> Obstacle | None:
         names = ", ".join(sorted(asked))
         way = f"drop what can be dropped (`ALTER TABLE ... DROP FEATURE {min(asked)}`), or {_without('them')}"
         return Obstacle(f"table features that tailrace doesn't write: {names}", way)
-    if _IDENTITY_VERSION <= protocol.min_writer_version < _FEATURES_VERSION:
-        has = f"minWriterVersion {protocol.min_writer_version}, which stands for identity columns"
-        return Obstacle(has, _without("them"))
+    if protocol.min_writer_version == _IDENTITY_VERSION:
+        return Obstacle("minWriterVersion 6, which stands for identity columns", _without("them"))
+    if protocol.min_writer_version > _FEATURES_VERSION or protocol.min_reader_version > _READER_VERSION:
+        versions = f"{protocol.min_reader_version}, minWriterVersion {protocol.min_writer_version}"
+        return Obstacle(f"minReaderVersion {versions}, which deltalake doesn't know", _without("that"))
     mapping = version.metadata().configuration.get("delta.columnMapping.mode", "none")
     return None if mapping == "none" else Obstacle(f"column mapping by {mapping}", _without("it"))
 
