@@ -24,6 +24,9 @@ from tailrace.lake.marks import found_in, marked_schema
 from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
 from tailrace.objects import Folder
 
+_ESCAPE = "$"
+"""In paths of files: deltalake's Z-ORDER doesn't find those that have a tilde."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeltaView:
@@ -97,7 +100,7 @@ class DeltaView:
 
     def layout_of(self, schema: pa.Schema) -> Layout:
         """How files with these of the columns are written."""
-        return Layout(self.folder, "", schema, max_bytes=self.max_bytes, partition_by=self.partition_by)
+        return Layout(self.folder, "", schema, max_bytes=self.max_bytes, partition_by=self.partition_by, escape=_ESCAPE)
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
         """One commit, which is refused if there is one of its version; see LakeTable."""
