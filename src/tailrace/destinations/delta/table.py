@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,15 +13,16 @@ from urllib.parse import unquote
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from tailrace.destinations.delta.bounds import bounds
 from tailrace.destinations.delta.errors import RefusedError, is_stores, said, told
 from tailrace.errors import DestinationError
-from tailrace.lake.entries import Change, Entry, Part
+from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.marks import found_in, marked_schema
+from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
 from tailrace.objects import Folder
 
@@ -107,25 +109,49 @@ class DeltaView:
         now_ms = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [_add(part, now_ms) for part in adds]
         actions += [_remove(file.handle, now_ms) for file in removes]
-        with told(), self._refused():
-            self.version.create_write_transaction(
-                actions, "append", self.version.schema(), commit_properties=_properties(entry)
-            )
-        self._sync()
+        self._write(entry, actions, "append", self.version.schema())
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
-        """One commit by deltalake's own writer; see LakeTable."""
+        """One commit of new files, or of deltalake's own writer where partitions or features change; see LakeTable."""
         schema = marked_schema(change.columns, change.key)
-        partition_by = [name for name in self.wanted or self.partition_by if name in schema.names]
+        partition_by = tuple(name for name in self.wanted or self.partition_by if name in schema.names)
+        batches = (pa.record_batch([*batch.columns], schema=schema) for batch in rows)
+        if partition_by != self.partition_by or (_has_local_times(schema) and not self._takes_local_times()):
+            self._overwrite_by_deltalake(entry, pa.RecordBatchReader.from_batches(schema, batches), partition_by)
+            return
+        name = f"{secrets.token_hex(4)}-"
+        parts = Parts(
+            self.layout_of(schema), lambda number: part_name(entry.pipeline, entry.sequence, f"{name}{number}")
+        )
+        try:
+            for batch in batches:
+                parts.add(pa.table(batch))
+            written = parts.seal()
+        except BaseException:
+            parts.discard()
+            raise
+        try:
+            now_ms = int(time.time() * 1000)
+            self._write(entry, [_add(part, now_ms) for part in written], "overwrite", Schema.from_arrow(schema))
+        except ConflictError:
+            parts.discard()
+            raise
+        finally:
+            parts.close()
+
+    def _write(self, entry: Entry, actions: Sequence[AddAction | RemoveAction], mode: Any, schema: Schema) -> None:
+        with told(), self._refused():
+            self.version.create_write_transaction([*actions], mode, schema, commit_properties=_properties(entry))
+        self._sync()
+
+    def _overwrite_by_deltalake(self, entry: Entry, rows: pa.RecordBatchReader, partition_by: tuple[str, ...]) -> None:
         with told(), self._refused():
             write_deltalake(
                 self.version,
-                pa.RecordBatchReader.from_batches(
-                    schema, (pa.record_batch([*batch.columns], schema=schema) for batch in rows)
-                ),
+                rows,
                 mode="overwrite",
                 schema_mode="overwrite",
-                partition_by=partition_by,
+                partition_by=[*partition_by],
                 target_file_size=self.max_bytes,
                 writer_properties=WriterProperties(compression="ZSTD"),
                 commit_properties=_properties(entry),
@@ -133,6 +159,10 @@ class DeltaView:
         for path in self.paths():
             self.folder.sync(path)
         self._sync()
+
+    def _takes_local_times(self) -> bool:
+        """Whether the table has the feature that times without offset need."""
+        return "timestampNtz" in (self.version.protocol().writer_features or ())
 
     @contextmanager
     def _refused(self) -> Iterator[None]:
@@ -168,6 +198,11 @@ def found_of(version: DeltaTable) -> Found:
 def arrow_of(version: DeltaTable) -> pa.Schema:
     """The columns of a table in Arrow's types, with their marks."""
     return pa.schema(version.schema().to_arrow())
+
+
+def _has_local_times(schema: pa.Schema) -> bool:
+    """Whether there are times without offset, or structs and lists, which may have some."""
+    return any(pa.types.is_nested(one.type) or (pa.types.is_timestamp(one.type) and not one.type.tz) for one in schema)
 
 
 def nullable(schema: pa.Schema) -> pa.Schema:
