@@ -64,9 +64,7 @@ def test_a_key_comes_once_though_its_table_was_optimized(tmp_path, kind, others)
     texts = [value if kind == "decimal" else json.dumps(value) for value in values]
 
     def run(v, some):
-        lines = [
-            f'{{"type":"RECORD","stream":"things","record":{{"k":{text},"part":0,"v":{v}}}}}' for text in some
-        ]
+        lines = [f'{{"type":"RECORD","stream":"things","record":{{"k":{text},"part":0,"v":{v}}}}}' for text in some]
         load([schema(row, key), *lines, state(v)], to=f"delta:{tmp_path}", pipeline="p")
 
     run(1, texts[::2])
@@ -107,7 +105,9 @@ def test_bounds_are_believed_where_every_writer_tells_them_exactly_or_wider(tmp_
     assert found.get("k") == believed
 
 
-@pytest.mark.parametrize("stats", ["null", "{}", '{"numRecords":1}', '{"numRecords":1,"minValues":{},"maxValues":{"id":1}}'])
+@pytest.mark.parametrize(
+    "stats", ["null", "{}", '{"numRecords":1}', '{"numRecords":1,"minValues":{},"maxValues":{"id":1}}']
+)
 def test_a_file_of_which_the_log_says_nothing_is_looked_into(tmp_path, stats):
     write_deltalake(tmp_path / "things", pa.table({"id": pa.array([1], pa.int64()), "v": pa.array([1], pa.int64())}))
     log = tmp_path / "things/_delta_log" / f"{0:020}.json"
