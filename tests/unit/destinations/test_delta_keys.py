@@ -1,4 +1,4 @@
-"""Upserts into Delta tables that another writer optimizes between them: each key once, whatever the log says of files."""
+"""Upserts into Delta tables that another writer optimizes between them: each key once, whatever the log says."""
 
 import datetime as dt
 import json

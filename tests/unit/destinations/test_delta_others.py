@@ -46,7 +46,7 @@ def test_a_column_that_is_not_null_and_not_the_streams_is_refused(tmp_path, path
 def test_not_null_within_a_struct_is_refused_where_rows_are_merged(tmp_path, path, method):
     struct = pa.struct([pa.field("a", pa.int64(), nullable=False)])
     write_deltalake(path, pa.table({"id": pa.array([1, 2]), "s": pa.array([{"a": 1}, None], struct)}))
-    with pytest.raises(SchemaError, match="'s.a', which is NOT NULL within a struct"):
+    with pytest.raises(SchemaError, match=r"'s\.a', which is NOT NULL within a struct"):
         load([schema({"id": INT}, ["id"]), record({"id": 3})], to=f"delta:{tmp_path}", method=method)
     load([schema({"id": INT}), record({"id": 3})], to=f"delta:{tmp_path}", method="append")
     assert rows_of(path)[1:] == [{"id": 2, "s": None}, {"id": 3, "s": None}]

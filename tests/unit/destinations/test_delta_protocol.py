@@ -1,4 +1,4 @@
-"""What a Delta table of others asks that tailrace doesn't do is refused before anything is decided, beside others too."""
+"""What a Delta table of others asks that tailrace doesn't do is refused before anything is decided."""
 
 import json
 import subprocess
