@@ -1,6 +1,7 @@
 """Delta tables that another writer has made, or has changed between runs."""
 
 import json
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,8 +9,10 @@ import pytest
 from deltalake import DeltaTable, Field, write_deltalake
 
 from tailrace import load
-from tailrace.errors import SchemaError
+from tailrace.destinations import open_destination
+from tailrace.errors import DestinationError, SchemaError
 from tailrace.testing.messages import INT, TEXT, record, records, schema, state
+from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
 ROW = {"id": {"type": "integer"}, "name": TEXT}
 LOADED = records({"id": 1, "name": "new"}, {"id": 3, "name": "c"})
@@ -129,3 +132,85 @@ def test_a_partition_of_any_name_is_found_by_z_order(tmp_path, path):
         load([schema(ROW, ["id"]), *rows], to=f"delta:{tmp_path}", partition_keys=["name"])
     DeltaTable(path).optimize.z_order(["id"])
     assert [row["id"] for row in rows_of(path)] == [1, 2, 3, 4]
+
+
+def test_dates_that_python_does_not_have_stay_where_rows_are_written_anew(tmp_path, path):
+    far = pa.array([3_000_000, 4_000_000], pa.int32()).cast(pa.date32())
+    write_deltalake(path, pa.table({"id": pa.array([1, 2]), "name": ["a", "b"], "far": far}))
+    load([schema(ROW, ["id"]), *records({"id": 1, "name": "new"})], to=f"delta:{tmp_path}")
+    found = pa.table(DeltaTable(path).to_pyarrow_table()).sort_by("id")
+    assert found["far"].cast(pa.int32()).to_pylist()[1] == 4_000_000
+
+
+def test_a_shallow_clone_is_appended_to_and_not_merged_into(tmp_path, path):
+    write_deltalake(tmp_path / "elsewhere", pa.table({"id": pa.array([1, 2]), "name": ["a", "b"]}))
+    log = (tmp_path / "elsewhere/_delta_log" / f"{0:020}.json").read_text()
+    (path / "_delta_log").mkdir(parents=True)
+    (path / "_delta_log" / f"{0:020}.json").write_text(log.replace('"part-', f'"file://{tmp_path}/elsewhere/part-'))
+    for method in ("upsert", "replace"):
+        with pytest.raises(SchemaError, match="shallow clones"):
+            load([schema(ROW, ["id"]), *LOADED], to=f"delta:{tmp_path}", method=method)
+    load([schema(ROW, ["id"]), *LOADED], to=f"delta:{tmp_path}", method="append")
+    assert DeltaTable(path).version() == 1
+
+
+def test_a_table_that_was_made_anew_or_restored_between_runs_is_loaded_into_as_it_is(tmp_path, path):
+    def run(n, *rows):
+        load([schema(ROW, ["id"]), *records(*rows), state(n)], to=f"delta:{tmp_path}", pipeline="p")
+
+    run(1, {"id": 1, "name": "a"})
+    version = DeltaTable(path).version()
+    run(2, {"id": 2, "name": "b"})
+    DeltaTable(path).restore(version)
+    run(3, {"id": 1, "name": "c"})
+    assert [(row["id"], row["name"]) for row in rows_of(path)] == [(1, "c")]
+    write_deltalake(
+        path, pa.table({"name": ["z"], "id": pa.array([5], pa.int32())}), mode="overwrite", schema_mode="overwrite"
+    )
+    run(4, {"id": 5, "name": "y"}, {"id": 6, "name": "x"})
+    assert [(row["id"], row["name"]) for row in rows_of(path)] == [(5, "y"), (6, "x")]
+    shutil.rmtree(path)
+    write_deltalake(path, pa.table({"id": [7], "name": ["w"]}))
+    run(5, {"id": 7, "name": "v"})
+    assert [(row["id"], row["name"]) for row in rows_of(path)] == [(7, "v")]
+
+
+def test_files_that_wait_outlast_a_vacuum_and_a_log_that_is_cleaned_up(tmp_path, path):
+    def messages():
+        yield schema(ROW, ["id"])
+        for n in range(3):
+            yield record({"id": n, "name": str(n)})
+            yield state(n)
+            if DeltaTable.is_deltatable(str(path)):
+                table = DeltaTable(path)
+                table.vacuum(0, dry_run=False, enforce_retention_duration=False)
+                table.create_checkpoint()
+                table.cleanup_metadata()
+
+    for method in ("upsert", "append"):
+        load(messages(), to=f"delta:{tmp_path}", pipeline=method, checkpoint_rows=1, method=method)
+    assert [row["id"] for row in rows_of(path)] == [0, 0, 1, 1, 2, 2]
+
+
+class Killed(BaseException):
+    """The end of a process, as far as a destination can tell."""
+
+
+def test_files_that_were_removed_before_a_later_run_could_add_them_are_missed(tmp_path, path):
+    def on_step(name):
+        if name == "checkpoint":
+            raise Killed
+
+    one = stream(key=())
+    killed = open_destination(f"delta:{tmp_path}", {})
+    killed.recover(PIPELINE)
+    killed.prepare(one)
+    killed.on_step = on_step
+    with pytest.raises(Killed):
+        killed.commit(checkpoint(killed.stage(batch(one, (1, "a")))))
+    DeltaTable(path).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+    again = open_destination(f"delta:{tmp_path}", {})
+    with pytest.raises(DestinationError, match="VACUUM, or somebody else"):
+        again.recover(PIPELINE)
+    again.close()
+    assert DeltaTable(path).to_pyarrow_table().num_rows == 0

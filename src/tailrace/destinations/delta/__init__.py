@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pyarrow as pa
@@ -78,6 +79,8 @@ TYPES: Mapping[Kind, str] = {
 """Delta's type of each kind, as `lake.marks` has them in Arrow's types."""
 
 _TRIES = 20
+_SURE = timedelta(hours=1)
+"""How long files that no commit has added yet are sure to be there."""
 
 
 class Settings(LakeSettings):
@@ -210,6 +213,7 @@ class DeltaTables:
                 raise DestinationError(f"the Delta table {change.name} has {hindrance.has}; {hindrance.way}")
             return view
 
+        self._refuse_lost(entry, change)
         left = self._left.setdefault(change.name, [])
         try:
             return brought(look, self._root, entry, change, left)
@@ -239,6 +243,19 @@ class DeltaTables:
         self._root.put(f"{FOLDER}/check", b"")
         self._root.remove([f"{FOLDER}/check"])
         return [f"Delta Lake, {self._root.url}: tables may be created and written there."]
+
+    def _refuse_lost(self, entry: Entry, change: Change) -> None:
+        """Raise where files that have waited for long to be added were removed meanwhile, as VACUUM does."""
+        if not change.files or entry.at is None or datetime.now(UTC) - entry.at < _SURE:
+            return
+        there = {*self._folder(change.name).names()}
+        lost = [part.path for part in change.files if part.path not in there]
+        found = self._looked(change.name) if lost else None
+        if found and found.applied(entry.pipeline) < entry.sequence:
+            raise DestinationError(
+                f"{len(lost)} files that the Delta table {change.name} has waited for since {entry.at:%Y-%m-%d %H:%M} "
+                f"aren't there any more, as {lost[0]}: VACUUM, or somebody else, has removed them"
+            )
 
     def _folder(self, table: TableName) -> Folder:
         names = [folder_of(name) for name in (table.schema, table.name) if name]

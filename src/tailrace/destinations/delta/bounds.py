@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
 
 import pyarrow as pa
 
 _CHARACTERS = 12
 """Characters of a text that every writer keeps; some cut texts at 32 characters or 64 bytes, and round the last up."""
 
+Bounds = dict[str, tuple[object, object]]
+"""By column, values that none of a file's is below or above."""
 
-def bounds(action: Mapping[str, Any], schema: pa.Schema) -> dict[str, tuple[object, object]]:
-    """By column, values that none of a file's is below or above, from the log's action that adds the file.
+
+def bounds(actions: pa.Table, schema: pa.Schema) -> list[Bounds]:
+    """What can be believed of each file, from the log's actions that add them.
 
     Integers and dates stand there exactly, texts by their first characters. Nothing else is believed: times are cut to
     milliseconds, decimals are JSON's numbers, and NaN isn't among the floats that bounds are of.
     """
-    least, greatest = action.get("min") or {}, action.get("max") or {}
-    both = {name: (least[name], greatest[name]) for name in schema.names if name in least and name in greatest}
-    return {name: found for name, told in both.items() if (found := _believed(*told, schema.field(name).type))}
+    least, greatest = _columns(actions, "min"), _columns(actions, "max")
+    found: list[Bounds] = [{} for _ in range(actions.num_rows)]
+    for field in schema:
+        if field.name in least and field.name in greatest and _is_told(field.type):
+            lows, highs = _values(least[field.name]), _values(greatest[field.name])
+            for one, low, high in zip(found, lows, highs, strict=True):
+                if believed := _believed(low, high, field.type):
+                    one[field.name] = believed
+    return found
+
+
+def _columns(actions: pa.Table, end: str) -> Mapping[str, pa.ChunkedArray]:
+    """The least, or the greatest, values of columns."""
+    if end not in actions.column_names or not pa.types.is_struct(actions.schema.field(end).type):
+        return {}
+    names = [field.name for field in actions.schema.field(end).type]
+    return dict(zip(names, actions[end].combine_chunks().flatten(), strict=True))
+
+
+def _values(column: pa.Array) -> Sequence[object]:
+    try:
+        return list(column.to_pylist())
+    except OverflowError:  # a date that Python doesn't have
+        return [None] * len(column)
+
+
+def _is_told(arrow: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(arrow) or pa.types.is_date(arrow) or _is_text(arrow))
 
 
 def _believed(low: object, high: object, arrow: pa.DataType) -> tuple[object, object] | None:
     if isinstance(low, str) and isinstance(high, str) and _is_text(arrow):
         return _of_texts(low[:_CHARACTERS], high[:_CHARACTERS])
-    exact = int if pa.types.is_integer(arrow) else date if pa.types.is_date(arrow) else None
-    return (low, high) if exact and type(low) is exact and type(high) is exact else None
+    exact = int if pa.types.is_integer(arrow) else date
+    return (low, high) if type(low) is exact and type(high) is exact else None
 
 
 def _of_texts(low: str, high: str) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 from deltalake import DeltaTable
 
 _KNOWN = frozenset(
@@ -54,8 +55,8 @@ class Work:
 
 def obstacle(version: DeltaTable, work: Work) -> Obstacle | None:
     """What keeps the table from taking rows by such work; None where nothing does."""
-    found = (_of_protocol(version), _of_columns(version, work), _of_properties(version, work))
-    return next(filter(None, found), None)
+    looks = (_of_protocol(version), _of_columns(version, work), _of_properties(version, work))
+    return next(filter(None, looks), None) or _of_files(version, work)
 
 
 def unopened(error: BaseException | None) -> Obstacle | None:
@@ -112,6 +113,16 @@ def _of_properties(version: DeltaTable, work: Work) -> Obstacle | None:
                 f"`DeltaTable(...).alter.set_table_properties({{'{name}': 'false'}})`)"
             )
             return Obstacle(f"{name} = true, {why}", way)
+    return None
+
+
+def _of_files(version: DeltaTable, work: Work) -> Obstacle | None:
+    """Files elsewhere are those of shallow clones, which deltalake doesn't find."""
+    if not (work.merges or work.removes):
+        return None
+    paths = pa.table(version.get_add_actions())["path"].to_pylist()
+    if any("://" in path for path in paths):
+        return Obstacle("files of another table, as shallow clones do", f"set `method: append`, or {_without('them')}")
     return None
 
 

@@ -26,6 +26,9 @@ from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
 from tailrace.objects import Folder
 
+_HANDLE = frozenset({"path", "size_bytes", "num_records", "partition"})
+"""What is kept of the log's action of a file, to read and to remove it."""
+
 _ESCAPE = "$"
 """In paths of files: deltalake's Z-ORDER doesn't find those that have a tilde."""
 
@@ -56,9 +59,13 @@ class DeltaView:
     def files(self) -> Sequence[LiveFile]:
         """What the log adds and doesn't remove; see LakeTable."""
         with told():
-            actions = pa.table(self.version.get_add_actions()).to_pylist()
-        schema = self.schema
-        return [LiveFile(action, int(action["num_records"] or 0), bounds(action, schema)) for action in actions]
+            actions = pa.table(self.version.get_add_actions())
+        handles = actions.select([name for name in actions.column_names if name in _HANDLE]).to_pylist()
+        limits = bounds(actions, self.schema)
+        return [
+            LiveFile(handle, int(handle["num_records"] or 0), limit)
+            for handle, limit in zip(handles, limits, strict=True)
+        ]
 
     def paths(self) -> set[str]:
         """The paths of its files in the table's folder."""
