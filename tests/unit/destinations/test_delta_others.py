@@ -126,6 +126,14 @@ def test_replace_keeps_every_text_that_it_partitions_by(tmp_path, path, place):
     assert rows_of(path) == [{"id": 1, "name": place}]
 
 
+def test_a_text_that_stands_for_null_is_not_lost_where_replace_partitions_anew(tmp_path, path):
+    write_deltalake(path, pa.table({"id": pa.array([1]), "name": ["a"]}))
+    messages = [schema(ROW, ["id"]), *records({"id": 1, "name": "__HIVE_DEFAULT_PARTITION__"})]
+    with pytest.raises(DestinationError, match="stands for null in partitions"):
+        load(messages, to=f"delta:{tmp_path}", method="replace", partition_keys=["name"])
+    assert rows_of(path) == [{"id": 1, "name": "a"}]
+
+
 def test_a_partition_of_any_name_is_found_by_z_order(tmp_path, path):
     for n in (1, 2):
         rows = records({"id": n, "name": "a b/"}, {"id": n + 2, "name": "~"})

@@ -188,6 +188,21 @@ def test_a_table_that_comes_to_be_so_while_a_run_goes_on_is_refused_before_the_n
     load(others, to=f"delta://{root}", pipeline="p")
 
 
+@pytest.mark.parametrize("spoilt", ["delta.appendOnly", "delta.constraints.positive", "delta.enableChangeDataFeed"])
+def test_a_refused_stream_is_left_out_by_a_setting_and_the_one_beside_it_is_loaded(root, spoilt):
+    value = "id > 0" if "constraints" in spoilt else "true"
+    table_of(root / "things", {"minReaderVersion": 1, "minWriterVersion": 4}, properties={spoilt: value})
+    others = [schema(ROW, ["id"], stream="others"), record({"id": 1, "name": "x"}, stream="others")]
+    both = [*others, *MESSAGES]
+    for _ in range(2):
+        with pytest.raises(SchemaError, match=spoilt.removeprefix("delta.constraints.")):
+            load(both, to=f"delta://{root}", pipeline="p")
+    report = load(both, to=f"delta://{root}", pipeline="p", streams={"things": {"select": False}})
+    assert report.total.loaded == 1
+    assert DeltaTable(root / "others").to_pyarrow_table().to_pylist() == [{"id": 1, "name": "x"}]
+    assert DeltaTable(root / "things").version() == 0
+
+
 def test_a_table_that_can_not_be_opened_any_more_does_not_keep_the_pipeline_from_going_on(root):
     load(MESSAGES, to=f"delta://{root}", pipeline="p", method="append")
     open_destination(f"delta://{root}", {}).recover("p")  # a run that was killed at once

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +17,13 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterP
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from tailrace import compute as pc
 from tailrace.destinations.delta.bounds import bounds
 from tailrace.destinations.delta.errors import RefusedError, is_stores, said, told
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.marks import found_in, marked_schema
+from tailrace.lake.partitions import NULL_FOLDER
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
 from tailrace.objects import Folder
@@ -124,7 +126,8 @@ class DeltaView:
         partition_by = tuple(name for name in self.wanted or self.partition_by if name in schema.names)
         batches = (pa.record_batch([*batch.columns], schema=schema) for batch in rows)
         if partition_by != self.partition_by or (_has_local_times(schema) and not self._takes_local_times()):
-            self._overwrite_by_deltalake(entry, pa.RecordBatchReader.from_batches(schema, batches), partition_by)
+            kept = _kept(batches, partition_by)
+            self._overwrite_by_deltalake(entry, pa.RecordBatchReader.from_batches(schema, kept), partition_by)
             return
         name = f"{secrets.token_hex(4)}-"
         parts = Parts(
@@ -205,6 +208,18 @@ def found_of(version: DeltaTable) -> Found:
 def arrow_of(version: DeltaTable) -> pa.Schema:
     """The columns of a table in Arrow's types, with their marks."""
     return pa.schema(version.schema().to_arrow())
+
+
+def _kept(batches: Iterable[pa.RecordBatch], partition_by: Collection[str]) -> Iterator[pa.RecordBatch]:
+    """The rows; raises DestinationError for the text that deltalake's writer would make null of."""
+    for batch in batches:
+        for name in partition_by:
+            if pa.types.is_string(batch[name].type) and pc.any(pc.equal(batch[name], NULL_FOLDER)).as_py():
+                raise DestinationError(
+                    f"the column {name!r} has the text {NULL_FOLDER!r}, which stands for null in partitions: leave "
+                    "such rows out, or remove the table, so that it is made with its partitions"
+                )
+        yield batch
 
 
 def _has_local_times(schema: pa.Schema) -> bool:
