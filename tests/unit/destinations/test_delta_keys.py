@@ -82,7 +82,8 @@ def test_a_key_comes_once_though_its_table_was_optimized(tmp_path, kind, others)
 @pytest.mark.parametrize(
     ("values", "believed"),
     [
-        (pa.array([2**53 + 1, -(2**63)], pa.int64()), (-(2**63), 2**53 + 1)),
+        (pa.array([2**52 - 1, 1 - 2**52], pa.int64()), (1 - 2**52, 2**52 - 1)),
+        (pa.array([2**53 + 1, -(2**63)], pa.int64()), (-(2**63) - 2**11, 2**53 + 3)),
         (pa.array([-128, 127], pa.int8()), (-128, 127)),
         (pa.array([dt.date(1, 1, 1), dt.date(9999, 12, 31)]), (dt.date(1, 1, 1), dt.date(9999, 12, 31))),
         (pa.array(["a", "b"]), ("a", "b")),
@@ -119,3 +120,13 @@ def test_a_file_of_which_the_log_says_nothing_is_looked_into(tmp_path, stats):
     log.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     load([schema({"id": INT, "v": INT}, ["id"]), *records({"id": 1, "v": 2})], to=f"delta:{tmp_path}")
     assert DeltaTable(tmp_path / "things").to_pyarrow_table().to_pylist() == [{"id": 1, "v": 2}]
+
+
+def test_an_integer_that_the_log_has_as_a_float_is_found(tmp_path):
+    one = 2**60 + 1
+    write_deltalake(tmp_path / "things", pa.table({"id": pa.array([one], pa.int64()), "v": pa.array([1], pa.int64())}))
+    log = tmp_path / "things/_delta_log" / f"{0:020}.json"
+    assert str(one) in log.read_text()
+    log.write_text(log.read_text().replace(str(one), str(float(one))))
+    load([schema({"id": INT, "v": INT}, ["id"]), *records({"id": one, "v": 2})], to=f"delta:{tmp_path}")
+    assert DeltaTable(tmp_path / "things").to_pyarrow_table().to_pylist() == [{"id": one, "v": 2}]

@@ -10,6 +10,9 @@ import pyarrow as pa
 _CHARACTERS = 12
 """Characters of a text that every writer keeps; some cut texts at 32 characters or 64 bytes, and round the last up."""
 
+_FLOAT_BITS = 52
+"""An integer that was written as a float is off by no more than what is left of it without these."""
+
 Bounds = dict[str, tuple[object, object]]
 """By column, values that none of a file's is below or above."""
 
@@ -17,8 +20,8 @@ Bounds = dict[str, tuple[object, object]]
 def bounds(actions: pa.Table, schema: pa.Schema) -> list[Bounds]:
     """What can be believed of each file, from the log's actions that add them.
 
-    Integers and dates stand there exactly, texts by their first characters. Nothing else is believed: times are cut to
-    milliseconds, decimals are JSON's numbers, and NaN isn't among the floats that bounds are of.
+    Integers are exact as far as floats are, which some write them as, dates always, texts by their first characters.
+    Nothing else is believed: times are cut to milliseconds, decimals rounded, and NaN isn't among the floats.
     """
     least, greatest = _columns(actions, "min"), _columns(actions, "max")
     found: list[Bounds] = [{} for _ in range(actions.num_rows)]
@@ -53,8 +56,9 @@ def _is_told(arrow: pa.DataType) -> bool:
 def _believed(low: object, high: object, arrow: pa.DataType) -> tuple[object, object] | None:
     if isinstance(low, str) and isinstance(high, str) and _is_text(arrow):
         return _of_texts(low[:_CHARACTERS], high[:_CHARACTERS])
-    exact = int if pa.types.is_integer(arrow) else date
-    return (low, high) if type(low) is exact and type(high) is exact else None
+    if type(low) is int and type(high) is int and pa.types.is_integer(arrow):
+        return low - (abs(low) >> _FLOAT_BITS), high + (abs(high) >> _FLOAT_BITS)
+    return (low, high) if type(low) is date and type(high) is date else None
 
 
 def _of_texts(low: str, high: str) -> tuple[str, str] | None:
