@@ -164,10 +164,12 @@ def sequence_of(path: str, pipeline: str) -> int | None:
 def folder_of(name: str) -> str:
     """A name as a folder of any object store: what may mean something there is written as `~` and its code."""
     text = "".join(
-        c if c.isalnum() or c in "_-=," or (c == "." and at) else f"~{ord(c):x}" for at, c in enumerate(name)
+        c if c.isalnum() or c in "_-=," or (c == "." and at) else f"{ESCAPE}{ord(c):x}" for at, c in enumerate(name)
     )
-    return text if len(text.encode()) <= MAX_NAME_LENGTH else f"{text[:_MAX_CUT]}~{digest(name)}"
+    return text if len(text.encode()) <= MAX_NAME_LENGTH else f"{text[:_MAX_CUT]}{ESCAPE}{digest(name)}"
 
+
+ESCAPE = "~"
 
 MAX_NAME_LENGTH = 200
 """Bytes of a folder's name; file systems have 255, and some of them add to it while they write."""
