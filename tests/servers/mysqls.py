@@ -33,11 +33,15 @@ def query(url, statement):
 @contextmanager
 def globally(url, **variables):
     """The server's own variables, for new sessions, and in the end as they were."""
-    before = {name: query(url, f"SELECT @@GLOBAL.{name}")[0][0] for name in variables}
-    try:
-        for name, value in variables.items():
-            query(url, f"SET GLOBAL {name} = {value!r}")
-        yield
-    finally:
-        for name, value in before.items():
-            query(url, f"SET GLOBAL {name} = {value!r}")
+    with connected(url) as connection:
+        cursor = connection.cursor()
+        before = {}
+        try:
+            for name, value in variables.items():
+                cursor.execute(f"SELECT @@GLOBAL.{name}")
+                before[name] = cursor.fetchone()[0]
+                cursor.execute(f"SET GLOBAL {name} = {value!r}")
+            yield
+        finally:
+            for name, value in before.items():
+                cursor.execute(f"SET GLOBAL {name} = {'DEFAULT' if value is None else repr(value)}")

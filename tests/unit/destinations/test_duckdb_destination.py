@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tailrace.destinations.duckdb import DIALECT
-from tailrace.errors import DestinationError, RowsRefusedError
+from tailrace.errors import DestinationError, RowsRefusedError, SchemaError
 from tailrace.model import Column, Kind
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
 

@@ -149,6 +149,9 @@ _ABOUT_TABLES = frozenset(
     {1063, 1064, 1070, 1071, 1074, 1075, 1103, 1117, 1118, 1166, 1170, 1173, 1425, 1426, 1427, 1439, 3750, 4161}
 )
 """Errors of tables that can't be made so: their types, their columns and how wide these are together, their key."""
+_UNSYNCED = (
+    "innodb_flush_log_at_trx_commit isn't 1 there: what is committed, and told, may be lost when the machine fails."
+)
 _LOST = frozenset({2002, 2003, 2006, 2012, 2013, 2055})
 """Errors of the driver: nobody listens, or the connection is gone."""
 
@@ -218,7 +221,9 @@ class MySQLServer:
         """Where the server is and what it lets us do."""
         session = self.open()
         try:
-            version, local = session.query("SELECT version(), @@local_infile")[0]
+            version, local, synced = session.query(
+                "SELECT version(), @@local_infile, @@innodb_flush_log_at_trx_commit"
+            )[0]
             found = session.query(DIALECT.schemas, (self.settings.database,))
             tls = "encrypted" if session.is_encrypted else "not encrypted"
         finally:
@@ -229,6 +234,7 @@ class MySQLServer:
         return [
             f"MySQL {version} at {where}; rows are loaded by {verb}.",
             f"The database {self.settings.database!r} {there}.",
+            *([] if synced == 1 else [_UNSYNCED]),
         ]
 
     def is_about_rows(self, error: BaseException) -> bool:

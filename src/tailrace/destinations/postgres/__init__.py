@@ -1,6 +1,6 @@
 """PostgreSQL: rows are copied over several connections, and become visible in one transaction with the checkpoint.
 
-*Durable when* COMMIT returns: the write-ahead log is synced (unless the server's `synchronous_commit` says otherwise).
+*Durable when* COMMIT returns: the write-ahead log is synced, also where the server's `synchronous_commit` is off.
 *Visible when* COMMIT returns; until then other sessions see the checkpoint before.
 *Load verb* COPY ... FROM STDIN as CSV, which keeps every value, whatever the column's type.
 *Source* https://www.postgresql.org/docs/current/sql-copy.html and https://www.postgresql.org/docs/current/mvcc.html
@@ -24,6 +24,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from tailrace.destination import Destination
 from tailrace.destinations.postgres.copying import copy_statement, refused_row, written
+from tailrace.destinations.postgres.variables import VARIABLES
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
@@ -103,17 +104,6 @@ DIALECT = Dialect(
     digits="SELECT 1000, 1000",
 )
 
-_SESSION = (
-    "SET TimeZone = 'UTC'",
-    "SET DateStyle = 'ISO'",
-    "SET standard_conforming_strings = on",
-    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    # Sessions and transactions wait while the tap is slow; not every version has each of these.
-    """
-    SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings
-    WHERE name IN ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
-    """,
-)
 _ROWS_AT_ONCE = 10_000
 _ROWS_AFTER_ERROR = 16
 """So that a batch of which every row is refused isn't sent again and again."""
@@ -224,7 +214,7 @@ class PostgresServer:
             told = advised(_reason(error), error.sqlstate, POSTGRES_LOGIN, user=given.user)
             raise DestinationError(f"{self._name} can't be reached: {told}") from error
         session = _PostgresSession(connection, strips_nul=given.nul == "strip")
-        for sql in (*_SESSION, f"SET lock_timeout = {given.lock_timeout_s * 1000:d}"):
+        for sql in (*VARIABLES, f"SET lock_timeout = {given.lock_timeout_s * 1000:d}"):
             session.execute(sql)
         return session
 

@@ -108,7 +108,12 @@ DIALECT = Dialect(
     digits="SELECT 38, 37",
 )
 
-_SESSION = ("SET enable_case_sensitive_identifier TO true", "SET TimeZone TO 'UTC'", "SET DateStyle TO 'ISO'")
+_SESSION = (
+    "SET enable_case_sensitive_identifier TO true",
+    "SET TimeZone TO 'UTC'",
+    "SET DateStyle TO 'ISO'",
+    "SET statement_timeout TO 0",
+)
 _PASSING = ("08", "40", "53", "57P", "55P03", "42P06", "42P07", "42701", "42710")
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
 and what two sessions make at once."""
