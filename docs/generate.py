@@ -47,6 +47,8 @@ def proven_page() -> str:
 def proven_on(destination: str) -> str:
     """The sentence of a destination's page on what it was proven on."""
     entries = [entry for entry in _record() if entry["destination"] == destination]
+    if not entries:
+        return "Not recorded yet: run `make newest`."
     places = [
         f"{entry['on']} ({entry['version']}) on {entry['date']}"
         + (f", where {entry['failed']} of its tests failed" if entry["failed"] else "")

@@ -69,7 +69,6 @@ class MariaDBServer:
             "--innodb-buffer-pool-size=128M",
             # What a killed process wrote stays; only a machine that dies loses it.
             "--innodb-flush-method=nosync",
-            "--innodb-flush-log-at-trx-commit=2",
             *self._settings,
         ]
         self._process = start(words, USER, self._log, death_signal="KILL")

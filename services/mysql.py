@@ -65,7 +65,6 @@ class MySQLServer:
             "--innodb-buffer-pool-size=128M",
             # What a killed process wrote stays; only a machine that dies loses it.
             "--innodb-flush-method=nosync",
-            "--innodb-flush-log-at-trx-commit=2",
             "--sync-binlog=0",
             *self._settings,
         ]

@@ -5,7 +5,7 @@ import re
 from services.mysql import version
 from services.processes import MissingServiceError
 
-_ON_MYSQL = re.compile(r"\[(.*[-_])?mysql([-_].*)?\]")
+_ON_MYSQL = re.compile(r"^tests/(attacks|conformance|laws|servers)/.*\[(.*[-_])?mysql([-_].*)?\]")
 
 
 def said_of_mysql(stats):
