@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pyiceberg.manifest import DataFileContent, ManifestContent
 from pyiceberg.table import Table, TableProperties
 
+from tailrace.destinations.iceberg.catalog import told
 from tailrace.destinations.iceberg.structure import held_fields, is_partitionable
 from tailrace.destinations.iceberg.types import is_held, is_writable, type_of
 from tailrace.errors import SchemaError
@@ -103,7 +105,7 @@ def _of_replaced(table: Table, stream: Stream) -> _Obstacle | None:
 def _of_identifiers(table: Table, stream: Stream) -> _Obstacle | None:
     """Identifier fields, by which other engines tell rows apart, that aren't the stream's key."""
     names = table.schema().identifier_field_names()
-    filled = {column.name for column in stream.columns if not column.nullable}
+    filled = {column.name for column in stream.columns if column.required and not column.nullable}
     is_fit = names == {*stream.key} if is_merged(stream) else names <= {*stream.key, *filled}
     if not names or is_fit:
         return None
@@ -125,8 +127,7 @@ def _of_rewriting(table: Table) -> _Obstacle | None:
                 f"{append}load into a table without that column",
                 field.name,
             )
-    snapshot = table.current_snapshot()
-    if snapshot and snapshot.summary and int(snapshot.summary[_EQUALITY_DELETES] or 0):
+    if _has_equality_deletes(table):
         return _Obstacle(
             "equality deletes, which pyiceberg doesn't read",
             f"{append}have another engine apply them (`CALL system.rewrite_data_files(table => "
@@ -139,3 +140,17 @@ def _of_rewriting(table: Table) -> _Obstacle | None:
             f"{append}set that property to parquet, and have another engine rewrite the files",
         )
     return None
+
+
+def _has_equality_deletes(table: Table) -> bool:
+    """Whether files say which keys are deleted: as the snapshot's summary has it, or else its manifests."""
+    snapshot = table.current_snapshot()
+    if snapshot is None:
+        return False
+    known = snapshot.summary and snapshot.summary[_EQUALITY_DELETES]
+    if known is not None:
+        return known != "0"
+    with told():
+        manifests = [m for m in snapshot.manifests(table.io) if m.content == ManifestContent.DELETES]
+        entries = (entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io))
+        return any(entry.data_file.content == DataFileContent.EQUALITY_DELETES for entry in entries)

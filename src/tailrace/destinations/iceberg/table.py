@@ -235,7 +235,7 @@ def data_file(
     plan = compute_statistics_plan(schema, table.properties)
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
-            if not column.is_stats_set:  # as with long texts; pyiceberg would warn of it
+            if not _has_bounds(column):
                 plan[paths[column.path_in_schema]] = replace(plan[paths[column.path_in_schema]], mode=_NO_METRICS)
     statistics = data_file_statistics_from_parquet_metadata(footer, plan, paths)
     file = DataFile.from_args(
@@ -251,6 +251,14 @@ def data_file(
     )
     file.spec_id = table.metadata.default_spec_id
     return file
+
+
+def _has_bounds(column: pyarrow.parquet.ColumnChunkMetaData) -> bool:
+    """Whether pyiceberg can say what a column's bounds are; it would warn of missing ones, as of long texts."""
+    try:
+        return bool(column.is_stats_set) and (not column.statistics.has_min_max or column.statistics.max is not None)
+    except OverflowError:  # dates and times of other writers that Python has not
+        return False
 
 
 def overwriting(transaction: Transaction, properties: Mapping[str, str]) -> _OverwriteFiles:
