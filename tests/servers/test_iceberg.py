@@ -271,7 +271,7 @@ def test_a_column_that_a_replaced_table_is_partitioned_by_stays(lake):
     lake.load(schema({"id": INT, "day": TEXT}), record({"id": 1, "day": "x"}), to=lake.open(partition_keys=("day",)))
     lake.load(schema({"id": INT}), record({"id": 2}), method="replace")
     assert lake.rows() == [{"id": 2, "day": None}]
-    with pytest.raises(tailrace.DestinationError, match="drop the table, and run again"):
+    with pytest.raises(SchemaError, match=r"'day' as string, by which .* become long; drop the"):
         lake.load(schema({"id": INT, "day": INT}), record({"id": 3, "day": 5}), method="replace", pipeline="p")
     lake.catalog.drop_table(("main", "things"))
     columns, keys = {"id": INT, "day": INT, "rate": {"type": "number"}}, ("day", "rate")
@@ -292,7 +292,7 @@ def test_a_table_partitioned_by_days_is_refused_before_anything_is_loaded(lake):
     lake.catalog.create_table(
         ("main", "things"), columns, partition_spec=PartitionSpec(PartitionField(1, 1000, DayTransform(), "day"))
     )
-    with pytest.raises(DestinationError, match=r"main\.things is partitioned by day of a timestamptz"):
+    with pytest.raises(SchemaError, match=r"partitions by day of 'at', a timestamptz, .* DROP PARTITION FIELD day"):
         lake.load(schema({"at": TIMESTAMPTZ}), record({"at": "2024-01-31T12:00:00Z"}))
 
 
@@ -302,7 +302,7 @@ def test_a_column_that_is_not_written_is_refused_and_otherwise_left_alone(lake, 
     columns = [NestedField(1, "id", LongType(), required=False), NestedField(2, "x", kind, required=False)]
     lake.catalog.create_table(("main", "things"), Schema(*columns))
     for properties, key in (({"id": INT, "x": sent}, ()), ({"id": INT}, ["id"])):
-        with pytest.raises(SchemaError, match=rf"has 'x' as {re.escape(str(kind))}, which"):
+        with pytest.raises(SchemaError, match=rf"has 'x' as {re.escape(str(kind))}, (which|and) tailrace"):
             lake.load(schema(properties, key), record({"id": 1}))
     lake.load(schema({"id": INT}), record({"id": 1}))
     assert lake.rows() == [{"id": 1, "x": None}]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -28,8 +29,10 @@ from pyiceberg.types import NestedField
 from tailrace.destination import Destination
 from tailrace.destinations.iceberg.catalog import Identifier, may_pass, place_of, told
 from tailrace.destinations.iceberg.journal import IcebergJournal, journal_name
+from tailrace.destinations.iceberg.obstacles import FORMAT_VERSION, refuse_unfit
 from tailrace.destinations.iceberg.settings import Settings, catalog_settings
-from tailrace.destinations.iceberg.table import KEY, IcebergView, partition_columns
+from tailrace.destinations.iceberg.structure import partition_columns, partition_names
+from tailrace.destinations.iceberg.table import KEY, IcebergView
 from tailrace.destinations.iceberg.types import (
     ICEBERG_TYPES,
     PARTITIONABLE,
@@ -48,7 +51,7 @@ from tailrace.lake.filesystem import ArrowStore
 from tailrace.lake.rewriting import brought
 from tailrace.lake.settings import partitions_of
 from tailrace.lake.tables import Found, Journal, Layout, Store
-from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
+from tailrace.model import Kind, Published, Stream, TableName, Traits
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import by, read_key, written_key
 
@@ -81,9 +84,8 @@ TYPES: Mapping[Kind, str] = {
 
 _STAGING = "staging"
 _TRIES = 20
-_FORMAT_VERSION = 2
 _PROPERTIES = {
-    TableProperties.FORMAT_VERSION: str(_FORMAT_VERSION),
+    TableProperties.FORMAT_VERSION: str(FORMAT_VERSION),
     TableProperties.MANIFEST_MERGE_ENABLED: "true",
     TableProperties.METADATA_DELETE_AFTER_COMMIT_ENABLED: "true",
 }
@@ -143,12 +145,25 @@ class IcebergTables:
         return None if found is None else _found(found)
 
     def accepting(self, stream: Stream) -> Found | None:
-        """As found() has it; see Tables."""
-        return self.found(self.named(stream.table))
+        """The table as it is now; see Tables."""
+        table = self.named(stream.table)
+        found = self._look(table)
+        if found is None:
+            if self._catalog.has_view(self._identifier(table)):
+                raise SchemaError(
+                    f"the Iceberg catalog has a view {table}, and rows go into tables; drop it (`DROP VIEW {table}`), "
+                    "give the stream another `table`, or leave it out with `select: false` under `streams:`",
+                    stream=stream.name,
+                    have="a view",
+                )
+            return None
+        columns = Schema(*iceberg_fields([*map(TableColumn.of, stream.columns)]))
+        refuse_unfit(found, stream, partition_names(self._partitions(stream.name), columns))
+        return _found(found)
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
         """Make the table; see Tables."""
-        wanted = partitions_of(self._settings.partition_keys, stream.name)
+        wanted = self._partitions(stream.name)
         unfit = [c.name for c in columns if c.name in wanted and not isinstance(type_of(c), PARTITIONABLE)]
         if unfit:
             raise ConfigError(
@@ -187,7 +202,7 @@ class IcebergTables:
         view = self._view(stream.table, self._known[self._identifier(stream.table)])
         targets = {column.name for column in columns}
         _refuse_unfit(view.table, stream, targets)
-        names = targets | set(partition_columns(view.table))
+        names = targets | set(partition_columns(view.table, view.table.metadata))
         return view.layout_of(pa.schema([field for field in view.schema if field.name in names]))
 
     def schema_of(self, columns: Sequence[TableColumn]) -> pa.Schema:
@@ -212,12 +227,12 @@ class IcebergTables:
 
     def bring(self, entry: Entry, change: Change) -> Published:
         """Bring the table to the entry by one commit; see Tables."""
+        wanted = self._partitions(change.stream) if change.replace else ()
 
         def look() -> IcebergView:
             if change.replace and self._look(change.name) is None:
-                wanted = partitions_of(self._settings.partition_keys, change.stream)
                 self._create(change.name, change.columns, change.key, wanted)
-            return self.table(change.name)
+            return replace(self.table(change.name), partition_by=wanted)
 
         waiting, _ = self.staging(entry.pipeline)
         left = self._left.setdefault(change.name, [])
@@ -263,9 +278,15 @@ class IcebergTables:
         properties = _PROPERTIES | ({} if key is None else {KEY: written_key(key)})
         made = self._catalog.create(identifier, schema, PartitionSpec(*parts), properties, self._location(identifier))
         if made is None:
-            raise DestinationError(f"the Iceberg table {table} was made, and isn't there")
+            raise DestinationError(
+                f"the Iceberg table {table} can't be made: the catalog says that it is there, and has no such table, "
+                "as where a view has its name; give the stream another table under `table:`, or drop what has the name"
+            )
         self._known[identifier] = made
         return made
+
+    def _partitions(self, stream: str) -> Sequence[str]:
+        return partitions_of(self._settings.partition_keys, stream)
 
     def _location(self, identifier: Identifier) -> str | None:
         """Where a new table is, None where the catalog is to say: a name may mean something in an address."""
@@ -293,22 +314,15 @@ class IcebergTables:
 
 
 def _found(found: Table) -> Found:
-    """The columns of a table; raises DestinationError for one that can't be written."""
-    if found.format_version > _FORMAT_VERSION:
-        raise DestinationError(
-            f"the Iceberg table {'.'.join(found.name())} is of version {found.format_version} of the format, which "
-            "pyiceberg doesn't write"
-        )
-    partition_columns(found)
+    """The columns of a table."""
     columns = tuple(column_of(field) for field in found.schema().fields)
     return Found(columns, read_key(found.properties.get(KEY)), arrow_of(found.schema()))
 
 
 def _refuse_unfit(table: Table, stream: Stream, targets: Collection[str]) -> None:
-    """Raise for a column that rows can't be written into, be they the stream's, or the table's own written anew."""
-    is_rewritten = stream.method is not Method.APPEND or stream.versioned
+    """Raise for a column that the stream's rows can't be written into."""
     for field in table.schema().fields:
-        if (is_rewritten or field.name in targets) and not is_writable(field):
+        if field.name in targets and not is_writable(field):
             raise SchemaError(
                 f"the Iceberg table {stream.table} has {field.name!r} as {field.field_type}, which tailrace doesn't "
                 "write; give the table another column, or the stream's another name under `columns:`",

@@ -149,6 +149,13 @@ class OpenCatalog:
             return tried_once(catalog.load_table(identifier))
         return None
 
+    def has_view(self, identifier: Identifier) -> bool:
+        """Whether there is a view of that name; False where the catalog knows no views, or doesn't say."""
+        catalog = self.connected()
+        with suppress(*_ERRORS):
+            return catalog.view_exists(identifier)
+        return False
+
     def create(
         self,
         identifier: Identifier,

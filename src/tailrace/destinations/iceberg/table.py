@@ -5,16 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
-from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import (
-    ArrowScan,
-    _read_all_delete_files,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     match_metrics_mode,
@@ -24,24 +23,22 @@ from pyiceberg.io.pyarrow import (
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Operation, Snapshot
 from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, SetPropertiesUpdate
 from pyiceberg.table.update.snapshot import _OverwriteFiles
-from pyiceberg.transforms import IdentityTransform, VoidTransform
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import DateType, IntegerType, LongType
 
 from tailrace.destinations.iceberg.catalog import TableChange, place_of, refused, told
+from tailrace.destinations.iceberg.reading import read_rows
+from tailrace.destinations.iceberg.structure import partition_columns, repartition, restructure
 from tailrace.destinations.iceberg.types import (
-    PARTITIONABLE,
     arrow_of,
-    iceberg_fields,
-    is_held,
     partition_value,
-    type_of,
 )
-from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.filesystem import ArrowStore, Place
 from tailrace.lake.parts import Parts
@@ -61,11 +58,15 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class IcebergView:
-    """A LakeTable: one state of an Iceberg table; `look` gives the present one."""
+    """A LakeTable: one state of an Iceberg table; `look` gives the present one.
+
+    `partition_by` are the columns that overwrite() partitions the table by, if it has some of them.
+    """
 
     table: Table
     look: Callable[[], Table]
     max_bytes: int
+    partition_by: Sequence[str] = ()
 
     @property
     def schema(self) -> pa.Schema:
@@ -85,19 +86,16 @@ class IcebergView:
         return [LiveFile(task, task.file.record_count, _bounds(task.file, schema)) for task in tasks]
 
     def read(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The file's rows, as pyiceberg's own scans give them, some at a time; see LakeTable."""
+        """The file's rows, some at a time; see LakeTable."""
         task: Any = file.handle
         schema = self.table.schema() if columns is None else self.table.schema().select(*columns)
-        wanted = arrow_of(schema)
-        scan = ArrowScan(self.table.metadata, self.table.io, schema, AlwaysTrue())
         rows = 0
         with told():
-            deletes = _read_all_delete_files(self.table.io, [task])
-            # What is public gives a file's rows all at once.
-            for batch in scan._record_batches_from_scan_tasks_and_deletes([task], deletes):  # noqa: SLF001
+            for batch in read_rows(self.table, task, schema):
                 rows += batch.num_rows
-                yield pa.record_batch([batch[field.name].cast(field.type) for field in wanted], schema=wanted)
+                yield batch
         if not rows:
+            wanted = arrow_of(schema)
             yield pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in wanted], schema=wanted)
 
     def layout(self) -> Layout:
@@ -106,7 +104,9 @@ class IcebergView:
 
     def layout_of(self, schema: pa.Schema) -> Layout:
         """How files with these columns are written."""
-        names = partition_columns(self.table)
+        return self._layout_of(schema, partition_columns(self.table, self.table.metadata))
+
+    def _layout_of(self, schema: pa.Schema, names: tuple[str, ...]) -> Layout:
         return Layout(self.store, "", schema, max_bytes=self.max_bytes, partition_by=names, drops_partitions=False)
 
     @property
@@ -134,7 +134,7 @@ class IcebergView:
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
         """One snapshot, or a property alone where no file changes; see LakeTable."""
         with told(), refused():
-            files = self._data_files(adds)
+            files = self._data_files(adds, self.table.metadata)
             if not files and not removes and not is_unnamed(entry.pipeline):
                 self._commit_mark(entry)
                 return
@@ -147,11 +147,12 @@ class IcebergView:
         """One commit with the columns' changes and one snapshot; see LakeTable."""
         with told():
             transaction = TableChange(self.table)
-            _restructure(transaction, change)
+            restructure(transaction, change)
+            repartition(transaction, self.partition_by)
             _note(transaction, entry, {} if change.key is None else {KEY: written_key(change.key)})
-            schema = arrow_of(transaction.table_metadata.schema())
-        token = secrets.token_hex(4)
-        layout = self.layout_of(schema)
+            metadata = transaction.table_metadata
+        schema, token = arrow_of(metadata.schema()), secrets.token_hex(4)
+        layout = self._layout_of(schema, partition_columns(self.table, metadata))
         parts = Parts(layout, lambda number: part_name(entry.pipeline, entry.sequence, f"{token}-{number}"))
         try:
             for batch in rows:
@@ -162,7 +163,7 @@ class IcebergView:
             raise
         try:
             with told(), refused():
-                self._change(transaction, entry, self._data_files(adds), self.files())
+                self._change(transaction, entry, self._data_files(adds, metadata), self.files())
                 transaction.commit_transaction()
         except ConflictError:
             parts.discard()
@@ -204,23 +205,25 @@ class IcebergView:
             (SetPropertiesUpdate(updates={_mark(entry.pipeline): str(entry.sequence)}),),
         )
 
-    def _data_files(self, parts: Sequence[Part]) -> Sequence[DataFile]:
+    def _data_files(self, parts: Sequence[Part], metadata: TableMetadata) -> Sequence[DataFile]:
         with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
-            return [*threads.map(self._data_file, parts)]
+            return [*threads.map(partial(self._data_file, metadata), parts)]
 
-    def _data_file(self, part: Part) -> DataFile:
+    def _data_file(self, metadata: TableMetadata, part: Part) -> DataFile:
+        """What a manifest says of a part, under the columns and partitions that the table has then."""
         location = f"{self._folder}/{part.path}"
         with self.table.io.new_input(location).open() as file:
             footer = pa.parquet.read_metadata(file)
-        schema, spec = self.table.schema(), self.table.spec()
-        values = []
-        for field in spec.fields:
+        schema, values = metadata.schema(), []
+        for field in metadata.spec().fields:
             name = schema.find_column_name(field.source_id) or ""
             is_null = not isinstance(field.transform, IdentityTransform)
             values.append(
                 None if is_null else partition_value(part.partition.get(name), schema.find_type(field.source_id))
             )
-        return data_file(self.table, location, part.size, footer, Record(*values))
+        made = data_file(self.table, location, part.size, footer, Record(*values))
+        made.spec_id = metadata.default_spec_id
+        return made
 
 
 def data_file(
@@ -232,7 +235,7 @@ def data_file(
     plan = compute_statistics_plan(schema, table.properties)
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
-            if not column.is_stats_set:  # as with long texts; pyiceberg would warn of it
+            if not _has_bounds(column):
                 plan[paths[column.path_in_schema]] = replace(plan[paths[column.path_in_schema]], mode=_NO_METRICS)
     statistics = data_file_statistics_from_parquet_metadata(footer, plan, paths)
     file = DataFile.from_args(
@@ -248,6 +251,14 @@ def data_file(
     )
     file.spec_id = table.metadata.default_spec_id
     return file
+
+
+def _has_bounds(column: pyarrow.parquet.ColumnChunkMetaData) -> bool:
+    """Whether pyiceberg can say what a column's bounds are; it would warn of missing ones, as of long texts."""
+    try:
+        return bool(column.is_stats_set) and (not column.statistics.has_min_max or column.statistics.max is not None)
+    except OverflowError:  # dates and times of other writers that Python has not
+        return False
 
 
 def overwriting(transaction: Transaction, properties: Mapping[str, str]) -> _OverwriteFiles:
@@ -277,21 +288,6 @@ def carried(entry: Entry) -> dict[str, str]:
     }
 
 
-def partition_columns(table: Table) -> tuple[str, ...]:
-    """The columns whose values the rows of a file share; raises DestinationError for other partitions."""
-    schema, names = table.schema(), []
-    for field in table.spec().fields:
-        kind = schema.find_type(field.source_id)
-        if isinstance(field.transform, IdentityTransform) and isinstance(kind, PARTITIONABLE):
-            names.append(schema.find_column_name(field.source_id) or "")
-        elif not isinstance(field.transform, VoidTransform):
-            raise DestinationError(
-                f"the Iceberg table {'.'.join(table.name())} is partitioned by {field.transform} of a {kind}, which "
-                "tailrace doesn't write; partition it by columns of few values themselves"
-            )
-    return tuple(names)
-
-
 def _is_of(snapshot: Snapshot, pipeline: str) -> bool:
     return snapshot.summary is not None and snapshot.summary[_PIPELINE] == pipeline
 
@@ -313,34 +309,6 @@ def _note(transaction: Transaction, entry: Entry, properties: Mapping[str, str] 
         transaction.set_properties(noted)
 
 
-def _restructure(transaction: Transaction, change: Change) -> None:
-    """Give the table the change's columns: those that stay keep their ids, one of another type is another column.
-
-    A column that the table is, or was, partitioned or sorted by stays, since older files' descriptions need it.
-    """
-    metadata = transaction.table_metadata
-    held = {field.source_id for spec in metadata.partition_specs for field in spec.fields}
-    held |= {field.source_id for order in metadata.sort_orders for field in order.fields}
-    wanted = {column.name: column for column in change.columns}
-    missing = dict(wanted)
-    with transaction.update_schema(allow_incompatible_changes=True) as update:
-        update.set_identifier_fields()
-        for field in metadata.schema().fields:
-            column = wanted.get(field.name)
-            if (column and is_held(field, column)) or (field.field_id in held and not column):
-                update.make_column_optional((field.name,))
-                missing.pop(field.name, None)
-            elif field.field_id in held:
-                raise DestinationError(
-                    f"the Iceberg table {change.name} is partitioned or sorted by the column {field.name!r}, which is "
-                    f"{field.field_type} and would become {type_of(wanted[field.name])}; drop the table, and run again"
-                )
-            else:
-                update.delete_column((field.name,))
-        for field in iceberg_fields([*missing.values()]):
-            update.add_column((field.name,), field.field_type, field.doc)
-
-
 def _with(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
     """The rows with all columns of the table."""
     columns = [
@@ -351,12 +319,17 @@ def _with(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
 
 
 def _bounds(file: DataFile, schema: Schema) -> Mapping[str, tuple[object, object]]:
-    """The least and greatest values of columns of integers and dates."""
+    """The least and greatest values of columns of integers and dates, which alone are exact by any writer."""
     found: dict[str, tuple[object, object]] = {}
     for field in schema.fields:
-        ends = [(bounds or {}).get(field.field_id) for bounds in (file.lower_bounds, file.upper_bounds)]
-        if isinstance(field.field_type, LongType | IntegerType | DateType) and None not in ends:
-            low, high = (int.from_bytes(end or b"", "little", signed=True) for end in ends)
+        low, high = ((bounds or {}).get(field.field_id) for bounds in (file.lower_bounds, file.upper_bounds))
+        if isinstance(field.field_type, LongType | IntegerType | DateType) and low and high:
+            ends = [int.from_bytes(end, "little", signed=True) for end in (low, high)]
             is_date = isinstance(field.field_type, DateType)
-            found[field.name] = (_EPOCH + timedelta(low), _EPOCH + timedelta(high)) if is_date else (low, high)
+            with suppress(OverflowError):  # other writers have dates that Python has not
+                found[field.name] = (_date(ends[0]), _date(ends[1])) if is_date else (ends[0], ends[1])
     return found
+
+
+def _date(days: int) -> date:
+    return _EPOCH + timedelta(days)

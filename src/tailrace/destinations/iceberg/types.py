@@ -113,8 +113,8 @@ def is_held(field: NestedField, column: TableColumn) -> bool:
 
 
 def is_writable(field: NestedField) -> bool:
-    """Whether files have the field's values as Iceberg has them; nested fields are the kit's to look at."""
-    return not field.field_type.is_primitive or isinstance(field.field_type, _WRITABLE)
+    """Whether files have the field's values as Iceberg has them, those of all that is within it too."""
+    return _is_writable(field.field_type)
 
 
 def missing_in(field: NestedField, column: TableColumn) -> Iterator[tuple[tuple[str, ...], NestedField]]:
@@ -198,6 +198,12 @@ def _missing(path: tuple[str, ...], have: IcebergType, want: Nested) -> Iterator
                 yield from _missing((*path, name), types[name], inner)
             else:
                 yield (*path, name), _field_within(0, name, inner, count(1))
+
+
+def _is_writable(found: IcebergType) -> bool:
+    if isinstance(found, StructType):
+        return all(_is_writable(field.field_type) for field in found.fields)
+    return _is_writable(found.element_type) if isinstance(found, ListType) else isinstance(found, _WRITABLE)
 
 
 def _plain(field: pa.Field) -> pa.Field:

@@ -1,0 +1,156 @@
+"""What an Iceberg table has that keeps tailrace from writing it, found before any checkpoint is decided.
+
+*Source* https://iceberg.apache.org/spec and https://iceberg.apache.org/docs/latest/configuration/#table-properties
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyiceberg.manifest import DataFileContent, ManifestContent
+from pyiceberg.table import Table, TableProperties
+
+from tailrace.destinations.iceberg.catalog import told
+from tailrace.destinations.iceberg.structure import held_fields, is_partitionable
+from tailrace.destinations.iceberg.types import is_held, is_writable, type_of
+from tailrace.errors import SchemaError
+from tailrace.model import Method, Stream
+from tailrace.schema.evolve import TableColumn
+from tailrace.schema.keys import spelled
+from tailrace.sql.publish import is_merged
+
+FORMAT_VERSION = 2
+"""The newest version of the format that pyiceberg writes."""
+
+_ENCRYPTION = "encryption.key-id"
+_EQUALITY_DELETES = "total-equality-deletes"
+
+
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    """What the table has, and the way out; the column that it is about."""
+
+    has: str
+    way: str
+    column: str | None = None
+
+
+def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> None:
+    """Raise SchemaError where the table can't take what checkpoints of the stream do.
+
+    `partition_by` are the columns that a replaced table is to be partitioned by, if the settings name any.
+    """
+    is_replaced = stream.method is Method.REPLACE
+    found = _of_format(table)
+    if not (is_replaced and partition_by):
+        found = found or _of_partitions(table)
+    if is_replaced:
+        found = found or _of_replaced(table, stream)
+    else:
+        found = found or _of_identifiers(table, stream)
+        if is_merged(stream) or stream.versioned:
+            found = found or _of_rewriting(table)
+    if found:
+        raise SchemaError(
+            f"the Iceberg table {'.'.join(table.name())} has {found.has}; {found.way}, or leave the stream out with "
+            "`select: false` under `streams:`",
+            stream=stream.name,
+            column=found.column,
+            have=found.has,
+        )
+
+
+def _of_format(table: Table) -> _Obstacle | None:
+    if table.format_version > FORMAT_VERSION:
+        return _Obstacle(
+            f"version {table.format_version} of the format, which pyiceberg doesn't write",
+            "load into a table of version 2",
+        )
+    if _ENCRYPTION in table.properties:
+        return _Obstacle(f"the property {_ENCRYPTION}, and tailrace doesn't encrypt files", "load into another table")
+    return None
+
+
+def _of_partitions(table: Table) -> _Obstacle | None:
+    schema = table.schema()
+    for field in table.spec().fields:
+        name, kind = schema.find_column_name(field.source_id), schema.find_type(field.source_id)
+        if not is_partitionable(field, kind):
+            return _Obstacle(
+                f"partitions by {field.transform} of {name!r}, a {kind}, which tailrace doesn't write",
+                f"run `ALTER TABLE {'.'.join(table.name())} DROP PARTITION FIELD {field.name}`, or partition it by "
+                "columns of few values themselves",
+                name,
+            )
+    return None
+
+
+def _of_replaced(table: Table, stream: Stream) -> _Obstacle | None:
+    """A column that older files are described by, and that would become another one."""
+    held = held_fields(table.metadata)
+    wanted = {column.name: TableColumn.of(column) for column in stream.columns}
+    for field in table.schema().fields if stream.contract != "discard_columns" else ():
+        if field.field_id in held and field.name in wanted and not is_held(field, wanted[field.name]):
+            return _Obstacle(
+                f"{field.name!r} as {field.field_type}, by which it is or was partitioned or sorted, and which would "
+                f"become {type_of(wanted[field.name])}",
+                f"drop the table (`DROP TABLE {'.'.join(table.name())}`), or give the stream's column another name "
+                "under `columns:`",
+                field.name,
+            )
+    return None
+
+
+def _of_identifiers(table: Table, stream: Stream) -> _Obstacle | None:
+    """Identifier fields, by which other engines tell rows apart, that aren't the stream's key."""
+    names = table.schema().identifier_field_names()
+    filled = {column.name for column in stream.columns if column.required and not column.nullable}
+    is_fit = names == {*stream.key} if is_merged(stream) else names <= {*stream.key, *filled}
+    if not names or is_fit:
+        return None
+    have = spelled(sorted(names))
+    set_to = f"SET IDENTIFIER FIELDS {', '.join(stream.key)}" if stream.key else f"DROP IDENTIFIER FIELDS {have[1:-1]}"
+    return _Obstacle(
+        f"the identifier fields {have}, and the stream the key {spelled(stream.key)}",
+        f"run `ALTER TABLE {'.'.join(table.name())} {set_to}`",
+    )
+
+
+def _of_rewriting(table: Table) -> _Obstacle | None:
+    """What keeps the table's own rows from being written anew."""
+    append = "set `method: append`, or "
+    for field in table.schema().fields:
+        if not is_writable(field):
+            return _Obstacle(
+                f"{field.name!r} as {field.field_type}, and tailrace doesn't write files with that anew",
+                f"{append}load into a table without that column",
+                field.name,
+            )
+    if _has_equality_deletes(table):
+        return _Obstacle(
+            "equality deletes, which pyiceberg doesn't read",
+            f"{append}have another engine apply them (`CALL system.rewrite_data_files(table => "
+            f"'{'.'.join(table.name())}', options => map('delete-file-threshold', '1'))`)",
+        )
+    written = table.properties.get(TableProperties.WRITE_FILE_FORMAT, "parquet").lower()
+    if written != "parquet":
+        return _Obstacle(
+            f"{TableProperties.WRITE_FILE_FORMAT} = {written}, and tailrace reads files of Parquet alone",
+            f"{append}set that property to parquet, and have another engine rewrite the files",
+        )
+    return None
+
+
+def _has_equality_deletes(table: Table) -> bool:
+    """Whether files say which keys are deleted: as the snapshot's summary has it, or else its manifests."""
+    snapshot = table.current_snapshot()
+    if snapshot is None:
+        return False
+    known = snapshot.summary and snapshot.summary[_EQUALITY_DELETES]
+    if known is not None:
+        return known != "0"
+    with told():
+        manifests = [m for m in snapshot.manifests(table.io) if m.content == ManifestContent.DELETES]
+        entries = (entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io))
+        return any(entry.data_file.content == DataFileContent.EQUALITY_DELETES for entry in entries)
