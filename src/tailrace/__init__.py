@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tailrace.api import load
+    from tailrace.api import load, maintain
     from tailrace.destination import Destination
     from tailrace.errors import (
         CommitUnknownError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tailrace.runtime.target import Target
 
 _HOMES = {
-    "tailrace.api": ("load",),
+    "tailrace.api": ("load", "maintain"),
     "tailrace.destination": ("Destination",),
     "tailrace.errors": (
         "CommitUnknownError",
@@ -73,6 +73,7 @@ __all__ = [
     "Target",
     "__version__",
     "load",
+    "maintain",
 ]
 
 

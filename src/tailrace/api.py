@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from tailrace.config import Settings
 from tailrace.configfile import split
-from tailrace.destination import Destination
+from tailrace.destination import Destination, Maintainable
 from tailrace.destinations import open_destination, scheme_of, settings_model
-from tailrace.errors import MessageError
+from tailrace.errors import ConfigError, MessageError
+from tailrace.model import TableName
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
 from tailrace.runtime.rows import feed_rows
@@ -19,6 +21,8 @@ from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, open_source
 from tailrace.singer.writer import message_line
+
+_LEAST_KEPT = timedelta(hours=1)
 
 
 def load(
@@ -53,6 +57,33 @@ def load(
         return feed_lines(target, reader, _lines(source))
     finally:
         target.close()
+
+
+def maintain(
+    to: str | Destination, tables: Sequence[str] = (), keep: timedelta = timedelta(days=7), **settings: Any
+) -> list[str]:
+    """Keep a lake fast, as `tailrace maintain` does; a sentence for each thing done.
+
+    Of these tables (`name` or `schema.name`), or of all that are loaded into, small files are put together; what was
+    replaced longer ago than `keep` is removed. Loads may be at work meanwhile. Raises ConfigError for a destination
+    that looks after its tables itself, or where `keep` is less than an hour.
+    """
+    destination, _ = _opened(to, settings)
+    try:
+        return [*maintained(destination, tables, keep)]
+    finally:
+        destination.close()
+
+
+def maintained(destination: Destination, tables: Sequence[str], keep: timedelta) -> Iterator[str]:
+    """Maintain an open destination; a sentence for each thing once it is done."""
+    if keep < _LEAST_KEPT:
+        raise ConfigError(f"{keep} is too short", key="keep", hint="an hour at least, since loads may be at work")
+    if not isinstance(destination, Maintainable):
+        raise ConfigError(
+            "the database looks after its tables itself", key="to", hint="lakes are maintained: files, delta, iceberg"
+        )
+    yield from destination.maintain([TableName.of(table) for table in tables], keep)
 
 
 def _lines(messages: Iterable[Any]) -> Iterator[bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -82,4 +83,16 @@ class Renouncing(Protocol):
         That is for tables that can't take it any more, which is why the pipeline can't be recovered otherwise. Rows
         that they lack are saved to files in the folder, if there is one. One sentence for each table: what it lacks.
         Raises ConfigError, with nothing done, for a table that lacks nothing.
+        """
+
+
+@runtime_checkable
+class Maintainable(Protocol):
+    """A destination whose tables are to be maintained by those who load into them, for `tailrace maintain`."""
+
+    def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
+        """Put small files together, remove what was replaced longer ago than `keep`, and shorten journals.
+
+        That is for these tables, or for all that are loaded into where there are none. It goes on beside loads, and can
+        be ended at any time. One sentence for each thing done.
         """

@@ -125,6 +125,12 @@ class TableName:
     name: str
     schema: str | None = None
 
+    @classmethod
+    def of(cls, text: str) -> TableName:
+        """The table that is written as `name` or `schema.name`."""
+        schema, _, name = text.rpartition(".")
+        return cls(name, schema or None)
+
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 

@@ -1,7 +1,7 @@
 """Whatever others do to a lake's tables between runs, the rows are those of a model after each run.
 
-deltalake and pyiceberg append, delete, optimize, vacuum, expire and add columns, at random; keys are of every kind, at
-their extremes. The steps are the same each time; with TAILRACE_EXAMPLES so many times as many others are tried instead.
+deltalake and pyiceberg append, delete, optimize, vacuum, expire and add columns, at random, and our own maintenance
+comes between; keys are of every kind, at their extremes. The steps are the same each time; with TAILRACE_EXAMPLES so many times as many others are tried instead.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -22,6 +23,7 @@ from loads import Place, a_place
 from other_writers import TAG, OtherWriter, Row, writer
 
 from tailrace import load
+from tailrace.destinations import open_destination
 from tailrace.testing.messages import (
     BINARY,
     BOOL,
@@ -177,9 +179,11 @@ def run(place: Place, history: History) -> None:
     history.put(rows)
 
 
-def interfere(other: OtherWriter, history: History) -> None:
+def interfere(place: Place, other: OtherWriter, history: History) -> None:
     """Do one thing to the table as somebody else."""
-    what = history.chance.choice(["append", "append", "delete", "optimize", "optimize", "expire", "add_column"])
+    what = history.chance.choice(
+        ["append", "append", "delete", "optimize", "optimize", "expire", "add_column", "maintain"]
+    )
     if what == "append":
         rows = history.random_rows(is_new=True)
         history.done.append(f"append {rows}")
@@ -203,6 +207,10 @@ def interfere(other: OtherWriter, history: History) -> None:
     elif what == "expire":
         history.done.append(what)
         other.expire()
+    elif what == "maintain":
+        history.done.append(what)
+        with closing(open_destination(place.url, {})) as destination:
+            history.done += destination.maintain((), timedelta(0))
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
@@ -218,7 +226,7 @@ def test_rows_are_those_of_the_model_whatever_others_do_between_runs(kind):
             run(place, history)
             for _ in range(chance.randint(2, 5)):
                 for _ in range(chance.randint(0, 3)):
-                    interfere(other, history)
+                    interfere(place, other, history)
                 run(place, history)
                 assert shown(other.rows()) == shown([*history.rows.values()]), "\n".join(
                     [f"seed {seed}", *history.done]

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from tailrace import __version__
-from tailrace.cli import inspecting, loading, recovering
+from tailrace.cli import inspecting, loading, upkeep
 from tailrace.cli.failing import exit_code_of
 from tailrace.cli.frames import without_pandas
 
@@ -21,7 +21,8 @@ app = typer.Typer(
 app.command()(loading.load)
 app.command()(loading.run)
 app.command()(loading.replay)
-app.command()(recovering.recover)
+app.command()(upkeep.recover)
+app.command()(upkeep.maintain)
 app.command()(inspecting.check)
 app.command()(inspecting.plan)
 app.command()(inspecting.files)

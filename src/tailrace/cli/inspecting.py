@@ -71,13 +71,12 @@ def files(
     """Print the files that hold a table's rows now, one a line: those of unfinished checkpoints aren't among them."""
     log.configure("warning")
     destination = setup(to, config, sets).open()
-    schema, _, name = table.rpartition(".")
     try:
         if not isinstance(destination, Listable):
             raise ConfigError(
                 "its tables aren't files", key="--to", hint="files, delta and iceberg have tables of files"
             )
-        for address in destination.files(TableName(name, schema or None)):
+        for address in destination.files(TableName.of(table)):
             typer.echo(printable(address))
     finally:
         destination.close()

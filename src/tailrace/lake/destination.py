@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -176,6 +177,10 @@ class LakeDestination:
                     self._journal.forget()  # nothing was committed, and no later run has the name
             elif self._journal and self._last and self._has_finished(self._last):
                 self._journal.finish(self._last)
+
+    def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
+        """Put small files together, and remove what nothing needs; see Maintainable."""
+        return self._tables.maintain([self._tables.named(table) for table in tables], keep)
 
     def check(self) -> Sequence[str]:
         """One sentence for each thing found when connecting; see Inspectable."""

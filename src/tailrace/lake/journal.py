@@ -60,9 +60,10 @@ class ObjectJournal:
 
     def prune(self, until: int) -> int:
         """Remove the entries up to that sequence, which are behind the last one; how many there were."""
-        self._root.put(f"{self.folder}/pruned", str(max(until, self.pruned())).encode())
         old = [name for name in self.names() if int(name.rpartition("/")[2][:-5]) <= until]
-        self._root.remove(old)
+        if old:
+            self._root.put(f"{self.folder}/pruned", str(max(until, self.pruned())).encode())
+            self._root.remove(old)
         return len(old)
 
     def put_base(self, base: Entry) -> None:
@@ -100,6 +101,19 @@ class ObjectJournal:
     def forget(self) -> None:
         """Remove the journal; see Journal."""
         self._root.clear(self.folder)
+
+
+def journals_of(root: Folder) -> list[ObjectJournal]:
+    """The journals of all pipelines."""
+    folders = {name.rpartition("/")[0]: name for name in sorted(entries_of(root, FOLDER))}
+    return [ObjectJournal(root, decoded(root.get(name)).pipeline) for name in folders.values()]
+
+
+def shortened(journal: ObjectJournal) -> str | None:
+    """Remove the entries that nothing needs any more: all but the last one; what was done."""
+    last = journal.last()
+    count = journal.prune(last.sequence - 1) if last and last.sequence > 1 else 0
+    return f"The journal of the pipeline {journal.pipeline!r}: {count:,} old entries are removed." if count else None
 
 
 def entries_of(root: Folder, folder: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import IO, BinaryIO, Protocol
 
 import pyarrow as pa
@@ -83,14 +84,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """A file of rows that a table has; `handle` is the lake's own name for it.
+    """A file of rows that a table has; `handle` is the lake's own name for it, `size` its bytes.
 
-    `bounds` maps some columns to the least and greatest of their values in it.
+    `bounds` maps some columns to the least and greatest of their values in it. Files of one `partition` share it.
     """
 
     handle: object
     rows: int
     bounds: Mapping[str, tuple[object, object]] = field(default_factory=dict)
+    size: int = 0
+    partition: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,9 @@ class LakeTable(Protocol):
 
         Raises ConflictError, with nothing done, when the table isn't the one that was looked at.
         """
+
+    def rearrange(self, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
+        """Have the same rows in other files, in one commit that says so; raises ConflictError as commit() does."""
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
         """Leave nothing but these rows, under the change's columns and key, in one commit that notes the entry too.
@@ -202,6 +208,13 @@ class Tables(Protocol):
         Every table has been brought to the last decided entry. Where that `is_settled`, the run before ended well, and
         has left no files of tables. A run that comes after this one may be at work already: its files have higher
         sequences.
+        """
+
+    def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
+        """Put small files together, remove what was replaced longer ago than `keep`, and shorten journals.
+
+        That is for those of the tables that pipelines load into, or all of them where none are named. It goes on beside
+        loads, which it never holds up or ends. One sentence for each thing done.
         """
 
     def addresses(self, table: TableName) -> Sequence[str]:

@@ -11,7 +11,7 @@ folder of its name there, within that of its schema if it has one. S3 needs no t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,13 +22,14 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from tailrace.destination import Destination
 from tailrace.destinations.delta.errors import have_ended, may_pass, told
+from tailrace.destinations.delta.maintaining import maintained
 from tailrace.destinations.delta.protocol import Obstacle, Work, obstacle, unopened
 from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of
 from tailrace.errors import DestinationError, SchemaError
 from tailrace.lake.cleaning import remove_staged, remove_unused
 from tailrace.lake.destination import LakeDestination
 from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of
-from tailrace.lake.journal import FOLDER, ObjectJournal
+from tailrace.lake.journal import FOLDER, ObjectJournal, journals_of, shortened
 from tailrace.lake.marks import KEY, NO_KEY, lacking, marked_schema
 from tailrace.lake.partitions import partition_names
 from tailrace.lake.rewriting import brought, removes
@@ -81,6 +82,10 @@ TYPES: Mapping[Kind, str] = {
 _TRIES = 20
 _SURE = timedelta(hours=1)
 """How long files that no commit has added yet are sure to be there."""
+
+
+_PROPERTIES = {"delta.checkpointInterval": "10"}
+"""Of new tables: after so many commits the log is summed up, so that opening a table reads few of them."""
 
 
 class Settings(LakeSettings):
@@ -233,6 +238,21 @@ class DeltaTables:
                 if not unopened(error.__cause__):  # what a table that can't be opened any more has is left alone
                     raise
 
+    def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
+        """Each table, and then the journals; see Tables."""
+        journals = journals_of(self._root)
+        noted = dict.fromkeys(table for journal in journals for table in journal.tables())
+        for table in tables or noted:
+            found = self._look(table) if table in noted else None
+            if found is None:
+                yield f"{table}: no pipeline loads into it."
+            elif hindrance := obstacle(found, Work(merges=True, removes=False)):
+                yield f"{table}: left as it is, since it has {hindrance.has}."
+            else:
+                for done in maintained(partial(self.table, table), keep):
+                    yield f"{table}: {done}."
+        yield from filter(None, map(shortened, journals))
+
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the newest version has them; see Tables."""
         found = self._look(table)
@@ -298,6 +318,7 @@ class DeltaTables:
                 schema=schema,
                 mode="ignore",
                 partition_by=[*partition_by] or None,
+                configuration=_PROPERTIES,
                 storage_options=self._options(),
             )
 

@@ -65,7 +65,7 @@ class DeltaView:
         handles = actions.select([name for name in actions.column_names if name in _HANDLE]).to_pylist()
         limits = bounds(actions, self.schema)
         return [
-            LiveFile(handle, int(handle["num_records"] or 0), limit)
+            LiveFile(handle, int(handle["num_records"] or 0), limit, handle["size_bytes"], str(handle.get("partition")))
             for handle, limit in zip(handles, limits, strict=True)
         ]
 
@@ -119,6 +119,17 @@ class DeltaView:
         actions: list[AddAction | RemoveAction] = [_add(part, now_ms) for part in adds]
         actions += [_remove(file.handle, now_ms) for file in removes]
         self._write(entry, actions, "append", self.version.schema())
+
+    def rearrange(self, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
+        """One commit whose actions change no data, so that streams of changes don't have it; see LakeTable."""
+        now_ms = int(time.time() * 1000)
+        actions: list[AddAction | RemoveAction] = [_add(part, now_ms, changes_data=False) for part in adds]
+        actions += [_remove(file.handle, now_ms, changes_data=False) for file in removes]
+        with told(), self._refused():
+            self.version.create_write_transaction(
+                actions, "append", self.version.schema(), commit_properties=CommitProperties(max_commit_retries=0)
+            )
+        self._sync()
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
         """One commit of new files, or of deltalake's own writer where partitions or features change; see LakeTable."""
@@ -195,9 +206,9 @@ class DeltaView:
         self.folder.sync(f"_delta_log/{self.version.version():020}.json")
 
 
-def _add(part: Part, now_ms: int) -> AddAction:
+def _add(part: Part, now_ms: int, *, changes_data: bool = True) -> AddAction:
     told = msgspec.json.encode(part.statistics).decode()
-    return AddAction(part.path, part.size, part.partition, now_ms, True, told)  # noqa: FBT003 it changes data
+    return AddAction(part.path, part.size, part.partition, now_ms, changes_data, told)
 
 
 def found_of(version: DeltaTable) -> Found:
@@ -259,9 +270,9 @@ def _properties(entry: Entry) -> CommitProperties:
     )
 
 
-def _remove(action: Any, now_ms: int) -> RemoveAction:
+def _remove(action: Any, now_ms: int, *, changes_data: bool = True) -> RemoveAction:
     partition = {name: _text(value) for name, value in (action.get("partition") or {}).items()}
-    return RemoveAction(unquote(action["path"]), True, now_ms, action["size_bytes"], partition)  # noqa: FBT003 it changes data
+    return RemoveAction(unquote(action["path"]), changes_data, now_ms, action["size_bytes"], partition)
 
 
 def _text(value: object) -> str | None:

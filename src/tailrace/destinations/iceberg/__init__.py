@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pyarrow as pa
@@ -28,8 +29,9 @@ from pyiceberg.types import NestedField
 
 from tailrace.destination import Destination
 from tailrace.destinations.iceberg.catalog import Identifier, may_pass, place_of, told
-from tailrace.destinations.iceberg.journal import IcebergJournal, journal_name
-from tailrace.destinations.iceberg.obstacles import FORMAT_VERSION, refuse_unfit
+from tailrace.destinations.iceberg.journal import JOURNAL, IcebergJournal, journal_name, noted_tables
+from tailrace.destinations.iceberg.maintaining import maintained
+from tailrace.destinations.iceberg.obstacles import FORMAT_VERSION, hindrance, refuse_unfit
 from tailrace.destinations.iceberg.settings import Settings, catalog_settings
 from tailrace.destinations.iceberg.structure import partition_columns, partition_names
 from tailrace.destinations.iceberg.table import KEY, IcebergView
@@ -247,6 +249,23 @@ class IcebergTables:
             if found := self._look(table):
                 look = partial(self._view, table, found)
                 remove_unused(look().store, takeover, look)
+
+    def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
+        """Each table; journals are as short as can be; see Tables."""
+        noted = {table for name in self._catalog.names(self._namespace, JOURNAL) for table in self._noted_by(name)}
+        for table in tables or sorted(noted, key=str):
+            found = self._look(table) if table in noted else None
+            if found is None:
+                yield f"{table}: no pipeline loads into it."
+            elif has := hindrance(found):
+                yield f"{table}: left as it is, since it has {has}."
+            else:
+                for done in maintained(partial(self.table, table), keep):
+                    yield f"{table}: {done}."
+
+    def _noted_by(self, journal: Identifier) -> Sequence[TableName]:
+        found = self._catalog.look(journal)
+        return noted_tables(found) if found else ()
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the table's snapshot has them, whatever is deleted from them otherwise; see Tables."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import pyarrow as pa
@@ -174,6 +174,13 @@ class OpenCatalog:
             with suppress(TableAlreadyExistsError):
                 return tried_once(catalog.create_table(identifier, schema, location, spec, properties=dict(properties)))
         return self.look(identifier)
+
+    def names(self, namespace: Identifier, start: str) -> Sequence[Identifier]:
+        """The tables of a namespace whose names begin so."""
+        catalog = self.connected()
+        with told(), suppress(NoSuchNamespaceError):
+            return [found for found in catalog.list_tables(namespace) if found[-1].startswith(start)]
+        return []
 
     def drop(self, identifier: Identifier) -> None:
         """Let go of a table, whose files stay; it may be gone already."""

@@ -31,6 +31,9 @@ from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
 
+JOURNAL = "_tailrace_journal_"
+"""What the names of journals begin with."""
+
 _COLUMNS = (
     TableColumn("entry", Kind.TEXT),
     TableColumn("sequence", Kind.INT),
@@ -104,8 +107,7 @@ class IcebergJournal:
 
     def tables(self) -> Sequence[TableName]:
         """The tables that were noted; see Journal."""
-        noted = self.table().properties.items()
-        return [msgspec.json.decode(text, type=TableName) for name, text in noted if name.startswith(_NOTED)]
+        return noted_tables(self.table())
 
     def forget(self) -> None:
         """Drop the table, and remove its files; see Journal."""
@@ -253,7 +255,13 @@ class _Only(_OverwriteFiles):
 
 def journal_name(pipeline: str) -> str:
     """The name of a pipeline's journal among the tables of its namespace."""
-    return f"_tailrace_journal_{digest(pipeline)}"
+    return f"{JOURNAL}{digest(pipeline)}"
+
+
+def noted_tables(journal: Table) -> list[TableName]:
+    """The tables that the pipeline of a journal loads into."""
+    noted = journal.properties.items()
+    return [msgspec.json.decode(text, type=TableName) for name, text in noted if name.startswith(_NOTED)]
 
 
 def _files_of(table: Table, snapshots: Sequence[Snapshot]) -> Iterator[str]:

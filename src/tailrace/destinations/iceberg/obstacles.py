@@ -61,6 +61,12 @@ def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> N
         )
 
 
+def hindrance(table: Table) -> str | None:
+    """What the table has that keeps its files from being written anew; None where nothing does."""
+    found = _of_format(table) or _of_partitions(table) or _of_rewriting(table)
+    return found.has if found else None
+
+
 def _of_format(table: Table) -> _Obstacle | None:
     if table.format_version > FORMAT_VERSION:
         return _Obstacle(

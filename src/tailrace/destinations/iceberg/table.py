@@ -22,7 +22,7 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table, Transaction
+from pyiceberg.table import FileScanTask, Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Operation, Snapshot
@@ -50,6 +50,7 @@ from tailrace.sql.checkpoints import is_unnamed
 KEY = "tailrace.key"
 """The table property that has the key's columns, as JSON."""
 
+_MAINTAINED = "tailrace.maintenance"
 _PIPELINE, _SEQUENCE = "tailrace.pipeline", "tailrace.sequence"
 _READ_AT_ONCE = 16
 _NO_METRICS = match_metrics_mode("none")
@@ -83,7 +84,7 @@ class IcebergView:
         with told():
             tasks = [*self.table.scan().plan_files()]
         schema = self.table.schema()
-        return [LiveFile(task, task.file.record_count, _bounds(task.file, schema)) for task in tasks]
+        return [_live_file(task, schema) for task in tasks]
 
     def read(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The file's rows, some at a time; see LakeTable."""
@@ -140,7 +141,15 @@ class IcebergView:
                 return
             transaction = TableChange(self.table)
             _note(transaction, entry)
-            self._change(transaction, entry, files, removes)
+            self._change(transaction, carried(entry), files, removes)
+            transaction.commit_transaction()
+
+    def rearrange(self, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
+        """One snapshot, which says that it changes no rows; see LakeTable."""
+        with told(), refused():
+            files = self._data_files(adds, self.table.metadata)
+            transaction = TableChange(self.table)
+            self._change(transaction, {_MAINTAINED: "true"}, files, removes)
             transaction.commit_transaction()
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
@@ -163,7 +172,7 @@ class IcebergView:
             raise
         try:
             with told(), refused():
-                self._change(transaction, entry, self._data_files(adds, metadata), self.files())
+                self._change(transaction, carried(entry), self._data_files(adds, metadata), self.files())
                 transaction.commit_transaction()
         except ConflictError:
             parts.discard()
@@ -176,16 +185,20 @@ class IcebergView:
         return self.table.location_provider().data_path
 
     def _change(
-        self, transaction: Transaction, entry: Entry, adds: Sequence[DataFile], removes: Sequence[LiveFile]
+        self,
+        transaction: Transaction,
+        properties: dict[str, str],
+        adds: Sequence[DataFile],
+        removes: Sequence[LiveFile],
     ) -> None:
         """Add a snapshot to the transaction, which is refused if the table has another by then."""
         if adds and not removes:
-            appending = transaction.update_snapshot(snapshot_properties=carried(entry)).merge_append()
+            appending = transaction.update_snapshot(snapshot_properties=properties).merge_append()
             for file in adds:
                 appending.append_data_file(file)
             appending.commit()
             return
-        producer = overwriting(transaction, carried(entry))
+        producer = overwriting(transaction, properties)
         for file in adds:
             producer.append_data_file(file)
         for live in removes:
@@ -316,6 +329,12 @@ def _with(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def _live_file(task: FileScanTask, schema: Schema) -> LiveFile:
+    file = task.file
+    partition = (file.spec_id, str(file.partition))
+    return LiveFile(task, file.record_count, _bounds(file, schema), file.file_size_in_bytes, partition)
 
 
 def _bounds(file: DataFile, schema: Schema) -> Mapping[str, tuple[object, object]]:

@@ -1,13 +1,16 @@
-"""The verb `recover`: every table is brought to the pipeline's last checkpoint, or goes on without its part of it."""
+"""The verbs that look after tables between runs: `recover` and `maintain`."""
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tailrace import log
+from tailrace.api import maintained
 from tailrace.cli.options import Config, Pipeline, Set, To, setup
 from tailrace.destination import Destination, Renouncing
 from tailrace.errors import ConfigError
@@ -21,6 +24,8 @@ GiveUp = Annotated[
 ]
 SaveTo = Annotated[Path, typer.Option("--save-to", help="The folder that gets the rows such a table lacks.")]
 Save = Annotated[bool, typer.Option("--save/--no-save", help="Whether to save the rows that such a table lacks.")]
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def recover(
@@ -42,7 +47,7 @@ def recover(
     retry = Retry(destination, made.settings.retry_s)
     try:
         if give_up:
-            tables = [_table(text) for text in give_up]
+            tables = [TableName.of(text) for text in give_up]
             for sentence in retry.call(_renouncing(destination).give_up, name, tables, save_to if save else None):
                 typer.echo(printable(redacted(sentence)))
         else:
@@ -52,15 +57,40 @@ def recover(
         destination.close()
 
 
+def maintain(
+    to: To = None,
+    config: Config = None,
+    sets: Set = None,
+    tables: Annotated[
+        list[str] | None, typer.Option("--table", help="Only this table; may be repeated. Default: all.")
+    ] = None,
+    keep: Annotated[
+        str, typer.Option("--keep", help="How long what was replaced stays for readers, as in 12h or 7d.")
+    ] = "7d",
+) -> None:
+    """Keep a lake fast: put small files together, remove what was replaced long ago, and shorten journals."""
+    log.configure("warning")
+    kept = _duration(keep)
+    destination = setup(to, config, sets).open()
+    try:
+        for sentence in maintained(destination, tables or (), kept):
+            typer.echo(printable(redacted(sentence)))
+    finally:
+        destination.close()
+
+
+def _duration(text: str) -> timedelta:
+    """A time such as 90m, 12h or 7d."""
+    found = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    if found is None:
+        raise ConfigError(f"{text!r} isn't a time", key="--keep", hint="as in 12h or 7d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
 def _told(last: Checkpoint | None) -> str:
     return (
         f"Every table has checkpoint {last.number}, of {last.at:%Y-%m-%d %H:%M:%S} UTC." if last else "No checkpoint."
     )
-
-
-def _table(text: str) -> TableName:
-    schema, _, name = text.rpartition(".")
-    return TableName(name, schema or None)
 
 
 def _renouncing(destination: Destination) -> Renouncing:

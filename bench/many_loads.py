@@ -1,0 +1,149 @@
+"""Many small loads into lakes on S3, with maintenance now and then: what the last cost, against early ones.
+
+    python bench/many_loads.py --loads 500 --every 20
+
+Requests are counted by the S3 server's own log, which is one of the tests' and runs on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from services.s3 import S3Server  # noqa: E402 found by the path above
+
+import tailrace  # noqa: E402 as above
+
+ROWS = 10
+SCHEMA = {
+    "type": "SCHEMA",
+    "stream": "orders",
+    "schema": {
+        "properties": {
+            "id": {"type": "integer"},
+            "name": {"type": ["null", "string"]},
+            "total": {"type": ["null", "number"]},
+        }
+    },
+}
+CASES = [("delta", "append"), ("delta", "upsert"), ("iceberg", "append"), ("iceberg", "upsert"), ("files", "append")]
+
+
+@dataclass(slots=True)
+class Costs:
+    """What each load cost, and each maintenance."""
+
+    requests: list[Counter[str]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    maintaining: list[tuple[int, float]] = field(default_factory=list)
+
+    def told(self) -> str:
+        """The tenth to twentieth against the last ten."""
+        totals = [sum(each.values()) for each in self.requests]
+        early, late = statistics.mean(totals[9:20]), statistics.mean(totals[-10:])
+        first, last = statistics.mean(self.seconds[9:20]), statistics.mean(self.seconds[-10:])
+        kept = self.maintaining[-1] if self.maintaining else (0, 0.0)
+        return (
+            f"{early:.1f} | {late:.1f} | {late / early:.2f} | {first:.2f} | {last:.2f} | {last / first:.2f} | "
+            f"{kept[0]} | {kept[1]:.1f}"
+        )
+
+
+class Log:
+    """The requests that an S3 server has logged since it was asked last."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+
+    def new(self) -> Counter[str]:
+        """How many of each method."""
+        lines = [line for line in self._file.read().splitlines() if b'"' in line]
+        return Counter(line.split(b'"')[1].split(b" ")[0].decode() for line in lines)
+
+
+def address(server: S3Server, kind: str, folder: Path) -> tuple[str, dict[str, object]]:
+    """Where an empty lake is, and its settings."""
+    bucket = server.bucket()
+    keys = {"region": server.region, "endpoint": server.endpoint}
+    keys |= {"access_key_id": server.key, "secret_access_key": server.secret}
+    if kind == "iceberg":
+        return f"iceberg+sqlite:///{folder}/{bucket}.db?warehouse=s3://{bucket}/lake", keys
+    return f"{'delta+' if kind == 'delta' else ''}s3://{bucket}/lake", keys
+
+
+def load(to: str, settings: dict[str, object], method: str, number: int) -> None:
+    """One load of ten rows: new ones, of which half take the place of others where they are upserted."""
+    step = ROWS if method == "append" else ROWS // 2
+    sent = [
+        {"type": "RECORD", "stream": "orders", "record": {"id": n, "name": f"order {n}", "total": n / 8}}
+        for n in range(number * step, number * step + ROWS)
+    ]
+    keys = ["id"] if method == "upsert" else []
+    messages = [SCHEMA | {"key_properties": keys}, *sent, {"type": "STATE", "value": {"n": number}}]
+    tailrace.load(messages, to, pipeline="orders", **settings)
+
+
+def measured(server: S3Server, log: Log, case: tuple[str, str], loads: int, every: int, folder: Path) -> Costs:
+    """What that many loads cost, with maintenance after each so many."""
+    kind, method = case
+    to, settings = address(server, kind, folder)
+    costs = Costs()
+    log.new()
+    for number in range(loads):
+        began = time.monotonic()
+        load(to, settings, method, number)
+        costs.seconds.append(time.monotonic() - began)
+        costs.requests.append(log.new())
+        if every and (number + 1) % every == 0:
+            began = time.monotonic()
+            tailrace.maintain(to, **settings)
+            costs.maintaining.append((sum(log.new().values()), time.monotonic() - began))
+        if (number + 1) % 50 == 0:
+            print(case, number + 1, dict(costs.requests[-1]), f"{costs.seconds[-1]:.2f} s", file=sys.stderr)
+    return costs
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--loads", type=int, default=500)
+    asked.add_argument("--every", type=int, default=20)
+    asked.add_argument("--only", default="")
+    asked.add_argument("--each", action="store_true", help="print what each load cost")
+    given = asked.parse_args()
+    lines = [
+        (
+            "| lake | requests: 10th-20th | last ten | ratio | seconds: 10th-20th | last ten | ratio | "
+            "requests of the last maintenance | its seconds |"
+        ),
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for case in CASES:
+        if given.only not in " ".join(case):
+            continue
+        with tempfile.TemporaryDirectory() as name:
+            server = S3Server(Path(name))
+            try:
+                costs = measured(server, Log(Path(name) / "log"), case, given.loads, given.every, Path(name))
+            finally:
+                server.stop()
+        if given.each:
+            print(case, json.dumps([sum(each.values()) for each in costs.requests]))
+            print(case, json.dumps([round(each, 2) for each in costs.seconds]))
+        lines.append(f"| {' '.join(case)} | {costs.told()} |")
+        print(lines[-1], flush=True)
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

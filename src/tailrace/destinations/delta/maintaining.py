@@ -1,0 +1,30 @@
+"""The upkeep of Delta tables: small files put together, a checkpoint of the log, old files and old logs removed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from tailrace.destinations.delta.errors import told
+from tailrace.destinations.delta.table import DeltaView
+from tailrace.lake.compacting import compacted
+
+_HOUR = timedelta(hours=1)
+
+
+def maintained(look: Callable[[], DeltaView], keep: timedelta) -> Iterator[str]:
+    """Maintain one table, which `look` gives as it is; what was done."""
+    many, few = compacted(look)
+    if many:
+        yield f"{many:,} files were put together to {few:,}"
+    version = look().version
+    hours = math.ceil(keep / _HOUR)
+    with told():
+        old = version.vacuum(hours, dry_run=True, enforce_retention_duration=False)
+        if old:
+            version.vacuum(hours, dry_run=False, enforce_retention_duration=False)
+            yield f"{len(old):,} files are removed that it had last more than {hours} hours ago"
+        version = look().version
+        version.create_checkpoint()
+        version.cleanup_metadata()
