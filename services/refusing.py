@@ -32,9 +32,11 @@ class _Request(BaseHTTPRequestHandler):
 
     def refuse(self) -> None:
         """Give the answer."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked += 1
         body = _XML.format(self.server.code, self.server.code).encode()
+        if b"Action=AssumeRole" in asked:
+            body = body.replace(b"<Error>", b"<ErrorResponse><Error>") + b"</ErrorResponse>"
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))

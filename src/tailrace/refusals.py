@@ -10,9 +10,11 @@ _CODES = (
     re.compile(r"<Code>\s*(\w+)\s*</Code>"),
     re.compile(r"An error occurred \((\w+)\)"),
     re.compile(r'"reason":\s*"(\w+)"'),
+    re.compile(r"ExceptionName: (\w+)"),
     re.compile(r"AWS Error ([A-Z_]+)"),
 )
 _BODY = re.compile(r"\s*[-:]?\s*(?:<\?xml|<Error|<!DOCTYPE|<html|\{\s*\"error\").*", re.DOTALL | re.IGNORECASE)
+_BUCKET = re.compile(r"\bbucket '([^']+)'")
 _TURN = re.compile(r"RequestTime(?:d?out|outException)|SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|Conflict")
 """Codes that pass, whatever status a store gives them."""
 
@@ -53,7 +55,7 @@ _WAYS = (
         re.compile(r"[Cc]redentials? (?:could )?not found|Unable to locate credentials|NoCredentials|Partial cred"),
         _KEYLESS,
     ),
-    (re.compile(r"\b401\b.{0,3}Unauthorized|valid authentication credentials"), _UNKNOWN),
+    (re.compile(r"\b401\b.{0,3}Unauthorized|HTTP status 401|valid authentication credentials"), _UNKNOWN),
     (
         re.compile(r"AccessDenied|ACCESS_DENIED|\b403\b.{0,3}Forbidden|HTTP status 403|\(403\)|necessary privileges"),
         _FORBIDDEN,
@@ -85,7 +87,9 @@ def said(error: BaseException) -> str:
     status = _STATUS.search(text)
     short = " ".join(found for found in (status and status.group(1), code) if found)
     if way:
-        return f"{way} ({short})" if short else way
+        bucket = _BUCKET.search(text)
+        place = f"the bucket {bucket.group(1)!r}: " if bucket else ""
+        return f"{place}{way} ({short})" if short else f"{place}{way}"
     first = _BODY.sub("", text.strip()).partition("\n")[0].strip()
     return f"{first} ({code})" if code and code not in first else first
 

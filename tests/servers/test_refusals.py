@@ -9,7 +9,7 @@ from tailrace.errors import DestinationError
 from tailrace.objects import Folder, StoreSettings, is_passing
 from tailrace.testing.messages import INT, record, schema
 
-SECRET = "never/told+secret"  # noqa: S105 of no store
+SECRET = "never/told+secret"
 REFUSALS = [
     (403, "AccessDenied", "permissions"),
     (403, "SignatureDoesNotMatch", "secret_access_key"),
@@ -91,7 +91,7 @@ def test_a_store_that_is_busy_may_be_asked_again(status, code, monkeypatch):
         assert is_passing(caught.value.__cause__)
 
 
-@pytest.mark.parametrize(("status", "code", "wanted"), REFUSALS)
+@pytest.mark.parametrize(("status", "code", "wanted"), [*REFUSALS[:4], (403, "InvalidClientTokenId", "access_key_id")])
 def test_a_role_that_is_refused_says_what_to_do(status, code, wanted, monkeypatch):
     with refusing(status, code) as store:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", store.endpoint)
@@ -106,10 +106,22 @@ def test_a_role_that_is_refused_says_what_to_do(status, code, wanted, monkeypatc
 @pytest.mark.parametrize(("status", "code", "wanted"), REFUSALS)
 def test_an_iceberg_load_that_is_refused_for_good_ends_with_what_to_do(status, code, wanted, tmp_path):
     with refusing(status, code) as store:
-        keys = {f"s3.{name.replace('_', '-')}": value for name, value in given(store.endpoint).items()}
-        catalog = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": "s3://shop/lake"} | keys
+        url = f"iceberg+sqlite:///{tmp_path}/catalog.db?warehouse=s3://shop/lake&namespace=main"
         with pytest.raises(DestinationError) as caught:
-            load([schema({"id": INT}), record({"id": 1})], "iceberg:", catalog_properties=catalog)
+            load([schema({"id": INT}), record({"id": 1})], url, **given(store.endpoint))
         assert is_a_sentence(caught.value, wanted)
         assert "shop" in str(caught.value)
-        assert store.asked <= 4  # noqa: PLR2004 metadata that is written, and the tidying up
+        assert store.asked <= 4
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [(401, "`token` or `credential`"), (403, "rights"), (404, "catalog")],
+    ids=["401", "403", "404"],
+)
+def test_a_rest_catalog_that_refuses_says_what_to_do(status, wanted):
+    with refusing(status, "Refused") as catalog:
+        with pytest.raises(DestinationError) as caught:
+            load([schema({"id": INT}), record({"id": 1})], f"iceberg+{catalog.endpoint}", token=SECRET)
+        assert is_a_sentence(caught.value, wanted)
+        assert catalog.asked == 1

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import duckdb
 import pyarrow.csv as pacsv
@@ -36,7 +37,8 @@ def test_null_among_texts_is_told_from_every_text_by_readers_that_can(tmp_path):
     path, content = loaded(tmp_path, sent(TEXTS))
     read = pacsv.read_csv(path, parse_options=LINES, convert_options=TELLING)
     assert read["a"].to_pylist() == TEXTS
-    asked = "SELECT a FROM read_csv(?, header=true, nullstr=['', 'NULL'], allow_quoted_nulls=false, columns={'a': 'VARCHAR'})"
+    how = "header=true, nullstr=['', 'NULL'], allow_quoted_nulls=false, columns={'a': 'VARCHAR'}"
+    asked = f"SELECT a FROM read_csv(?, {how})"
     assert [row[0] for row in duckdb.execute(asked, [path]).fetchall()] == TEXTS
     rows = [*csv.reader(io.StringIO(content.decode(), newline=""))]
     assert rows == [["a"], *([value if value is not None else "NULL"] for value in TEXTS)]
@@ -53,14 +55,12 @@ def test_null_among_other_values_keeps_its_line_and_is_null_by_default(tmp_path,
     assert [row[0] for row in duckdb.execute("SELECT * FROM read_csv(?, header=true)", [path]).fetchall()] == values
 
 
-@pytest.mark.parametrize("name", ["a", "", "odd, name", 'quo"ted', "Two\nlines"])
+@pytest.mark.parametrize("name", ["a", "odd, name", 'quo"ted', "Two\nlines"])
 @pytest.mark.parametrize("header", ["lower", "upper"])
 def test_the_header_of_one_column_is_a_line_of_its_own(tmp_path, name, header):
-    if not name:
-        pytest.skip("a column has a name")
     _, content = loaded(tmp_path, sent(["x", None], name=name), column_header_format=header)
     rows = [*csv.reader(io.StringIO(content.decode(), newline=""))]
-    assert rows == [[getattr(name, header)()], ["x"], ["NULL"]]
+    assert rows == [[getattr(re.sub(r"\W+", "_", name), header)()], ["x"], ["NULL"]]
 
 
 def test_rows_of_nulls_in_several_columns_keep_their_lines(tmp_path):
@@ -86,4 +86,4 @@ def test_partitions_by_all_columns_are_refused(tmp_path, form):
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_null_keeps_its_line_in_compressed_files(tmp_path, compression):
     path, _ = loaded(tmp_path, sent(["x", None, "y"]), compression=compression)
-    assert pacsv.read_csv(path).num_rows == 3  # noqa: PLR2004
+    assert pacsv.read_csv(path).num_rows == 3

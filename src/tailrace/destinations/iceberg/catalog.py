@@ -231,6 +231,12 @@ def told() -> Iterator[None]:
         yield
     except _STATES:
         raise
+    except (exceptions.UnauthorizedError, exceptions.OAuthError) as error:
+        how = "set `token` or `credential` in `properties`"
+        raise DestinationError(f"Iceberg: the catalog doesn't know who asks: {how}") from error
+    except exceptions.ForbiddenError as error:
+        how = "give who asks the rights to its namespaces and tables"
+        raise DestinationError(f"Iceberg: the catalog doesn't allow it: {how}") from error
     except _ERRORS as error:
         raise DestinationError(f"Iceberg: {said(error)}") from error
 
