@@ -1,13 +1,17 @@
 """What stores refuse for good: it is said at once, in a sentence that says what to do, and isn't tried again."""
 
+from urllib.parse import quote, urlsplit
+
 import pytest
 from services.refusing import refusing
 
 from tailrace import load
 from tailrace.destinations import open_destination
+from tailrace.destinations.iceberg.catalog import may_pass
 from tailrace.errors import DestinationError
 from tailrace.objects import Folder, StoreSettings, is_passing
 from tailrace.testing.messages import INT, record, schema
+from tailrace.testing.parts import PIPELINE
 
 SECRET = "never/told+secret"
 REFUSALS = [
@@ -122,6 +126,28 @@ def test_an_iceberg_load_that_is_refused_for_good_ends_with_what_to_do(status, c
 def test_a_rest_catalog_that_refuses_says_what_to_do(status, wanted):
     with refusing(status, "Refused") as catalog:
         with pytest.raises(DestinationError) as caught:
-            load([schema({"id": INT}), record({"id": 1})], f"iceberg+{catalog.endpoint}", token=SECRET)
+            load([schema({"id": INT}), record({"id": 1})], f"iceberg+{catalog.endpoint}", properties={"token": SECRET})
         assert is_a_sentence(caught.value, wanted)
         assert catalog.asked == 1
+
+
+@pytest.mark.parametrize(("status", "code", "wanted"), [REFUSALS[0], REFUSALS[1], REFUSALS[7]])
+def test_a_bucket_of_redshift_that_refuses_ends_the_load_with_what_to_do(redshift_url, status, code, wanted):
+    with refusing(status, code) as store:
+        with pytest.raises(DestinationError) as caught:
+            load([schema({"id": INT}), record({"id": 1})], redshift_url, **given(store.endpoint))
+        assert is_a_sentence(caught.value, wanted)
+        assert store.asked <= 3  # the others tidy up
+
+
+@pytest.mark.parametrize("wrong", ["user", "database"])
+def test_a_sql_catalog_that_lets_nobody_in_is_not_asked_again(postgres_url, tmp_path, wrong):
+    parts = urlsplit(postgres_url)
+    nobody = f"nobody:{quote(SECRET, safe='')}@{parts.netloc.rpartition('@')[2]}"
+    netloc = parts.netloc if wrong == "database" else nobody
+    path = "/nowhere" if wrong == "database" else parts.path
+    url = f"iceberg+postgresql+psycopg://{netloc}{path}?warehouse={tmp_path}/lake"
+    with pytest.raises(DestinationError) as caught:
+        open_destination(url, {}).recover(PIPELINE)
+    assert SECRET not in str(caught.value)
+    assert not may_pass(caught.value.__cause__)

@@ -238,7 +238,9 @@ def told() -> Iterator[None]:
         how = "give who asks the rights to its namespaces and tables"
         raise DestinationError(f"Iceberg: the catalog doesn't allow it: {how}") from error
     except _ERRORS as error:
-        raise DestinationError(f"Iceberg: {said(error)}") from error
+        is_elsewhere = str(error).startswith("RESTError 404")
+        what = "no catalog is at the address: mend `uri`" if is_elsewhere else said(error)
+        raise DestinationError(f"Iceberg: {what}") from error
 
 
 def may_pass(error: BaseException) -> bool:
