@@ -12,7 +12,7 @@ define cargo
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test ready check setup tap services lint types unit native pure torture bench clean
+.PHONY: demo test ready check setup tap services lint types unit native pure newest torture bench clean
 
 demo: setup tap        ## load real data with a real tap into DuckDB, and show it
 	$(PYTHON) examples/demo.py
@@ -21,9 +21,9 @@ demo: setup tap        ## load real data with a real tap into DuckDB, and show i
 test:                  ## everything: lint, types, all tests on real databases, branch coverage
 	$(MAKE) --jobs=2 --output-sync=target --no-print-directory ready
 	$(PYTHON) -m coverage erase
-	SERVICES_REQUIRED=1 $(PYTEST) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
+	SERVICES_REQUIRED=1 $(PYTEST) -m "not newest" -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		--ignore tests/laws --ignore tests/conformance tests
-	SERVICES_REQUIRED=1 $(PYTEST) -n 3 --dist load --maxschedchunk 1 tests/laws tests/conformance
+	SERVICES_REQUIRED=1 $(PYTEST) -m "not newest" -n 3 --dist load --maxschedchunk 1 tests/laws tests/conformance
 
 ready: native setup services tap types lint pure # each as soon as what it needs is there
 
@@ -59,6 +59,11 @@ pure: setup            ## decoding and loading without tailrace-native, in a Pyt
 	$(PURE_PYTEST) -n 2 tests/unit/decode tests/unit/singer tests/cli/test_pure.py \
 		tests/cli/test_odd_input.py::test_a_bad_record_ends_the_run_with_its_line_or_is_set_aside \
 		--ignore tests/unit/singer/test_singer_writer.py
+
+newest: setup services ## conformance and laws on the newest of what can be had; writes docs/proven.json and .md
+	$(PYTHON) -m services.mysql --newest
+	$(PYTHON) -m services.postgres --newest
+	PYTHONPATH=. $(PYTHON) tests/newest.py
 
 torture: setup services       ## 200 kills a destination; writes tests/laws/TORTURE.md
 	PYTHONPATH=. $(PYTHON) tests/laws/torture.py

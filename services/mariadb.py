@@ -17,6 +17,8 @@ from services.processes import MissingServiceError, free_port, give, kill, owner
 USER = "mysql"
 """The system's user that the server runs as, when we are root."""
 
+_SERVER = "/usr/sbin/mariadbd"
+
 
 class MariaDBServer:
     """A server in a folder; its user `tailrace`, with a password, may do everything."""
@@ -25,6 +27,7 @@ class MariaDBServer:
     user = "tailrace"
 
     def __init__(self, folder: Path, *, local_infile: bool, tls: bool) -> None:
+        self.version = version()
         self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self._settings = [f"--local-infile={int(local_infile)}"]
@@ -41,10 +44,6 @@ class MariaDBServer:
             f"--tmpdir={folder}",
         ]
         before = ["setpriv", *owner_of_servers(USER)] if owner_of_servers(USER) else []
-        if not Path("/usr/sbin/mariadbd").exists():
-            raise MissingServiceError(
-                "MariaDB isn't here: install the Debian package mariadb-server (scripts/setup-services)"
-            )
         subprocess.run([*before, *install, "--auth-root-authentication-method=normal"], capture_output=True, check=True)
         if tls:
             self.certificate = made_certificate(folder)
@@ -58,7 +57,7 @@ class MariaDBServer:
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""
         words = [
-            "/usr/sbin/mariadbd",
+            _SERVER,
             "--no-defaults",
             f"--datadir={self._data}",
             f"--port={self.port}",
@@ -68,6 +67,8 @@ class MariaDBServer:
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=128M",
+            # What a killed process wrote stays; only a machine that dies loses it.
+            "--innodb-flush-method=nosync",
             *self._settings,
         ]
         self._process = start(words, USER, self._log, death_signal="KILL")
@@ -99,6 +100,16 @@ class MariaDBServer:
     def _sql(self, statement: str) -> None:
         command = ["mariadb", "--no-defaults", f"--socket={self._folder / 'socket'}", "-uroot"]
         subprocess.run(command, input=statement.encode(), capture_output=True, check=True)
+
+
+def version() -> str:
+    """The server's version, such as 10.11.19; MissingServiceError where it isn't here."""
+    if not Path(_SERVER).exists():
+        raise MissingServiceError(
+            "MariaDB isn't here: install the Debian package mariadb-server (scripts/setup-services)"
+        )
+    said = subprocess.run([_SERVER, "--version"], capture_output=True, check=True, text=True)
+    return said.stdout.partition(" Ver ")[2].split("-")[0].strip()
 
 
 @contextmanager

@@ -7,12 +7,14 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from services.certificates import made_certificate
+from services.debian import Programs, had
 from services.processes import (
     MissingServiceError,
     free_port,
@@ -26,6 +28,9 @@ from services.processes import (
 
 USER = "postgres"
 """The system's user that the server runs as, when we are root."""
+
+NEWEST = Programs("postgres", ("postgresql",), folders=("usr/lib/postgresql/*/bin",))
+"""The programs of PostgreSQL's newest release."""
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -42,7 +47,9 @@ class PostgresServer:
     host = "127.0.0.1"
     user = "tailrace"
 
-    def __init__(self, folder: Path, auth: str, *, tls: bool) -> None:
+    def __init__(self, folder: Path, program: Callable[[str], str], auth: str, *, tls: bool) -> None:
+        self._program = program
+        self.version = version(program)
         self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self._folder = folder
@@ -54,7 +61,7 @@ class PostgresServer:
         password.write_text(self.password, encoding="utf-8")
         give(password, USER)
         options = [f"--auth={auth}", f"--pwfile={password}", "--encoding=UTF8", "--locale=C.UTF-8"]
-        _run([_program("initdb"), "-D", str(self._data), "-U", self.user, *options])
+        _run([self._program("initdb"), "-D", str(self._data), "-U", self.user, *options])
         self._settings = dict(_SETTINGS)
         if tls:
             self.certificate = made_certificate(folder)
@@ -66,9 +73,18 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""
         settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
-        words = [_program("postgres"), "-D", str(self._data), "-p", str(self.port), "-k", str(self._folder), *settings]
+        words = [
+            self._program("postgres"),
+            "-D",
+            str(self._data),
+            "-p",
+            str(self.port),
+            "-k",
+            str(self._folder),
+            *settings,
+        ]
         self._process = start(words, USER, self._log, death_signal="QUIT")
-        ready = [_program("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
+        ready = [self._program("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
         wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, self._process, self._log)
 
     def kill(self) -> None:
@@ -95,24 +111,27 @@ class PostgresServer:
         self._sql(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     def _sql(self, statement: str) -> None:
-        words = [_program("psql"), "-q", "-h", self.host, "-p", str(self.port), "-U", self.user, "-d", "postgres"]
+        words = [self._program("psql"), "-q", "-h", self.host, "-p", str(self.port), "-U", self.user, "-d", "postgres"]
         environment = {**os.environ, "PGPASSWORD": self.password}
         subprocess.run([*words, "-v", "ON_ERROR_STOP=1", "-c", statement], env=environment, check=True)
 
 
 @contextmanager
-def postgres(auth: str = "scram-sha-256", *, tls: bool = False) -> Iterator[PostgresServer]:
-    """A server of one's own, gone at the end; `auth` is how passwords are sent, `tls` lets clients encrypt."""
+def postgres(auth: str = "scram-sha-256", *, tls: bool = False, newest: bool = False) -> Iterator[PostgresServer]:
+    """A server of one's own, gone at the end; `auth` is how passwords are sent, `tls` lets clients encrypt.
+
+    It is Debian's own release of PostgreSQL, or the newest one.
+    """
     with tempfile.TemporaryDirectory(prefix="tailrace-postgres-") as folder:
-        server = PostgresServer(Path(folder), auth, tls=tls)
+        server = PostgresServer(Path(folder), newest_program if newest else installed_program, auth, tls=tls)
         try:
             yield server
         finally:
             server.stop()
 
 
-def _program(name: str) -> str:
-    """One of PostgreSQL's programs, of the newest version there is."""
+def installed_program(name: str) -> str:
+    """One of PostgreSQL's programs that are installed, of the newest version there is."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
     program = str(found[-1]) if found else shutil.which(name)
     if program is None:
@@ -122,8 +141,31 @@ def _program(name: str) -> str:
     return program
 
 
-def _run(words: Sequence[str]) -> None:
-    before = ["setpriv", *owner_of_servers(USER)] if owner_of_servers(USER) else []
-    done = subprocess.run([*before, *words], capture_output=True, check=False, cwd="/")
+def newest_program(name: str) -> str:
+    """One of the programs of PostgreSQL's newest release."""
+    program = str(NEWEST.path(name))
+    if _as_user("test", "-x", program).returncode:
+        raise MissingServiceError(f"the user {USER} can't read {NEWEST.root}: put this folder where others can")
+    return program
+
+
+def version(program: Callable[[str], str]) -> str:
+    """The server's version, such as 18.6; MissingServiceError where it can't be had."""
+    return _run([program("postgres"), "--version"]).split()[2]
+
+
+def _run(words: Sequence[str]) -> str:
+    done = _as_user(*words)
     if done.returncode:
-        raise RuntimeError(f"{words[0]} failed: {done.stderr.decode()}")
+        raise RuntimeError(f"{words[0]} failed: {done.stderr}")
+    return done.stdout
+
+
+def _as_user(*words: str) -> subprocess.CompletedProcess[str]:
+    """The command, done by the user that the server runs as."""
+    before = ["setpriv", *owner_of_servers(USER)] if owner_of_servers(USER) else []
+    return subprocess.run([*before, *words], capture_output=True, check=False, cwd="/", text=True)
+
+
+if __name__ == "__main__" and had(NEWEST, newest="--newest" in sys.argv):
+    print(f"PostgreSQL {version(newest_program)} is here")

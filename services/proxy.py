@@ -20,6 +20,7 @@ class _Link:
     client: socket.socket
     server: socket.socket
     sent: bytearray = field(default_factory=bytearray)
+    is_greeted: bool = False
 
     def cut(self) -> None:
         """End both at once, with a reset."""
@@ -40,6 +41,8 @@ class Proxy:
         self.cuts = 0
         self._left: int | None = None
         self._text: tuple[bytes, bool] | None = None
+        self.seen = bytearray()
+        self._strips_tls = False
         self._links: set[_Link] = set()
         self._waking, self._wake = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -55,6 +58,10 @@ class Proxy:
     def cut_at(self, text: bytes, *, passes: bool) -> None:
         """Cut all connections once a client sends the text: before the server sees it or, if it passes, its answer."""
         self._text = (text, passes)
+
+    def strip_tls(self) -> None:
+        """Take MySQL's offer of TLS out of what servers greet with, as somebody may who wants to read along."""
+        self._strips_tls = True
 
     @property
     def is_armed(self) -> bool:
@@ -105,6 +112,10 @@ class Proxy:
             if not data:
                 self._drop(link)
                 return
+            if is_up:
+                self.seen += data
+            elif self._strips_tls and not link.is_greeted:
+                link.is_greeted, data = True, _without_tls(data)
             if self._left is not None and len(data) > self._left:
                 target.sendall(data[: self._left])
                 self.passed += self._left
@@ -146,6 +157,12 @@ class Proxy:
                 end.close()
         if cut:
             link.cut()
+
+
+def _without_tls(greeting: bytes) -> bytes:
+    """A greeting of MySQL's protocol without CLIENT_SSL, the fourth bit of the second byte of what the server can."""
+    place = greeting.index(b"\0", 5) + 1 + 4 + 8 + 1 + 1
+    return greeting[:place] + bytes([greeting[place] & ~0x08]) + greeting[place + 1 :]
 
 
 @contextmanager

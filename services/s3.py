@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import tempfile
 import urllib.error
 import urllib.request
@@ -18,6 +19,15 @@ from services.processes import MissingServiceError, free_port, start, stop, wait
 PROGRAM = Path(__file__).parents[1] / ".work" / "services" / "s3" / "bin" / "moto_server"
 
 
+def version() -> str:
+    """The server's version; MissingServiceError where it isn't here."""
+    if not PROGRAM.exists():
+        raise MissingServiceError("the S3 server isn't here: run scripts/setup-services")
+    asking = "from importlib.metadata import version; print(version('moto'))"
+    words = [str(PROGRAM.with_name("python")), "-c", asking]
+    return subprocess.run(words, capture_output=True, check=True, text=True).stdout.strip()
+
+
 class S3Server:
     """A server that keeps its buckets in memory; any key of AWS opens it."""
 
@@ -27,8 +37,7 @@ class S3Server:
     secret = "tailrace/secret+'key"
 
     def __init__(self, folder: Path) -> None:
-        if not PROGRAM.exists():
-            raise MissingServiceError("the S3 server isn't here: run scripts/setup-services")
+        self.version = version()
         self.port = free_port()
         self.endpoint = f"http://{self.host}:{self.port}"
         self._made = 0

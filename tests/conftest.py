@@ -1,17 +1,28 @@
 """Real servers for tests, each started when first asked for, one for each of the processes that tests run in."""
 
+from functools import partial
+
 import hypothesis
 import pytest
 from needs import had
 from services.mariadb import mariadb
+from services.mysql import mysql
 from services.postgres import postgres
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
 from services.s3 import s3
+from telling import said_of_mysql
 
 # Machines that run tests are busy, and no law is about time.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say whether the server that can't be had everywhere was."""
+    if said := said_of_mysql(terminalreporter.stats):
+        terminalreporter.section("servers")
+        terminalreporter.write_line(said)
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +30,21 @@ def postgres_server():
     """A PostgreSQL server."""
     with had(postgres) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def newest_postgres_server():
+    """A server of PostgreSQL's newest release, wherever it can be had."""
+    with had(partial(postgres, newest=True), always=False) as server:
+        yield server
+
+
+@pytest.fixture
+def newest_postgres_url(newest_postgres_server):
+    """The address of a new, empty database of PostgreSQL's newest release."""
+    url = newest_postgres_server.database()
+    yield url
+    newest_postgres_server.drop(url)
 
 
 @pytest.fixture
@@ -48,6 +74,39 @@ def mariadb_url(mariadb_server):
     url = mariadb_server.database()
     yield url
     mariadb_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def mysql_server():
+    """A server of MySQL itself, wherever it can be had."""
+    with had(mysql, always=False) as server:
+        yield server
+
+
+@pytest.fixture
+def mysql_url(mysql_server):
+    """The address of a new, empty database of MySQL itself."""
+    url = mysql_server.database()
+    yield url
+    mysql_server.drop(url)
+
+
+@pytest.fixture(params=["mariadb", "mysql"])
+def any_mysql(request):
+    """Each of the kinds of server that MySQL's destination loads into."""
+    return request.param
+
+
+@pytest.fixture
+def any_mysql_server(request, any_mysql):
+    """A server of MariaDB, and one of MySQL itself."""
+    return request.getfixturevalue(f"{any_mysql}_server")
+
+
+@pytest.fixture
+def any_mysql_url(request, any_mysql):
+    """The address of a new, empty database of MariaDB, and of one of MySQL itself."""
+    return request.getfixturevalue(f"{any_mysql}_url")
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,7 @@ class Redshift(Postgres):
         self.behind = behind
 
 
-class MariaDB(Sql):
+class MySQL(Sql):
     listing = (
         "SELECT table_name FROM information_schema.tables WHERE table_schema NOT IN "
         "('mysql', 'sys', 'information_schema', 'performance_schema')"
@@ -264,7 +264,8 @@ SCENES = {
     "duckdb": _file(DuckDB, "duckdb:///{root}/own.duckdb"),
     "sqlite": _file(SQLite, "sqlite:///{root}/own.sqlite"),
     "postgres": _server("postgres", lambda _, url, root: Postgres(url, root)),
-    "mariadb": _server("mariadb", lambda _, url, root: MariaDB(url, root)),
+    "mariadb": _server("mariadb", lambda _, url, root: MySQL(url, root)),
+    "mysql": _server("mysql", lambda _, url, root: MySQL(url, root)),
     "redshift": _server("redshift", lambda server, url, root: Redshift(url, server.behind(url), root)),
     "delta": _file(Delta, "delta:{root}"),
     "iceberg": _file(Iceberg, "iceberg+sqlite:///{root}/own.db?warehouse={root}/lake&namespace=main"),

@@ -63,7 +63,7 @@ BY_SETTING = {
 """Settings that a config may have, which its writer may have from elsewhere."""
 
 
-DATABASES = ("duckdb", "sqlite", "postgres", "mariadb", "redshift")
+DATABASES = ("duckdb", "sqlite", "postgres", "mariadb", "mysql", "redshift")
 """What speaks SQL; the others have names that look like it in `test_names`."""
 
 

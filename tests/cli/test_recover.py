@@ -52,7 +52,9 @@ class Iceberg:
         root.mkdir()
 
     def _table(self, name):
-        return load_catalog("default", type="sql", uri=f"sqlite:///{self.root}/catalog.db").load_table(f"default.{name}")
+        return load_catalog("default", type="sql", uri=f"sqlite:///{self.root}/catalog.db").load_table(
+            f"default.{name}"
+        )
 
     def spoil(self, table):
         """Have a table that is partitioned as tailrace doesn't write it."""

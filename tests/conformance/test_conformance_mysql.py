@@ -1,4 +1,4 @@
-"""MySQL's destination does what every destination does, over real connections to a real MariaDB."""
+"""MySQL's destination does what every destination does, over real connections to real servers of MariaDB and MySQL."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -11,16 +11,23 @@ from tailrace.testing import BEHAVIOURS, Subject
 
 NAMES = "MySQL has no names that end with a space, and none with characters beyond U+FFFF"
 
-LACKS = {
-    "keeps_negative_zero": "MySQL stores -0 as 0",
+OF_BOTH = {
     "hostile_names_are_tables_as_they_are": NAMES,
     "hostile_names_are_columns_as_they_are": NAMES,
+}
+LACKS = {
+    "mariadb": OF_BOTH | {"keeps_negative_zero": "MariaDB stores -0 as 0"},
+    "mysql": OF_BOTH
+    | {
+        "keeps_decimals_with_every_digit_after_the_point": "MySQL has at most 30 digits after the point",
+        "keeps_the_digits_of_numbers_inside_json": "MySQL's JSON has doubles; a row they would change is refused",
+    },
 }
 
 
 @pytest.fixture
-def subject(mariadb_url):
-    address = urlsplit(mariadb_url)
+def subject(any_mysql, any_mysql_url):
+    address = urlsplit(any_mysql_url)
     login = {"host": address.hostname, "port": address.port, "user": address.username, "password": address.password}
 
     def rows(table, schema=None):
@@ -38,7 +45,7 @@ def subject(mariadb_url):
             cursor.execute("SELECT * FROM {}.{}".format(*map(quoted, where)))
             return [{n: plain(v, t, c) for (n, t, c), v in zip(columns, row, strict=True)} for row in cursor.fetchall()]
 
-    return Subject(open=lambda: open_destination(mariadb_url, {}), rows=rows, lacks=LACKS)
+    return Subject(open=lambda: open_destination(any_mysql_url, {}), rows=rows, lacks=LACKS[any_mysql])
 
 
 def quoted(name):

@@ -19,8 +19,10 @@ LACKS = {
 }
 
 
-@pytest.fixture
-def subject(postgres_url):
+@pytest.fixture(params=["postgres", pytest.param("newest_postgres", marks=pytest.mark.newest)])
+def subject(request):
+    postgres_url = request.getfixturevalue(f"{request.param}_url")
+
     def rows(table, schema=None):
         with psycopg.connect(postgres_url, options="-c TimeZone=UTC") as connection:
             set_json_loads(lambda text: text.decode() if isinstance(text, bytes) else text, connection)

@@ -20,6 +20,7 @@ LACKS = {
     "texts_with_nul_are_keys": NO_NUL,
     "keeps_a_megabyte_of_text": LONG,
     "a_state_is_kept_to_the_letter": LONG,
+    "keeps_decimals_with_every_digit_after_the_point": "Redshift has at most 37 digits after the point",
 }
 
 

@@ -1,6 +1,7 @@
 """The docs say what is so: every setting is described, and every command of the README runs."""
 
 import importlib.util
+import json
 import os
 import re
 import stat
@@ -43,8 +44,28 @@ def test_the_page_of_settings_is_as_the_models_make_it():
 def test_a_destinations_page_has_the_types_of_its_code_and_says_what_users_ask(path):
     text = path.read_text(encoding="utf-8")
     assert text == generator().destination_page(path)
-    asked = ["pip install 'tailrace[", "## Types", "## Guarantee", "## Permissions", "## Limits"]
+    asked = ["pip install ", "## Types", "## Guarantee", "## Permissions", "## Tested against", "## Limits"]
     assert [part for part in asked if part not in text] == []
+
+
+def test_the_page_of_what_was_proven_is_as_its_record_makes_it():
+    generate = generator()
+    assert generate.PROVEN.read_text(encoding="utf-8") == generate.proven_page()
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"memory"}))
+def test_a_destination_has_a_page_and_all_passed_on_what_it_was_last_run_on(name):
+    entries = [entry for entry in json.loads(generator().RECORD.read_text()) if entry["destination"] == name]
+    assert (ROOT / "docs" / "destinations" / f"{name}.md").exists()
+    assert [entry for entry in entries if entry["failed"] or not entry["passed"]] == []
+
+
+@pytest.mark.parametrize("library", ["deltalake", "duckdb", "pyiceberg"])
+def test_the_version_of_a_library_that_tests_use_is_no_newer_than_what_make_newest_has_run_on(library):
+    pinned = re.search(rf"^{library}==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]
+    proven = [entry["version"] for entry in json.loads(generator().RECORD.read_text()) if entry["on"] == library]
+    numbers = [tuple(map(int, version.split("."))) for version in proven]
+    assert all(number >= tuple(map(int, pinned.split("."))) for number in numbers), "run `make newest`"
 
 
 @pytest.mark.parametrize("name", MODELS)

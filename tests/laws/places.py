@@ -176,7 +176,7 @@ class Postgres:
 
 @dataclass(frozen=True, slots=True)
 class MySQL:
-    """A database of a MariaDB server; `address` leads to it directly."""
+    """A database of a server of MariaDB or MySQL; `address` leads to it directly."""
 
     address: str
     url: str

@@ -6,8 +6,10 @@ from functools import partial
 
 import pytest
 from crashing import TAILRACE, Source, command, positions, require_truth, run, running
+from needs import had
 from places import PIPELINE, databases, through
 from services.mariadb import mariadb
+from services.mysql import mysql
 from services.postgres import postgres
 from services.proxy import proxy
 from services.redshift import redshift
@@ -17,7 +19,10 @@ from tailrace.destinations import open_destination
 ROWS, CUTS, SERVER_KILLS = 3000, 12, 4
 QUICK = ("checkpoint_rows=500", "batch_rows=200", "retry_s=30")
 
-SERVERS = {"postgres": postgres, "mariadb": mariadb, "redshift": redshift}
+SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql, "redshift": redshift}
+
+IN_THE_CLEAR = {"mysql": ("tls=disable",)}
+"""Settings that let the proxy see a COMMIT: MySQL itself encrypts unless it is told not to."""
 
 each_way = pytest.mark.parametrize(
     ("kind", "more"),
@@ -25,9 +30,10 @@ each_way = pytest.mark.parametrize(
         ("postgres", ("append_through=transaction",)),
         ("postgres", ("append_through=staging",)),
         ("mariadb", ()),
+        pytest.param("mysql", (), marks=pytest.mark.newest),
         ("redshift", ()),
     ],
-    ids=["postgres-transaction", "postgres-staging", "mariadb", "redshift"],
+    ids=["postgres-transaction", "postgres-staging", "mariadb", "mysql", "redshift"],
 )
 """Where rows are loaded, and how append-only rows wait there."""
 
@@ -96,7 +102,7 @@ def test_connections_cut_at_random_bytes(request, replayed, kind, more):
 @pytest.mark.parametrize("passes", [False, True], ids=["before the server has it", "before its answer"])
 def test_connections_cut_at_a_commit(request, replayed, kind, more, passes):
     server = request.getfixturevalue(f"{kind}_server")
-    settings = (*QUICK, *more)
+    settings = (*QUICK, *more, *IN_THE_CLEAR.get(kind, ()))
     with proxy(server.host, server.port) as cutting:
         database = through(server, cutting.port)
 
@@ -116,7 +122,7 @@ def test_connections_cut_at_a_commit(request, replayed, kind, more, passes):
 def test_a_server_that_is_killed_and_started_again(replayed, kind, more):
     settings = (*QUICK, *more)
     chance = random.Random(kind)
-    with SERVERS[kind]() as server:
+    with had(SERVERS[kind], always=kind != "mysql") as server:
         kills = 0
         while kills < SERVER_KILLS:
             database, told = databases(server)(), []

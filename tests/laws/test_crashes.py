@@ -30,7 +30,7 @@ ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 """Settings under which nothing but the end of a run is a boundary."""
 
 
-DATABASES = ("duckdb", "sqlite", "postgres", "mariadb", "redshift")
+DATABASES = ("duckdb", "sqlite", "postgres", "mariadb", "mysql", "redshift")
 
 
 @pytest.fixture(params=DATABASES)

@@ -13,9 +13,10 @@ from waiting import wait_for
 ROWS = 4000
 ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
 SMALL_CHECKPOINTS = ("checkpoint_rows=500", "batch_rows=200")
+NEWEST = pytest.param("newest_postgres", marks=pytest.mark.newest)
 
 
-@pytest.fixture(params=["postgres", "mariadb", "redshift", *KINDS])
+@pytest.fixture(params=["postgres", NEWEST, "mariadb", "mysql", "redshift", *KINDS])
 def place(request, tmp_path):
     """A new database of a server, or a new lake."""
     if request.param in KINDS:

@@ -25,6 +25,7 @@ from launcher import STEPS
 from places import Places, databases, files
 from services.faults import fault_proxy
 from services.mariadb import mariadb
+from services.mysql import mysql
 from services.postgres import postgres
 from services.redshift import redshift
 from services.s3 import s3
@@ -34,12 +35,13 @@ import tailrace
 EACH_STEP, INSTANTS = 24, 80
 ROWS, ROWS_OF_LAKES, SEED = 6000, 3000, 20_000
 RESULT = Path(__file__).with_name("TORTURE.md")
-SERVERS = {"postgres": postgres, "mariadb": mariadb, "redshift": redshift}
+SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql, "redshift": redshift}
 VERSIONS = {
     "duckdb": f"DuckDB {duckdb.__version__}",
     "sqlite": f"SQLite {sqlite3.sqlite_version}",
     "postgres": "PostgreSQL 15",
     "mariadb": "MariaDB 10.11",
+    "mysql": "MySQL 9",
     "redshift": "Redshift",
     "files": "Parquet files on S3",
     "delta": f"Delta Lake on S3, read by deltalake {deltalake.__version__}",

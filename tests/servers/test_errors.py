@@ -16,7 +16,7 @@ from tailrace.destinations import open_destination
 from tailrace.errors import DestinationError, RecordError, SchemaError, TailraceError
 from tailrace.testing.messages import FLOAT, INT, TEXT, record, schema
 
-DATABASES = ("postgres", "mariadb", "redshift", "duckdb", "sqlite")
+DATABASES = ("postgres", "mariadb", "mysql", "redshift", "duckdb", "sqlite")
 
 
 class Database:
@@ -40,7 +40,7 @@ class Database:
             return duckdb.connect(self._path)
         if self.kind == "sqlite":
             return sqlite3.connect(self._path)
-        if self.kind == "mariadb":
+        if self.kind in {"mariadb", "mysql"}:
             parts = urlsplit(self.url)
             login = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
             return mysql.connector.connect(**login, database=parts.path[1:], use_pure=True)
@@ -52,6 +52,7 @@ class Database:
             "duckdb": "SELECT table_name FROM duckdb_tables()",
             "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
             "mariadb": "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
+            "mysql": "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
         }
         names = self.run(
             listing.get(
@@ -84,7 +85,7 @@ def with_login(url, **login):
     return urlunsplit((parts.scheme, where, path, parts.query, ""))
 
 
-LIMITS = {"postgres": 1600, "redshift": 1600, "mariadb": 1017, "sqlite": 2000}
+LIMITS = {"postgres": 1600, "redshift": 1600, "mariadb": 1017, "mysql": 1017, "sqlite": 2000}
 
 
 @pytest.mark.parametrize("database", LIMITS, indirect=True)
@@ -118,6 +119,7 @@ OTHERS = [
     ("redshift", "CREATE VIEW things AS SELECT 1 AS id", "a view"),
     ("mariadb", "CREATE VIEW things AS SELECT 1 AS id GROUP BY 1", "a view"),
     ("mariadb", "CREATE SEQUENCE things", "a sequence"),
+    ("mysql", "CREATE VIEW things AS SELECT 1 AS id GROUP BY 1", "a view"),
     ("sqlite", "CREATE VIEW things AS SELECT 1 AS id", "a view"),
     ("duckdb", "CREATE VIEW things AS SELECT 1 AS id", "a view"),
 ]
@@ -153,7 +155,7 @@ def _unclosed():
 @pytest.mark.usefixtures("_unclosed")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("database", ["postgres", "mariadb", "redshift"], indirect=True)
+@pytest.mark.parametrize("database", ["postgres", "mariadb", "mysql", "redshift"], indirect=True)
 @pytest.mark.parametrize(
     ("login", "setting"),
     [
@@ -164,7 +166,7 @@ def _unclosed():
     ],
 )
 def test_who_cannot_log_in_is_told_which_setting_to_change_at_once(database, login, setting):
-    if database.kind == "mariadb" and "database" in login:
+    if database.kind in {"mariadb", "mysql"} and "database" in login:
         pytest.skip("the database is made when it isn't there")
     destination = open_destination(with_login(database.url, **login), {})
     for call in (lambda: destination.recover("p"), destination.check):
@@ -174,7 +176,7 @@ def test_who_cannot_log_in_is_told_which_setting_to_change_at_once(database, log
         assert "wrong" not in str(raised.value)
 
 
-@pytest.mark.parametrize("database", ["postgres", "mariadb", "redshift"], indirect=True)
+@pytest.mark.parametrize("database", ["postgres", "mariadb", "mysql", "redshift"], indirect=True)
 def test_a_server_that_does_not_listen_is_tried_again(database, free_port):
     destination = open_destination(with_login(database.url, port=free_port), {})
     with pytest.raises(DestinationError, match="check `host` and `port`") as raised:
@@ -259,10 +261,10 @@ def test_a_column_in_a_table_of_somebody_else_is_refused_with_its_owner(limited)
         load(url, schema({"id": INT, "x": INT}, ["id"]), record({"id": 1, "x": 1}))
 
 
-def test_a_user_of_mysql_without_rights_is_told_the_grant(mariadb_server, mariadb_url):
-    database = Database("mariadb", mariadb_url, None, None)
+def test_a_user_of_mysql_without_rights_is_told_the_grant(any_mysql_url):
+    database = Database("mysql", any_mysql_url, None, None)
     database.run("CREATE USER IF NOT EXISTS limited IDENTIFIED BY 'x'")
-    destination = open_destination(with_login(mariadb_url, user="limited", password="x"), {})
+    destination = open_destination(with_login(any_mysql_url, user="limited", password="x"), {})
     with pytest.raises(DestinationError, match="run `GRANT ALL ON `") as raised:
         destination.recover("p")
     assert not destination.is_transient(raised.value)
@@ -286,10 +288,10 @@ def test_a_row_that_is_too_big_for_a_page_is_refused_by_its_line(postgres_url):
     ("names", "says"),
     [([f"c{n}" for n in range(400)], r"Row size too large.*; leave columns out")],
 )
-def test_a_table_that_is_too_wide_for_mysql_is_refused_with_the_stream(mariadb_url, names, says):
-    database = Database("mariadb", mariadb_url, None, None)
-    with pytest.raises(DestinationError, match=rf"stream 'things'.*{says}"):
-        load(mariadb_url, schema(dict.fromkeys(names, TEXT)), record(dict.fromkeys(names, "x")))
+def test_a_table_that_is_too_wide_for_mysql_is_refused_with_the_stream(any_mysql_url, names, says):
+    database = Database("mysql", any_mysql_url, None, None)
+    with pytest.raises(SchemaError, match=rf"stream 'things'.*{says}"):
+        load(any_mysql_url, schema(dict.fromkeys(names, TEXT)), record(dict.fromkeys(names, "x")))
     assert database.tables() == set()
 
 
@@ -302,10 +304,10 @@ def test_names_that_a_database_has_not_become_others_or_are_refused(database):
     assert row == (1,) * 5
 
 
-def test_an_emoji_of_a_chosen_name_is_refused_by_mysql_alone(mariadb_url, postgres_url):
+def test_an_emoji_of_a_chosen_name_is_refused_by_mysql_alone(any_mysql_url, postgres_url):
     columns = {"id": {"name": "😀"}}
     with pytest.raises(TailraceError, match=r"can't be a name in MySQL.*columns\.id\.name|columns\.id\.name.*MySQL"):
-        load(mariadb_url, schema({"id": INT}), record({"id": 1}), streams={"things": {"columns": columns}})
+        load(any_mysql_url, schema({"id": INT}), record({"id": 1}), streams={"things": {"columns": columns}})
     load(postgres_url, schema({"id": INT}), record({"id": 1}), streams={"things": {"columns": columns}})
 
 

@@ -24,7 +24,7 @@ HOSTILE = [
 NAMES = [name for name in HOSTILE if "\n" not in name]
 
 
-@pytest.fixture(scope="module", params=["postgres", "mariadb", "redshift"])
+@pytest.fixture(scope="module", params=["postgres", "mariadb", "mysql", "redshift"])
 def url(request):
     """A database with a table of victims; what each test loads stands beside what others have."""
     server = request.getfixturevalue(f"{request.param}_server")

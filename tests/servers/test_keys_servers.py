@@ -30,14 +30,14 @@ def refused(url, key):
     return re.search(r"run `(.*)`( once|$)", str(caught.value))[1]
 
 
-@pytest.fixture(params=["postgres", "mariadb", "redshift"])
+@pytest.fixture(params=["postgres", "mariadb", "mysql", "redshift"])
 def database(request):
     """The address of a database, and what runs a statement in it."""
     url = request.getfixturevalue(f"{request.param}_url")
     server = request.getfixturevalue(f"{request.param}_server")
 
     def execute(sql):
-        if request.param == "mariadb":
+        if request.param in {"mariadb", "mysql"}:
             parts = urlsplit(url)
             login = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
             with closing(mysql.connector.connect(**login, database=parts.path[1:], use_pure=True)) as connection:

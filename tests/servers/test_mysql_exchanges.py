@@ -22,9 +22,9 @@ def connected(url):
 
 
 @pytest.fixture
-def reader(mariadb_url):
+def reader(any_mysql_url):
     """A session of somebody else."""
-    with closing(connected(mariadb_url)) as connection:
+    with closing(connected(any_mysql_url)) as connection:
         yield connection
 
 
@@ -43,15 +43,15 @@ REPLACING = {"method": "replace", "lock_timeout_s": 1, "retry_s": 0}
 
 @pytest.mark.parametrize("pipeline", ["p", None], ids=["named", "unnamed"])
 def test_a_table_that_a_reader_holds_is_exchanged_by_the_next_run_and_no_state_is_told_before(
-    mariadb_url, reader, pipeline
+    any_mysql_url, reader, pipeline
 ):
-    load(mariadb_url, schema({"id": INT}), record({"id": 1}))
+    load(any_mysql_url, schema({"id": INT}), record({"id": 1}))
     told = []
     reader.autocommit = False
     assert rows(reader, "SELECT id FROM things") == [(1,)]
     with pytest.raises(DestinationError, match=r"[Ll]ock"):
         load(
-            mariadb_url,
+            any_mysql_url,
             *(schema({"id": INT}), record({"id": 2}), state({"n": 2})),
             **REPLACING,
             pipeline=pipeline,
@@ -60,21 +60,21 @@ def test_a_table_that_a_reader_holds_is_exchanged_by_the_next_run_and_no_state_i
     assert told == []
     assert rows(reader, "SELECT id FROM things") == [(1,)]
     reader.commit()
-    with closing(open_destination(mariadb_url, {})) as next_run:
+    with closing(open_destination(any_mysql_url, {})) as next_run:
         next_run.recover(pipeline or "other")
     assert rows(reader, "SELECT id FROM things") == [(2,)]
     assert rows(reader, "SHOW TABLES LIKE '%tailrace_new%'") == []
     assert rows(reader, "SELECT * FROM _tailrace_exchanges") == []
 
 
-def test_a_run_waits_for_a_reader_and_goes_on(mariadb_url, reader):
-    load(mariadb_url, schema({"id": INT}), record({"id": 1}))
+def test_a_run_waits_for_a_reader_and_goes_on(any_mysql_url, reader):
+    load(any_mysql_url, schema({"id": INT}), record({"id": 1}))
     reader.autocommit = False
     rows(reader, "SELECT id FROM things")
     waiting = "SELECT 1 FROM information_schema.processlist WHERE state = 'Waiting for table metadata lock'"
 
     def let_go_once_it_is_waited_for():
-        with closing(connected(mariadb_url)) as other:
+        with closing(connected(any_mysql_url)) as other:
             for is_waiting in (True, False):  # until its time is up, so that it has to be tried again
                 while bool(rows(other, waiting)) is not is_waiting:
                     time.sleep(0.01)
@@ -84,7 +84,7 @@ def test_a_run_waits_for_a_reader_and_goes_on(mariadb_url, reader):
     thread.start()
     told = []
     sent = (schema({"id": INT}), record({"id": 2}), state({"n": 2}))
-    report = load(mariadb_url, *sent, **REPLACING | {"retry_s": 60}, tell=told.append)
+    report = load(any_mysql_url, *sent, **REPLACING | {"retry_s": 60}, tell=told.append)
     thread.join()
     assert (report.total.loaded, [json.loads(line) for line in told]) == (1, [{"n": 2}])
     assert rows(reader, "SELECT id FROM things") == [(2,)]
@@ -105,13 +105,13 @@ def test_a_run_waits_for_a_reader_and_goes_on(mariadb_url, reader):
     ],
 )
 def test_a_value_that_a_type_would_change_is_refused_by_its_line(
-    mariadb_url, reader, tmp_path, sql_type, kind, held, refused, key
+    any_mysql_url, reader, tmp_path, sql_type, kind, held, refused, key
 ):
     rows(reader, f"CREATE TABLE things (id bigint{' PRIMARY KEY' if key else ''}, v {sql_type})")
     path = tmp_path / "aside.jsonl"
     sent = [record({"id": n, "v": value}) for n, value in enumerate((held, refused, None))]
     settings = {"on_invalid": "quarantine", "quarantine": str(path)}
-    report = load(mariadb_url, schema({"id": INT, "v": kind}, key), *sent, **settings)
+    report = load(any_mysql_url, schema({"id": INT, "v": kind}, key), *sent, **settings)
     assert (report.total.loaded, report.total.quarantined) == (2, 1)
     assert '"line":3' in path.read_text(encoding="utf-8").replace(" ", "")
     assert rows(reader, "SELECT id FROM things ORDER BY id") == [(0,), (2,)]

@@ -9,7 +9,7 @@ import pytest
 
 import tailrace
 from tailrace.destinations import open_destination
-from tailrace.errors import DestinationError, RecordError
+from tailrace.errors import DestinationError, RecordError, SchemaError
 from tailrace.model import Column, Kind
 from tailrace.runtime.retry import Retry
 from tailrace.testing.messages import FLOAT, INT, TEXT, TIME, TIMESTAMPTZ, record, schema
@@ -178,3 +178,21 @@ def test_a_column_of_the_type_json_keeps_nul(server, postgres_url):
     server.execute("CREATE TABLE t (id bigint, j json)")
     load(postgres_url, schema({"id": INT, "j": {}}, (), "t"), record({"id": 1, "j": ["\0"]}, "t"))
     assert server.execute("SELECT j::text FROM t").fetchall() == [(r'["\u0000"]',)]
+
+
+@pytest.mark.parametrize("spelled", ["NUMERIC(1500,3)", "NO_SUCH_TYPE", "varchar(99999999)"])
+@pytest.mark.parametrize("method", ["append", "upsert"])
+def test_a_type_that_there_isnt_is_refused_and_what_came_before_is_committed(postgres_url, server, spelled, method):
+    sent = [schema({"id": INT}, ["id"], "before"), record({"id": 1}, "before"), {"type": "STATE", "value": 1}]
+    sent += [schema({"id": INT, "v": TEXT}, ["id"]), record({"id": 1, "v": None})]
+    with pytest.raises(SchemaError, match=r"stream 'things', column 'v', line 4: .*another (`sql_type`|kind)"):
+        load(postgres_url, *sent, method=method, columns={"v": {"sql_type": spelled}}, pipeline="p")
+    assert server.execute("SELECT id FROM before").fetchall() == [(1,)]
+
+
+def test_a_type_that_there_isnt_undoes_nothing_of_a_table_that_rows_wait_for(postgres_url, server):
+    sent = [schema({"id": INT}), record({"id": 1}), {"type": "STATE", "value": 1}]
+    sent += [schema({"id": INT, "v": TEXT}), record({"id": 2, "v": None})]
+    with pytest.raises(SchemaError, match="column 'v'"):
+        load(postgres_url, *sent, method="append", columns={"v": {"sql_type": "NO_SUCH_TYPE"}}, pipeline="p")
+    assert server.execute("SELECT id FROM things").fetchall() == [(1,)]

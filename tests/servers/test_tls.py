@@ -4,16 +4,17 @@ import pytest
 from needs import had
 from services.certificates import made_certificate
 from services.mariadb import mariadb
+from services.mysql import mysql
 from services.postgres import postgres
 
 from tailrace.destinations import open_destination
 from tailrace.errors import DestinationError
 
 
-@pytest.fixture(scope="module", params=[postgres, mariadb], ids=["postgres", "mariadb"])
+@pytest.fixture(scope="module", params=[postgres, mariadb, mysql], ids=["postgres", "mariadb", "mysql"])
 def server(request):
     """A server with a certificate."""
-    with had(lambda: request.param(tls=True)) as made:
+    with had(lambda: request.param(tls=True), always=request.param is not mysql) as made:
         yield made
 
 

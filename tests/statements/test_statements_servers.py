@@ -122,7 +122,7 @@ def test_first_rows_behind_a_deletion_take_no_correlated_query():
 
 def test_mysql_updates_by_a_join_and_upserts_in_a_form_that_mysql_and_mariadb_have():
     assert merging.update_matched(MYSQL, USERS, STAGING, WINNERS, key=["id"], to=["name"]) == (
-        "UPDATE `raw`.`users` AS `t` JOIN (SELECT `s`.`id`, `s`.`name` FROM `staging` AS `s` "
+        "UPDATE /*+ NO_MERGE(n) */ `raw`.`users` AS `t` JOIN (SELECT `s`.`id`, `s`.`name` FROM `staging` AS `s` "
         "INNER JOIN `winners` AS `w` ON `s`.`_tailrace_line` = `w`.`_tailrace_line`) AS `n` ON TRUE "
         "SET t.`name` = `n`.`name` WHERE `t`.`id` = `n`.`id`"
     )

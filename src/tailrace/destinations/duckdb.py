@@ -13,6 +13,7 @@ noted as the table's comment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -90,13 +91,14 @@ DIALECT = Dialect(
     keeps_key_in_comment=True,
     columns="""
         SELECT c.column_name, c.data_type, c.is_nullable, c.column_default IS NOT NULL,
-            list_position(k.constraint_column_names, c.column_name), t.comment, k.constraint_name
+            list_position(k.constraint_column_names, c.column_name), t.comment, k.constraint_name,
+            CASE WHEN c.is_generated THEN 'GENERATED' END
         FROM duckdb_columns() c
         JOIN duckdb_tables() t USING (database_oid, table_oid)
         LEFT JOIN duckdb_constraints() k
             ON k.database_oid = t.database_oid AND k.table_oid = t.table_oid AND k.constraint_type = 'PRIMARY KEY'
         WHERE c.database_name = current_database() AND lower(c.schema_name) = lower(coalesce(?, 'main'))
-            AND lower(c.table_name) = lower(?) AND NOT c.is_generated
+            AND lower(c.table_name) = lower(?)
         ORDER BY c.column_index
     """,
     tables="""
@@ -107,6 +109,7 @@ DIALECT = Dialect(
         SELECT 1 FROM duckdb_schemas()
         WHERE database_name = current_database() AND lower(schema_name) = lower(?)
     """,
+    digits="SELECT 38, 38",
     begin="BEGIN TRANSACTION",
     # An index keeps all columns as they are, not its own alone.
     pins="""
@@ -140,6 +143,10 @@ DIALECT = Dialect(
     """,
 )
 
+_ABOUT_TABLES = re.compile(
+    r"DECIMAL type (width|scale)|does not accept type parameters|precision for type|Type with name|Parser Error"
+)
+"""What is said of types that there aren't."""
 _ROWS = TableName("_tailrace_rows")
 
 _REFUSALS = Refusals(DIALECT, _ROWS)
@@ -255,6 +262,10 @@ class DuckDBFile:
     def is_about_rows(self, error: BaseException) -> bool:
         """Whether values of rows are to blame: data exceptions, and constraints."""
         return isinstance(error, duckdb.ConstraintException | duckdb.ConversionException | duckdb.OutOfRangeException)
+
+    def is_about_tables(self, error: BaseException) -> bool:
+        """Whether a type is to blame."""
+        return isinstance(error, duckdb.Error) and bool(_ABOUT_TABLES.search(str(error)))
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether another process has the file open, or another session was quicker."""

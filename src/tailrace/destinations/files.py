@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -29,6 +29,7 @@ from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of, seq
 from tailrace.lake.formats import KIND
 from tailrace.lake.journal import ObjectJournal
 from tailrace.lake.listing import Listed, Listing
+from tailrace.lake.manifests import Upkeep
 from tailrace.lake.partitions import NULL_FOLDER, partition_names
 from tailrace.lake.settings import LakeSettings, lake_settings
 from tailrace.lake.tables import Found, Journal, LakeTable, Layout, Store
@@ -210,12 +211,17 @@ class FileTables:
         )
         if is_settled:
             return
-        known = {path for listed in tables.values() for path in listed.files}
+        known = {path for listed in tables.values() for path in (*listed.files, *listed.gone)}
         written = range(min(first, takeover.since), takeover.sequence + 1)
         for folder in {self._static(table) for table in journal.tables()}:
             for path in [*self._root.names(folder)]:
                 if sequence_of(path, takeover.pipeline) in written and path not in known:
                     self._root.remove([path])
+
+    def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
+        """Put small files and manifests together, and remove what nothing needs; see Tables."""
+        self._listed = None
+        return Upkeep(self._root, self._settings.file_bytes, keep).run(tables)
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the manifests have them; see Tables."""

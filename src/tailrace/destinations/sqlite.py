@@ -14,6 +14,7 @@ such that SQLite converts nothing: decimals, dates, times, JSON and UUIDs are te
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,8 +85,10 @@ DIALECT = Dialect(
     columns="""
         SELECT name, type, "notnull" = 0 AND pk = 0, dflt_value IS NOT NULL, nullif(pk, 0),
             (SELECT substr(s.sql, nullif(instr(s.sql, '/* key: '), 0) + 3) FROM main.sqlite_master s
-                WHERE s.type = 'table' AND lower(s.name) = lower(?2)), 'PRIMARY KEY'
-        FROM pragma_table_info(?2, coalesce(?1, 'main'))
+                WHERE s.type = 'table' AND lower(s.name) = lower(?2)), 'PRIMARY KEY',
+            CASE WHEN hidden IN (2, 3) THEN 'GENERATED' END
+        FROM pragma_table_xinfo(?2, coalesce(?1, 'main'))
+        WHERE hidden <> 1
         ORDER BY cid
     """,
     tables="SELECT NULL, name FROM main.sqlite_master WHERE type = 'table' AND substr(name, 1, length(?1)) = ?1",
@@ -101,6 +104,8 @@ DIALECT = Dialect(
     begin="BEGIN IMMEDIATE",
 )
 
+_ABOUT_TABLES = re.compile("too many columns|syntax error|unrecognized token")
+"""What is said of tables that can't be made so."""
 _ROWS_AT_ONCE = 50_000
 
 
@@ -182,6 +187,10 @@ class SQLiteFile:
     def is_about_rows(self, error: BaseException) -> bool:
         """Whether values of rows are to blame: data exceptions, and constraints."""
         return isinstance(error, sqlite3.IntegrityError | sqlite3.DataError)
+
+    def is_about_tables(self, error: BaseException) -> bool:
+        """Whether a type or the number of columns is to blame."""
+        return isinstance(error, sqlite3.OperationalError) and bool(_ABOUT_TABLES.search(str(error)))
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether another program is writing."""

@@ -19,7 +19,8 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file of rows: its path in the table's (or the lake's) folder, its rows and bytes, and its partition.
 
     `partition` maps partition columns to their values as text; null is None. `statistics` is what Delta's log says of
-    a file of Parquet: rows, nulls, and the least and greatest values of columns.
+    a file of Parquet: rows, nulls, and the least and greatest values of columns. `sources` are the paths of the files
+    that its rows were in before they were put together.
     """
 
     path: str
@@ -27,6 +28,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int
     partition: dict[str, str | None] = {}
     statistics: dict[str, Any] = {}
+    sources: tuple[str, ...] = ()
 
 
 class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,7 +57,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `files` are rows to add as they are; `staged` and `activate` are to be merged. `replace`: nothing else is left in
     the table, whose columns are then `columns`. `key` is the table's, None where it isn't known. `voids` are the paths
-    of files that are no longer the table's.
+    of files that are no longer the table's. `at` is when it was decided, where its entry stands for several.
     """
 
     stream: str
@@ -68,6 +70,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     activate: tuple[Activate, ...] = ()
     replace: bool = False
     voids: tuple[str, ...] = ()
+    at: datetime | None = None
 
     @property
     def name(self) -> TableName:
@@ -161,10 +164,12 @@ def sequence_of(path: str, pipeline: str) -> int | None:
 def folder_of(name: str) -> str:
     """A name as a folder of any object store: what may mean something there is written as `~` and its code."""
     text = "".join(
-        c if c.isalnum() or c in "_-=," or (c == "." and at) else f"~{ord(c):x}" for at, c in enumerate(name)
+        c if c.isalnum() or c in "_-=," or (c == "." and at) else f"{ESCAPE}{ord(c):x}" for at, c in enumerate(name)
     )
-    return text if len(text.encode()) <= MAX_NAME_LENGTH else f"{text[:_MAX_CUT]}~{digest(name)}"
+    return text if len(text.encode()) <= MAX_NAME_LENGTH else f"{text[:_MAX_CUT]}{ESCAPE}{digest(name)}"
 
+
+ESCAPE = "~"
 
 MAX_NAME_LENGTH = 200
 """Bytes of a folder's name; file systems have 255, and some of them add to it while they write."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tailrace.errors import DestinationError
 from tailrace.lake.entries import Entry, decoded, encoded, folder_of
 from tailrace.model import TableName
 from tailrace.objects import Folder
@@ -13,7 +14,7 @@ from tailrace.objects import Folder
 FOLDER = "_tailrace"
 """Where journals are, in the lake's folder."""
 
-_SUFFIX = ".json"
+_SUFFIX, _BASE = ".json", "base-"
 
 
 class ObjectJournal:
@@ -39,8 +40,39 @@ class ObjectJournal:
         return decoded(self._root.get(name))
 
     def add(self, entry: Entry) -> bool:
-        """Put the entry, if there is none of its sequence; see Journal."""
-        return self._root.put_new(f"{self.folder}/{entry.sequence:010}{_SUFFIX}", encoded(entry))
+        """Put the entry, if there is none of its sequence, nor was before they were removed; see Journal."""
+        name = f"{self.folder}/{entry.sequence:010}{_SUFFIX}"
+        if not self._root.put_new(name, encoded(entry)):
+            return False
+        if entry.sequence > self.pruned():
+            return True
+        self._root.remove([name])
+        return False
+
+    def pruned(self) -> int:
+        """The sequence up to which entries may have been removed, which is always below the last one's."""
+        try:
+            return int(self._root.get(f"{self.folder}/pruned"))
+        except DestinationError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return 0
+            raise
+
+    def prune(self, until: int) -> int:
+        """Remove the entries up to that sequence, which are behind the last one; how many there were."""
+        self._root.put(f"{self.folder}/pruned", str(max(until, self.pruned())).encode())
+        old = [name for name in self.names() if int(name.rpartition("/")[2][:-5]) <= until]
+        self._root.remove(old)
+        return len(old)
+
+    def put_base(self, base: Entry) -> None:
+        """Put an entry for readers that stands for all up to its sequence, in the place of older such ones."""
+        name = f"{self.folder}/{_BASE}{base.sequence:010}{_SUFFIX}"
+        older = [
+            old for old in self._root.names(self.folder) if old.startswith(f"{self.folder}/{_BASE}") and old < name
+        ]
+        self._root.put(name, encoded(base))
+        self._root.remove(older)
 
     def finish(self, entry: Entry) -> None:
         """Note it in an object of its own; see Journal."""
@@ -73,3 +105,23 @@ class ObjectJournal:
 def entries_of(root: Folder, folder: str) -> list[str]:
     """The names of all entries of journals in the folder."""
     return [name for name in root.names(folder) if name.endswith(_SUFFIX) and name.rpartition("/")[2][:-5].isdecimal()]
+
+
+def manifests_of(root: Folder, folder: str) -> list[str]:
+    """The names of the entries that readers go by: in each journal the newest that stands for others, and later."""
+    numbers: dict[str, int] = {}
+    newest: dict[str, int] = {}
+    for name in root.names(folder):
+        journal, _, own = name.rpartition("/")
+        digits = own.removeprefix(_BASE).removesuffix(_SUFFIX)
+        if own.endswith(_SUFFIX) and digits.isdecimal():
+            numbers[name] = int(digits)
+            if own.startswith(_BASE):
+                newest[journal] = max(int(digits), newest.get(journal, 0))
+    return [name for name, number in numbers.items() if _is_read(name, number, newest)]
+
+
+def _is_read(name: str, number: int, newest: Mapping[str, int]) -> bool:
+    journal, _, own = name.rpartition("/")
+    until = newest.get(journal, -1)
+    return number == until if own.startswith(_BASE) else number > until

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, decoded
-from tailrace.lake.journal import FOLDER, entries_of
+from tailrace.lake.journal import FOLDER, manifests_of
 from tailrace.model import TableName
 from tailrace.objects import Folder
 from tailrace.schema.evolve import TableColumn
 
 _READ_AT_ONCE = 16
+_TRIES = 20
 
 
 @dataclass(slots=True)
 class Listed:
-    """A table: its columns, its key where that is known, and its files by their paths."""
+    """A table: its columns, its key where that is known, and its files by their paths.
+
+    `gone` are the paths of files that some entry lists and that are no longer the table's.
+    """
 
     columns: dict[str, TableColumn] = field(default_factory=dict)
     key: tuple[str, ...] | None = None
     files: dict[str, Part] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
 
     @property
     def rows(self) -> int:
@@ -38,38 +44,68 @@ class Listing:
 
     def read(self) -> dict[TableName, Listed]:
         """The tables as they are now."""
-        new = [name for name in entries_of(self._root, FOLDER) if name not in self._entries]
-        with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
-            contents = threads.map(self._root.get, new)
-            self._entries |= {name: decoded(content) for name, content in zip(new, contents, strict=True)}
+        for tries in range(_TRIES):
+            present = manifests_of(self._root, FOLDER)
+            new = [name for name in present if name not in self._entries]
+            try:
+                with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
+                    contents = [*threads.map(self._root.get, new)]
+            except DestinationError as error:  # others have put an entry that stands for these, and removed them
+                if tries == _TRIES - 1 or not isinstance(error.__cause__, FileNotFoundError):
+                    raise
+                continue
+            read = {name: decoded(content) for name, content in zip(new, contents, strict=True)}
+            self._entries = {name: self._entries.get(name) or read[name] for name in present}
+            break
         return listed(self._entries.values())
 
+    @property
+    def objects(self) -> Mapping[str, Entry]:
+        """Every entry that there is, by the name of its object."""
+        return self._entries
+
     def all(self) -> Iterable[Entry]:
-        """Every entry that was read."""
+        """Every entry that there is."""
         return self._entries.values()
 
     def entries(self, pipeline: str) -> Sequence[Entry]:
-        """The entries of one pipeline that were read, in their order."""
+        """The entries of one pipeline, in their order."""
         found = [entry for entry in self._entries.values() if entry.pipeline == pipeline]
         return sorted(found, key=lambda entry: entry.sequence)
 
 
 def listed(entries: Iterable[Entry]) -> dict[TableName, Listed]:
-    """The tables that entries, of any pipelines and in any order, leave."""
+    """The tables that entries, of any pipelines and in any order, leave.
+
+    A file is the table's unless an entry voids it, or another file has its rows. Where one of the rows' former files is
+    voided, by a `replace` that didn't know yet that they were put together, that other file isn't the table's, and the
+    rest of the former files are.
+    """
     tables: dict[TableName, Listed] = {}
-    changes = [(entry, change) for entry in entries for change in entry.tables]
+    changes = in_order(entries)
+    parts = [part for _, change in changes for part in change.files]
     voids = {path for _, change in changes for path in change.voids}
-    for _, change in sorted(changes, key=_moment):
+    void_merges = {part.path for part in parts if not voids.isdisjoint(part.sources)}
+    gone = voids | void_merges
+    gone |= {path for part in parts if part.path not in void_merges for path in part.sources}
+    for _, change in changes:
         table = tables.setdefault(change.name, Listed())
         if change.replace:
             table.columns.clear()
             table.key = None
         table.columns |= {column.name: column for column in change.columns}
         table.key = table.key if change.key is None else change.key
-        table.files |= {part.path: part for part in change.files if part.path not in voids}
+        table.files |= {part.path: part for part in change.files if part.path not in gone}
+        table.gone |= {part.path for part in change.files if part.path in gone}
     return tables
 
 
+def in_order(entries: Iterable[Entry]) -> list[tuple[Entry, Change]]:
+    """Every change, with its entry, in the order in which they were decided."""
+    return sorted(((entry, change) for entry in entries for change in entry.tables), key=_moment)
+
+
 def _moment(change: tuple[Entry, Change]) -> tuple[float, int]:
-    entry, _ = change
-    return (entry.at.timestamp() if entry.at else 0.0, entry.sequence)
+    entry, its = change
+    at = its.at or entry.at
+    return (at.timestamp() if at else 0.0, entry.sequence)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tailrace.errors import DestinationError
-from tailrace.lake.entries import Part
+from tailrace.lake.entries import ESCAPE, Part
 from tailrace.lake.formats import RowsFile, suffix, written_to
 from tailrace.lake.partitions import Partition, folder_of_partition, partitioned
 from tailrace.lake.statistics import statistics
@@ -154,7 +154,8 @@ class Parts:
             return
         one.writer.close()
         layout = self._layout
-        folder = "/".join(filter(None, (layout.folder, folder_of_partition(partition))))
+        within = folder_of_partition(partition).replace(ESCAPE, layout.escape)
+        folder = "/".join(filter(None, (layout.folder, within)))
         name = f"{self._name(one.number)}{suffix(layout)}"
         size = one.file.seek(0, io.SEEK_END)
         told = statistics(pa.parquet.read_metadata(one.file)) if layout.format == "parquet" else {}

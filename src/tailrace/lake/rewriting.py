@@ -32,6 +32,12 @@ _BATCH_ROWS = 50_000
 _TRIES, _LONGEST_WAIT_S = 100, 1.0
 
 
+def removes(stream: Stream) -> bool:
+    """Whether checkpoints of the stream may change rows that its table has, or remove them."""
+    is_changing = publish.is_merged(stream) and (stream.method is not Method.INSERT_IGNORE or stream.hard_delete)
+    return is_changing or stream.versioned or stream.method is Method.REPLACE
+
+
 def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
     """What bringing the table to the entry did; nothing is done if the table is there already.
 

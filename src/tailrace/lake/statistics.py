@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -23,10 +23,18 @@ def statistics(metadata: pyarrow.parquet.FileMetaData) -> dict[str, Any]:
         nulls[name] = sum(group.null_count for group in groups)
         bounded = [group for group in groups if group.has_min_max]
         if len(bounded) == sum(group.num_values > 0 for group in groups) and bounded:
-            low, high = min(group.min for group in bounded), max(group.max for group in bounded)
+            low, high = _limits(bounded)
             if _is_exact(low) and _is_exact(high):
                 least[name], greatest[name] = _told(low), _told(high)
     return {"numRecords": metadata.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}
+
+
+def _limits(groups: Sequence[Any]) -> tuple[object, object]:
+    """The least and the greatest value of all; None for dates that Python doesn't have."""
+    try:
+        return min(group.min for group in groups), max(group.max for group in groups)
+    except OverflowError:
+        return None, None
 
 
 def _columns(metadata: pyarrow.parquet.FileMetaData) -> Iterator[tuple[int, str]]:

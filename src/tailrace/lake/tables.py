@@ -9,7 +9,7 @@ from typing import IO, BinaryIO, Protocol
 import pyarrow as pa
 
 from tailrace.errors import DestinationError
-from tailrace.lake.entries import Change, Entry, Part
+from tailrace.lake.entries import ESCAPE, Change, Entry, Part
 from tailrace.model import Published, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 
@@ -66,7 +66,7 @@ class Layout:
     `schema` has the columns in the order and types of the file, with the field metadata that it is to carry.
     `partition_by` are columns whose values the rows of a file share, in folders `column=value`; `drops_partitions`
     leaves these columns out of the files. `format` is parquet, csv or jsonl; `header` (original, lower or upper) is how
-    CSV writes names.
+    CSV writes names. `escape` stands before the codes of characters in the folders' names.
     """
 
     store: Store
@@ -78,6 +78,7 @@ class Layout:
     max_bytes: int = 128 * 2**20
     partition_by: tuple[str, ...] = ()
     drops_partitions: bool = True
+    escape: str = ESCAPE
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class _Table:
             raise self._refusal(column, there, "is of the key, whose values have no one spelling as text")
         if placed is not None:
             return placed
-        if column.name in _needed(self.stream):
+        if column.name in needed(self.stream):
             held = f" while {there.pinned} stands on it" if there.pinned else " in place"
             raise self._refusal(column, there, f"can't be altered{held}, and rows are told apart by it")
         name = beside(column.name, column.kind, self.traits)
@@ -251,7 +251,7 @@ def beside(name: str, kind: Kind, traits: Traits) -> str:
     return fitted(f"{name}__{kind.lower()}", traits.max_name_length)
 
 
-def _needed(stream: Stream) -> frozenset[str]:
+def needed(stream: Stream) -> frozenset[str]:
     """The columns that loading itself stands on, which can be neither moved nor left out."""
     asked = stream.deletions if stream.hard_delete else ()
     told = (stream.filled_with(Fill.TABLE_VERSION), stream.deletion, *asked)
@@ -321,7 +321,7 @@ def _refuse_new_key(table: _Table, key: Sequence[str] | None, constraint: str) -
 
 def _refuse_change(column: Column, place: _Place, stream: Stream) -> None:
     """Raise where the contract is freeze, or the column can't be left out."""
-    is_needed = column.name in _needed(stream)
+    is_needed = column.name in needed(stream)
     if stream.contract == "discard_columns" and not is_needed:
         return
     have = place.have.spelling if place.have else "no such column"

@@ -16,7 +16,7 @@ from tailrace.schema.names import digest
 from tailrace.sql import keeping, publish, statements
 from tailrace.sql.checkpoints import Checkpoints, Row, prefix
 from tailrace.sql.dialect import Dialect
-from tailrace.sql.failures import of_rows, of_stream
+from tailrace.sql.failures import of_rows, of_stream, of_table
 from tailrace.sql.limits import fitting_rows
 from tailrace.sql.publish import LAST_LINE, Staging, Transaction, waits
 from tailrace.sql.session import Database, LoggedSession, Session
@@ -240,7 +240,8 @@ class SqlDestination:
         changed = self._tables.statements(found, loaded, table)
         if changed:
             schemas = self._tables.schemas(self._open(), table.schema) if found is None else ()
-            self._alter(table, [*schemas, *changed])
+            with of_table(self._database, loaded):
+                self._alter(table, [*schemas, *changed])
             self._places = {other: place for other, place in self._places.items() if place.table != table}
             found = self._tables.examined(self._open(), table, loaded)
         if found is None:
@@ -259,7 +260,8 @@ class SqlDestination:
         found = self._tables.found(self._open(), table)
         key = kept.key(stream)
         if changed := keeping.refitted(self._dialect, table, found, [*kept.targets.values()], key):
-            self._alter(table, changed)
+            with of_table(self._database, stream):
+                self._alter(table, changed)
         place = self._places[stream] = Place(table, kept.targets, is_unique=bool(key), into=kept.table)
         return place
 
@@ -287,7 +289,8 @@ class SqlDestination:
         stagings = self._begun().stagings
         if stream not in stagings:
             table = TableName(f"_tailrace_stage_{len(stagings) + 1}")
-            self._run(self._tables.staging(place, table, temporary=True))
+            with of_table(self._database, stream):
+                self._run(self._tables.staging(place, table, temporary=True))
             stagings[stream] = Staging(stream, table, place)
         return stagings[stream]
 

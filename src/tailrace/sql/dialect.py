@@ -36,10 +36,11 @@ class Dialect:
     `keeps_key_in_comment`: the key is noted as the table's comment instead of being a PRIMARY KEY.
 
     `columns` is the query of a table's columns by two parameters, schema (or null) and name; its rows are name, type,
-    whether nullable, whether there is a default, the place in the PRIMARY KEY or null, the table's comment, and what
-    its PRIMARY KEY is called. `tables` is the query of the tables whose name begins with the parameter; its rows are
-    schema (or null) and name. `schemas` is the query of the schema whose name is the parameter; it is empty where
-    tables stand in no schemas. `begin` opens a transaction that may write.
+    whether nullable, whether there is a default, the place in the PRIMARY KEY or null, the table's comment, what its
+    PRIMARY KEY is called, and what the column is if the database fills it by itself (`GENERATED`). `tables` is the
+    query of the tables whose name begins with the parameter; its rows are schema (or null) and name. `schemas` is the
+    query of the schema whose name is the parameter; it is empty where tables stand in no schemas. `begin` opens a
+    transaction that may write.
 
     By the same parameters as `columns`, and empty where the database has nothing of that kind: `pins` is the query of
     what keeps columns from being altered; its rows are the column (null for all), what it is (`the view v`), and when
@@ -48,8 +49,9 @@ class Dialect:
     query of what stands on a table; its rows are what it is, and what another table in its place does to it (`refused`:
     it keeps the table from being replaced at all; `broken`; `lost`).
 
-    `max_columns` is how many a table can have, 0 for any number. `key_types` are the kinds that need another type in a
-    key, which depends on how many such columns the key has.
+    `max_columns` is how many a table can have, 0 for any number. `digits` is the query of how many digits a decimal can
+    have, and how many of them behind the point; empty for any number. `key_types` are the kinds that need another type
+    in a key, which depends on how many such columns the key has.
     """
 
     sqlglot: str
@@ -66,6 +68,7 @@ class Dialect:
     others: str = ""
     dependents: str = ""
     max_columns: int = 0
+    digits: str = ""
     begin: str = "BEGIN"
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
 

@@ -93,17 +93,15 @@ def delete_segment(
     dialect: Dialect, table: TableName, staging: TableName, key: Sequence[str], marks: Sequence[Mark]
 ) -> str:
     """DELETE of the table's rows whose key has a row from line ? to before line ? that asks for deletion."""
-    rows = exp.select("1").from_(table_of(staging, "s")).where(_has_key(dialect, table, key), _is_marked(marks, "s"))
-    rows = rows.where(segment("s"))
-    return _delete_existing(dialect, table, rows)
+    rows = exp.select().from_(table_of(staging, "s")).where(_is_marked(marks, "s"), segment("s"))
+    return _delete_existing(dialect, table, rows, key)
 
 
 def delete_matched(
     dialect: Dialect, table: TableName, staging: TableName, winners: TableName, key: Sequence[str]
 ) -> str:
     """DELETE of the table's rows with the key of a winner."""
-    rows = _winning_rows(staging, winners, "1").where(_has_key(dialect, table, key))
-    return _delete_existing(dialect, table, rows)
+    return _delete_existing(dialect, table, _winning_rows(staging, winners), key)
 
 
 def update_matched(
@@ -124,6 +122,8 @@ def update_matched(
         from_=exp.From(this=rows.subquery(identifier("n"))),
         where=exp.Where(this=keys_equal(key, "t", "n")),
     )
+    if is_mysql(dialect):  # whose planner would read the table once for each row, and knows better only of one table
+        update.set("hint", exp.Hint(expressions=[exp.func("NO_MERGE", exp.to_identifier("n"))]))
     return written(dialect, update)
 
 
@@ -215,16 +215,17 @@ def mark_older(dialect: Dialect, table: TableName, version: str, deletion: str) 
     return written(dialect, update)
 
 
-def _has_key(dialect: Dialect, table: TableName, key: Sequence[str]) -> exp.Condition:
-    """That the row which is to be deleted has the key of a staged row, `s`."""
-    return keys_equal(key, "t" if _aliases_deletes(dialect) else table, "s")
-
-
-def _delete_existing(dialect: Dialect, table: TableName, rows: exp.Select) -> str:
-    """DELETE of the table's rows for which there are such rows."""
-    named = [table_of(TableName("t"))] if is_mysql(dialect) else None
-    source = table_of(table, "t" if _aliases_deletes(dialect) else None)
-    return written(dialect, exp.Delete(tables=named, this=source, where=exp.Where(this=exp.Exists(this=rows))))
+def _delete_existing(dialect: Dialect, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
+    """DELETE of the table's rows whose key is that of one of the staged rows, `s`."""
+    if is_mysql(dialect):  # whose planner may compare each row with each where it is asked whether there is one
+        keys = rows.select(*(column_of(name, "s") for name in key)).distinct().subquery(identifier("n"))
+        join = exp.Join(this=keys, kind="INNER", on=keys_equal(key, "t", "n"))
+        source = table_of(table, "t")
+        source.set("joins", [join])
+        return written(dialect, exp.Delete(tables=[table_of(TableName("t"))], this=source))
+    named = "t" if _aliases_deletes(dialect) else None
+    has_key = rows.select("1").where(keys_equal(key, named or table, "s"))
+    return written(dialect, exp.Delete(this=table_of(table, named), where=exp.Where(this=exp.Exists(this=has_key))))
 
 
 def _aliases_deletes(dialect: Dialect) -> bool:

@@ -129,19 +129,19 @@ POSTGRES_COLUMNS = """
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef OR a.attidentity <> '',
         array_position((i.indkey::smallint[])[0:i.indnkeyatts - 1], a.attnum),
         obj_description(c.oid, 'pg_class'),
-        (SELECT k.relname FROM pg_catalog.pg_class k WHERE k.oid = i.indexrelid)
+        (SELECT k.relname FROM pg_catalog.pg_class k WHERE k.oid = i.indexrelid),
+        CASE WHEN a.attgenerated <> '' THEN 'GENERATED' WHEN a.attidentity = 'a' THEN 'GENERATED ALWAYS AS IDENTITY' END
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
     WHERE n.nspname = coalesce(?, current_schema()) AND c.relname = ? AND c.relkind IN ('r', 'p', 'v', 'f')
-        AND a.attgenerated = ''
     ORDER BY a.attnum
 """
 
 REDSHIFT_COLUMNS = """
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.atthasdef,
-        CASE WHEN a.attnum = ANY(k.conkey) THEN a.attnum END, d.description, k.conname
+        CASE WHEN a.attnum = ANY(k.conkey) THEN a.attnum END, d.description, k.conname, NULL
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

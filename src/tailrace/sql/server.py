@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
-from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
+from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.schema.names import digest
 from tailrace.sql import statements
@@ -15,7 +15,7 @@ from tailrace.sql.checkpoints import Row, is_unnamed, prefix
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
-from tailrace.sql.failures import of_stream
+from tailrace.sql.failures import of_stream, of_table
 from tailrace.sql.files import Files, StagedFiles
 from tailrace.sql.limits import fitting_rows
 from tailrace.sql.obstacles import ObstacleTables
@@ -76,10 +76,11 @@ class ServerDestination(SqlDestination):
             place = self._place(stream)
         try:
             with of_stream(stream.name):
-                staging = self._staged.of(stream, lambda number: self._made(stream, place, number))
+                with of_table(self._database, stream):
+                    staging = self._staged.of(stream, lambda number: self._made(stream, place, number))
                 rows = fitting_rows(self._dialect, batch, staging.place.table, staging.place.targets)
                 self._staged.load(staging, batch, rows)
-        except RowsRefusedError:
+        except (RowsRefusedError, SchemaError):
             raise
         except DestinationError as error:
             with self._lock:
@@ -174,7 +175,13 @@ class ServerDestination(SqlDestination):
             for sql in changed:
                 self._run(sql)
         elif self._transaction is not None and table in self._transaction.tables:
-            super()._alter(table, changed)
+            self._run("SAVEPOINT tailrace_alter")
+            try:
+                super()._alter(table, changed)
+            except DestinationError:
+                with suppress(DestinationError):  # the connection may be what has failed
+                    self._run("ROLLBACK TO SAVEPOINT tailrace_alter")
+                raise
         else:
             try:
                 with closing(LoggedSession(self._database.open())) as session:

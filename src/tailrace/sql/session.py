@@ -52,6 +52,9 @@ class Database(Protocol):
     def is_about_rows(self, error: BaseException) -> bool:
         """Whether values of rows are to blame for this error of the driver, as when they break a constraint."""
 
+    def is_about_tables(self, error: BaseException) -> bool:
+        """Whether the database has no such table as this error of the driver says: of such types, so wide, so keyed."""
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether what failed with this error of the driver may succeed later."""
 

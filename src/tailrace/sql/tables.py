@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tailrace.errors import SchemaError
 from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
+from tailrace.sql.digits import refuse_digits
+from tailrace.sql.generated import IDENTITY, refuse_generated, without_generated
 from tailrace.sql.keys import noted
 from tailrace.sql.session import Session
 from tailrace.sql.types import with_plain_types
@@ -20,11 +22,14 @@ class Found:
     """A table that exists: its columns, and its key, None where that isn't known.
 
     The `constraint` of that name has the database hold rows apart by the key; without one the key is just noted.
+    `generated` are columns that the database fills by itself, and what each is; those that never take a value aren't
+    among the `columns`.
     """
 
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...] | None
     constraint: str = ""
+    generated: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,10 @@ class Tables:
         key = {}
         note: tuple[str, ...] | None = None
         constraint = ""
-        for name, sql_type, nullable, has_default, place, comment, constrained in rows:
+        generated = {str(name): str(what) for name, *_, what in rows if what}
+        for name, sql_type, nullable, has_default, place, comment, constrained, what in rows:
+            if what and what != IDENTITY:
+                continue
             kind, precision, scale = self._dialect.kind_of(str(sql_type))
             columns.append(
                 TableColumn(str(name), kind, precision, scale, bool(nullable), str(sql_type), bool(has_default))
@@ -106,7 +114,7 @@ class Tables:
             if place:
                 key[place] = str(name)
                 constraint = str(constrained)
-        return Found(tuple(columns), tuple(key[place] for place in sorted(key, key=str)) or note, constraint)
+        return Found(tuple(columns), tuple(key[place] for place in sorted(key, key=str)) or note, constraint, generated)
 
     def examined(self, session: Session, table: TableName, stream: Stream) -> Found | None:
         """What the database has under that name; where the stream would have a column altered, with what pins it.
@@ -115,6 +123,7 @@ class Tables:
         than it can, or NOT NULL would be dropped and can't be.
         """
         found = self.found(session, table)
+        stream = with_plain_types(self._dialect, stream)
         self.require_room(session, stream, table, found)
         fit = self._fit(found, stream) if found and self._dialect.pins else Fit()
         if found is None or not (fit.widen or fit.relax):
@@ -144,7 +153,10 @@ class Tables:
                 "another `table:` for it under `streams:`, or drop what is there",
                 stream=stream.name,
             )
-        count = len(found.columns) + len(self._fit(found, stream).add) if found else len(stream.columns)
+        fit = self._fit(found, stream) if found else Fit(add=stream.columns)
+        new: list[Column | TableColumn] = [*fit.add, *(widening.want for widening in fit.widen)]
+        refuse_digits(session, self._dialect, self._traits, stream, table, new)
+        count = len(found.columns if found else ()) + len(fit.add)
         is_keyed = bool(stream.key) and stream.method is not Method.APPEND
         is_staged = self.stages_all or is_keyed or stream.versioned or stream.method is Method.REPLACE
         limit = self._dialect.max_columns - is_staged
@@ -163,6 +175,8 @@ class Tables:
         dialect, stream = self._dialect, with_plain_types(self._dialect, stream)
         if found is None:
             return self._creation(stream, table)
+        if generated := self._filled(found, stream):
+            refuse_generated(stream, generated, table, self._traits)
         fit = self._fit(found, stream)
         changed = [statements.add_column(dialect, table, _table_column(column)) for column in fit.add]
         changed += [statements.alter_type(dialect, table, widening.want) for widening in fit.widen]
@@ -207,7 +221,13 @@ class Tables:
         others = tuple(name for name in have if name not in taken)
         return replace(place, targets=targets, others=others), wider
 
+    def _filled(self, found: Found, stream: Stream) -> dict[str, str]:
+        """The table's columns that take no values by the way in which the stream's rows come."""
+        is_copied = not self.stages_all and stream.method is Method.APPEND and not stream.versioned
+        return {name: what for name, what in found.generated.items() if what != IDENTITY or not is_copied}
+
     def _fit(self, found: Found, stream: Stream) -> Fit:
+        stream = without_generated(stream, self._filled(found, stream), self._traits)
         fit = changes(found.columns, stream, self._traits, self._dialect.alterable, found.key, found.constraint)
         taken = {target.name for target in fit.targets.values()}
         missing = [name for name in fit.relax if name not in taken]

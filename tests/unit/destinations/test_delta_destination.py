@@ -7,7 +7,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from tailrace import load
-from tailrace.errors import DestinationError, RecordError
+from tailrace.errors import DestinationError, RecordError, SchemaError
 from tailrace.testing.messages import FLOAT, INT, TEXT, record, records, schema, state
 
 ROW = {"id": INT, "name": TEXT}
@@ -74,7 +74,7 @@ def test_a_value_beyond_a_narrow_column_of_another_writer_is_refused(root):
 def test_a_table_that_tailrace_does_not_write_is_refused(root):
     path = str(root / "things")
     write_deltalake(path, pa.table({"id": [1]}), configuration={"delta.enableDeletionVectors": "true"})
-    with pytest.raises(DestinationError, match="deletionVectors"):
+    with pytest.raises(SchemaError, match="deletionVectors"):
         load([schema(ROW), record({"id": 2})], to=f"delta://{root}")
 
 

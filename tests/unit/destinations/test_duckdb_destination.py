@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tailrace.destinations.duckdb import DIALECT
-from tailrace.errors import DestinationError, RowsRefusedError
+from tailrace.errors import DestinationError, RowsRefusedError, SchemaError
 from tailrace.model import Column, Kind
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
 
@@ -136,7 +136,7 @@ def test_a_file_in_a_folder_that_is_not_there_is_not_transient(duckdb_file, tmp_
 def test_the_cause_of_an_error_is_duckdbs(duckdb_file):
     destination = duckdb_file.open()
     destination.recover(PIPELINE)
-    with pytest.raises(DestinationError, match="NO_SUCH_TYPE") as failed:
+    with pytest.raises(SchemaError, match="NO_SUCH_TYPE") as failed:
         destination.prepare(stream(ID, column(Kind.INT, sql_type="NO_SUCH_TYPE")))
     assert isinstance(failed.value.__cause__, duckdb.Error)
 

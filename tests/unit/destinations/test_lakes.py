@@ -243,11 +243,13 @@ def test_rows_stand_in_folders_of_their_partitions(lake, root):
     sent = [record({"id": n, "name": place}) for n, place in enumerate([*places, None])]
     load([schema(ROW), *sent], to=lake, partition_keys=["name"])
     assert len(files_of(lake)) == len(places) + 1
+    # Z-ORDER of deltalake doesn't find paths with a tilde.
+    sign = "$" if lake.startswith("delta") else "~"
     assert {path.name for path in (root / "things").glob("name=*")} - {"name="} == {
-        "name=列~20é~2fü",
+        f"name=列{sign}20é{sign}2fü",
         "name=a=b",
-        "name=50~25",
-        "name=x~20y",
+        f"name=50{sign}25",
+        f"name=x{sign}20y",
         "name=__HIVE_DEFAULT_PARTITION__",
     }
     if lake.startswith("delta"):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pyarrow as pa
@@ -20,7 +21,9 @@ from deltalake import DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tailrace.destination import Destination
-from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of, may_pass, told
+from tailrace.destinations.delta.errors import have_ended, may_pass, told
+from tailrace.destinations.delta.protocol import Obstacle, Work, obstacle, unopened
+from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of
 from tailrace.errors import DestinationError, SchemaError
 from tailrace.lake.cleaning import remove_staged, remove_unused
 from tailrace.lake.destination import LakeDestination
@@ -28,13 +31,14 @@ from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
 from tailrace.lake.marks import KEY, NO_KEY, lacking, marked_schema
 from tailrace.lake.partitions import partition_names
-from tailrace.lake.rewriting import brought
+from tailrace.lake.rewriting import brought, removes
 from tailrace.lake.settings import LakeSettings, lake_settings
 from tailrace.lake.tables import Found, Journal, Layout, Store
-from tailrace.model import Kind, Published, Stream, TableName, Traits
+from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
 from tailrace.objects import Folder
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import anew, by
+from tailrace.sql.publish import waits
 
 from_url = lake_settings
 
@@ -75,6 +79,8 @@ TYPES: Mapping[Kind, str] = {
 """Delta's type of each kind, as `lake.marks` has them in Arrow's types."""
 
 _TRIES = 20
+_SURE = timedelta(hours=1)
+"""How long files that no commit has added yet are sure to be there."""
 
 
 class Settings(LakeSettings):
@@ -119,7 +125,17 @@ class DeltaTables:
 
     def accepting(self, stream: Stream) -> Found | None:
         """As found() has it; see Tables."""
-        return self.found(stream.table)
+        try:
+            found = self._look(stream.table)
+        except DestinationError as error:
+            if hindrance := unopened(error.__cause__):
+                raise _refused(stream, hindrance) from error
+            raise
+        if found is None:
+            return None
+        if hindrance := obstacle(found, _work_of(stream)):
+            raise _refused(stream, hindrance)
+        return found_of(found)
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
         """Make the table; see Tables."""
@@ -164,8 +180,10 @@ class DeltaTables:
     def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:
         """The empty text, which the protocol reads as null; see Tables."""
         found = self._look(stream.table)
-        there = found.metadata().partition_columns if found else self._settings.partitions(stream.name)
-        return dict.fromkeys(partition_names(there, columns), "")
+        have = found.metadata().partition_columns if found else ()
+        wanted = self._settings.partitions(stream.name)
+        is_kept = found and (stream.method is not Method.REPLACE or not wanted)
+        return dict.fromkeys(partition_names(have if is_kept else wanted, columns), "")
 
     def staging(self, pipeline: str) -> tuple[Store, str]:
         """A folder beside the journal; see Tables."""
@@ -182,20 +200,38 @@ class DeltaTables:
 
     def bring(self, entry: Entry, change: Change) -> Published:
         """Bring the table to the entry by one commit; see Tables."""
+        wanted = partition_names(self._settings.partitions(change.stream), change.columns) if change.replace else ()
+        streams = [*(staged.stream for staged in change.staged), *(activate.stream for activate in change.activate)]
+        works = [_work_of(stream) for stream in streams]
+        work = Work(any(each.merges for each in works), change.replace or any(each.removes for each in works))
 
         def look() -> DeltaView:
             if change.replace and self._look(change.name) is None:
-                self._make(change.name, self.schema_of(change.columns, change.key), ())
-            return self.table(change.name)
+                self._make(change.name, self.schema_of(change.columns, change.key), wanted)
+            found, view = self._newest(change.name), self._view(change.name, wanted)
+            if view.applied(entry.pipeline) < entry.sequence and (hindrance := obstacle(found, work)):
+                raise DestinationError(f"the Delta table {change.name} has {hindrance.has}; {hindrance.way}")
+            return view
 
+        self._refuse_lost(entry, change)
         left = self._left.setdefault(change.name, [])
-        return brought(look, self._root, entry, change, left)
+        try:
+            return brought(look, self._root, entry, change, left)
+        except DestinationError as error:
+            if not have_ended(error):
+                raise
+            self._known.pop(change.name, None)  # it is opened anew, with keys that are asked for anew
+            return brought(look, self._root, entry, change, left)
 
     def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
         remove_staged(*self.staging(takeover.pipeline), takeover)
         for table in () if is_settled else journal.tables():
-            remove_unused(self._folder(table), takeover, partial(self._looked, table))
+            try:
+                remove_unused(self._folder(table), takeover, partial(self._looked, table))
+            except DestinationError as error:
+                if not unopened(error.__cause__):  # what a table that can't be opened any more has is left alone
+                    raise
 
     def addresses(self, table: TableName) -> Sequence[str]:
         """As the newest version has them; see Tables."""
@@ -208,13 +244,26 @@ class DeltaTables:
         self._root.remove([f"{FOLDER}/check"])
         return [f"Delta Lake, {self._root.url}: tables may be created and written there."]
 
+    def _refuse_lost(self, entry: Entry, change: Change) -> None:
+        """Raise where files that have waited for long to be added were removed meanwhile, as VACUUM does."""
+        if not change.files or entry.at is None or datetime.now(UTC) - entry.at < _SURE:
+            return
+        there = {*self._folder(change.name).names()}
+        lost = [part.path for part in change.files if part.path not in there]
+        found = self._looked(change.name) if lost else None
+        if found and found.applied(entry.pipeline) < entry.sequence:
+            raise DestinationError(
+                f"{len(lost)} files that the Delta table {change.name} has waited for since {entry.at:%Y-%m-%d %H:%M} "
+                f"aren't there any more, as {lost[0]}: VACUUM, or somebody else, has removed them"
+            )
+
     def _folder(self, table: TableName) -> Folder:
         names = [folder_of(name) for name in (table.schema, table.name) if name]
         return self._root.within("/".join(names))
 
-    def _view(self, table: TableName) -> DeltaView:
-        """The table in the version that was looked at last."""
-        return DeltaView(self._known[table], self._folder(table), self._settings.file_bytes)
+    def _view(self, table: TableName, wanted: Sequence[str] = ()) -> DeltaView:
+        """The table in the version that was looked at last; `wanted` are its partition columns if it is replaced."""
+        return DeltaView(self._known[table], self._folder(table), self._settings.file_bytes, tuple(wanted))
 
     def _looked(self, table: TableName) -> DeltaView | None:
         """The table in its newest version to read and commit to, None if it isn't there."""
@@ -226,7 +275,7 @@ class DeltaTables:
         with told():
             try:
                 if known is not None:
-                    with suppress(DeltaError):  # keys that have ended, or a table made anew: it is opened anew
+                    with suppress(DeltaError, OSError):  # keys that have ended, or a table made anew: it is opened anew
                         known.update_incremental()
                         self._known[table] = known
                 if table not in self._known:
@@ -254,3 +303,18 @@ class DeltaTables:
 
     def _options(self) -> dict[str, str]:
         return self._settings.delta_options(self._root.url)
+
+
+def _work_of(stream: Stream) -> Work:
+    """What checkpoints of the stream do to its table."""
+    return Work(stream.method is not Method.REPLACE and waits(stream), removes(stream))
+
+
+def _refused(stream: Stream, hindrance: Obstacle) -> SchemaError:
+    return SchemaError(
+        f"the Delta table {stream.table} has {hindrance.has}; {hindrance.way}, or leave the stream out with "
+        "`select: false` under `streams:`",
+        stream=stream.name,
+        column=hindrance.column,
+        have=hindrance.has,
+    )

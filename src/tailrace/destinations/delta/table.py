@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,40 +13,41 @@ from urllib.parse import unquote
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from tailrace import compute as pc
+from tailrace.destinations.delta.bounds import bounds
+from tailrace.destinations.delta.errors import RefusedError, is_stores, said, told
 from tailrace.errors import DestinationError
-from tailrace.lake.entries import Change, Entry, Part
+from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.marks import found_in, marked_schema
+from tailrace.lake.partitions import NULL_FOLDER
+from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
-from tailrace.objects import Folder, is_passing
+from tailrace.objects import Folder
 
-_UNWRITABLE = {"deletionVectors", "columnMapping", "v2Checkpoint"}
-_PASSING = (
-    "error sending request",
-    "after",
-    "timed out",
-    "connection",
-    "Generic S3",
-    "Generic GCS",
-    "Generic Microsoft",
-)
+_HANDLE = frozenset({"path", "size_bytes", "num_records", "partition"})
+"""What is kept of the log's action of a file, to read and to remove it."""
+
+_ESCAPE = "$"
+"""In paths of files: deltalake's Z-ORDER doesn't find those that have a tilde."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaView:
-    """A LakeTable: one version of a Delta table."""
+    """A LakeTable: one version of a Delta table. `wanted` are the partition columns that overwrite() gives it."""
 
     version: DeltaTable
     folder: Folder
     max_bytes: int
+    wanted: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
-        """Its columns; see LakeTable."""
-        return arrow_of(self.version)
+        """Its columns, all of which may be null in files, as Delta's writers have them; see LakeTable."""
+        return nullable(arrow_of(self.version))
 
     @property
     def partition_by(self) -> tuple[str, ...]:
@@ -59,8 +61,13 @@ class DeltaView:
     def files(self) -> Sequence[LiveFile]:
         """What the log adds and doesn't remove; see LakeTable."""
         with told():
-            actions = pa.table(self.version.get_add_actions()).to_pylist()
-        return [LiveFile(action, int(action["num_records"] or 0), _bounds(action)) for action in actions]
+            actions = pa.table(self.version.get_add_actions())
+        handles = actions.select([name for name in actions.column_names if name in _HANDLE]).to_pylist()
+        limits = bounds(actions, self.schema)
+        return [
+            LiveFile(handle, int(handle["num_records"] or 0), limit)
+            for handle, limit in zip(handles, limits, strict=True)
+        ]
 
     def paths(self) -> set[str]:
         """The paths of its files in the table's folder."""
@@ -104,32 +111,57 @@ class DeltaView:
 
     def layout_of(self, schema: pa.Schema) -> Layout:
         """How files with these of the columns are written."""
-        return Layout(self.folder, "", schema, max_bytes=self.max_bytes, partition_by=self.partition_by)
+        return Layout(self.folder, "", schema, max_bytes=self.max_bytes, partition_by=self.partition_by, escape=_ESCAPE)
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
         """One commit, which is refused if there is one of its version; see LakeTable."""
         now_ms = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [_add(part, now_ms) for part in adds]
         actions += [_remove(file.handle, now_ms) for file in removes]
-        with told(), _refused():
-            self.version.create_write_transaction(
-                actions, "append", self.version.schema(), commit_properties=_properties(entry)
-            )
-        self._sync()
+        self._write(entry, actions, "append", self.version.schema())
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
-        """One commit by deltalake's own writer; see LakeTable."""
+        """One commit of new files, or of deltalake's own writer where partitions or features change; see LakeTable."""
         schema = marked_schema(change.columns, change.key)
-        partition_by = [name for name in self.partition_by if name in schema.names]
-        with told(), _refused():
+        partition_by = tuple(name for name in self.wanted or self.partition_by if name in schema.names)
+        batches = (pa.record_batch([*batch.columns], schema=schema) for batch in rows)
+        if partition_by != self.partition_by or (_has_local_times(schema) and not self._takes_local_times()):
+            kept = _kept(batches, partition_by)
+            self._overwrite_by_deltalake(entry, pa.RecordBatchReader.from_batches(schema, kept), partition_by)
+            return
+        name = f"{secrets.token_hex(4)}-"
+        parts = Parts(
+            self.layout_of(schema), lambda number: part_name(entry.pipeline, entry.sequence, f"{name}{number}")
+        )
+        try:
+            for batch in batches:
+                parts.add(pa.table(batch))
+            written = parts.seal()
+        except BaseException:
+            parts.discard()
+            raise
+        try:
+            now_ms = int(time.time() * 1000)
+            self._write(entry, [_add(part, now_ms) for part in written], "overwrite", Schema.from_arrow(schema))
+        except ConflictError:
+            parts.discard()
+            raise
+        finally:
+            parts.close()
+
+    def _write(self, entry: Entry, actions: Sequence[AddAction | RemoveAction], mode: Any, schema: Schema) -> None:
+        with told(), self._refused():
+            self.version.create_write_transaction([*actions], mode, schema, commit_properties=_properties(entry))
+        self._sync()
+
+    def _overwrite_by_deltalake(self, entry: Entry, rows: pa.RecordBatchReader, partition_by: tuple[str, ...]) -> None:
+        with told(), self._refused():
             write_deltalake(
                 self.version,
-                pa.RecordBatchReader.from_batches(
-                    schema, (pa.record_batch([*batch.columns], schema=schema) for batch in rows)
-                ),
+                rows,
                 mode="overwrite",
                 schema_mode="overwrite",
-                partition_by=partition_by,
+                partition_by=[*partition_by],
                 target_file_size=self.max_bytes,
                 writer_properties=WriterProperties(compression="ZSTD"),
                 commit_properties=_properties(entry),
@@ -137,6 +169,26 @@ class DeltaView:
         for path in self.paths():
             self.folder.sync(path)
         self._sync()
+
+    def _takes_local_times(self) -> bool:
+        """Whether the table has the feature that times without offset need."""
+        return "timestampNtz" in (self.version.protocol().writer_features or ())
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """Raise a commit that came too late as ConflictError, and one that is refused whenever it comes as ours."""
+        before = self.version.version()
+        try:
+            yield
+        except CommitFailedError as error:
+            self.version.update_incremental()
+            if self.version.version() != before:
+                raise ConflictError(f"Delta Lake: {said(error)}") from error
+            if is_stores(error):
+                raise DestinationError(f"Delta Lake: {said(error)}") from error
+            refused = RefusedError(said(error))
+            refused.__cause__ = error
+            raise DestinationError(f"Delta Lake refuses the commit: {said(error)}") from refused
 
     def _sync(self) -> None:
         """Have the disk take in the commit; see Folder."""
@@ -149,18 +201,49 @@ def _add(part: Part, now_ms: int) -> AddAction:
 
 
 def found_of(version: DeltaTable) -> Found:
-    """The columns of a table; raises DestinationError for one that can't be written."""
-    features = {*(version.protocol().reader_features or ())} & _UNWRITABLE
-    mapping = version.metadata().configuration.get("delta.columnMapping.mode", "none")
-    if features or mapping != "none":
-        what = ", ".join(sorted(features)) or f"column mapping by {mapping}"
-        raise DestinationError(f"the Delta table {version.table_uri} has {what}, which tailrace doesn't write")
+    """The columns of a table."""
     return found_in(arrow_of(version))
 
 
 def arrow_of(version: DeltaTable) -> pa.Schema:
     """The columns of a table in Arrow's types, with their marks."""
     return pa.schema(version.schema().to_arrow())
+
+
+def _kept(batches: Iterable[pa.RecordBatch], partition_by: Collection[str]) -> Iterator[pa.RecordBatch]:
+    """The rows; raises DestinationError for the text that deltalake's writer would make null of."""
+    for batch in batches:
+        for name in partition_by:
+            if pa.types.is_string(batch[name].type) and pc.any(pc.equal(batch[name], NULL_FOLDER)).as_py():
+                raise DestinationError(
+                    f"the column {name!r} has the text {NULL_FOLDER!r}, which stands for null in partitions: leave "
+                    "such rows out, or remove the table, so that it is made with its partitions"
+                )
+        yield batch
+
+
+def _has_local_times(schema: pa.Schema) -> bool:
+    """Whether there are times without offset, or structs and lists, which may have some."""
+    return any(pa.types.is_nested(one.type) or (pa.types.is_timestamp(one.type) and not one.type.tz) for one in schema)
+
+
+def nullable(schema: pa.Schema) -> pa.Schema:
+    """The columns without NOT NULL, nor any within structs, lists and maps."""
+    return pa.schema([_nullable(field) for field in schema])
+
+
+def _nullable(field: pa.Field) -> pa.Field:
+    arrow = field.type
+    if pa.types.is_struct(arrow):
+        arrow = pa.struct([_nullable(inner) for inner in arrow])
+    elif pa.types.is_large_list(arrow):
+        arrow = pa.large_list(_nullable(arrow.value_field))
+    elif pa.types.is_list(arrow):
+        arrow = pa.list_(_nullable(arrow.value_field))
+    elif pa.types.is_map(arrow):
+        keys = _nullable(arrow.key_field).with_nullable(nullable=False)
+        arrow = pa.map_(keys, _nullable(arrow.item_field))
+    return field.with_type(arrow).with_nullable(nullable=True)
 
 
 def _application(pipeline: str) -> str:
@@ -186,35 +269,3 @@ def _text(value: object) -> str | None:
     if value is None:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value).removesuffix("+00:00")
-
-
-def _bounds(action: Mapping[str, Any]) -> Mapping[str, tuple[object, object]]:
-    least, greatest = action.get("min") or {}, action.get("max") or {}
-    both = {name for name in least if least[name] is not None and greatest.get(name) is not None}
-    return {name: (least[name], greatest[name]) for name in both}
-
-
-@contextmanager
-def _refused() -> Iterator[None]:
-    """Raise a commit that came too late as ConflictError."""
-    try:
-        yield
-    except CommitFailedError as error:
-        raise ConflictError(f"Delta Lake: {error}") from error
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Raise Delta's errors as ours, but those that say how it stands."""
-    try:
-        yield
-    except (CommitFailedError, TableNotFoundError):
-        raise
-    except (DeltaError, OSError) as error:
-        raise DestinationError(f"Delta Lake: {str(error).partition(chr(10))[0]}") from error
-
-
-def may_pass(error: BaseException) -> bool:
-    """Whether the store, or the way to it, was to blame."""
-    is_stores = isinstance(error, DeltaError | OSError) and any(text in str(error) for text in _PASSING)
-    return is_stores or isinstance(error, CommitFailedError) or is_passing(error)

@@ -14,20 +14,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
 
 import mysql.connector
 from mysql.connector.constants import ClientFlag
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from sqlglot import exp
 
 from tailrace.destination import Destination
-from tailrace.destinations.mysql.session import Connection, MySQLSession, is_about_rows
-from tailrace.errors import DestinationError
+from tailrace.destinations.mysql.connection import Connection, words_of
+from tailrace.destinations.mysql.obstacles import OBSTACLES
+from tailrace.destinations.mysql.session import MySQLSession, is_about_rows
+from tailrace.destinations.mysql.settings import Settings
+from tailrace.destinations.mysql.variables import prepare
+from tailrace.errors import ConfigError, DestinationError
 from tailrace.model import Kind, Traits
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.keys import ByPrimaryKey
-from tailrace.sql.obstacles import MYSQL
 from tailrace.sql.relations import MYSQL_DEPENDENTS, MYSQL_OTHERS, MYSQL_PINS
 from tailrace.sql.remedies import MYSQL as MYSQL_REMEDIES
 from tailrace.sql.remedies import advised
@@ -106,7 +108,7 @@ DIALECT = Dialect(
                     if(c.column_comment = 'in UTC', ' COMMENT ''in UTC''', ''))
             END,
             c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index,
-            t.table_comment, s.index_name
+            t.table_comment, s.index_name, if(coalesce(c.generation_expression, '') = '', NULL, 'GENERATED')
         FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
         LEFT JOIN information_schema.statistics s
             ON s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.column_name = c.column_name
@@ -116,7 +118,6 @@ DIALECT = Dialect(
             AND k.constraint_name = c.column_name AND c.data_type = 'longtext'
             AND k.check_clause = concat('json_valid(`', replace(c.column_name, '`', '``'), '`)') */
         WHERE c.table_schema = coalesce(?, database()) AND c.table_name = ?
-            AND coalesce(c.generation_expression, '') = ''
         ORDER BY c.ordinal_position
     """,
     tables="SELECT table_schema, table_name FROM information_schema.tables WHERE instr(table_name, ?) = 1",
@@ -125,6 +126,7 @@ DIALECT = Dialect(
     others=MYSQL_OTHERS,
     dependents=MYSQL_DEPENDENTS,
     max_columns=1017,
+    digits="SELECT 65, if(version() LIKE '%MariaDB%', 38, 30)",
     begin="START TRANSACTION",
     key_types={Kind.TEXT: _key_text, Kind.BINARY: _key_bytes},
 )
@@ -138,54 +140,27 @@ TRAITS = Traits(
     rekey=ByPrimaryKey(DIALECT.key_types),
 )
 
-_SESSION = (
-    "SET SESSION time_zone = '+00:00', lc_messages = 'en_US', max_error_count = 65535",
-    "SET SESSION wait_timeout = 28800, sql_safe_updates = 0",
-    "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,ERROR_FOR_DIVISION_BY_ZERO'",
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION default_storage_engine = InnoDB /*M!100600 , join_cache_level = 8 */",
-)
-"""Whatever the server's own settings are. At level 8 MariaDB joins by hashing where there is no index."""
-
 _PASSING = frozenset(
     {1020, 1040, 1047, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1836, 1927}
 ) | {1050, 1060, 3101, 4031}
 """Errors of the server that may pass: too many sessions, shutdown, broken connections, locks, conflicts, read-only,
 and what two sessions make at once."""
+_ABOUT_TABLES = frozenset(
+    {1063, 1064, 1070, 1071, 1074, 1075, 1103, 1117, 1118, 1166, 1170, 1173, 1425, 1426, 1427, 1439, 3750, 4161}
+)
+"""Errors of tables that can't be made so: their types, their columns and how wide these are together, their key."""
+_UNSYNCED = (
+    "innodb_flush_log_at_trx_commit isn't 1 there: what is committed, and told, may be lost when the machine fails."
+)
 _LOST = frozenset({2002, 2003, 2006, 2012, 2013, 2055})
 """Errors of the driver: nobody listens, or the connection is gone."""
 
-_LASTING = re.compile("certificate|Name or service not known|nodename nor|GENERATED", re.IGNORECASE)
+_LASTING = re.compile(
+    r"certificate|Name or service not known|nodename nor|No address associated|GENERATED"
+    r"|\[SSL: (?!UNEXPECTED_EOF|SYSCALL|BAD_LENGTH)",
+    re.IGNORECASE,
+)
 """What connections fail by for good."""
-
-
-class Settings(BaseModel):
-    """The settings of MySQL and MariaDB."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    host: str = Field("localhost", description="The server's name or address.")
-    port: int = Field(3306, gt=0, description="The server's port.")
-    user: str = Field(validation_alias=AliasChoices("user", "username"), description="The user to log in as.")
-    password: SecretStr = Field(SecretStr(""), description="Its password.")
-    database: str = Field(
-        validation_alias=AliasChoices("database", "dbname", "schema", "schema_name", "default_target_schema"),
-        description="The database that tables and checkpoints stand in by default, made when it isn't there.",
-    )
-    tls: Literal["disable", "prefer", "verify-ca", "verify-full"] = Field(
-        "prefer",
-        validation_alias=AliasChoices("tls", "ssl_mode"),
-        description="Whether it is encrypted, and the server's certificate and name are checked.",
-    )
-    tls_ca: str | None = Field(
-        None,
-        validation_alias=AliasChoices("tls_ca", "ssl_ca"),
-        description="File of the certificates that are trusted.",
-    )
-    connect_timeout_s: int = Field(30, gt=0, description="Seconds to wait for a connection.")
-    lock_timeout_s: int = Field(
-        60, gt=0, description="Seconds to wait for another session's lock before it is tried again."
-    )
 
 
 SETTINGS = Settings
@@ -193,7 +168,7 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    serving = Serving(ddl_commits=True, obstacles=MYSQL)
+    serving = Serving(ddl_commits=True, obstacles=OBSTACLES)
     return ServerDestination(MySQLServer(settings), DIALECT, TRAITS, serving, settings.database)
 
 
@@ -206,15 +181,20 @@ class MySQLServer:
     def open(self) -> MySQLSession:
         """A new session."""
         given = self.settings
+        _require_files(given)
+        connection = Connection()
+        connection.requires_tls = given.tls == "require"
         try:
-            connection = Connection(
+            connection.connect(
                 host=given.host,
                 port=given.port,
                 user=given.user,
                 password=given.password.get_secret_value(),
                 ssl_disabled=given.tls == "disable",
                 ssl_ca=given.tls_ca or "",
-                ssl_verify_cert=given.tls.startswith("verify"),
+                ssl_cert=given.tls_cert or "",
+                ssl_key=given.tls_key or "",
+                ssl_verify_cert=given.verifies,
                 ssl_verify_identity=given.tls == "verify-full",
                 connection_timeout=given.connect_timeout_s,
                 charset="utf8mb4",
@@ -225,12 +205,10 @@ class MySQLServer:
                 time_zone="+00:00",
             )
         except mysql.connector.Error as error:
-            words = advised(error.msg or "", error.errno, MYSQL_REMEDIES, "`", user=given.user, database=given.database)
+            words = advised(words_of(error), error.errno, MYSQL_REMEDIES, "`", user=given.user, database=given.database)
             raise DestinationError(f"the server at {given.host}:{given.port} can't be reached: {words}") from error
         session = MySQLSession(connection, DIALECT, given.database)
-        for sql in (*_SESSION, f"SET SESSION innodb_lock_wait_timeout = {given.lock_timeout_s:d}"):
-            session.execute(sql)
-        session.execute(f"SET SESSION lock_wait_timeout = {given.lock_timeout_s:d}")
+        prepare(session, given.lock_timeout_s)
         if session.query(DIALECT.schemas, (given.database,)):
             session.execute(f"USE {exp.to_identifier(given.database, quoted=True).sql(dialect=DIALECT.sqlglot)}")
         return session
@@ -243,23 +221,40 @@ class MySQLServer:
         """Where the server is and what it lets us do."""
         session = self.open()
         try:
-            version, local = session.query("SELECT version(), @@local_infile")[0]
+            version, local, synced = session.query(
+                "SELECT version(), @@local_infile, @@innodb_flush_log_at_trx_commit"
+            )[0]
             found = session.query(DIALECT.schemas, (self.settings.database,))
+            tls = "encrypted" if session.is_encrypted else "not encrypted"
         finally:
             session.close()
         there = "is there" if found else "isn't there yet and will be made"
         verb = "LOAD DATA LOCAL" if local else "INSERT, since local_infile is off: rows load slower"
+        where = f"{self.settings.host}:{self.settings.port}, the connection is {tls}"
         return [
-            f"MySQL {version} at {self.settings.host}:{self.settings.port}; rows are loaded by {verb}.",
+            f"MySQL {version} at {where}; rows are loaded by {verb}.",
             f"The database {self.settings.database!r} {there}.",
+            *([] if synced == 1 else [_UNSYNCED]),
         ]
 
     def is_about_rows(self, error: BaseException) -> bool:
         """Whether values of rows are to blame: data exceptions, and constraints."""
         return is_about_rows(error)
 
+    def is_about_tables(self, error: BaseException) -> bool:
+        """Whether a type, the width of a table or its key is to blame."""
+        return isinstance(error, mysql.connector.Error) and error.errno in _ABOUT_TABLES
+
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a lock or the server's state was to blame."""
         if not isinstance(error, mysql.connector.Error) or _LASTING.search(error.msg or ""):
             return False
         return error.errno in _PASSING | _LOST
+
+
+def _require_files(settings: Settings) -> None:
+    """Raise ConfigError for a file of TLS that isn't there: the driver would say something else."""
+    for name in ("tls_ca", "tls_cert", "tls_key"):
+        path = getattr(settings, name)
+        if path and settings.tls != "disable" and not Path(path).is_file():
+            raise ConfigError(f"there is no file {path!r}", key=name, hint="a file in PEM format")

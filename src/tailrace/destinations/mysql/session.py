@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import re
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
 
 import mysql.connector
 import pyarrow as pa
-from mysql.connector.connection import MySQLConnection
 
+from tailrace.destinations.mysql import packets
+from tailrace.destinations.mysql.connection import Connection
+from tailrace.destinations.mysql.numbers import refuse_changed_numbers
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.log import get_logger
 from tailrace.model import LINE, TableName
 from tailrace.sql import delimited, statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.finite import refuse_infinite
+from tailrace.sql.nul import typed
 from tailrace.sql.remedies import MYSQL, advised
 
 _NOT_ALLOWED = frozenset({1148, 3948, 4166})
@@ -27,30 +28,15 @@ _NOT_ALLOWED = frozenset({1148, 3948, 4166})
 _AT_ROW = re.compile(r" at row (\d+)$")
 _TAKEN = re.compile(r"^Duplicate entry '.*' for", re.DOTALL)
 """What is told without the value."""
+_TOO_WIDE = re.compile(r"^(Row size too large(?: \([^)]*\))?).*", re.DOTALL)
+"""What is told without the server's advice, which is about tables that are made by hand."""
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 60_000
+_AROUND_BYTES, _SURELY_TAKEN_BYTES = 512, 512
+"""What a statement has besides its values; and what the smallest max_allowed_packet, 1,024, has room for."""
+_ABOUT_ROWS = frozenset({1118, 1265, 1292, 1300, 1301, 1364, 1366, 1411, 1526, 1644, 1713, 3819, 3988, 6136})
+"""Errors of no class, or of another, that are about rows: too long, not convertible, and refused by a CHECK, a
+partition or a trigger."""
 _log = get_logger("mysql")
-
-
-class Connection(MySQLConnection):
-    """The driver's connection; what LOAD DATA LOCAL reads is in memory, and never a file that the server names."""
-
-    rows = b""
-
-    def _open_connection(self) -> None:
-        """Connect, and send what is small at once: the driver lets each statement wait for 40 ms."""
-        super()._open_connection()
-        if self._socket and self._socket.sock:
-            self._socket.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def _handle_load_data_infile(
-        self, _filename: str, read_timeout: int | None = None, write_timeout: int | None = None
-    ) -> dict[str, Any]:
-        """Send the rows, as the driver sends a file."""
-        rows, self.rows = self.rows, b""
-        answer = self._send_data(
-            io.BytesIO(rows), send_empty_packet=True, read_timeout=read_timeout, write_timeout=write_timeout
-        )
-        return self._handle_ok(answer)
 
 
 class MySQLSession:
@@ -62,6 +48,12 @@ class MySQLSession:
         self._names = {"user": connection.user, "database": database}
         self._dialect = dialect
         self._loads_local = True
+        self._json: dict[TableName, list[str]] = {}
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the connection is by TLS."""
+        return self._connection.is_secure
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; see Session."""
@@ -77,6 +69,7 @@ class MySQLSession:
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Load the rows; MySQL changes what it doesn't take and warns, so that any warning undoes the call."""
         refuse_infinite(rows, columns, "MySQL")
+        refuse_changed_numbers(rows, self._json_columns(table, columns))
         self.execute("SAVEPOINT tailrace_load")
         if self._loads_local and not self._load_local(table, columns, rows):
             self._loads_local = False
@@ -99,11 +92,13 @@ class MySQLSession:
         try:
             yield
         except mysql.connector.Error as error:
-            words = _TAKEN.sub("Duplicate entry for", error.msg or "")
-            raise DestinationError(f"MySQL: {advised(words, error.errno, MYSQL, '`', **self._names)}") from error
+            raise DestinationError(
+                f"MySQL: {advised(_words(error), error.errno, MYSQL, '`', **self._names)}"
+            ) from error
 
     def _prepared(self, sql: str, parameters: Sequence[object]) -> tuple[dict[str, int], list[tuple[object, ...]]]:
         """Run a statement with its values apart from it: what it did, and its rows."""
+        self._refuse_long(parameters)
         connection = self._connection
         prepared = connection.cmd_stmt_prepare(sql.encode())
         try:
@@ -125,21 +120,35 @@ class MySQLSession:
                 sql = delimited.load_data(self._dialect, table, rows.select(columns).schema)
                 done = self._connection.cmd_query(sql.encode())
             except mysql.connector.Error as error:
-                if error.errno in _NOT_ALLOWED:
+                # The driver says some of the server's errors anew, without their number.
+                if {error.errno, getattr(error.__cause__, "errno", None)} & _NOT_ALLOWED:
                     return False
                 if is_about_rows(error):
-                    raise self._refused(table, error) from error
+                    raise self._refused(table, _words(error)) from error
                 raise
         if done["warning_count"] or done["affected_rows"] != rows.num_rows:
-            told = [(level, str(message)) for level, _, message in self.query("SHOW WARNINGS")]
+            told = [(level, str(message)) for level, _, message in self._warnings()]
             reasons: dict[int, str] = {}
             for _, message in told:
                 if match := _AT_ROW.search(message):
                     reasons.setdefault(rows[LINE][int(match[1]) - 1].as_py(), message[: match.start()])
             # The warning of a CHECK that fails has no row, so that there may be more of them.
-            is_known = all(level == "Note" or _AT_ROW.search(message) for level, message in told)
+            is_known = bool(told) and all(level == "Note" or _AT_ROW.search(message) for level, message in told)
             raise self._refused(table, "".join(message for _, message in told[:1]), reasons if is_known else None)
         return True
+
+    def _json_columns(self, table: TableName, columns: Sequence[str]) -> list[str]:
+        """The columns that are JSON as MySQL has it; MariaDB's is a text."""
+        if table not in self._json:
+            is_mariadb = "mariadb" in (self._connection.server_info or "").lower()
+            self._json[table] = [] if is_mariadb else typed(self, self._dialect, table, "json")()
+        return [name for name in self._json[table] if name in columns]
+
+    def _warnings(self) -> list[tuple[object, ...]]:
+        """Level, number and words of each warning of the last statement; MySQL doesn't prepare what asks for them."""
+        with self._told():
+            self._connection.cmd_query(b"SHOW WARNINGS")
+            return [tuple(map(_text, row)) for row in self._connection.get_rows()[0]]
 
     def _refused(self, table: TableName, error: object, reasons: Mapping[int, str] | None = None) -> RowsRefusedError:
         """What says that rows are refused, once they are undone."""
@@ -148,9 +157,15 @@ class MySQLSession:
 
     def _insert(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Insert the rows, many at once; where one is refused it isn't said which."""
-        at_once = min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns))
-        for start in range(0, rows.num_rows, at_once):
-            part = rows.select(list(columns)).slice(start, at_once)
+        loaded = rows.select(list(columns))
+        room = self._packet_bytes - len(statements.insert_values(self._dialect, table, columns)) - _AROUND_BYTES
+        sizes = packets.row_bytes(loaded)
+        if too_long := packets.longer(sizes, rows[LINE], room):
+            said = f"max_allowed_packet of the server is {self._packet_bytes:,}: raise it"
+            reasons = {line: f"it has about {size:,} bytes, and {said}" for line, size in too_long.items()}
+            raise self._refused(table, said, reasons)
+        for start, count in packets.parts(sizes, room, min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns))):
+            part = loaded.slice(start, count)
             sql = statements.insert_values(self._dialect, table, columns, part.num_rows)
             values = [value for row in zip(*(column.to_pylist() for column in part), strict=True) for value in row]
             try:
@@ -159,6 +174,25 @@ class MySQLSession:
                 if not is_about_rows(error.__cause__):
                     raise
                 raise self._refused(table, error) from error.__cause__
+
+    @cached_property
+    def _packet_bytes(self) -> int:
+        """How long a statement may be, with its values."""
+        return int(str(self.query("SELECT @@max_allowed_packet")[0][0]))
+
+    def _refuse_long(self, parameters: Sequence[object]) -> None:
+        """Raise where values are longer than the server takes: it would only end the connection."""
+        size = sum(len(value) for value in parameters if isinstance(value, str | bytes))
+        if size > _SURELY_TAKEN_BYTES and size + _AROUND_BYTES > self._packet_bytes:
+            raise DestinationError(
+                f"MySQL: a value (the state of a checkpoint travels as one) has {size:,} bytes, and the server takes "
+                f"{self._packet_bytes:,}; run `SET GLOBAL max_allowed_packet = {2 * size}` or more there, then again"
+            )
+
+
+def _words(error: mysql.connector.Error) -> str:
+    """What the server says, without values."""
+    return _TOO_WIDE.sub(r"\1", _TAKEN.sub("Duplicate entry for", error.msg or ""))
 
 
 def _text(value: object) -> object:
@@ -173,4 +207,6 @@ def _bound(value: object) -> object:
 
 def is_about_rows(error: BaseException | None) -> bool:
     """Whether values are to blame: data exceptions, and constraints."""
-    return isinstance(error, mysql.connector.Error) and (error.sqlstate or "")[:2] in {"21", "22", "23"}
+    if not isinstance(error, mysql.connector.Error):
+        return False
+    return (error.sqlstate or "")[:2] in {"21", "22", "23", "45"} or error.errno in _ABOUT_ROWS

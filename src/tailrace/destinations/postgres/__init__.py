@@ -1,6 +1,6 @@
 """PostgreSQL: rows are copied over several connections, and become visible in one transaction with the checkpoint.
 
-*Durable when* COMMIT returns: the write-ahead log is synced (unless the server's `synchronous_commit` says otherwise).
+*Durable when* COMMIT returns: the write-ahead log is synced, also where the server's `synchronous_commit` is off.
 *Visible when* COMMIT returns; until then other sessions see the checkpoint before.
 *Load verb* COPY ... FROM STDIN as CSV, which keeps every value, whatever the column's type.
 *Source* https://www.postgresql.org/docs/current/sql-copy.html and https://www.postgresql.org/docs/current/mvcc.html
@@ -24,6 +24,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from tailrace.destination import Destination
 from tailrace.destinations.postgres.copying import copy_statement, refused_row, written
+from tailrace.destinations.postgres.variables import VARIABLES
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
@@ -100,19 +101,9 @@ DIALECT = Dialect(
     others=POSTGRES_OTHERS,
     dependents=POSTGRES_DEPENDENTS,
     max_columns=1600,
+    digits="SELECT 1000, 1000",
 )
 
-_SESSION = (
-    "SET TimeZone = 'UTC'",
-    "SET DateStyle = 'ISO'",
-    "SET standard_conforming_strings = on",
-    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    # Sessions and transactions wait while the tap is slow; not every version has each of these.
-    """
-    SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings
-    WHERE name IN ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
-    """,
-)
 _ROWS_AT_ONCE = 10_000
 _ROWS_AFTER_ERROR = 16
 """So that a batch of which every row is refused isn't sent again and again."""
@@ -122,6 +113,8 @@ _CSV = csv.WriteOptions(include_header=False)
 _PASSING = ("08", "40", "53", "57P", "55P03", "55006", "25006", "25P03", "25P04", "42P06", "42P07", "42701", "42710")
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
 servers that only read while another takes over, and what two sessions make at once."""
+_ABOUT_TABLES = frozenset({"22023", "42601", "42704", "42P16", "54011"})
+"""What SQLSTATEs say of types that there aren't, and of tables and keys that can't be made so."""
 _STARTING = re.compile("starting up|shutting down|recovery mode|too many|remaining connection slots")
 _LASTING = re.compile(
     r"FATAL|certificate|private key|SSL (is|was)|support SSL|Name or service not known|nodename nor|invalid"
@@ -221,7 +214,7 @@ class PostgresServer:
             told = advised(_reason(error), error.sqlstate, POSTGRES_LOGIN, user=given.user)
             raise DestinationError(f"{self._name} can't be reached: {told}") from error
         session = _PostgresSession(connection, strips_nul=given.nul == "strip")
-        for sql in (*_SESSION, f"SET lock_timeout = {given.lock_timeout_s * 1000:d}"):
+        for sql in (*VARIABLES, f"SET lock_timeout = {given.lock_timeout_s * 1000:d}"):
             session.execute(sql)
         return session
 
@@ -263,6 +256,10 @@ class PostgresServer:
     def is_about_rows(self, error: BaseException) -> bool:
         """Whether values are to blame: data exceptions, constraints, and what is too big."""
         return _is_about_rows(error)
+
+    def is_about_tables(self, error: BaseException) -> bool:
+        """Whether a type, the number of columns or the key is to blame."""
+        return isinstance(error, psycopg.Error) and error.sqlstate in _ABOUT_TABLES
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a lock or the server's state was to blame."""

@@ -20,20 +20,20 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import redshift_connector
-from pydantic import AliasChoices, Field, SecretStr, model_validator
 from redshift_connector.core import Connection
 from redshift_connector.cursor import Cursor
 from redshift_connector.error import Error, InterfaceError, OperationalError
 from sqlglot import exp
 
 from tailrace.destination import Destination
+from tailrace.destinations.redshift.settings import Settings
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
-from tailrace.objects import AwsSettings, Folder, is_passing, told
+from tailrace.objects import Folder, is_passing, told
 from tailrace.refusals import is_lasting
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.texts import TEXTS
@@ -106,9 +106,15 @@ DIALECT = Dialect(
     others=REDSHIFT_OTHERS,
     dependents=REDSHIFT_DEPENDENTS,
     max_columns=1600,
+    digits="SELECT 38, 37",
 )
 
-_SESSION = ("SET enable_case_sensitive_identifier TO true", "SET TimeZone TO 'UTC'", "SET DateStyle TO 'ISO'")
+_SESSION = (
+    "SET enable_case_sensitive_identifier TO true",
+    "SET TimeZone TO 'UTC'",
+    "SET DateStyle TO 'ISO'",
+    "SET statement_timeout TO 0",
+)
 _PASSING = ("08", "40", "53", "57P", "55P03", "42P06", "42P07", "42701", "42710")
 """What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
 and what two sessions make at once."""
@@ -119,66 +125,6 @@ _VALUES = {Kind.JSON: "JSON_PARSE", Kind.BINARY: "FROM_HEX"}
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 32_000
 _MAX_ROW_BYTES = 4 * 2**20
 _COPY_OPTIONS = "MANIFEST CSV ZSTD DATEFORMAT 'YYYY-MM-DD' TIMEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF"
-
-
-class Settings(AwsSettings):
-    """The settings of Redshift."""
-
-    host: str | None = Field(None, description="The endpoint's name; without it AWS says where the cluster is.")
-    port: int = Field(5439, gt=0, description="The endpoint's port.")
-    user: str | None = Field(
-        None, validation_alias=AliasChoices("user", "username", "db_user"), description="The user to log in as."
-    )
-    password: SecretStr | None = Field(None, description="Its password; without it IAM gives one for a while.")
-    database: str = Field(validation_alias=AliasChoices("database", "dbname"), description="The database.")
-    schema_name: str = Field(
-        "public",
-        validation_alias=AliasChoices("schema", "schema_name", "default_target_schema"),
-        serialization_alias="schema",
-        description="The schema that tables and checkpoints stand in by default, made when it isn't there.",
-    )
-    tls: Literal["disable", "verify-ca", "verify-full"] = Field(
-        "verify-full",
-        validation_alias=AliasChoices("tls", "sslmode", "ssl_mode"),
-        description="Whether the connection is encrypted and the server's certificate and name are checked.",
-    )
-    cluster_identifier: str | None = Field(None, description="The cluster, for logging in by IAM.")
-    workgroup: str | None = Field(
-        None,
-        validation_alias=AliasChoices("workgroup", "serverless_work_group"),
-        description="The serverless workgroup, for logging in by IAM.",
-    )
-    bucket: str | None = Field(
-        None,
-        validation_alias=AliasChoices("bucket", "s3_bucket"),
-        description="The S3 bucket in which rows wait; without one they are sent by INSERT, which is slow.",
-    )
-    prefix: str = Field(
-        "tailrace",
-        validation_alias=AliasChoices("prefix", "s3_key_prefix", "s3_path"),
-        description="The folder of the bucket in which rows wait; files there are ours to remove.",
-    )
-    iam_role: str | None = Field(
-        None,
-        validation_alias=AliasChoices("iam_role", "copy_role_arn", "aws_redshift_copy_role_arn"),
-        description="The role by which COPY reads the bucket, or `default`; without it our own keys are sent.",
-    )
-    nul: Literal["refuse", "strip"] = Field(
-        "refuse",
-        description="The character NUL in text and in JSON, which Redshift can't store: the row is refused, or NUL "
-        "left out.",
-    )
-
-    @model_validator(mode="after")
-    def _can_log_in(self) -> Settings:
-        is_by_iam = self.password is None and (self.cluster_identifier or self.workgroup)
-        if not (is_by_iam or (self.host and self.user and self.password)):
-            raise ValueError(
-                "set `host`, `user` and `password`; or `cluster_identifier` or `workgroup`, to log in by IAM"
-            )
-        if is_by_iam and self.tls == "disable":
-            raise ValueError("`tls: disable` can't be had with IAM, whose passwords aren't sent in the open")
-        return self
 
 
 SETTINGS = Settings
@@ -212,7 +158,11 @@ class RedshiftServer:
                 "region": given.region,
                 **given.credentials(),
             }
-        tls = {"ssl": False} if given.tls == "disable" else {"ssl": True, "sslmode": given.tls}
+        tls = (
+            {"ssl": False}
+            if given.tls == "disable"
+            else {"ssl": True, "sslmode": given.tls.replace("require", "verify-ca")}
+        )
         login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
         try:
             with told(), _told(REDSHIFT_LOGIN):
@@ -250,6 +200,10 @@ class RedshiftServer:
     def is_about_rows(error: BaseException | None) -> bool:
         """Whether values are to blame: data exceptions, and constraints."""
         return isinstance(error, Error) and _said(error)[0].startswith(("22", "23"))
+
+    def is_about_tables(self, error: BaseException) -> bool:
+        """Whether a type, the number of columns or the key is to blame."""
+        return isinstance(error, Error) and _said(error)[0] in {"22023", "42601", "42704", "42P16", "54011"}
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the connection, a conflict, the cluster's state or S3 was to blame."""

@@ -1,0 +1,253 @@
+"""The upkeep of tables of plain files: small files put together, manifests too, and what nothing needs removed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet
+
+from tailrace.lake.entries import Change, Entry, Part, part_name, sequence_of
+from tailrace.lake.journal import FOLDER, ObjectJournal
+from tailrace.lake.listing import Listed, Listing, in_order
+from tailrace.lake.parts import Parts
+from tailrace.lake.tables import Layout
+from tailrace.model import TableName
+from tailrace.objects import Folder
+from tailrace.schema.evolve import TableColumn
+from tailrace.sql.checkpoints import is_unnamed
+
+UPKEEP = "~maintenance"
+"""The pipeline, of a name that no run has, whose entries put files together."""
+
+_GONE = f"{FOLDER}/gone"
+_LEASE = timedelta(hours=1)
+_BATCH_ROWS = 50_000
+_Since = dict[str, datetime]
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """The upkeep of a lake of plain files, one at a time: a note says that it is at work, for an hour at most.
+
+    Readers of manifests see the same rows all the while: files are put together by one entry, and entries by one that
+    says the same and stands beside them for a moment. Files are removed once they have been no table's for as long as
+    `keep` says.
+    """
+
+    root: Folder
+    file_bytes: int
+    keep: timedelta
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def run(self, tables: Collection[TableName]) -> Iterator[str]:
+        """Do what is to be done, for these tables or, if there are none, for all; a sentence for each thing done."""
+        journal = ObjectJournal(self.root, UPKEEP)
+        begun = self._begun(journal)
+        if begun is None:
+            yield "Another maintenance of the lake is at work, or was interrupted less than an hour ago."
+            return
+        listing = Listing(self.root)
+        present = listing.read()
+        there = self._there(listing)
+        wanted = {name: table for name, table in present.items() if not tables or name in tables}
+        last, merged = self._merge(journal, begun, wanted)
+        yield from merged
+        gone = {path for table in listing.read().values() for path in table.gone}
+        since = self._since(gone, there)
+        removable = {path for path, at in since.items() if self.now - at >= self.keep}
+        yield from self._shorten(listing, removable | (gone - there))
+        if removable:
+            self.root.remove(removable)
+            self._note({path: at for path, at in since.items() if path not in removable})
+            yield f"{len(removable):,} files are removed that are no table's any more."
+        journal.finish(last)
+
+    def _begun(self, journal: ObjectJournal) -> Entry | None:
+        """The entry by which it has begun; None where another is at work."""
+        last = journal.last()
+        if last and last.at and not journal.is_finished(last) and self.now - last.at < _LEASE:
+            return None
+        sequence = last.sequence + 1 if last else 1
+        ours = Entry(UPKEEP, sequence, sequence, secrets.token_hex(4), at=self.now)
+        return ours if journal.add(ours) else None
+
+    def _there(self, listing: Listing) -> set[str]:
+        """The files that there are, without those of an upkeep that was interrupted before their entry was put."""
+        there, listed = {*self.root.names("")}, _paths(listing.all())
+        left = {path for path in there if sequence_of(path, UPKEEP) is not None and path not in listed}
+        self.root.remove(left)
+        return there - left
+
+    def _merge(
+        self, journal: ObjectJournal, last: Entry, tables: Mapping[TableName, Listed]
+    ) -> tuple[Entry, Sequence[str]]:
+        """Put small files together, each table's by one entry. The last entry, and what was done."""
+        told: list[str] = []
+        for name, table in tables.items():
+            entry = msgspec.structs.replace(last, sequence=last.sequence + 1)
+            groups = self._groups(table)
+            parts = [part for number, group in enumerate(groups) for part in self._together(entry, number, group)]
+            if not parts:
+                continue
+            change = Change("", name.name, name.schema, files=tuple(parts))
+            entry = msgspec.structs.replace(entry, tables=(change,))
+            if not journal.add(entry):
+                self.root.remove([part.path for part in parts])
+                break
+            last = entry
+            files, rows = sum(map(len, groups)), sum(part.rows for part in parts)
+            told.append(f"{name}: {files:,} files with {rows:,} rows were put together to {len(parts):,}.")
+        return last, told
+
+    def _groups(self, table: Listed) -> list[list[Part]]:
+        """Small files of the same columns and the same partition, two at least, to be put together."""
+        by_folder: dict[str, list[Part]] = {}
+        for part in sorted(table.files.values(), key=lambda part: part.path):
+            if part.path.endswith(".parquet") and part.size <= self.file_bytes / 2:
+                by_folder.setdefault(_folder(part), []).append(part)
+        groups: dict[tuple[str, str], list[Part]] = {}
+        for folder, parts in by_folder.items():
+            for part in parts if len(parts) > 1 else ():
+                groups.setdefault((folder, str(self._schema(part))), []).append(part)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def _together(self, entry: Entry, number: int, group: Sequence[Part]) -> list[Part]:
+        """The rows of several files in as few as may be."""
+
+        def name(of: int) -> str:
+            return part_name(UPKEEP, entry.sequence, f"{entry.fence}-{number}-{of}")
+
+        layout = Layout(self.root, _folder(group[0]), self._schema(group[0]), max_bytes=self.file_bytes)
+        parts = Parts(layout, name)
+        try:
+            for part in group:
+                with self.root.open(part.path) as source:
+                    for batch in pa.parquet.ParquetFile(source).iter_batches(_BATCH_ROWS):
+                        parts.add(pa.table(batch))
+            sealed = parts.seal()
+        except BaseException:
+            parts.discard()
+            raise
+        sources = (*(part.path for part in group), *(path for part in group for path in part.sources))
+        return [msgspec.structs.replace(one, partition=group[0].partition, sources=sources) for one in sealed]
+
+    def _schema(self, part: Part) -> pa.Schema:
+        with self.root.open(part.path) as source:
+            return pa.parquet.read_schema(source)
+
+    def _since(self, gone: set[str], there: set[str]) -> _Since:
+        """The files that are there and no table's, with the time since when that has been known, which is noted."""
+        noted: _Since = {}
+        if _GONE in there:
+            noted = msgspec.json.decode(self.root.get(_GONE), type=_Since)
+        since = {path: noted.get(path, self.now) for path in sorted((gone | noted.keys()) & there)}
+        if since != noted:
+            self._note(since)
+        return since
+
+    def _note(self, since: _Since) -> None:
+        self.root.put(_GONE, msgspec.json.encode(since))
+
+    def _shorten(self, listing: Listing, dropped: set[str]) -> Iterator[str]:
+        """Have one entry in the place of many, for each pipeline, without the files that are dropped.
+
+        Those of runs without a name, which have ended, go into the upkeep's own, which is the last.
+        """
+        everything = in_order(listing.all())
+        last = {name: ObjectJournal(self.root, name).last() for name in {entry.pipeline for entry, _ in everything}}
+        ended = {name for name, entry in last.items() if name != UPKEEP and is_unnamed(name) and entry and entry.final}
+        trimmed = _Trimmed(everything, dropped, ended)
+        for pipeline in [*sorted(last.keys() - ended - {UPKEEP}), UPKEEP]:
+            journal = ObjectJournal(self.root, pipeline)
+            newest = journal.last()
+            until = newest.sequence - 1 if newest else 0
+            is_long = any(entry.run and entry.sequence <= until for entry in listing.entries(pipeline))
+            if pipeline == UPKEEP or (until and (dropped or is_long)):
+                changes = tuple(trimmed.changes(pipeline, until))
+                journal.put_base(Entry(pipeline, until, 0, "", at=self.now, tables=changes))
+                count = journal.prune(until)
+                if count and pipeline != UPKEEP:
+                    yield f"The pipeline {pipeline!r}: one manifest in the place of {count:,}."
+        for pipeline in ended:
+            ObjectJournal(self.root, pipeline).forget()
+        if ended:
+            yield f"The manifests of {len(ended):,} runs without a pipeline were put together."
+
+
+class _Trimmed:
+    """What entries say, without what nothing refers to any more; runs that have `ended` are the upkeep's."""
+
+    def __init__(self, everything: Sequence[tuple[Entry, Change]], dropped: set[str], ended: Collection[str]) -> None:
+        self._everything = everything
+        self._dropped = dropped
+        self._ended = ended
+        self._listed = _paths(entry for entry, _ in everything)
+        writers: dict[TableName, set[str]] = {}
+        for entry, change in everything:
+            if change.columns or change.replace:
+                writers.setdefault(change.name, set()).add(self._writer(entry))
+        self._shared = {name for name, pipelines in writers.items() if len(pipelines) > 1}
+
+    def changes(self, writer: str, until: int) -> list[Change]:
+        """The changes of a pipeline's entries up to a sequence: one for each table that no other pipeline has."""
+        kept: list[Change] = []
+        own: dict[TableName, list[Change]] = {}
+        for entry, change in self._everything:
+            if self._writer(entry) == writer and (entry.pipeline != writer or entry.sequence <= until):
+                trimmed = self._trimmed(entry, change)
+                if change.name in self._shared:
+                    kept.append(trimmed)
+                else:
+                    own.setdefault(change.name, []).append(trimmed)
+        return [*kept, *map(_one, own.values())]
+
+    def _writer(self, entry: Entry) -> str:
+        return UPKEEP if entry.pipeline in self._ended else entry.pipeline
+
+    def _trimmed(self, entry: Entry, change: Change) -> Change:
+        files = []
+        for part in change.files:
+            sources = tuple(path for path in part.sources if path in self._listed)
+            if sources or part.path not in self._dropped:  # as long as its sources are listed, it keeps them out
+                files.append(msgspec.structs.replace(part, sources=sources))
+        voids = tuple(path for path in change.voids if path in self._listed)
+        at = change.at or entry.at
+        return msgspec.structs.replace(change, files=tuple(files), voids=voids, at=at)
+
+
+def _one(changes: Sequence[Change]) -> Change:
+    """One change that does what several do to one table."""
+    columns: dict[str, TableColumn] = {}
+    key: tuple[str, ...] | None = None
+    files: dict[str, Part] = {}
+    voids: dict[str, None] = {}
+    for change in changes:
+        if change.replace:
+            columns.clear()
+            key = None
+        columns |= {column.name: column for column in change.columns}
+        key = key if change.key is None else change.key
+        files |= {part.path: part for part in change.files}
+        voids |= dict.fromkeys(change.voids)
+    return msgspec.structs.replace(
+        changes[-1],
+        columns=tuple(columns.values()),
+        key=key,
+        files=tuple(files.values()),
+        voids=tuple(voids),
+        replace=any(change.replace for change in changes),
+    )
+
+
+def _paths(entries: Iterable[Entry]) -> set[str]:
+    """The files that entries list."""
+    return {part.path for entry in entries for change in entry.tables for part in change.files}
+
+
+def _folder(part: Part) -> str:
+    return part.path.rpartition("/")[0]
