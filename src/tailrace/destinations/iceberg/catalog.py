@@ -233,10 +233,10 @@ def told() -> Iterator[None]:
         raise
     except (exceptions.UnauthorizedError, exceptions.OAuthError) as error:
         how = "set `token` or `credential` in `properties`"
-        raise DestinationError(f"Iceberg: the catalog doesn't know who asks: {how}") from error
+        raise DestinationError(f"Iceberg: the catalog doesn't know who asks: {how} ({_first_line(error)})") from error
     except exceptions.ForbiddenError as error:
         how = "give who asks the rights to its namespaces and tables"
-        raise DestinationError(f"Iceberg: the catalog doesn't allow it: {how}") from error
+        raise DestinationError(f"Iceberg: the catalog doesn't allow it: {how} ({_first_line(error)})") from error
     except _ERRORS as error:
         is_elsewhere = str(error).startswith("RESTError 404")
         what = "no catalog is at the address: mend `uri`" if is_elsewhere else said(error)
