@@ -256,4 +256,4 @@ def may_pass(error: BaseException) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0].partition("<?xml")[0].strip()
