@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,10 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_ur
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from tailrace.errors import DestinationError
+from tailrace.refusals import is_aws_busy, is_lasting, is_missing_bucket, said
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
-_SERVER_ERROR = 500
 _MEMORIES: dict[str, MemoryStore] = {}
 _ATTEMPTS, _ATTEMPTS_S, _REMOVALS = 8, 60, 4
 _KEYS_OF_ROLES = {
@@ -151,13 +151,13 @@ class Folder:
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file, in the place of one of that name."""
-        with told():
+        with told(self.url):
             obstore.put(self._opened(), name, content)
         self.sync(name)
 
     def put_new(self, name: str, content: bytes) -> bool:
         """Write a file, unless there is one of that name that has other content; whether it is there now."""
-        with told():
+        with told(self.url):
             try:
                 obstore.put(self._opened(), name, content, mode="create")
             except AlreadyExistsError:
@@ -167,18 +167,18 @@ class Folder:
 
     def put_file(self, name: str, file: IO[bytes]) -> None:
         """Upload what an open file has from where it stands, in the place of one of that name."""
-        with told():
+        with told(self.url):
             obstore.put(self._opened(), name, file)
         self.sync(name)
 
     def get(self, name: str) -> bytes:
         """What a file holds."""
-        with told():
+        with told(self.url):
             return bytes(obstore.get(self._opened(), name).bytes())
 
     def open(self, name: str) -> BinaryIO:
         """A file, to be read and sought in."""
-        with told():
+        with told(self.url):
             got = obstore.get(self._opened(), name)
             if got.meta["size"] <= _READ_WHOLE_BYTES:
                 return io.BytesIO(bytes(got.bytes()))
@@ -186,14 +186,14 @@ class Folder:
 
     def names(self, folder: str = "") -> Iterator[str]:
         """The names of all files in a folder, and those within it, with their folders."""
-        with told():
+        with told(self.url):
             for listed in obstore.list(self._opened(), folder or None):
                 for file in listed:
                     yield str(file["path"])
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files; those that aren't there are no error."""
-        with told():
+        with told(self.url):
             for name in names:
                 self._removed(name)
 
@@ -201,11 +201,14 @@ class Folder:
         """Remove a file; the store's own way to do so isn't repeated when the connection breaks."""
         for tries in range(_REMOVALS, -1, -1):
             try:
-                with suppress(FileNotFoundError):
-                    obstore.delete(self._opened(), name)
+                obstore.delete(self._opened(), name)
                 break
-            except GenericError:
-                if not tries:
+            except FileNotFoundError as error:
+                if is_missing_bucket(str(error)):
+                    raise
+                break
+            except GenericError as error:
+                if not tries or not is_passing(error):
                     raise
 
     def clear(self, folder: str) -> None:
@@ -340,17 +343,19 @@ def _provider(settings: AwsSettings, session: boto3.Session) -> Any:
 
 def is_passing(error: BaseException) -> bool:
     """Whether an object store failed in a way that may pass: it, or the way to it, was to blame."""
-    return isinstance(error, GenericError | HTTPClientError | AwsConnectionError) or (
-        isinstance(error, ClientError) and error.response["ResponseMetadata"].get("HTTPStatusCode", 0) >= _SERVER_ERROR
-    )
+    if isinstance(error, GenericError):
+        return not is_lasting(str(error))
+    if isinstance(error, ClientError):
+        return is_aws_busy(error.response)
+    return isinstance(error, HTTPClientError | AwsConnectionError)
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Raise AWS's and the object store's errors as ours."""
+def told(place: str = "") -> Iterator[None]:
+    """Raise AWS's and the object store's errors as ours, which name the place."""
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        raise DestinationError(f"the object store: {str(error).strip().partition(chr(10))[0]}") from error
+        raise DestinationError(f"{place or 'the object store'}: {said(error)}") from error
     except (BotoCoreError, ClientError) as error:
-        raise DestinationError(f"AWS: {error}") from error
+        raise DestinationError(f"{place or 'AWS'}: {said(error)}") from error

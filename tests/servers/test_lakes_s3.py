@@ -52,7 +52,7 @@ def test_without_any_keys_it_is_said_that_there_are_none(lake, s3_server, monkey
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(DestinationError, match="Unable to locate credentials"):
+    with pytest.raises(DestinationError, match="no keys were found: set `access_key_id`"):
         load([schema(ROW), record({"id": 1})], lake, region=s3_server.region, endpoint=s3_server.endpoint)
 
 
@@ -65,8 +65,8 @@ def test_a_role_is_taken_on(lake, s3_server, monkeypatch):
 
 def test_a_bucket_that_is_not_there_is_named(s3_server):
     for scheme in ("s3", "delta+s3"):
-        with pytest.raises(DestinationError, match=r"nowhere|NoSuchBucket"):
-            load([schema(ROW), record({"id": 1})], f"{scheme}://nowhere/lake", retry_s=0, **given(s3_server))
+        with pytest.raises(DestinationError, match=r"no such bucket"):
+            load([schema(ROW), record({"id": 1})], f"{scheme}://nowhere/lake", **given(s3_server))
 
 
 def test_a_secret_is_in_no_error_and_no_pickle(lake, s3_server):

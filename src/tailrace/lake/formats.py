@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 from collections.abc import Callable, Mapping
 from typing import IO, Protocol, cast
 
@@ -16,10 +17,11 @@ from tailrace import compute as pc
 from tailrace.lake.tables import Layout
 from tailrace.model import Kind
 from tailrace.schema.texts import JSON_TEXTS
-from tailrace.sql.delimited import contents
+from tailrace.sql.delimited import contents, delimited_lines
 
 _ZSTD_LEVEL = 3
 _LARGE = pa.large_string()
+_EMPTY_LINE = re.compile(rb"^\n", re.MULTILINE)
 
 
 class RowsFile(Protocol):
@@ -74,7 +76,10 @@ class ParquetFile:
 
 
 class CsvFile:
-    """RowsFile as CSV with a header: texts are in quotes, null is nothing, bytes are base64."""
+    """RowsFile as CSV with a header: texts are in quotes, null is nothing, bytes are base64.
+
+    Readers leave out lines that are empty: in a file of one column null is NULL among texts, and `""` among others.
+    """
 
     def __init__(self, file: IO[bytes], layout: Layout) -> None:
         self._file = file
@@ -91,7 +96,11 @@ class CsvFile:
     def write(self, rows: pa.Table) -> None:
         """Write lines; see RowsFile."""
         columns = [_base64(column) if pa.types.is_binary(column.type) else column for column in rows.columns]
-        self._write(pa.table(columns, names=rows.column_names))
+        if len(columns) == 1 and columns[0].null_count and pa.types.is_string(columns[0].type):
+            for content in contents(delimited_lines(columns)):
+                self._stream.write(content)
+        else:
+            self._write(pa.table(columns, names=rows.column_names))
 
     def close(self) -> None:
         """Write what waits to be compressed; see RowsFile."""
@@ -102,7 +111,9 @@ class CsvFile:
         options = pa.csv.WriteOptions(include_header=False)
         sink = pa.BufferOutputStream()
         pa.csv.write_csv(rows, sink, options)
-        self._stream.write(sink.getvalue())
+        content = sink.getvalue()
+        is_bare = rows.num_columns == 1 and rows[0].null_count and not pa.types.is_string(rows[0].type)
+        self._stream.write(_EMPTY_LINE.sub(b'""\n', content) if is_bare else content)
 
 
 class JsonLinesFile:

@@ -56,7 +56,7 @@ def _codes(texts: pa.Table) -> pa.Array:
 
 
 def partition_names(wanted: Sequence[str], columns: Sequence[TableColumn]) -> tuple[str, ...]:
-    """Those of the wanted partition columns that are there; ConfigError for structs and lists."""
+    """Those of the wanted partition columns that are there; ConfigError for structs and lists, and for all columns."""
     by_name = {column.name: column for column in columns}
     names = tuple(name for name in wanted if name in by_name)
     for name in names:
@@ -66,6 +66,12 @@ def partition_names(wanted: Sequence[str], columns: Sequence[TableColumn]) -> tu
                 key="partition_keys",
                 hint="partition by columns of few values, as a date",
             )
+    if names and len(names) == len(by_name):
+        raise ConfigError(
+            f"the columns {', '.join(map(repr, names))} are all that a table has, whose files would have none",
+            key="partition_keys",
+            hint="leave one out",
+        )
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from tailrace.errors import DestinationError
 from tailrace.lake.filesystem import LocalDisk, Place
 from tailrace.lake.tables import ConflictError
 from tailrace.objects import is_passing
+from tailrace.refusals import said
 
 Identifier = tuple[str, ...]
 """The namespace's parts, and the table's name."""
@@ -72,6 +74,11 @@ _PASSING_TEXTS = (
     "Connection re",
 )
 """What the messages of Arrow's file systems have when a store, or the way to it, was to blame."""
+
+_LASTING = re.compile(
+    r"authentication|does not exist|access denied|resolve host|translate host|name or service not known"
+)
+"""What a catalog's database says that it will say again."""
 
 _BUSY = ("database is locked", "timeout", "timed out", "connect", "server closed", "deadlock")
 
@@ -238,15 +245,23 @@ def told() -> Iterator[None]:
         yield
     except _STATES:
         raise
+    except (exceptions.UnauthorizedError, exceptions.OAuthError) as error:
+        how = "set `token` or `credential` in `properties`"
+        raise DestinationError(f"Iceberg: the catalog doesn't know who asks: {how} ({_first_line(error)})") from error
+    except exceptions.ForbiddenError as error:
+        how = "give who asks the rights to its namespaces and tables"
+        raise DestinationError(f"Iceberg: the catalog doesn't allow it: {how} ({_first_line(error)})") from error
     except _ERRORS as error:
-        raise DestinationError(f"Iceberg: {_first_line(error)}") from error
+        is_elsewhere = str(error).startswith("RESTError 404")
+        what = "no catalog is at the address: mend `uri`" if is_elsewhere else said(error)
+        raise DestinationError(f"Iceberg: {what}") from error
 
 
 def may_pass(error: BaseException) -> bool:
     """Whether the catalog or the store, or the way to it, was to blame."""
     if isinstance(error, DBAPIError):
         text = str(error.orig).lower()
-        return error.connection_invalidated or ("authentication" not in text and any(busy in text for busy in _BUSY))
+        return error.connection_invalidated or (not _LASTING.search(text) and any(busy in text for busy in _BUSY))
     if isinstance(error, _PASSING_ERRORS):
         return True
     if isinstance(error, RequestException):
@@ -255,4 +270,4 @@ def may_pass(error: BaseException) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0].partition("<?xml")[0].strip()

@@ -34,6 +34,7 @@ from tailrace.destinations.redshift.settings import Settings
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.objects import Folder, is_passing, told
+from tailrace.refusals import is_lasting
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.texts import TEXTS
 from tailrace.sql.delimited import contents, delimited_lines
@@ -211,7 +212,7 @@ class RedshiftServer:
             is_lost = not state and isinstance(error, OperationalError | InterfaceError) and not _LASTING.search(text)
             is_busy = state == "XX000" and any(passing in text for passing in _PASSING_TEXTS)
             return is_lost or is_busy or state.startswith(_PASSING)
-        return is_passing(error) or isinstance(error, OSError | struct.error)
+        return is_passing(error) or (isinstance(error, OSError | struct.error) and not is_lasting(str(error)))
 
     @property
     def _name(self) -> str:
