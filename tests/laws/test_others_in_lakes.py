@@ -1,7 +1,8 @@
 """Whatever others do to a lake's tables between runs, the rows are those of a model after each run.
 
 deltalake and pyiceberg append, delete, optimize, vacuum, expire and add columns, at random, and our own maintenance
-comes between; keys are of every kind, at their extremes. The steps are the same each time; with TAILRACE_EXAMPLES so many times as many others are tried instead.
+comes between; keys are of every kind, at their extremes. The steps are the same each time; with TAILRACE_EXAMPLES so
+many times as many others are tried instead.
 """
 
 from __future__ import annotations
