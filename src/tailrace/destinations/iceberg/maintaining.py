@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-from tailrace.destinations.iceberg.catalog import told, tried_once
+from tailrace.destinations.iceberg.catalog import place_of, told, tried_once
 from tailrace.destinations.iceberg.table import IcebergView
 from tailrace.lake.compacting import compacted, interrupted
+from tailrace.lake.filesystem import ArrowStore, Place
+
+_MOST_SNAPSHOTS = 100
+_NOTE = "tailrace-expired-"
 
 
 def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str]:
@@ -22,32 +29,72 @@ def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str
         yield f"{many:,} files were put together to {few:,}"
     if look().table.properties.get("gc.enabled", "true").lower() == "false":
         return  # who shares the files with another table says so
-    expired, files = _expired(look().table, datetime.now(UTC) - keep)
-    if expired:
-        yield f"{expired:,} snapshots are expired, and {files:,} files removed that only they had"
+    now = datetime.now(UTC)
+    if expired := _expired(look(), now - keep, now):
+        yield f"{expired:,} snapshots are expired"
+    if removed := _removed(look(), now - keep):
+        yield f"{removed:,} files are removed that only expired snapshots had"
     _remove_interrupted(look(), keep)
 
 
-def _expired(table: Table, before: datetime) -> tuple[int, int]:
-    """How many snapshots from before then are expired, and how many files only they had.
+def _expired(view: IcebergView, before: datetime, now: datetime) -> int:
+    """How many snapshots are expired: those from before then, and all but the newest hundred.
 
-    Those that a branch or a tag is at stay. Where another writer is quicker they are left to the next time.
+    A description of the table has all snapshots in it, and each load reads and writes several. Those that a branch or a
+    tag is at stay. The files that only expired ones have are noted first, with the time, and stay for now. Where
+    another writer is quicker the snapshots are left to the next time.
     """
-    old = {snapshot.snapshot_id: snapshot for snapshot in table.snapshots()}
+    table, old = view.table, sorted(view.table.snapshots(), key=lambda snapshot: snapshot.timestamp_ms)
+    heads = {ref.snapshot_id for ref in table.metadata.refs.values()}
+    many = {snapshot.snapshot_id for snapshot in old[:-_MOST_SNAPSHOTS]}
+    gone = [
+        snapshot
+        for snapshot in old
+        if (snapshot.snapshot_id in many or snapshot.timestamp_ms < before.timestamp() * 1000)
+        and snapshot.snapshot_id not in heads
+    ]
+    if not gone:
+        return 0
     with told():
+        kept = [snapshot for snapshot in old if snapshot not in gone]
+        files = sorted({*_files(table, gone)} - {*_files(table, kept)})
+        note = io.BytesIO(msgspec.json.encode(files))
+        _notes(view).put_file(f"{_NOTE}{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}.json", note)
         try:
-            tried_once(table).maintenance.expire_snapshots().older_than(before).commit()
+            expiring = tried_once(table).maintenance.expire_snapshots()
+            expiring.by_ids([snapshot.snapshot_id for snapshot in gone]).commit()
         except CommitFailedException:
-            return 0, 0
-        kept = {snapshot.snapshot_id for snapshot in table.snapshots()}
-        gone = [snapshot for number, snapshot in old.items() if number not in kept]
-        if not gone:
-            return 0, 0
-        files = {*_files(table, gone)} - {*_files(table, table.snapshots())}
+            return 0
+    return len(gone)
+
+
+def _removed(view: IcebergView, before: datetime) -> int:
+    """How many files are removed that were noted before then, and that no snapshot has."""
+    store = _notes(view)
+    notes = [name for name in store.names("") if name.startswith(_NOTE) and name < f"{_NOTE}{before:%Y%m%dT%H%M%S%f}"]
+    if not notes:
+        return 0
+    noted: set[str] = set()
+    for name in notes:
+        with store.open(name) as file:
+            noted |= {*msgspec.json.decode(file.read(), type=list[str])}
+    with told():
+        files = noted - {*_files(view.table, view.table.snapshots())}
         for path in files:
             with suppress(FileNotFoundError):
-                table.io.delete(path)
-    return len(gone), len(files)
+                view.table.io.delete(path)
+    store.remove(notes)
+    return len(files)
+
+
+def _notes(view: IcebergView) -> ArrowStore:
+    """The folder of the table's descriptions, which has the notes too."""
+
+    def place() -> Place:
+        table = view.look()
+        return place_of(table, f"{table.location()}/metadata")
+
+    return ArrowStore(place)
 
 
 def _remove_interrupted(view: IcebergView, keep: timedelta) -> None:
