@@ -54,6 +54,9 @@ class Upkeep:
         listing = Listing(self.root)
         present = listing.read()
         there = self._there(listing)
+        for name in tables:
+            if name not in present:
+                yield f"{name}: no pipeline loads into it."
         wanted = {name: table for name, table in present.items() if not tables or name in tables}
         last, merged = self._merge(journal, begun, wanted)
         yield from merged

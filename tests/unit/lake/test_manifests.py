@@ -376,3 +376,8 @@ def test_entries_behind_one_that_was_not_seen_stay(lake, root, monkeypatch):
     kept_up(root, file_bytes=0)
     monkeypatch.undo()
     assert ids(lake) == [1, 2, 3]
+
+
+def test_a_table_that_no_pipeline_loads_into_is_told(lake, root):
+    loaded(lake, 1)
+    assert "else: no pipeline loads into it." in kept_up(root, tables=[TableName("else")])

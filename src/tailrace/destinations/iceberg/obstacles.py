@@ -50,7 +50,7 @@ def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> N
     else:
         found = found or _of_identifiers(table, stream)
         if is_merged(stream) or stream.versioned:
-            found = found or _of_rewriting(table)
+            found = found or _of_rewriting(table, stream)
     if found:
         raise SchemaError(
             f"the Iceberg table {'.'.join(table.name())} has {found.has}; {found.way}, or leave the stream out with "
@@ -123,9 +123,9 @@ def _of_identifiers(table: Table, stream: Stream) -> _Obstacle | None:
     )
 
 
-def _of_rewriting(table: Table) -> _Obstacle | None:
-    """What keeps the table's own rows from being written anew."""
-    append = "set `method: append`, or "
+def _of_rewriting(table: Table, stream: Stream) -> _Obstacle | None:
+    """What keeps the table's own rows from being written anew, as also a stream with versions does that appends."""
+    append = "" if stream.method is Method.APPEND else "set `method: append`, or "
     for field in table.schema().fields:
         if not is_writable(field):
             return _Obstacle(
