@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import closing
@@ -15,6 +16,10 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.transforms import BucketTransform
 
 from tailrace.destinations import open_destination
+from tailrace.errors import CommitUnknownError, DestinationError
+from tailrace.lake.entries import Entry
+from tailrace.lake.following import Followed
+from tailrace.model import TableName
 from tailrace.testing.messages import INT, TEXT, records, schema, state
 from tailrace.testing.parts import batch, checkpoint, stream
 
@@ -137,6 +142,18 @@ def test_other_tables_are_brought_to_the_checkpoint_and_the_error_says_the_way_o
     assert f"tailrace recover --pipeline {PIPELINE} --give-up " in done.stderr
     assert stuck.rows("good") == NEW
     assert stuck.rows("bad") == OLD
+
+
+def test_the_way_out_can_be_pasted_into_a_shell_whatever_the_names_are():
+    done = Followed(Entry("it's $x", 2, 1, "", 1), errors={TableName("a b"): DestinationError("no")})
+    with pytest.raises(CommitUnknownError) as told:
+        done.raise_for_errors(lambda _: False)
+    command = str(told.value).partition("`")[2].partition("`")[0]
+    assert shlex.split(command) == ["tailrace", "recover", "--pipeline", "it's $x", "--give-up", "a b"]
+
+
+def test_a_setting_that_comes_too_late_is_not_the_way_out(stuck, tailrace):
+    assert "method: append" not in tailrace("recover").stderr
 
 
 def test_a_table_that_is_mended_gets_what_was_decided(stuck, tailrace):

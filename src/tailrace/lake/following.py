@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,10 +43,11 @@ class Followed:
         elif passing:
             told += "run again, which does that"
         else:
-            options = " ".join(f"--give-up {table}" for table in self.errors)
+            options = " ".join(f"--give-up {shlex.quote(str(table))}" for table in self.errors)
             told += (
                 "mend the table and run again, which does that, or go on without these rows: "
-                f"`tailrace recover --pipeline {entry.pipeline} {options}` saves them to files"
+                f"`tailrace recover --pipeline {shlex.quote(entry.pipeline)} {options}`, with the `--to` of the run, "
+                "saves them to files"
             )
         raise CommitUnknownError(told) from cause
 

@@ -54,6 +54,9 @@ class Upkeep:
         listing = Listing(self.root)
         present = listing.read()
         there = self._there(listing)
+        for name in tables:
+            if name not in present:
+                yield f"{name}: no pipeline loads into it."
         wanted = {name: table for name, table in present.items() if not tables or name in tables}
         last, merged = self._merge(journal, begun, wanted)
         yield from merged
@@ -159,13 +162,13 @@ class Upkeep:
         Those of runs without a name, which have ended, go into the upkeep's own, which is the last.
         """
         everything = in_order(listing.all())
-        last = {name: ObjectJournal(self.root, name).last() for name in {entry.pipeline for entry, _ in everything}}
-        ended = {name for name, entry in last.items() if name != UPKEEP and is_unnamed(name) and entry and entry.final}
+        known = {name: _whole(listing.entries(name)) for name in {entry.pipeline for entry, _ in everything}}
+        ended = {name for name, all_of in known.items() if name != UPKEEP and is_unnamed(name) and _is_final(all_of)}
         trimmed = _Trimmed(everything, dropped, ended)
-        for pipeline in [*sorted(last.keys() - ended - {UPKEEP}), UPKEEP]:
+        for pipeline in [*sorted(known.keys() - ended - {UPKEEP}), UPKEEP]:
             journal = ObjectJournal(self.root, pipeline)
-            newest = journal.last()
-            until = newest.sequence - 1 if newest else 0
+            whole = known.get(pipeline, ())
+            until = max(whole[-1].sequence - 1, 0) if whole else 0
             is_long = any(entry.run and entry.sequence <= until for entry in listing.entries(pipeline))
             if pipeline == UPKEEP or (until and (dropped or is_long)):
                 changes = tuple(trimmed.changes(pipeline, until))
@@ -242,6 +245,23 @@ def _one(changes: Sequence[Change]) -> Change:
         voids=tuple(voids),
         replace=any(change.replace for change in changes),
     )
+
+
+def _is_final(entries: Sequence[Entry]) -> bool:
+    return bool(entries) and entries[-1].final
+
+
+def _whole(entries: Iterable[Entry]) -> list[Entry]:
+    """A journal's entries up to the first that is missing, of which the one that stands for others may be the first.
+
+    Whoever lists a folder while others put into it may see the later of two new entries and not the earlier.
+    """
+    whole: list[Entry] = []
+    for entry in entries:
+        if entry.run and entry.sequence != (whole[-1].sequence if whole else 0) + 1:
+            break
+        whole.append(entry)
+    return whole
 
 
 def _paths(entries: Iterable[Entry]) -> set[str]:

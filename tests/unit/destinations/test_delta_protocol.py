@@ -223,3 +223,19 @@ def test_plan_refuses_the_table_as_a_run_does(root):
     words = [TAILRACE, "load", "--to", f"delta://{root}", "--pipeline", "p", "--set", "streams.things.select=false"]
     done = subprocess.run(words, input=lines, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_who_appends_already_is_not_told_to_append(root):
+    rows = pa.table({"id": pa.array([1], pa.int64()), "name": ["a"]})
+    write_deltalake(root / "things", rows, configuration={"delta.appendOnly": "true"})
+    versioned = [*MESSAGES, {"type": "ACTIVATE_VERSION", "stream": "things", "version": 2}]
+    with pytest.raises(SchemaError) as told:
+        load(versioned, to=f"delta://{root}", pipeline="p", method="append")
+    assert "turn it off" in str(told.value)
+    assert "method: append" not in str(told.value)
+
+
+def test_a_not_null_column_is_refused_with_what_lets_it_be_null(root):
+    fields = pa.schema([pa.field("id", pa.int64()), pa.field("name", pa.string(), nullable=False)])
+    write_deltalake(root / "things", pa.table({"id": [1], "name": ["a"]}, schema=fields))
+    refused(root, r"ALTER COLUMN name DROP NOT NULL.*select: false")

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -310,3 +311,73 @@ def test_wherever_it_is_interrupted_readers_see_the_same_and_the_next_one_finish
         assert ids(lake) == [0, 1, 10, 11], last
         assert len([name for name in plain.names("") if name.endswith(".parquet")]) == 2, last
     assert last > 10
+
+
+@pytest.mark.parametrize("pipeline", ["p", None], ids=["named", "unnamed"])
+def test_what_is_loaded_while_manifests_are_put_together_stays(lake, root, monkeypatch, pipeline):
+    """Just when entries were read for the last time, a run puts several more, with rows in each."""
+    loaded(lake, 1)
+    read = Listing.read
+    reads = []
+
+    def late(self):
+        found = read(self)
+        reads.append(self)
+        if len(reads) == 2:
+            loaded(lake, 2, 3, 4, pipeline=pipeline, checkpoint_rows=1)
+            loaded(lake, 5, pipeline=pipeline)
+        return found
+
+    monkeypatch.setattr(Listing, "read", late)
+    kept_up(root)
+    assert ids(lake) == [1, 2, 3, 4, 5]
+    monkeypatch.undo()
+    kept_up(root)
+    assert ids(lake) == ids_by_the_page(lake, root) == [1, 2, 3, 4, 5]
+
+
+def test_a_run_without_a_pipeline_that_ends_while_manifests_are_put_together_keeps_its_rows(lake, root, monkeypatch):
+    """Its last entry is put when the others were read already."""
+    loaded(lake, 1)
+    one = stream(key=())
+    with closing(open_destination(lake, {})) as destination:
+        destination.recover("~run")
+        destination.prepare(one)
+        destination.commit(checkpoint(destination.stage(batch(one, (2, "n2"))), pipeline="~run"))
+        receipt = destination.stage(batch(one, (3, "n3"), checkpoint=2))
+        read = Listing.read
+        reads = []
+
+        def late(self):
+            found = read(self)
+            reads.append(self)
+            if len(reads) == 2:
+                destination.commit(checkpoint(receipt, number=2, pipeline="~run", final=True))
+            return found
+
+        monkeypatch.setattr(Listing, "read", late)
+        kept_up(root)
+    assert ids(lake) == [1, 2, 3]
+
+
+def test_entries_behind_one_that_was_not_seen_stay(lake, root, monkeypatch):
+    """A folder that others put into while it is listed may give the later of two new entries alone."""
+    loaded(lake, 1)
+    loaded(lake, 2)
+    loaded(lake, 3)
+    read = Listing.read
+
+    def torn(self):
+        found = read(self)
+        self._entries = {name: entry for name, entry in self._entries.items() if entry.sequence != 4}
+        return found
+
+    monkeypatch.setattr(Listing, "read", torn)
+    kept_up(root, file_bytes=0)
+    monkeypatch.undo()
+    assert ids(lake) == [1, 2, 3]
+
+
+def test_a_table_that_no_pipeline_loads_into_is_told(lake, root):
+    loaded(lake, 1)
+    assert "else: no pipeline loads into it." in kept_up(root, tables=[TableName("else")])

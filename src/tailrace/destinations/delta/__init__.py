@@ -166,7 +166,8 @@ class DeltaTables:
         """Refuse: there is no way to; see Tables."""
         raise SchemaError(
             f"the Delta table {table} has the column {columns[0]!r}, which is NOT NULL, and the stream may have null; "
-            "make the table anew, or let the column be null",
+            f"let it be null (`ALTER TABLE ... ALTER COLUMN {columns[0]} DROP NOT NULL`), make the table anew, or "
+            "leave the stream out with `select: false` under `streams:`",
             stream=table.name,
             column=columns[0],
         )
@@ -332,8 +333,9 @@ def _work_of(stream: Stream) -> Work:
 
 
 def _refused(stream: Stream, hindrance: Obstacle) -> SchemaError:
+    append = "set `method: append`, or " if hindrance.appends and stream.method is not Method.APPEND else ""
     return SchemaError(
-        f"the Delta table {stream.table} has {hindrance.has}; {hindrance.way}, or leave the stream out with "
+        f"the Delta table {stream.table} has {hindrance.has}; {append}{hindrance.way}, or leave the stream out with "
         "`select: false` under `streams:`",
         stream=stream.name,
         column=hindrance.column,

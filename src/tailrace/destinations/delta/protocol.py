@@ -38,11 +38,15 @@ _UNOPENED = ("Kernel error: Unsupported", "Invalid protocol action", "catalog ve
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a table can't be written: what it has, in which column, and the way out."""
+    """Why a table can't be written: what it has, in which column, and how it is mended.
+
+    `appends` is set where rows can be appended nevertheless.
+    """
 
     has: str
     way: str
     column: str | None = None
+    appends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,8 @@ def _of_columns(version: DeltaTable, work: Work) -> Obstacle | None:
                 expression = f" ({said})" if isinstance(said, str) else ""
                 return Obstacle(f"the column {path!r}, which {what}{expression}", _without("that"), path)
         if work.merges and "." in path and not field["nullable"]:
-            way = f"set `method: append`, or {_without('that')}"
-            return Obstacle(f"the column {path!r}, which is NOT NULL within a struct", way, path)
+            has = f"the column {path!r}, which is NOT NULL within a struct"
+            return Obstacle(has, _without("that"), path, appends=True)
     return None
 
 
@@ -109,10 +113,10 @@ def _of_properties(version: DeltaTable, work: Work) -> Obstacle | None:
     for name, why in _OF_REMOVING.items() if work.removes else ():
         if (properties.get(name) or "").lower() == "true":
             way = (
-                f"set `method: append`, or turn it off (`ALTER TABLE ... SET TBLPROPERTIES ('{name}' = 'false')`, or "
+                f"turn it off (`ALTER TABLE ... SET TBLPROPERTIES ('{name}' = 'false')`, or "
                 f"`DeltaTable(...).alter.set_table_properties({{'{name}': 'false'}})`)"
             )
-            return Obstacle(f"{name} = true, {why}", way)
+            return Obstacle(f"{name} = true, {why}", way, appends=True)
     return None
 
 
@@ -122,7 +126,7 @@ def _of_files(version: DeltaTable, work: Work) -> Obstacle | None:
         return None
     paths = pa.table(version.get_add_actions())["path"].to_pylist()
     if any("://" in path for path in paths):
-        return Obstacle("files of another table, as shallow clones do", f"set `method: append`, or {_without('them')}")
+        return Obstacle("files of another table, as shallow clones do", _without("them"), appends=True)
     return None
 
 

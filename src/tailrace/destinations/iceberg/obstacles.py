@@ -29,11 +29,12 @@ _EQUALITY_DELETES = "total-equality-deletes"
 
 @dataclass(frozen=True, slots=True)
 class _Obstacle:
-    """What the table has, and the way out; the column that it is about."""
+    """What the table has, how it is mended, and the column it is about; whether rows can be appended nevertheless."""
 
     has: str
     way: str
     column: str | None = None
+    appends: bool = False
 
 
 def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> None:
@@ -52,9 +53,10 @@ def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> N
         if is_merged(stream) or stream.versioned:
             found = found or _of_rewriting(table)
     if found:
+        append = "set `method: append`, or " if found.appends and stream.method is not Method.APPEND else ""
         raise SchemaError(
-            f"the Iceberg table {'.'.join(table.name())} has {found.has}; {found.way}, or leave the stream out with "
-            "`select: false` under `streams:`",
+            f"the Iceberg table {'.'.join(table.name())} has {found.has}; {append}{found.way}, or leave the stream out "
+            "with `select: false` under `streams:`",
             stream=stream.name,
             column=found.column,
             have=found.has,
@@ -125,25 +127,27 @@ def _of_identifiers(table: Table, stream: Stream) -> _Obstacle | None:
 
 def _of_rewriting(table: Table) -> _Obstacle | None:
     """What keeps the table's own rows from being written anew."""
-    append = "set `method: append`, or "
     for field in table.schema().fields:
         if not is_writable(field):
             return _Obstacle(
                 f"{field.name!r} as {field.field_type}, and tailrace doesn't write files with that anew",
-                f"{append}load into a table without that column",
+                "load into a table without that column",
                 field.name,
+                appends=True,
             )
     if _has_equality_deletes(table):
         return _Obstacle(
             "equality deletes, which pyiceberg doesn't read",
-            f"{append}have another engine apply them (`CALL system.rewrite_data_files(table => "
+            "have another engine apply them (`CALL system.rewrite_data_files(table => "
             f"'{'.'.join(table.name())}', options => map('delete-file-threshold', '1'))`)",
+            appends=True,
         )
     written = table.properties.get(TableProperties.WRITE_FILE_FORMAT, "parquet").lower()
     if written != "parquet":
         return _Obstacle(
             f"{TableProperties.WRITE_FILE_FORMAT} = {written}, and tailrace reads files of Parquet alone",
-            f"{append}set that property to parquet, and have another engine rewrite the files",
+            "set that property to parquet, and have another engine rewrite the files",
+            appends=True,
         )
     return None
 
