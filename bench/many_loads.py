@@ -1,4 +1,4 @@
-"""Many small loads into lakes on S3, with maintenance now and then: what the last cost, against early ones.
+"""Many small loads into lakes on S3, maintained now and then: the last ones side by side with early ones elsewhere.
 
     python bench/many_loads.py --loads 500 --every 20
 
@@ -8,12 +8,10 @@ Requests are counted by the S3 server's own log, which is one of the tests' and 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,20 +39,20 @@ CASES = [("delta", "append"), ("delta", "upsert"), ("iceberg", "append"), ("iceb
 
 @dataclass(slots=True)
 class Costs:
-    """What each load cost, and each maintenance."""
+    """What the early loads into a new lake and the last ones into an old one cost, side by side, and maintenance."""
 
-    requests: list[Counter[str]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    early: list[tuple[int, float]] = field(default_factory=list)
+    late: list[tuple[int, float]] = field(default_factory=list)
     maintaining: list[tuple[int, float]] = field(default_factory=list)
 
     def told(self) -> str:
-        """The tenth to twentieth against the last ten."""
-        totals = [sum(each.values()) for each in self.requests]
-        early, late = statistics.mean(totals[9:20]), statistics.mean(totals[-10:])
-        first, last = statistics.mean(self.seconds[9:20]), statistics.mean(self.seconds[-10:])
+        """The tenth to twentieth against the last ten: mean requests, median seconds."""
+        early, late = self.early[9:20], self.late[-10:]
+        few, many = (statistics.mean(requests for requests, _ in loads) for loads in (early, late))
+        quick, slow = (statistics.median(seconds for _, seconds in loads) for loads in (early, late))
         kept = self.maintaining[-1] if self.maintaining else (0, 0.0)
         return (
-            f"{early:.1f} | {late:.1f} | {late / early:.2f} | {first:.2f} | {last:.2f} | {last / first:.2f} | "
+            f"{few:.1f} | {many:.1f} | {many / few:.2f} | {quick:.2f} | {slow:.2f} | {slow / quick:.2f} | "
             f"{kept[0]} | {kept[1]:.1f}"
         )
 
@@ -65,10 +63,9 @@ class Log:
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
 
-    def new(self) -> Counter[str]:
-        """How many of each method."""
-        lines = [line for line in self._file.read().splitlines() if b'"' in line]
-        return Counter(line.split(b'"')[1].split(b" ")[0].decode() for line in lines)
+    def new(self) -> int:
+        """How many."""
+        return sum(b'HTTP/1.1"' in line for line in self._file.read().splitlines())
 
 
 def address(server: S3Server, kind: str, folder: Path) -> tuple[str, dict[str, object]]:
@@ -94,22 +91,30 @@ def load(to: str, settings: dict[str, object], method: str, number: int) -> None
 
 
 def measured(server: S3Server, log: Log, case: tuple[str, str], loads: int, every: int, folder: Path) -> Costs:
-    """What that many loads cost, with maintenance after each so many."""
+    """What that many loads cost, with maintenance after each so many.
+
+    While the last twenty go into the lake, the first twenty go into a new one by turns: so both meet the same machine.
+    """
     kind, method = case
-    to, settings = address(server, kind, folder)
     costs = Costs()
-    log.new()
-    for number in range(loads):
+
+    def timed(lake: tuple[str, dict[str, object]], number: int) -> tuple[int, float]:
+        log.new()
         began = time.monotonic()
-        load(to, settings, method, number)
-        costs.seconds.append(time.monotonic() - began)
-        costs.requests.append(log.new())
-        if every and (number + 1) % every == 0:
+        load(*lake, method, number)
+        return log.new(), time.monotonic() - began
+
+    old, new = address(server, kind, folder), address(server, kind, folder)
+    for number in range(loads):
+        if number >= loads - 20:
+            costs.early.append(timed(new, number - (loads - 20)))
+        costs.late.append(timed(old, number))
+        if every and (number + 1) % every == 0 and number + 1 < loads:
             began = time.monotonic()
-            tailrace.maintain(to, **settings)
-            costs.maintaining.append((sum(log.new().values()), time.monotonic() - began))
+            tailrace.maintain(old[0], **old[1])
+            costs.maintaining.append((log.new(), time.monotonic() - began))
         if (number + 1) % 50 == 0:
-            print(case, number + 1, dict(costs.requests[-1]), f"{costs.seconds[-1]:.2f} s", file=sys.stderr)
+            print(case, number + 1, costs.late[-1], file=sys.stderr)
     return costs
 
 
@@ -119,7 +124,6 @@ def main() -> None:
     asked.add_argument("--loads", type=int, default=500)
     asked.add_argument("--every", type=int, default=20)
     asked.add_argument("--only", default="")
-    asked.add_argument("--each", action="store_true", help="print what each load cost")
     given = asked.parse_args()
     lines = [
         (
@@ -137,9 +141,6 @@ def main() -> None:
                 costs = measured(server, Log(Path(name) / "log"), case, given.loads, given.every, Path(name))
             finally:
                 server.stop()
-        if given.each:
-            print(case, json.dumps([sum(each.values()) for each in costs.requests]))
-            print(case, json.dumps([round(each, 2) for each in costs.seconds]))
         lines.append(f"| {' '.join(case)} | {costs.told()} |")
         print(lines[-1], flush=True)
     print("\n".join(lines))

@@ -10,19 +10,17 @@ from typing import Any, BinaryIO, cast
 
 from tailrace.config import Settings
 from tailrace.configfile import split
-from tailrace.destination import Destination, Maintainable
+from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
-from tailrace.errors import ConfigError, MessageError
-from tailrace.model import TableName
+from tailrace.errors import MessageError
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
 from tailrace.runtime.rows import feed_rows
 from tailrace.runtime.target import Target
+from tailrace.runtime.upkeep import maintained
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, open_source
 from tailrace.singer.writer import message_line
-
-_LEAST_KEPT = timedelta(hours=1)
 
 
 def load(
@@ -73,17 +71,6 @@ def maintain(
         return [*maintained(destination, tables, keep)]
     finally:
         destination.close()
-
-
-def maintained(destination: Destination, tables: Sequence[str], keep: timedelta) -> Iterator[str]:
-    """Maintain an open destination; a sentence for each thing once it is done."""
-    if keep < _LEAST_KEPT:
-        raise ConfigError(f"{keep} is too short", key="keep", hint="an hour at least, since loads may be at work")
-    if not isinstance(destination, Maintainable):
-        raise ConfigError(
-            "the database looks after its tables itself", key="to", hint="lakes are maintained: files, delta, iceberg"
-        )
-    yield from destination.maintain([TableName.of(table) for table in tables], keep)
 
 
 def _lines(messages: Iterable[Any]) -> Iterator[bytes]:

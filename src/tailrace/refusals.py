@@ -57,7 +57,10 @@ _WAYS = (
     ),
     (re.compile(r"\b401\b.{0,3}Unauthorized|HTTP status 401|valid authentication credentials"), _UNKNOWN),
     (
-        re.compile(r"AccessDenied|ACCESS_DENIED|\b403\b.{0,3}Forbidden|HTTP status 403|\(403\)|necessary privileges"),
+        re.compile(
+            r"AccessDenied|ACCESS_DENIED|\b403\b.{0,3}Forbidden|HTTP status 403|\(403\)|necessary privileges|"
+            r"operation lacked"
+        ),
         _FORBIDDEN,
     ),
 )
@@ -75,6 +78,11 @@ def is_lasting(text: str) -> bool:
     return _way(text) is not None
 
 
+def is_of_ended_keys(text: str) -> bool:
+    """Whether keys that are given for a while have ended: others may be had."""
+    return _way(text) == _ENDED
+
+
 def is_missing_bucket(text: str) -> bool:
     """Whether it isn't a file that is missing but the bucket."""
     return _way(text) == _MISSING
@@ -90,7 +98,7 @@ def said(error: BaseException) -> str:
         bucket = _BUCKET.search(text)
         place = f"the bucket {bucket.group(1)!r}: " if bucket else ""
         return f"{place}{way} ({short})" if short else f"{place}{way}"
-    first = _BODY.sub("", text.strip()).partition("\n")[0].strip()
+    first = _BODY.sub("", text.strip().removeprefix("Kernel error -> ")).partition("\n")[0].strip()
     return f"{first} ({code})" if code and code not in first else first
 
 

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from tailrace import log
-from tailrace.api import maintained
 from tailrace.cli.options import Config, Pipeline, Set, To, setup
 from tailrace.destination import Destination, Renouncing
 from tailrace.errors import ConfigError
 from tailrace.log import printable, redacted
 from tailrace.model import Checkpoint, TableName
 from tailrace.runtime.retry import Retry
+from tailrace.runtime.upkeep import maintained
 
 GiveUp = Annotated[
     list[str] | None,

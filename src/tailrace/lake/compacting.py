@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Hashable, Sequence
+import time
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from datetime import timedelta
 
 import pyarrow as pa
 
-from tailrace.lake.entries import part_name
+from tailrace.lake.entries import part_name, sequence_of
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, LakeTable, LiveFile
 
 _NOBODY = "~maintenance"
-"""The pipeline whose names the files have: no run has it, so that none takes them for its own."""
+"""The pipeline whose names the files have: no run has it, so that none takes them for its own.
+
+In the place of an entry's sequence they have the second at which they were begun.
+"""
+
+_LONGEST = timedelta(days=1)
+"""How long a maintenance may be at work on one table."""
 
 
 def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
@@ -25,8 +33,8 @@ def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
     groups = _groups(table)
     if not groups:
         return 0, 0
-    token = secrets.token_hex(8)
-    parts = Parts(table.layout(), lambda number: part_name(_NOBODY, 0, f"{token}-{number}"))
+    token, began_s = secrets.token_hex(8), int(time.time())
+    parts = Parts(table.layout(), lambda number: part_name(_NOBODY, began_s, f"{token}-{number}"))
     try:
         for group in groups:
             for file in group:
@@ -42,6 +50,17 @@ def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
         raise
     parts.close()
     return len(removes), len(adds)
+
+
+def interrupted(names: Iterable[str], known: Collection[str], keep: timedelta) -> list[str]:
+    """Those of a table's files that maintenance wrote longer ago, and that aren't among the known ones.
+
+    They are of one that ended before its commit, or of an older version of the table. One that is at work for a day
+    keeps its own.
+    """
+    before_s = time.time() - max(keep, _LONGEST).total_seconds()
+    written = {name: sequence_of(name, _NOBODY) for name in names}
+    return [name for name, at_s in written.items() if at_s is not None and at_s < before_s and name not in known]
 
 
 def _groups(table: LakeTable) -> list[Sequence[LiveFile]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from tailrace.errors import DestinationError
 from tailrace.lake.entries import Entry, decoded, encoded, folder_of
 from tailrace.model import TableName
 from tailrace.objects import Folder
@@ -14,7 +13,7 @@ from tailrace.objects import Folder
 FOLDER = "_tailrace"
 """Where journals are, in the lake's folder."""
 
-_SUFFIX, _BASE = ".json", "base-"
+_SUFFIX, _BASE, _PRUNED = ".json", "base-", "pruned"
 
 
 class ObjectJournal:
@@ -51,20 +50,20 @@ class ObjectJournal:
 
     def pruned(self) -> int:
         """The sequence up to which entries may have been removed, which is always below the last one's."""
-        try:
-            return int(self._root.get(f"{self.folder}/pruned"))
-        except DestinationError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return 0
-            raise
+        return max((int(name.rpartition("/")[2]) for name in self._marks()), default=0)
 
     def prune(self, until: int) -> int:
         """Remove the entries up to that sequence, which are behind the last one; how many there were."""
         old = [name for name in self.names() if int(name.rpartition("/")[2][:-5]) <= until]
         if old:
-            self._root.put(f"{self.folder}/pruned", str(max(until, self.pruned())).encode())
-            self._root.remove(old)
+            mark = f"{self.folder}/{_PRUNED}/{until:010}"
+            self._root.put(mark, b"")
+            self._root.remove([*old, *(name for name in self._marks() if name < mark)])
         return len(old)
+
+    def _marks(self) -> list[str]:
+        """Objects that are named by the sequence up to which entries may be gone: the highest counts."""
+        return [*self._root.names(f"{self.folder}/{_PRUNED}")]
 
     def put_base(self, base: Entry) -> None:
         """Put an entry for readers that stands for all up to its sequence, in the place of older such ones."""
@@ -119,6 +118,11 @@ def shortened(journal: ObjectJournal) -> str | None:
 def entries_of(root: Folder, folder: str) -> list[str]:
     """The names of all entries of journals in the folder."""
     return [name for name in root.names(folder) if name.endswith(_SUFFIX) and name.rpartition("/")[2][:-5].isdecimal()]
+
+
+def bases_of(names: Iterable[str]) -> set[str]:
+    """Those of the names that are of entries which stand for others."""
+    return {name for name in names if name.rpartition("/")[2].startswith(_BASE)}
 
 
 def manifests_of(root: Folder, folder: str) -> list[str]:

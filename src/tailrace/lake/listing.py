@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, decoded
-from tailrace.lake.journal import FOLDER, manifests_of
+from tailrace.lake.journal import FOLDER, bases_of, manifests_of
 from tailrace.model import TableName
 from tailrace.objects import Folder
 from tailrace.schema.evolve import TableColumn
@@ -46,18 +46,24 @@ class Listing:
         """The tables as they are now."""
         for tries in range(_TRIES):
             present = manifests_of(self._root, FOLDER)
-            new = [name for name in present if name not in self._entries]
             try:
-                with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
-                    contents = [*threads.map(self._root.get, new)]
-            except DestinationError as error:  # others have put an entry that stands for these, and removed them
+                self._take(present)
+            except DestinationError as error:  # entries were removed meanwhile, since another stands for them
                 if tries == _TRIES - 1 or not isinstance(error.__cause__, FileNotFoundError):
                     raise
-                continue
-            read = {name: decoded(content) for name, content in zip(new, contents, strict=True)}
-            self._entries = {name: self._entries.get(name) or read[name] for name in present}
-            break
-        return listed(self._entries.values())
+            else:
+                # A listing isn't of one moment: it may lack entries that were removed, and what stands for them.
+                if bases_of(manifests_of(self._root, FOLDER)) == bases_of(present):
+                    return listed(self._entries.values())
+        raise DestinationError(f"the manifests of {self._root.url} change all the time; run again")
+
+    def _take(self, present: Sequence[str]) -> None:
+        """Have these entries, and no others; those that are new are read."""
+        new = [name for name in present if name not in self._entries]
+        with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
+            contents = [*threads.map(self._root.get, new)]
+        read = {name: decoded(content) for name, content in zip(new, contents, strict=True)}
+        self._entries = {name: self._entries.get(name) or read[name] for name in present}
 
     @property
     def objects(self) -> Mapping[str, Entry]:

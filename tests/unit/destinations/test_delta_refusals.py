@@ -91,11 +91,11 @@ def refusal(endpoint):
     ("status", "code", "says"),
     [
         (403, "AccessDenied", "give the keys the permissions"),
-        (403, "InvalidAccessKeyId", "the store doesn't know the keys"),
-        (403, "SignatureDoesNotMatch", "the store doesn't know the keys"),
-        (401, "Unauthorized", "the store doesn't know the keys"),
+        (403, "InvalidAccessKeyId", "it doesn't know its keys"),
+        (403, "SignatureDoesNotMatch", "it doesn't know its keys"),
+        (401, "Unauthorized", "it doesn't know its keys"),
         (404, "NoSuchBucket", "there is no such bucket: make it"),
-        (400, "ExpiredToken", "the keys have ended"),
+        (400, "ExpiredToken", "its keys have ended"),
         (301, "PermanentRedirect", "set `region`"),
     ],
 )

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from tailrace.destinations.delta.errors import told
 from tailrace.destinations.delta.table import DeltaView
-from tailrace.lake.compacting import compacted
+from tailrace.lake.compacting import compacted, interrupted
 
 _HOUR = timedelta(hours=1)
 
@@ -18,13 +18,19 @@ def maintained(look: Callable[[], DeltaView], keep: timedelta) -> Iterator[str]:
     many, few = compacted(look)
     if many:
         yield f"{many:,} files were put together to {few:,}"
-    version = look().version
+    view = look()
+    version = view.version
     hours = math.ceil(keep / _HOUR)
     with told():
         old = version.vacuum(hours, dry_run=True, enforce_retention_duration=False)
         if old:
             version.vacuum(hours, dry_run=False, enforce_retention_duration=False)
             yield f"{len(old):,} files are removed that it had last more than {hours} hours ago"
+        left = interrupted(view.folder.names(), view.paths(), keep)
+        if left:  # an older version may have them still
+            all_unused = version.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
+            unused = {path.rpartition("/")[2] for path in all_unused}
+            view.folder.remove(path for path in left if path.rpartition("/")[2] in unused)
         version = look().version
         version.create_checkpoint()
         version.cleanup_metadata()

@@ -19,7 +19,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from tailrace import compute as pc
 from tailrace.destinations.delta.bounds import bounds
-from tailrace.destinations.delta.errors import RefusedError, is_stores, said, told
+from tailrace.destinations.delta.errors import RefusedError, is_stores, told
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.marks import found_in, marked_schema
@@ -27,6 +27,7 @@ from tailrace.lake.partitions import NULL_FOLDER
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
 from tailrace.objects import Folder
+from tailrace.refusals import said
 
 _HANDLE = frozenset({"path", "size_bytes", "num_records", "partition"})
 """What is kept of the log's action of a file, to read and to remove it."""

@@ -12,7 +12,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from tailrace.destinations.iceberg.catalog import told, tried_once
 from tailrace.destinations.iceberg.table import IcebergView
-from tailrace.lake.compacting import compacted
+from tailrace.lake.compacting import compacted, interrupted
 
 
 def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str]:
@@ -20,9 +20,12 @@ def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str
     many, few = compacted(look)
     if many:
         yield f"{many:,} files were put together to {few:,}"
+    if look().table.properties.get("gc.enabled", "true").lower() == "false":
+        return  # who shares the files with another table says so
     expired, files = _expired(look().table, datetime.now(UTC) - keep)
     if expired:
         yield f"{expired:,} snapshots are expired, and {files:,} files removed that only they had"
+    _remove_interrupted(look(), keep)
 
 
 def _expired(table: Table, before: datetime) -> tuple[int, int]:
@@ -45,6 +48,15 @@ def _expired(table: Table, before: datetime) -> tuple[int, int]:
             with suppress(FileNotFoundError):
                 table.io.delete(path)
     return len(gone), len(files)
+
+
+def _remove_interrupted(view: IcebergView, keep: timedelta) -> None:
+    """Remove what a maintenance has left that ended before its commit, where no snapshot has it."""
+    left = interrupted(view.store.names(""), (), keep)
+    if left:
+        with told():
+            known = {path.rpartition("/")[2] for path in _files(view.table, view.table.snapshots())}
+        view.store.remove(name for name in left if name.rpartition("/")[2] not in known)
 
 
 def _files(table: Table, snapshots: Iterable[Snapshot]) -> Iterator[str]:
