@@ -71,6 +71,14 @@ def test_a_generated_column_that_a_stream_has_values_for_is_refused(place, kind,
     assert sorted(run("SELECT * FROM things")) == [(1, 2), (2, 4), (3, 6)]
 
 
+@pytest.mark.parametrize("name", ["postgres", "mysql", "sqlite"])
+def test_a_key_that_is_generated_is_told_as_that(place):
+    url, run = place
+    run("CREATE TABLE things (id bigint, twice bigint GENERATED ALWAYS AS (id * 2) STORED UNIQUE)")
+    with pytest.raises(SchemaError, match=r"'twice' as GENERATED, which takes no values"):
+        load(url, schema(SENT[0]["schema"]["properties"], ["twice"]), SENT[1])
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_generated_column_is_gone_when_its_table_is_replaced(place):
     url, run = place

@@ -6,6 +6,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 import mysql.connector
+import mysqls
 import pytest
 
 import tailrace
@@ -344,3 +345,18 @@ def test_conflicts_and_idle_sessions_are_passing_trouble(any_mysql_url, number, 
     error = DestinationError("MySQL: no")
     error.__cause__ = mysql.connector.Error("no", errno=number)
     assert open_destination(any_mysql_url, {}).is_transient(error) is passes
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("v varchar(9), n bigint) PARTITION BY RANGE(n) (PARTITION a VALUES LESS THAN (10)", "no partition for value;"),
+        ("v varchar(9), n bigint, CHECK (v < 10)", "violated|Truncated incorrect DECIMAL value;"),
+    ],
+)
+def test_what_a_table_refuses_at_the_commit_is_told_without_the_value(any_mysql_url, table, told):
+    mysqls.query(any_mysql_url, f"CREATE TABLE things ({table})")
+    sent = [schema({"v": TEXT, "n": INT}, []), record({"v": "hush4711", "n": 4711})]
+    with pytest.raises(DestinationError, match=told) as refused:
+        mysqls.load(any_mysql_url, *sent)
+    assert "4711" not in str(refused.value)

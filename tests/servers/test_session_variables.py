@@ -55,6 +55,35 @@ def test_the_variables_of_a_server_of_mysql_change_nothing(any_mysql, any_mysql_
     ]
 
 
+STANDS_ON = {
+    "sql_safe_updates": 0,
+    "sql_big_selects": 1,
+    "completion_type": "NO_CHAIN",
+    "sql_notes": 1,
+    "sql_auto_is_null": 0,
+    "max_sort_length": 65536,
+    "time_zone": "+00:00",
+    "lc_messages": "en_US",
+    "autocommit": 1,
+    "lock_wait_timeout": 60,
+    "net_read_timeout": 600,
+    "default_tmp_storage_engine": "InnoDB",
+    "foreign_key_checks": 1,
+    "unique_checks": 1,
+    "explicit_defaults_for_timestamp": 1,
+}
+
+
+def test_a_session_has_its_own_variables_one_by_one(any_mysql, any_mysql_url):
+    with mysqls.globally(any_mysql_url, **HOSTILE | OWN[any_mysql]):
+        session = open_destination(any_mysql_url, {})._database.open()
+        try:
+            found = session.query(f"SELECT {', '.join(f'@@SESSION.{name}' for name in STANDS_ON)}")[0]
+        finally:
+            session.close()
+    assert dict(zip(STANDS_ON, found, strict=True)) == STANDS_ON
+
+
 def test_texts_of_a_key_that_are_the_same_for_long_are_told_apart(any_mysql_url):
     same = "x" * 690
     names = [f"{same}{n % 3}" for n in range(30)]
@@ -76,7 +105,7 @@ def test_a_null_in_a_timestamp_stays_one_whatever_the_server_takes_it_for(any_my
     assert mysqls.query(any_mysql_url, "SELECT id, at FROM things") == [(1, None)]
 
 
-def test_the_documented_grants_are_enough_for_every_command(any_mysql_url):
+def test_the_documented_grants_are_enough_for_every_command(any_mysql_url, tmp_path):
     database = urlsplit(any_mysql_url).path[1:]
     grants = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, CREATE TEMPORARY TABLES"
     mysqls.query(any_mysql_url, "CREATE USER granted IDENTIFIED BY 'secret'")
@@ -86,9 +115,8 @@ def test_the_documented_grants_are_enough_for_every_command(any_mysql_url):
         assert "is there" in open_destination(any_mysql_url, login).check()[1]
         mysqls.query(any_mysql_url, "CREATE TABLE things (id bigint PRIMARY KEY, v tinyint)")
         sent = [schema({"id": INT, "v": INT}, ["id"]), *(record({"id": n, "v": 300 + n}) for n in range(2000))]
-        report = mysqls.load(
-            any_mysql_url, *sent, record({"id": 5, "v": 1}), **login, on_invalid="quarantine", max_invalid=2000
-        )
+        aside = {"on_invalid": "quarantine", "quarantine": str(tmp_path / "q"), "max_invalid": 2000}
+        report = mysqls.load(any_mysql_url, *sent, record({"id": 5, "v": 1}), **login, **aside)
         assert (report.total.loaded, report.total.quarantined) == (1, 2000)
     finally:
         mysqls.query(any_mysql_url, "DROP USER granted")

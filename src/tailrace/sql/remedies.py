@@ -166,6 +166,7 @@ MYSQL = (
     Remedy("1153|1301|2020", "", "raise max_allowed_packet of the server"),
     Remedy("1217|1451|1832|1833|1834|1846|3730|3780", "", "drop the foreign key and make it anew afterwards"),
     Remedy("1216|1452|1048|1062|3819|4025", "", "remove the rows that break it, or drop the constraint"),
+    Remedy("1526", "", "add a partition that takes the rows"),
     Remedy("1288|1347|1348|1471", "", "set another `table:`, or load into the table that the view reads"),
     Remedy("1050", "", "set another `table:`, or drop what is there"),
     Remedy("1060", "", "the table has it as GENERATED: leave it out with `select: false` under `columns:`"),

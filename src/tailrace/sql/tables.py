@@ -153,6 +153,8 @@ class Tables:
                 "another `table:` for it under `streams:`, or drop what is there",
                 stream=stream.name,
             )
+        if found and (generated := self._filled(found, stream)):
+            refuse_generated(stream, generated, table, self._traits)
         fit = self._fit(found, stream) if found else Fit(add=stream.columns)
         new: list[Column | TableColumn] = [*fit.add, *(widening.want for widening in fit.widen)]
         refuse_digits(session, self._dialect, self._traits, stream, table, new)

@@ -26,7 +26,10 @@ from tailrace.sql.remedies import MYSQL, advised
 _NOT_ALLOWED = frozenset({1148, 3948, 4166})
 """LOAD DATA LOCAL isn't allowed by the server."""
 _AT_ROW = re.compile(r" at row (\d+)$")
-_TAKEN = re.compile(r"^Duplicate entry '.*' for", re.DOTALL)
+_VALUE = re.compile(
+    r"^(?:(Duplicate entry) '.*'(?= for)|(Table has no partition for value) .*|(Truncated incorrect \w+ value): .*)",
+    re.DOTALL,
+)
 """What is told without the value."""
 _TOO_WIDE = re.compile(r"^(Row size too large(?: \([^)]*\))?).*", re.DOTALL)
 """What is told without the server's advice, which is about tables that are made by hand."""
@@ -192,7 +195,7 @@ class MySQLSession:
 
 def _words(error: mysql.connector.Error) -> str:
     """What the server says, without values."""
-    return _TOO_WIDE.sub(r"\1", _TAKEN.sub("Duplicate entry for", error.msg or ""))
+    return _TOO_WIDE.sub(r"\1", _VALUE.sub(lambda found: found[found.lastindex or 0], error.msg or ""))
 
 
 def _text(value: object) -> object:
