@@ -84,20 +84,6 @@ def test_a_session_has_its_own_variables_one_by_one(any_mysql, any_mysql_url):
     assert dict(zip(STANDS_ON, found, strict=True)) == STANDS_ON
 
 
-def test_texts_of_a_key_that_are_the_same_for_long_are_told_apart(any_mysql_url):
-    same = "x" * 690
-    names = [f"{same}{n % 3}" for n in range(30)]
-    with mysqls.globally(any_mysql_url, max_sort_length=4):
-        sent = [schema({"id": TEXT, "n": INT}, ["id"]), *(record({"id": name, "n": n}) for n, name in enumerate(names))]
-        for _ in range(2):
-            mysqls.load(any_mysql_url, *sent)
-    assert mysqls.query(any_mysql_url, "SELECT right(id, 1), n FROM things ORDER BY 1") == [
-        ("0", 27),
-        ("1", 28),
-        ("2", 29),
-    ]
-
-
 def test_a_null_in_a_timestamp_stays_one_whatever_the_server_takes_it_for(any_mysql_url):
     with mysqls.globally(any_mysql_url, explicit_defaults_for_timestamp=0):
         sent = [schema({"id": INT, "at": TIMESTAMPTZ}, ["id"]), record({"id": 1, "at": None})]
