@@ -51,6 +51,20 @@ class Upkeep:
         if begun is None:
             yield "Another maintenance of the lake is at work, or was interrupted less than an hour ago."
             return
+        try:
+            yield from self._done(journal, begun, tables)
+        except Exception:
+            self._end(journal)
+            raise
+        self._end(journal)
+
+    @staticmethod
+    def _end(journal: ObjectJournal) -> None:
+        """Let the next one begin."""
+        if last := journal.last():
+            journal.finish(last)
+
+    def _done(self, journal: ObjectJournal, begun: Entry, tables: Collection[TableName]) -> Iterator[str]:
         listing = Listing(self.root)
         present = listing.read()
         there = self._there(listing)
@@ -58,8 +72,7 @@ class Upkeep:
             if name not in present:
                 yield f"{name}: no pipeline loads into it."
         wanted = {name: table for name, table in present.items() if not tables or name in tables}
-        last, merged = self._merge(journal, begun, wanted)
-        yield from merged
+        yield from self._merge(journal, begun, wanted)
         gone = {path for table in listing.read().values() for path in table.gone}
         since = self._since(gone, there)
         removable = {path for path, at in since.items() if self.now - at >= self.keep}
@@ -68,7 +81,6 @@ class Upkeep:
             self.root.remove(removable)
             self._note({path: at for path, at in since.items() if path not in removable})
             yield f"{len(removable):,} files are removed that are no table's any more."
-        journal.finish(last)
 
     def _begun(self, journal: ObjectJournal) -> Entry | None:
         """The entry by which it has begun; None where another is at work."""
@@ -86,11 +98,8 @@ class Upkeep:
         self.root.remove(left)
         return there - left
 
-    def _merge(
-        self, journal: ObjectJournal, last: Entry, tables: Mapping[TableName, Listed]
-    ) -> tuple[Entry, Sequence[str]]:
-        """Put small files together, each table's by one entry. The last entry, and what was done."""
-        told: list[str] = []
+    def _merge(self, journal: ObjectJournal, last: Entry, tables: Mapping[TableName, Listed]) -> Iterator[str]:
+        """Put small files together, each table's by one entry."""
         for name, table in tables.items():
             entry = msgspec.structs.replace(last, sequence=last.sequence + 1)
             groups = self._groups(table)
@@ -101,11 +110,10 @@ class Upkeep:
             entry = msgspec.structs.replace(entry, tables=(change,))
             if not journal.add(entry):
                 self.root.remove([part.path for part in parts])
-                break
+                return
             last = entry
             files, rows = sum(map(len, groups)), sum(part.rows for part in parts)
-            told.append(f"{name}: {files:,} files with {rows:,} rows were put together to {len(parts):,}.")
-        return last, told
+            yield f"{name}: {files:,} files with {rows:,} rows were put together to {len(parts):,}."
 
     def _groups(self, table: Listed) -> list[list[Part]]:
         """Small files of the same columns and the same partition, two at least, to be put together."""

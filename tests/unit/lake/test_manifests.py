@@ -13,7 +13,7 @@ import pytest
 
 from tailrace import load
 from tailrace.destinations import open_destination
-from tailrace.errors import FencedError
+from tailrace.errors import DestinationError, FencedError
 from tailrace.lake.entries import Change, Entry, Part
 from tailrace.lake.journal import ObjectJournal, manifests_of
 from tailrace.lake.listing import Listing, listed
@@ -250,6 +250,21 @@ def test_only_one_is_at_work(lake, root):
         "Another maintenance of the lake is at work, or was interrupted less than an hour ago."
     ]
     assert kept_up(root, now=now + timedelta(minutes=61)) != kept_up(root, now=now + timedelta(minutes=59))
+
+
+def test_one_that_failed_lets_the_next_one_begin(lake, root, monkeypatch):
+    for number in range(3):
+        loaded(lake, number)
+    monkeypatch.setattr(Folder, "put_file", failing)
+    with pytest.raises(DestinationError, match="no answer"):
+        kept_up(root)
+    monkeypatch.undo()
+    assert "things: 3 files with 3 rows were put together to 1." in kept_up(root)
+    assert ids(lake) == [0, 1, 2]
+
+
+def failing(*_):
+    raise DestinationError("no answer")
 
 
 class Ended(BaseException):
