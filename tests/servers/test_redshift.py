@@ -131,7 +131,7 @@ def test_two_first_runs_of_a_pipeline_leave_one_row_of_it(redshift_server, redsh
 def test_keys_of_aws_come_from_where_its_own_tools_find_them(redshift_server, redshift_url, monkeypatch, tmp_path):
     address = re.sub("&(access_key_id|secret_access_key|region)=[^&]*", "", redshift_url)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(DestinationError, match="AWS: Unable to locate credentials"):
+    with pytest.raises(DestinationError, match="AWS: no keys were found"):
         load(address, schema({"id": INT}), record({"id": 1}))
     objects = redshift_server.objects
     for name, text in (
@@ -212,7 +212,7 @@ def test_secrets_reach_neither_the_log_nor_an_error(redshift_server, redshift_ur
 
 
 def test_a_bucket_that_isnt_there_is_told_by_check(redshift_url):
-    with pytest.raises(DestinationError, match="the object store: "):
+    with pytest.raises(DestinationError, match=r"s3://nowhere/.*there is no such bucket"):
         open_destination(redshift_url, {"bucket": "nowhere"}).check()
 
 
