@@ -148,7 +148,7 @@ def test_keys_of_aws_come_from_where_its_own_tools_find_them(redshift_server, re
     assert folder._opened().config["region"] == objects.region
     assert isinstance(folder._opened().credential_provider, Boto3CredentialProvider)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(DestinationError, match="AWS: The config profile"):
+    with pytest.raises(DestinationError, match="The config profile"):
         load(address, schema({"id": INT}), record({"id": 1}))
 
 
