@@ -26,7 +26,7 @@ from tailrace.testing.parts import AT, batch, checkpoint, stream
 
 DAY = timedelta(days=1)
 THINGS = TableName("things")
-PAGE = Path(__file__).parents[3] / "docs" / "destinations" / "files.md"
+PAGE = Path(__file__).parents[2] / "docs" / "destinations" / "files.md"
 
 
 @pytest.fixture
