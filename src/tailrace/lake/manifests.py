@@ -76,7 +76,7 @@ class Upkeep:
         gone = {path for table in listing.read().values() for path in table.gone}
         since = self._since(gone, there)
         removable = {path for path, at in since.items() if self.now - at >= self.keep}
-        yield from self._shorten(listing, removable | (gone - there))
+        yield from self._shorten(listing, removable | (gone - there), gone)
         if removable:
             self.root.remove(removable)
             self._note({path: at for path, at in since.items() if path not in removable})
@@ -164,7 +164,7 @@ class Upkeep:
     def _note(self, since: _Since) -> None:
         self.root.put(_GONE, msgspec.json.encode(since))
 
-    def _shorten(self, listing: Listing, dropped: set[str]) -> Iterator[str]:
+    def _shorten(self, listing: Listing, dropped: set[str], gone: set[str]) -> Iterator[str]:
         """Have one entry in the place of many, for each pipeline, without the files that are dropped.
 
         Those of runs without a name, which have ended, go into the upkeep's own, which is the last.
@@ -172,7 +172,7 @@ class Upkeep:
         everything = in_order(listing.all())
         known = {name: _whole(listing.entries(name)) for name in {entry.pipeline for entry, _ in everything}}
         ended = {name for name, all_of in known.items() if name != UPKEEP and is_unnamed(name) and _is_final(all_of)}
-        trimmed = _Trimmed(everything, dropped, ended)
+        trimmed = _Trimmed(everything, dropped, gone, ended)
         for pipeline in [*sorted(known.keys() - ended - {UPKEEP}), UPKEEP]:
             journal = ObjectJournal(self.root, pipeline)
             whole = known.get(pipeline, ())
@@ -193,8 +193,11 @@ class Upkeep:
 class _Trimmed:
     """What entries say, without what nothing refers to any more; runs that have `ended` are the upkeep's."""
 
-    def __init__(self, everything: Sequence[tuple[Entry, Change]], dropped: set[str], ended: Collection[str]) -> None:
+    def __init__(
+        self, everything: Sequence[tuple[Entry, Change]], dropped: set[str], gone: set[str], ended: Collection[str]
+    ) -> None:
         self._everything = everything
+        self._gone = gone
         self._dropped = dropped
         self._ended = ended
         self._listed = _paths(entry for entry, _ in everything)
@@ -225,7 +228,8 @@ class _Trimmed:
         for part in change.files:
             sources = tuple(path for path in part.sources if path in self._listed)
             if sources or part.path not in self._dropped:  # as long as its sources are listed, it keeps them out
-                files.append(msgspec.structs.replace(part, sources=sources))
+                told = {} if part.path in self._gone else part.statistics
+                files.append(msgspec.structs.replace(part, sources=sources, statistics=told))
         voids = tuple(path for path in change.voids if path in self._listed)
         at = change.at or entry.at
         return msgspec.structs.replace(change, files=tuple(files), voids=voids, at=at)
