@@ -156,9 +156,10 @@ def file_rows(path, kinds):
         reading = (
             "read_csv(?, auto_detect = false, delim = ',', quote = '\"', escape = '\"', header = true, columns = ?"
         )
+        null = "NULL" if len(names) == 1 and kinds[names[0]] in TEXTS else ""
         found = duckdb.execute(
-            f"SELECT * FROM {reading}, new_line = '\\n', allow_quoted_nulls = false)",
-            [str(path), dict.fromkeys(names, "VARCHAR")],
+            f"SELECT * FROM {reading}, new_line = '\\n', allow_quoted_nulls = ?, nullstr = '{null}')",
+            [str(path), dict.fromkeys(names, "VARCHAR"), len(names) == 1 and not null],
         )
         rows = found.fetchall()
         return [
@@ -191,6 +192,9 @@ OF_CSV = {
     "TIMESTAMP": dt.datetime.fromisoformat,
     "TIMESTAMPTZ": instant,
 }
+TEXTS = ("TEXT", "JSON", "UUID", "BINARY")
+"""Kinds that are texts in CSV; null is NULL among them where they are a file's only column, and `""` among others."""
+
 QUOTED = ("TEXT", "UUID", "BINARY", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ")
 OF_JSON = {kind: lambda text, read=read: read(text.decode()) for kind, read in OF_CSV.items()} | {
     kind: lambda text, read=OF_CSV[kind]: read(json.loads(text)) for kind in QUOTED
