@@ -14,10 +14,10 @@ import pytest
 from tailrace import load
 from tailrace.destinations import open_destination
 from tailrace.errors import DestinationError, FencedError
-from tailrace.lake.entries import Change, Entry, Part
+from tailrace.lake.entries import MAINTENANCE, Change, Entry, Part
 from tailrace.lake.journal import ObjectJournal, manifests_of
 from tailrace.lake.listing import Listing, listed
-from tailrace.lake.manifests import UPKEEP, Upkeep
+from tailrace.lake.manifests import Upkeep
 from tailrace.model import Kind, TableName
 from tailrace.objects import Folder, StoreSettings
 from tailrace.schema.evolve import TableColumn
@@ -157,8 +157,8 @@ def entry(pipeline, sequence, *parts, minute=0, voids=(), replace=False):
 
 def test_a_replace_that_did_not_know_of_files_put_together_takes_their_rows_out_and_no_others():
     appended = [entry("p", 1, part("a")), entry("q", 1, part("b"), minute=1)]
-    together = entry(UPKEEP, 2, part("m", "a", "b"), minute=2)
-    again = entry(UPKEEP, 3, part("m2", "m", "a", "b"), minute=3)
+    together = entry(MAINTENANCE, 2, part("m", "a", "b"), minute=2)
+    again = entry(MAINTENANCE, 3, part("m2", "m", "a", "b"), minute=3)
     replaced = entry("p", 2, part("r"), voids=("a",), replace=True, minute=4)
     assert set(listed([*appended, together])[THINGS].files) == {"m"}
     assert set(listed([*appended, together, again])[THINGS].files) == {"m2"}
@@ -245,7 +245,7 @@ def test_a_run_that_stood_still_while_its_place_in_the_journal_was_removed_is_fe
 def test_only_one_is_at_work(lake, root):
     loaded(lake, 1)
     now = datetime.now(UTC)
-    ObjectJournal(root, UPKEEP).add(Entry(UPKEEP, 1, 1, "other", at=now))
+    ObjectJournal(root, MAINTENANCE).add(Entry(MAINTENANCE, 1, 1, "other", at=now))
     assert kept_up(root, now=now + timedelta(minutes=59)) == [
         "Another maintenance of the lake is at work, or was interrupted less than an hour ago."
     ]

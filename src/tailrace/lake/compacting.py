@@ -9,15 +9,9 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from tailrace.lake.entries import part_name, sequence_of
+from tailrace.lake.entries import MAINTENANCE, part_name, sequence_of
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, LakeTable, LiveFile
-
-_NOBODY = "~maintenance"
-"""The pipeline whose names the files have: no run has it, so that none takes them for its own.
-
-In the place of an entry's sequence they have the second at which they were begun.
-"""
 
 _LONGEST = timedelta(days=1)
 """How long a maintenance may be at work on one table."""
@@ -27,14 +21,15 @@ def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
     """How many small files of a table were put together, and to how many; nothing is done for fewer than two.
 
     `look` gives the table as it is. Where another writer is quicker the files are left to the next time: loads come
-    first. Raises DestinationError.
+    first. In the place of an entry's sequence the names of new files have the second at which they were begun. Raises
+    DestinationError.
     """
     table = look()
     groups = _groups(table)
     if not groups:
         return 0, 0
     token, began_s = secrets.token_hex(8), int(time.time())
-    parts = Parts(table.layout(), lambda number: part_name(_NOBODY, began_s, f"{token}-{number}"))
+    parts = Parts(table.layout(), lambda number: part_name(MAINTENANCE, began_s, f"{token}-{number}"))
     try:
         for group in groups:
             for file in group:
@@ -59,7 +54,7 @@ def interrupted(names: Iterable[str], known: Collection[str], keep: timedelta) -
     keeps its own.
     """
     before_s = time.time() - max(keep, _LONGEST).total_seconds()
-    written = {name: sequence_of(name, _NOBODY) for name in names}
+    written = {name: sequence_of(name, MAINTENANCE) for name in names}
     return [name for name, at_s in written.items() if at_s is not None and at_s < before_s and name not in known]
 
 

@@ -14,6 +14,9 @@ from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
 from tailrace.sql.checkpoints import is_unnamed
 
+MAINTENANCE = "~maintenance"
+"""The pipeline, of a name that no run has, whose files and entries are those of maintenance."""
+
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file of rows: its path in the table's (or the lake's) folder, its rows and bytes, and its partition.
@@ -76,6 +79,16 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     def name(self) -> TableName:
         """The table."""
         return TableName(self.table, self.schema)
+
+    @property
+    def parts(self) -> list[Part]:
+        """All its files, those that are to be merged too."""
+        return [*self.files, *(part for staged in self.staged for part in staged.files)]
+
+    @property
+    def rows(self) -> int:
+        """The rows of all its files."""
+        return sum(part.rows for part in self.parts)
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -77,10 +77,8 @@ class Lacking:
 
     def __str__(self) -> str:
         change = self.change
-        rows = sum(part.rows for part in _parts(change))
-        told = (
-            f"The table {change.name} lacks {rows:,} rows of the stream {change.stream!r} of checkpoint {self.number}"
-        )
+        told = f"The table {change.name} lacks {change.rows:,} rows of the stream {change.stream!r}"
+        told += f" of checkpoint {self.number}"
         if self.lines:
             told += f", from the input lines {self.lines[0]} to {self.lines[1]}"
         if change.replace:
@@ -91,7 +89,7 @@ class Lacking:
         versions = ", ".join(str(activation.version) for activation in change.activate)
         if versions:
             told += f"; the version {versions} isn't activated"
-        if not rows:
+        if not change.rows:
             return f"{told}."
         where = f"saved in {self.files[0].parent}" if self.files else "not saved"
         return f"{told}; the rows are {where}."
@@ -136,10 +134,6 @@ def _is_applied(tables: Tables, entry: Entry, table: TableName) -> bool:
         return tables.table(table).applied(entry.pipeline) >= entry.sequence
     except (DestinationError, SchemaError):
         return False
-
-
-def _parts(change: Change) -> list[Part]:
-    return [*change.files, *(part for staged in change.staged for part in staged.files)]
 
 
 def _lines(store: Store, part: Part) -> tuple[int, int]:

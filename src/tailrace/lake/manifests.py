@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 
-from tailrace.lake.entries import Change, Entry, Part, part_name, sequence_of
+from tailrace.lake.entries import MAINTENANCE, Change, Entry, Part, part_name, sequence_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
 from tailrace.lake.listing import Listed, Listing, in_order
 from tailrace.lake.parts import Parts
@@ -20,9 +20,6 @@ from tailrace.model import TableName
 from tailrace.objects import Folder
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.checkpoints import is_unnamed
-
-UPKEEP = "~maintenance"
-"""The pipeline, of a name that no run has, whose entries put files together."""
 
 _GONE = f"{FOLDER}/gone"
 _LEASE = timedelta(hours=1)
@@ -46,7 +43,7 @@ class Upkeep:
 
     def run(self, tables: Collection[TableName]) -> Iterator[str]:
         """Do what is to be done, for these tables or, if there are none, for all; a sentence for each thing done."""
-        journal = ObjectJournal(self.root, UPKEEP)
+        journal = ObjectJournal(self.root, MAINTENANCE)
         begun = self._begun(journal)
         if begun is None:
             yield "Another maintenance of the lake is at work, or was interrupted less than an hour ago."
@@ -88,13 +85,13 @@ class Upkeep:
         if last and last.at and not journal.is_finished(last) and self.now - last.at < _LEASE:
             return None
         sequence = last.sequence + 1 if last else 1
-        ours = Entry(UPKEEP, sequence, sequence, secrets.token_hex(4), at=self.now)
+        ours = Entry(MAINTENANCE, sequence, sequence, secrets.token_hex(4), at=self.now)
         return ours if journal.add(ours) else None
 
     def _there(self, listing: Listing) -> set[str]:
         """The files that there are, without those of an upkeep that was interrupted before their entry was put."""
         there, listed = {*self.root.names("")}, _paths(listing.all())
-        left = {path for path in there if sequence_of(path, UPKEEP) is not None and path not in listed}
+        left = {path for path in there if sequence_of(path, MAINTENANCE) is not None and path not in listed}
         self.root.remove(left)
         return there - left
 
@@ -131,7 +128,7 @@ class Upkeep:
         """The rows of several files in as few as may be."""
 
         def name(of: int) -> str:
-            return part_name(UPKEEP, entry.sequence, f"{entry.fence}-{number}-{of}")
+            return part_name(MAINTENANCE, entry.sequence, f"{entry.fence}-{number}-{of}")
 
         layout = Layout(self.root, _folder(group[0]), self._schema(group[0]), max_bytes=self.file_bytes)
         parts = Parts(layout, name)
@@ -171,18 +168,20 @@ class Upkeep:
         """
         everything = in_order(listing.all())
         known = {name: _whole(listing.entries(name)) for name in {entry.pipeline for entry, _ in everything}}
-        ended = {name for name, all_of in known.items() if name != UPKEEP and is_unnamed(name) and _is_final(all_of)}
+        ended = {
+            name for name, all_of in known.items() if name != MAINTENANCE and is_unnamed(name) and _is_final(all_of)
+        }
         trimmed = _Trimmed(everything, dropped, gone, ended)
-        for pipeline in [*sorted(known.keys() - ended - {UPKEEP}), UPKEEP]:
+        for pipeline in [*sorted(known.keys() - ended - {MAINTENANCE}), MAINTENANCE]:
             journal = ObjectJournal(self.root, pipeline)
             whole = known.get(pipeline, ())
             until = max(whole[-1].sequence - 1, 0) if whole else 0
-            is_long = any(entry.run and entry.sequence <= until for entry in listing.entries(pipeline))
-            if pipeline == UPKEEP or (until and (dropped or is_long)):
+            is_long = any(entry.run for entry in whole[:-1])
+            if pipeline == MAINTENANCE or (until and (dropped or is_long)):
                 changes = tuple(trimmed.changes(pipeline, until))
                 journal.put_base(Entry(pipeline, until, 0, "", at=self.now, tables=changes))
                 count = journal.prune(until)
-                if count and pipeline != UPKEEP:
+                if count and pipeline != MAINTENANCE:
                     yield f"The pipeline {pipeline!r}: one manifest in the place of {count:,}."
         for pipeline in ended:
             ObjectJournal(self.root, pipeline).forget()
@@ -221,7 +220,7 @@ class _Trimmed:
         return [*kept, *map(_one, own.values())]
 
     def _writer(self, entry: Entry) -> str:
-        return UPKEEP if entry.pipeline in self._ended else entry.pipeline
+        return MAINTENANCE if entry.pipeline in self._ended else entry.pipeline
 
     def _trimmed(self, entry: Entry, change: Change) -> Change:
         files = []

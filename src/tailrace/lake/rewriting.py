@@ -16,7 +16,7 @@ from tailrace import compute as pc
 from tailrace.errors import DestinationError
 from tailrace.lake import queries
 from tailrace.lake.engine import DIALECT, Engine, engine
-from tailrace.lake.entries import Change, Entry, Part, Staged, part_name
+from tailrace.lake.entries import Change, Entry, Staged, part_name
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, LakeTable, LiveFile, Store
 from tailrace.model import LINE, Activation, Fill, Method, Published, Stream, TableName
@@ -50,7 +50,7 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
         table = look()
         if table.applied(entry.pipeline) >= entry.sequence:
             _clear(left, table, table.left(entry.pipeline, entry.sequence, left))
-            return Published(inserted=sum(part.rows for part in _parts(change)))
+            return Published(inserted=change.rows)
         try:
             done = _brought(table, waiting, entry, change, left)
         except ConflictError:
@@ -73,10 +73,6 @@ def _clear(left: list[str], table: LakeTable, unused: Sequence[str]) -> None:
     left.clear()
 
 
-def _parts(change: Change) -> list[Part]:
-    return [*change.files, *(part for staged in change.staged for part in staged.files)]
-
-
 def _brought(table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
     if change.replace:
         return _replaced(table, waiting, entry, change)
@@ -96,7 +92,7 @@ def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) ->
             done = merging.run()
             rows = memory.read(queries.all_of(_TABLE))
         else:
-            done = Published(inserted=sum(part.rows for part in _parts(change)))
+            done = Published(inserted=change.rows)
             rows = _as_columns(merging.staged_rows(), schema)
         reader = pa.RecordBatchReader.from_batches(schema, rows)
         table.overwrite(entry, change, reader)

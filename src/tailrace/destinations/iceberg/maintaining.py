@@ -27,14 +27,15 @@ def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str
     many, few = compacted(look)
     if many:
         yield f"{many:,} files were put together to {few:,}"
-    if look().table.properties.get("gc.enabled", "true").lower() == "false":
+    view, now = look(), datetime.now(UTC)
+    if view.table.properties.get("gc.enabled", "true").lower() == "false":
         return  # who shares the files with another table says so
-    now = datetime.now(UTC)
-    if expired := _expired(look(), now - keep, now):
+    if expired := _expired(view, now - keep, now):
         yield f"{expired:,} snapshots are expired"
-    if removed := _removed(look(), now - keep):
+    view = look()
+    if removed := _removed(view, now - keep):
         yield f"{removed:,} files are removed that only expired snapshots had"
-    _remove_interrupted(look(), keep)
+    _remove_interrupted(view, keep)
 
 
 def _expired(view: IcebergView, before: datetime, now: datetime) -> int:
