@@ -2,7 +2,7 @@
 
 In both pages `path/of.py:Name` is a file, from the root or from src/tailrace, and what is defined in it. A word in
 backticks is a name that is defined in src/tailrace, an option, or a thread; `make x` and `tailrace x` are commands.
-NAME stands for any name in a path.
+NAME and NNNN stand for any name and number in a path, and `X=1` is a variable of the environment.
 """
 
 import ast
@@ -19,7 +19,7 @@ PAGES = (MAP, ROOT / "CONTRIBUTING.md")
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_PATH = re.compile(r"(?P<path>\.?[\w-][\w./*-]*?)(?::(?P<name>[A-Za-z_][\w.]*))?")
+_PATH = re.compile(r"(?P<path>\.?[\w-][\w./*-]*?)(?::(?P<name>[A-Za-z_][\w.-]*))?")
 _FILE_IN_TEXT = re.compile(r"[\w-][\w/-]*\.(?:py|md|rs|yml|txt|toml)(?::[A-Za-z_][\w.]*)?")
 _FILE_ENDING = re.compile(r"\.(?:py|pyi|md|rs|toml|txt|json|jsonl|yml|singer)(?::|$)|^Makefile(?::|$)")
 _PROGRAMS = {"git", "python3", "cargo"}
@@ -43,7 +43,7 @@ def defined_in(path):
         return frozenset(names_within(ast.parse(text).body))
     if path.suffix == ".rs":
         return frozenset(re.findall(r"\b(?:fn|struct|enum|trait|const|type) (\w+)", text))
-    return frozenset(re.findall(r"^([\w-]+):", text, re.MULTILINE))  # targets, keys
+    return frozenset(re.findall(r"^([\w-]+)(?::| =)", text, re.MULTILINE))  # targets, keys
 
 
 @cache
@@ -54,15 +54,15 @@ def known_words():
 
 
 @cache
-def source_text():
-    return "\n".join(path.read_text(encoding="utf-8") for path in MODULES)
+def text_of(folder):
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py")))
 
 
 def trouble_of_path(span):
     found = _PATH.fullmatch(span)
     if found is None:
         return "is no path"
-    pattern = found["path"].replace("NAME", "*").rstrip("/")
+    pattern = found["path"].replace("NAME", "*").replace("NNNN", "*").rstrip("/")
     found_there = (place for root in (ROOT, SOURCE) for place in root.glob(pattern))
     places = [place for place in found_there if "*" not in pattern or place.name != "__init__.py"]
     if not places:
@@ -88,8 +88,10 @@ def trouble_of(span):
         return trouble_of_command(span)
     if "/" in span or _FILE_ENDING.search(span):
         return trouble_of_path(span)
-    if span.startswith("--") or "-" in span:
-        return "" if f'"{span}"' in source_text() or span == "tailrace-native" else "is no option and no thread"
+    if "=" in span:
+        return "" if f'"{span.partition("=")[0]}"' in text_of(ROOT / "tests") else "is no variable"
+    if "-" in span:
+        return "" if f'"{span}"' in text_of(SOURCE) or span == "tailrace-native" else "is no option and no thread"
     return "" if span in known_words() else "is defined nowhere"
 
 
@@ -141,6 +143,9 @@ THERE = [
     "is_transient",
     "tailrace-drain",
     "--pipeline",
+    "SERVICES_REQUIRED=1",
+    "docs/adr/NNNN-NAME.md",
+    "native/Cargo.toml:rust-version",
     "make check",
     "tailrace plan",
     "git log",
@@ -156,6 +161,9 @@ NOT_THERE = [
     "Drian",
     "tailrace-drian",
     "--pipline",
+    "SERVICES_REQIRED=1",
+    "docs/adr/NNNN-NAME.rst",
+    "native/Cargo.toml:rust-versoin",
     "make chekc",
     "tailrace plna",
     "gti log",
