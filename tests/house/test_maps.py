@@ -22,7 +22,6 @@ _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _PATH = re.compile(r"(?P<path>\.?[\w-][\w./*-]*?)(?::(?P<name>[A-Za-z_][\w.-]*))?")
 _FILE_IN_TEXT = re.compile(r"[\w-][\w/-]*\.(?:py|md|rs|yml|txt|toml)(?::[A-Za-z_][\w.]*)?")
 _FILE_ENDING = re.compile(r"\.(?:py|pyi|md|rs|toml|txt|json|jsonl|yml|singer)(?::|$)|^Makefile(?::|$)")
-_PROGRAMS = {"git", "python3", "cargo"}
 
 
 def names_within(body, prefix=""):
@@ -79,7 +78,9 @@ def trouble_of_command(span):
     if program == "tailrace":
         verbs = {name for path in (SOURCE / "cli").glob("*.py") for name in defined_in(path)}
         return "" if words[0] in verbs else "is no verb"
-    return "" if program in _PROGRAMS or program.startswith(".venv/bin/") else "is no command"
+    if program in {"git", "head"} or program.startswith(".venv/bin/"):
+        return next(filter(None, (trouble_of_path(word) for word in words if _FILE_ENDING.search(word))), "")
+    return "is no command"
 
 
 def trouble_of(span):
@@ -149,6 +150,8 @@ THERE = [
     "make check",
     "tailrace plan",
     "git log",
+    "head lake/*.py",
+    ".venv/bin/python docs/generate.py",
 ]
 NOT_THERE = [
     "runtime/drian.py",
@@ -167,6 +170,8 @@ NOT_THERE = [
     "make chekc",
     "tailrace plna",
     "gti log",
+    "head lak/*.py",
+    ".venv/bin/python docs/genrate.py",
 ]
 
 
