@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tailrace"
 MAP = ROOT / "ARCHITECTURE.md"
 PAGES = (MAP, ROOT / "CONTRIBUTING.md")
+GUIDES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "destinations").glob("*.md")])
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -118,6 +119,12 @@ def folders():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_everything_that_a_map_names_is_there(page):
     assert lost(page.read_text(encoding="utf-8")) == {}
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_every_file_that_a_page_for_users_names_is_there(page):
+    spans = re.findall(r"`([^`\s]+\.(?:py|rs|md|toml)(?::\w+)?)`", page.read_text(encoding="utf-8"))
+    assert {span: trouble for span in spans if (trouble := trouble_of_path(span))} == {}
 
 
 @pytest.mark.parametrize("path", folders(), ids=lambda path: str(path.relative_to(ROOT)))
