@@ -11,16 +11,14 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-BOTTOM = {"errors", "log", "config", "model", "runs", "aliases", "configfile", "compute"}
+BOTTOM = {"errors", "log", "config", "model", "runs", "compute"}
 ALLOWED = {
     "errors": set(),
     "log": set(),
     "compute": set(),
     "runs": set(),
     "model": {"errors", "runs"},
-    "config": {"model", "errors"},
-    "aliases": set(),
-    "configfile": {"aliases", "config", "errors", "log"},
+    "config": {"errors", "log", "model"},
     "destination": {"model", "errors"},
     "singer": BOTTOM,
     "schema": BOTTOM,
