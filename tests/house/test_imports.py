@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,23 +12,23 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-BOTTOM = {"errors", "log", "config", "model", "runs", "compute"}
+BOTTOM = {"errors", "log", "config", "model", "pipelines", "runs", "compute"}
 ALLOWED = {
     "errors": set(),
     "log": set(),
     "compute": set(),
     "runs": set(),
-    "model": {"errors", "runs"},
-    "config": {"errors", "log", "model"},
+    "pipelines": set(),
+    "model": {"errors", "pipelines", "runs"},
+    "config": {"errors", "log", "model", "pipelines"},
     "destination": {"model", "errors"},
     "singer": BOTTOM,
     "schema": BOTTOM,
     "decode": BOTTOM | {"schema"},
     "sql": BOTTOM | {"destination", "schema"},
-    "refusals": BOTTOM,
-    "objects": BOTTOM | {"refusals"},
-    "lake": BOTTOM | {"destination", "schema", "decode", "sql", "objects", "refusals"},
-    "destinations": BOTTOM | {"destination", "schema", "sql", "objects", "lake", "refusals"},
+    "objects": BOTTOM,
+    "lake": BOTTOM | {"destination", "schema", "decode", "sql", "objects"},
+    "destinations": BOTTOM | {"destination", "schema", "sql", "objects", "lake"},
     "runtime": BOTTOM | {"singer", "schema", "decode", "destination"},
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
     "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime"},
@@ -107,3 +108,9 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         _ = tailrace.lod
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_how_a_run_without_a_pipeline_is_named_stands_in_one_place(path):
+    spelled = re.findall(r"""(?:startswith|removeprefix)\(["']~|f["']~\{""", path.read_text(encoding="utf-8"))
+    assert not spelled

@@ -34,7 +34,8 @@ from tailrace.lake.partitions import NULL_FOLDER, partition_names
 from tailrace.lake.settings import LakeSettings, lake_settings
 from tailrace.lake.tables import Found, Journal, LakeTable, Layout, Store
 from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
-from tailrace.objects import Folder, is_passing
+from tailrace.objects import Folder
+from tailrace.objects.errors import is_passing
 from tailrace.schema.evolve import TableColumn
 
 from_url = lake_settings

@@ -24,9 +24,9 @@ from tailrace.lake.placing import Placed, Placing
 from tailrace.lake.tables import Journal, Tables
 from tailrace.log import get_logger
 from tailrace.model import Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.pipelines import is_unnamed
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.texts import TEXTS
-from tailrace.sql.checkpoints import is_unnamed
 
 _log = get_logger("lake")
 
@@ -304,7 +304,7 @@ class LakeDestination:
                 store, _ = self._tables.staging(entry.pipeline)
                 for change in entry.tables:
                     store.remove(part.path for staged in change.staged for part in staged.files)
-                if entry.final and is_unnamed(entry.pipeline):
+                if entry.is_forgotten:
                     journal.forget()
 
     def _changes(self, checkpoint: Checkpoint) -> list[Change]:

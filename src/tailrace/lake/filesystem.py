@@ -14,7 +14,8 @@ from typing import IO, BinaryIO
 import pyarrow as pa
 import pyarrow.fs
 
-from tailrace.objects import python_file, told
+from tailrace.objects.errors import translated_errors
+from tailrace.objects.reading import python_file
 
 _PIECE_BYTES = 8 * 2**20
 _AGE_S = 600
@@ -35,20 +36,20 @@ class ArrowStore:
     def put_file(self, name: str, file: IO[bytes]) -> None:
         """Upload the file; see Store."""
         system, root = self._place()
-        with told(), system.open_output_stream(f"{root}/{name}") as target:
+        with translated_errors(), system.open_output_stream(f"{root}/{name}") as target:
             shutil.copyfileobj(file, target, _PIECE_BYTES)
 
     def open(self, name: str) -> BinaryIO:
         """The file; see Store."""
         system, root = self._place()
-        with told():
+        with translated_errors():
             return python_file(system.open_input_file(f"{root}/{name}"))
 
     def names(self, folder: str) -> Iterator[str]:
         """The names of all files in the folder; see Store."""
         system, root = self._place()
         selector = pyarrow.fs.FileSelector(f"{root}/{folder}".rstrip("/"), recursive=True, allow_not_found=True)
-        with told():
+        with translated_errors():
             found = system.get_file_info(selector)
         for file in found:
             if file.type == pyarrow.fs.FileType.File:
@@ -57,7 +58,7 @@ class ArrowStore:
     def remove(self, names: Iterable[str]) -> None:
         """Remove the files; see Store."""
         system, root = self._place()
-        with told():
+        with translated_errors():
             for name in names:
                 with suppress(FileNotFoundError):
                     system.delete_file(f"{root}/{name}")
@@ -65,7 +66,7 @@ class ArrowStore:
     def clear(self) -> None:
         """Remove the folder with all that is in it."""
         system, root = self._place()
-        with told(), suppress(FileNotFoundError):
+        with translated_errors(), suppress(FileNotFoundError):
             system.delete_dir(root)
 
     def _place(self) -> Place:

@@ -16,7 +16,7 @@ from tailrace.lake.entries import Change, Entry, Part, folder_of
 from tailrace.lake.partitions import folder_of_partition
 from tailrace.lake.tables import Store, Tables
 from tailrace.model import LINE, Published, TableName
-from tailrace.sql.checkpoints import is_unnamed
+from tailrace.pipelines import is_unnamed
 
 _PIECE_BYTES = 8 * 2**20
 

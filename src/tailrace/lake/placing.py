@@ -12,7 +12,6 @@ from tailrace.lake.tables import Found, Layout, Tables
 from tailrace.model import LINE, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.schema.keys import Keys, is_same_key, other_key
-from tailrace.sql.publish import is_merged
 
 _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
 """What is altered in place: structs gain fields."""
@@ -95,7 +94,7 @@ class Placing:
             found = self._tables.relax(table, fit.relax)
         targets, cleared = self._targets(found, stream)
         _refuse_unknown(found, stream, targets)
-        waits = self._tables.rewrites and (is_merged(stream) or stream.versioned)
+        waits = self._tables.rewrites and stream.waits_for_commit
         layout = self._tables.layout(stream, [*targets.values()])
         if waits:
             layout = self._staging(layout.schema)

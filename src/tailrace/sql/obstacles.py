@@ -14,7 +14,6 @@ from tailrace.schema.evolve import Fit, TableColumn
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import table_of, written
-from tailrace.sql.publish import is_merged
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Found, Tables
 
@@ -126,6 +125,6 @@ def _matters(fit: Fit, stream: Stream) -> dict[str, set[str]]:
     return {
         "always": {""},
         "loaded": {target.name for target in fit.targets.values()},
-        "key": {fit.targets[name].name for name in stream.key} if is_merged(stream) else set(),
+        "key": {fit.targets[name].name for name in stream.key} if stream.is_merged else set(),
         "altered": {*fit.relax, *(widening.have.name for widening in fit.widen)},
     }

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.pipelines import is_unnamed
 from tailrace.schema.names import digest
 from tailrace.sql import statements
-from tailrace.sql.checkpoints import Row, is_unnamed, prefix
+from tailrace.sql.checkpoints import Row, prefix
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
@@ -19,7 +20,7 @@ from tailrace.sql.failures import of_stream, of_table
 from tailrace.sql.files import Files, StagedFiles
 from tailrace.sql.limits import fitting_rows
 from tailrace.sql.obstacles import ObstacleTables
-from tailrace.sql.publish import Staging, waits
+from tailrace.sql.publish import Staging
 from tailrace.sql.session import Database, LoggedSession
 from tailrace.sql.staging import StagingTables, Waiting
 from tailrace.sql.tables import Place
@@ -70,7 +71,7 @@ class ServerDestination(SqlDestination):
     def stage(self, batch: Batch) -> Receipt:
         """Load the rows into their staging table, or into the open transaction; see Destination."""
         stream = batch.stream
-        if self._serving.appends_directly and not waits(stream) and stream.method is not Method.REPLACE:
+        if self._serving.appends_directly and not stream.waits_for_commit and stream.method is not Method.REPLACE:
             return super().stage(batch)
         with self._lock, self._in_one_piece(), of_stream(stream.name):
             place = self._place(stream)

@@ -21,7 +21,7 @@ from deltalake import DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tailrace.destination import Destination
-from tailrace.destinations.delta.errors import have_ended, may_pass, told
+from tailrace.destinations.delta.errors import have_ended, may_pass, translated_errors
 from tailrace.destinations.delta.maintaining import maintained
 from tailrace.destinations.delta.protocol import Obstacle, Work, obstacle, unopened
 from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of
@@ -39,7 +39,6 @@ from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
 from tailrace.objects import Folder
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import anew, by
-from tailrace.sql.publish import waits
 
 from_url = lake_settings
 
@@ -158,7 +157,7 @@ class DeltaTables:
             missing = [Field.from_arrow(field) for field in lacked if field]
             if not missing:
                 break
-            with told(), suppress(CommitFailedError):  # another writer was quicker
+            with translated_errors(), suppress(CommitFailedError):  # another writer was quicker
                 found.alter.add_columns(missing)
         return found_of(found)
 
@@ -293,7 +292,7 @@ class DeltaTables:
     def _look(self, table: TableName) -> DeltaTable | None:
         """The table in its newest version, None if it isn't there."""
         known = self._known.pop(table, None)
-        with told():
+        with translated_errors():
             try:
                 if known is not None:
                     with suppress(DeltaError, OSError):  # keys that have ended, or a table made anew: it is opened anew
@@ -313,7 +312,7 @@ class DeltaTables:
 
     def _make(self, table: TableName, schema: pa.Schema, partition_by: Sequence[str]) -> None:
         """Make a table, unless another writer was quicker."""
-        with told(), suppress(CommitFailedError):
+        with translated_errors(), suppress(CommitFailedError):
             self._known[table] = DeltaTable.create(
                 self._folder(table).url,
                 schema=schema,
@@ -329,7 +328,7 @@ class DeltaTables:
 
 def _work_of(stream: Stream) -> Work:
     """What checkpoints of the stream do to its table."""
-    return Work(stream.method is not Method.REPLACE and waits(stream), removes(stream))
+    return Work(stream.method is not Method.REPLACE and stream.waits_for_commit, removes(stream))
 
 
 def _refused(stream: Stream, hindrance: Obstacle) -> SchemaError:

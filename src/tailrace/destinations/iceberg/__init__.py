@@ -28,7 +28,7 @@ from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import NestedField
 
 from tailrace.destination import Destination
-from tailrace.destinations.iceberg.catalog import Identifier, may_pass, place_of, told
+from tailrace.destinations.iceberg.catalog import Identifier, may_pass, place_of, translated_errors
 from tailrace.destinations.iceberg.journal import JOURNAL, IcebergJournal, journal_name, noted_tables
 from tailrace.destinations.iceberg.maintaining import maintained
 from tailrace.destinations.iceberg.obstacles import FORMAT_VERSION, hindrance, refuse_unfit
@@ -182,7 +182,7 @@ class IcebergTables:
             missing = [*_missing(found.schema(), columns)]
             if not missing:
                 break
-            with told(), suppress(CommitFailedException), found.update_schema() as update:
+            with translated_errors(), suppress(CommitFailedException), found.update_schema() as update:
                 for path, field in missing:
                     update.add_column(path, field.field_type, field.doc)
         return _found(found)
@@ -194,7 +194,7 @@ class IcebergTables:
             required = [name for name in columns if found.schema().find_field(name).required]
             if not required:
                 break
-            with told(), suppress(CommitFailedException), found.update_schema() as update:
+            with translated_errors(), suppress(CommitFailedException), found.update_schema() as update:
                 for name in required:
                     update.make_column_optional((name,))
         return _found(found)
@@ -272,7 +272,7 @@ class IcebergTables:
         found = self._look(table)
         if found is None:
             return []
-        with told():
+        with translated_errors():
             return sorted(task.file.file_path for task in found.scan().plan_files())
 
     def check(self) -> Sequence[str]:

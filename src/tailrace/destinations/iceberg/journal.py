@@ -21,7 +21,14 @@ from pyiceberg.table.snapshots import Operation, Snapshot
 from pyiceberg.table.update.snapshot import ExpireSnapshots, _OverwriteFiles
 from pyiceberg.typedef import Record
 
-from tailrace.destinations.iceberg.catalog import Identifier, OpenCatalog, TableChange, place_of, told, tried_once
+from tailrace.destinations.iceberg.catalog import (
+    Identifier,
+    OpenCatalog,
+    TableChange,
+    place_of,
+    translated_errors,
+    tried_once,
+)
 from tailrace.destinations.iceberg.table import carried, data_file
 from tailrace.destinations.iceberg.types import arrow_of, iceberg_fields
 from tailrace.errors import DestinationError
@@ -138,7 +145,7 @@ class IcebergJournal:
             if found.properties.get(name) == value:
                 return
             self._seen = None
-            with told(), suppress(CommitFailedException):
+            with translated_errors(), suppress(CommitFailedException):
                 TableChange(found).set_properties({name: value}).commit_transaction()
 
     def _found(self) -> Table:
@@ -159,7 +166,7 @@ class IcebergJournal:
             found = self._catalog.look(self.identifier)
             if found is None or found.current_snapshot() is None:
                 return _Seen(found)
-            with told():
+            with translated_errors():
                 try:
                     return self._read(found)
                 except FileNotFoundError:
@@ -186,7 +193,7 @@ class IcebergJournal:
         table = seen.table or self._made()
         if seen.table is None and table.current_snapshot():  # another run was quicker to make it
             return None
-        with told():
+        with translated_errors():
             file = self._written(entry, table)
             try:
                 left = self._committed(entry, table, seen, file)

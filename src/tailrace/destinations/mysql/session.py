@@ -60,13 +60,13 @@ class MySQLSession:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; see Session."""
-        with self._told():
+        with self._translated_errors():
             done = self._prepared(sql, parameters)[0] if parameters else self._connection.cmd_query(sql.encode())
         return int(done.get("affected_rows", 0))
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """All rows of a query; see Session."""
-        with self._told():
+        with self._translated_errors():
             return self._prepared(sql, parameters)[1]
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -86,11 +86,11 @@ class MySQLSession:
 
     def close(self) -> None:
         """Let go of the connection; see Session."""
-        with self._told():
+        with self._translated_errors():
             self._connection.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """Raise MySQL's errors as ours."""
         try:
             yield
@@ -118,7 +118,7 @@ class MySQLSession:
     def _load_local(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> bool:
         """Load the rows by LOAD DATA; false where the server doesn't allow it."""
         self._connection.rows = b"".join(delimited.delimited([rows[name] for name in columns]))
-        with self._told():
+        with self._translated_errors():
             try:
                 sql = delimited.load_data(self._dialect, table, rows.select(columns).schema)
                 done = self._connection.cmd_query(sql.encode())
@@ -149,7 +149,7 @@ class MySQLSession:
 
     def _warnings(self) -> list[tuple[object, ...]]:
         """Level, number and words of each warning of the last statement; MySQL doesn't prepare what asks for them."""
-        with self._told():
+        with self._translated_errors():
             self._connection.cmd_query(b"SHOW WARNINGS")
             return [tuple(map(_text, row)) for row in self._connection.get_rows()[0]]
 

@@ -289,11 +289,11 @@ class _PostgresSession:
         self._names = {"user": connection.info.user, "database": connection.info.dbname}
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        with self._told():
+        with self._translated_errors():
             return max(self._connection.execute(percent(sql).encode(), parameters).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._told():
+        with self._translated_errors():
             return self._connection.execute(percent(sql).encode(), parameters).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -312,11 +312,11 @@ class _PostgresSession:
         """Nothing: a session keeps no more than its catalogs."""
 
     def close(self) -> None:
-        with self._told():
+        with self._translated_errors():
             self._connection.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """Raise PostgreSQL's errors as ours."""
         try:
             yield
@@ -335,7 +335,7 @@ class _PostgresSession:
     def _tried(self, copy: bytes, rows: pa.Table) -> DestinationError | None:
         """Copy the rows; the error when their values are to blame, and then it is as if nothing had been copied."""
         try:
-            with self._told():
+            with self._translated_errors():
                 self._copy(copy, rows)
         except DestinationError as error:
             if not _is_about_rows(error.__cause__):
