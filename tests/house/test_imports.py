@@ -114,3 +114,14 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
 def test_how_a_run_without_a_pipeline_is_named_stands_in_one_place(path):
     spelled = re.findall(r"""(?:startswith|removeprefix)\(["']~|f["']~\{""", path.read_text(encoding="utf-8"))
     assert not spelled
+
+
+KITS = ("sql", "lake", "objects", "destinations")
+WIRE = {"tailrace.singer", "tailrace.runs", "tailrace.decode.records", "tailrace.model.RecordRun"}
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if part_of(m) in KITS], ids=lambda p: str(p.relative_to(SOURCE)))
+def test_no_kit_builds_a_line_of_singer(path):
+    texts = [str(n.value) for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Constant)]
+    assert not [text for text in texts if re.search(r'"RECORD"|"STATE"|"SCHEMA"|"record":|^RECORD$', text)]
+    assert not imported(path) & WIRE
