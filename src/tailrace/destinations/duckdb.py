@@ -341,7 +341,7 @@ class _DuckDBSession:
         if feeding is not None:
             feeding.end()
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Let go of the cached blocks of tables, which would grow with the file up to the memory limit."""
         with _translated_errors():
             limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])

@@ -231,7 +231,7 @@ class _SQLiteSession:
             raise RowsRefusedError(f"the table {table} refuses {len(reasons)} rows", reasons) from error.__cause__
         self.execute("RELEASE tailrace_load")
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Let go of the cached pages."""
         self.execute("PRAGMA shrink_memory")
 

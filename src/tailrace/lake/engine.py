@@ -78,7 +78,7 @@ class Engine:
         finally:
             self._connection.unregister(table.name)
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Nothing: it doesn't last; see Session."""
 
     def close(self) -> None:

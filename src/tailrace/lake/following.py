@@ -52,12 +52,12 @@ class Followed:
         raise CommitUnknownError(told) from cause
 
 
-def follow(entry: Entry, changes: Sequence[Change], bring: Callable[[Entry, Change], Published]) -> Followed:
+def follow(entry: Entry, changes: Sequence[Change], apply: Callable[[Entry, Change], Published]) -> Followed:
     """Bring each changed table to the entry, whatever becomes of the others."""
     done = Followed(entry)
     for change in changes:
         try:
-            done.published[change.stream] = bring(entry, change)
+            done.published[change.stream] = apply(entry, change)
         except (DestinationError, SchemaError) as error:
             done.errors[change.name] = error
     return done

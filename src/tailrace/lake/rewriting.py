@@ -38,7 +38,9 @@ def removes(stream: Stream) -> bool:
     return is_changing or stream.versioned or stream.method is Method.REPLACE
 
 
-def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
+def apply_change(
+    look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]
+) -> Published:
     """What bringing the table to the entry did; nothing is done if the table is there already.
 
     `look` gives the table as it is, `waiting` is the store of staged files. Where another writer is quicker, the table
@@ -52,7 +54,7 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
             _clear(left, table, table.left(entry.pipeline, entry.sequence, left))
             return Published(inserted=change.rows)
         try:
-            done = _brought(table, waiting, entry, change, left)
+            done = _applied(table, waiting, entry, change, left)
         except ConflictError:
             if tries == _TRIES - 1:
                 raise
@@ -73,7 +75,7 @@ def _clear(left: list[str], table: LakeTable, unused: Sequence[str]) -> None:
     left.clear()
 
 
-def _brought(table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
+def _applied(table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
     if change.replace:
         return _replaced(table, waiting, entry, change)
     if change.staged or change.activate:

@@ -312,7 +312,7 @@ class SqlDestination:
 
     def _tidy(self) -> None:
         """Do what is left to do after a commit."""
-        self._open().rest()
+        self._open().release_memory()
 
     def _publish(
         self, checkpoint: Checkpoint, direct: Mapping[str, int], stagings: Sequence[Staging]

@@ -25,7 +25,7 @@ from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.marks import found_in, marked_schema
 from tailrace.lake.partitions import NULL_FOLDER
 from tailrace.lake.parts import Parts
-from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
+from tailrace.lake.tables import ConflictError, ExistingTable, Layout, LiveFile
 from tailrace.objects import Folder
 from tailrace.objects.answers import explained
 
@@ -212,7 +212,7 @@ def _add(part: Part, now_ms: int, *, changes_data: bool = True) -> AddAction:
     return AddAction(part.path, part.size, part.partition, now_ms, changes_data, told)
 
 
-def found_of(version: DeltaTable) -> Found:
+def existing_table(version: DeltaTable) -> ExistingTable:
     """The columns of a table."""
     return found_in(arrow_of(version))
 

@@ -30,7 +30,7 @@ from requests import RequestException
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from tailrace.errors import DestinationError
-from tailrace.lake.filesystem import LocalDisk, Place
+from tailrace.lake.filesystem import LocalDisk, Location
 from tailrace.lake.tables import ConflictError
 from tailrace.objects.answers import explained
 from tailrace.objects.errors import is_passing
@@ -221,7 +221,7 @@ def tried_once(table: Table) -> Table:
     return table
 
 
-def place_of(table: Table, location: str) -> Place:
+def location_of(table: Table, location: str) -> Location:
     """A folder as the table's own files are reached."""
     files = table.io if isinstance(table.io, PyArrowFileIO) else FileIO(table.io.properties)
     with translated_errors():

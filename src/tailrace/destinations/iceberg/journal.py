@@ -25,7 +25,7 @@ from tailrace.destinations.iceberg.catalog import (
     Identifier,
     OpenCatalog,
     TableChange,
-    place_of,
+    location_of,
     translated_errors,
     tried_once,
 )
@@ -33,7 +33,7 @@ from tailrace.destinations.iceberg.table import carried, data_file
 from tailrace.destinations.iceberg.types import arrow_of, iceberg_fields
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Entry, decoded, encoded, part_name, sequence_of
-from tailrace.lake.filesystem import ArrowStore, Place
+from tailrace.lake.filesystem import ArrowStore, Location
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
@@ -120,7 +120,7 @@ class IcebergJournal:
         """Drop the table, and remove its files; see Journal."""
         found, self._seen = self._catalog.look(self.identifier), None
         if found:
-            place = place_of(found, found.location())
+            place = location_of(found, found.location())
             self._catalog.drop(self.identifier)
             ArrowStore(lambda: place).clear()
 
@@ -128,10 +128,10 @@ class IcebergJournal:
         """The journal's table, which there is once it has an entry."""
         return self._now().table or self._found()
 
-    def place(self) -> Place:
+    def location(self) -> Location:
         """The folder of the journal's table, as its catalog says now that it is reached. Thread-safe."""
         found = self._found()
-        return place_of(found, found.location())
+        return location_of(found, found.location())
 
     def sweep(self, store: ArrowStore) -> None:
         """Remove what is left of entries that weren't put, where none of their sequence can be any more."""

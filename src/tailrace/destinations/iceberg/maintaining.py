@@ -13,10 +13,10 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-from tailrace.destinations.iceberg.catalog import place_of, translated_errors, tried_once
+from tailrace.destinations.iceberg.catalog import location_of, translated_errors, tried_once
 from tailrace.destinations.iceberg.table import IcebergView
 from tailrace.lake.compacting import compacted, interrupted
-from tailrace.lake.filesystem import ArrowStore, Place
+from tailrace.lake.filesystem import ArrowStore, Location
 
 _MOST_SNAPSHOTS = 100
 _NOTE = "tailrace-expired-"
@@ -91,11 +91,11 @@ def _removed(view: IcebergView, before: datetime) -> int:
 def _notes(view: IcebergView) -> ArrowStore:
     """The folder of the table's descriptions, which has the notes too."""
 
-    def place() -> Place:
+    def location() -> Location:
         table = view.look()
-        return place_of(table, f"{table.location()}/metadata")
+        return location_of(table, f"{table.location()}/metadata")
 
-    return ArrowStore(place)
+    return ArrowStore(location)
 
 
 def _remove_interrupted(view: IcebergView, keep: timedelta) -> None:

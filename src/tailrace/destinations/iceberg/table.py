@@ -32,7 +32,7 @@ from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import DateType, IntegerType, LongType
 
-from tailrace.destinations.iceberg.catalog import TableChange, place_of, refused, translated_errors
+from tailrace.destinations.iceberg.catalog import TableChange, location_of, refused, translated_errors
 from tailrace.destinations.iceberg.reading import read_rows
 from tailrace.destinations.iceberg.structure import partition_columns, repartition, restructure
 from tailrace.destinations.iceberg.types import (
@@ -40,7 +40,7 @@ from tailrace.destinations.iceberg.types import (
     partition_value,
 )
 from tailrace.lake.entries import Change, Entry, Part, part_name
-from tailrace.lake.filesystem import ArrowStore, Place
+from tailrace.lake.filesystem import ArrowStore, Location
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Layout, LiveFile
 from tailrace.pipelines import is_unnamed
@@ -114,10 +114,10 @@ class IcebergView:
     def store(self) -> ArrowStore:
         """Its data folder."""
 
-        def place() -> Place:
-            return place_of(self.look(), self._folder)
+        def location() -> Location:
+            return location_of(self.look(), self._folder)
 
-        return ArrowStore(place, place_of(self.table, self._folder))
+        return ArrowStore(location, location_of(self.table, self._folder))
 
     def left(self, pipeline: str, sequence: int, written: Collection[str]) -> Sequence[str]:
         """By the snapshot that carries the entry; see LakeTable."""

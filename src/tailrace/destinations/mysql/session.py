@@ -19,9 +19,8 @@ from tailrace.log import get_logger
 from tailrace.model import LINE, TableName
 from tailrace.sql import delimited, statements
 from tailrace.sql.dialect import Dialect
-from tailrace.sql.finite import refuse_infinite
-from tailrace.sql.nul import typed
 from tailrace.sql.remedies import MYSQL, advised
+from tailrace.sql.unsupported_values import refuse_infinite, typed
 
 _NOT_ALLOWED = frozenset({1148, 3948, 4166})
 """LOAD DATA LOCAL isn't allowed by the server."""
@@ -81,7 +80,7 @@ class MySQLSession:
             self._insert(table, columns, rows)
         self.execute("RELEASE SAVEPOINT tailrace_load")
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Nothing: a session keeps no more than its settings."""
 
     def close(self) -> None:

@@ -30,11 +30,11 @@ from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.keys import ByConstraint
-from tailrace.sql.nul import typed, without_nul
 from tailrace.sql.placeholders import percent
 from tailrace.sql.relations import POSTGRES_COLUMNS, POSTGRES_DEPENDENTS, POSTGRES_OTHERS, POSTGRES_PINS
 from tailrace.sql.remedies import POSTGRES, POSTGRES_LOGIN, advised, quoted
 from tailrace.sql.server import ServerDestination, Serving
+from tailrace.sql.unsupported_values import typed, without_nul
 from tailrace.sql.url import server_settings
 
 from_url = server_settings
@@ -308,7 +308,7 @@ class _PostgresSession:
             raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
         self.execute("RELEASE SAVEPOINT tailrace_load")
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Nothing: a session keeps no more than its catalogs."""
 
     def close(self) -> None:

@@ -43,13 +43,13 @@ from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import identifier, insert_into, table_of, written
 from tailrace.sql.keys import ByComment
 from tailrace.sql.limits import refuse_long_lines, refuse_null
-from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
 from tailrace.sql.relations import REDSHIFT_COLUMNS, REDSHIFT_DEPENDENTS, REDSHIFT_OTHERS
 from tailrace.sql.remedies import REDSHIFT, REDSHIFT_LOGIN, Remedy, advised
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Tables
+from tailrace.sql.unsupported_values import without_nul
 from tailrace.sql.url import server_settings
 
 from_url = server_settings
@@ -258,7 +258,7 @@ class _RedshiftSession:
                     raise
                 raise RowsRefusedError(f"the table {table} refuses rows: {error}") from error.__cause__
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Nothing: a session keeps no more than its settings."""
 
     def close(self) -> None:

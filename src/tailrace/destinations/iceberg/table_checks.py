@@ -62,7 +62,7 @@ def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> N
         )
 
 
-def hindrance(table: Table) -> str | None:
+def problem_of(table: Table) -> str | None:
     """What the table has that keeps its files from being written anew; None where nothing does."""
     found = _of_format(table) or _of_partitions(table) or _of_rewriting(table)
     return found.has if found else None
