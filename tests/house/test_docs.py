@@ -55,6 +55,14 @@ def test_the_page_of_what_was_proven_is_as_its_record_makes_it():
     assert generate.PROVEN.read_text(encoding="utf-8") == generate.proven_page()
 
 
+def test_the_page_on_writing_a_destination_has_the_example_as_it_is():
+    generate = generator()
+    assert generate.WRITING.read_text(encoding="utf-8") == generate.writing_page()
+    lines = (generate.EXAMPLE / "tailrace_album.py").read_text(encoding="utf-8").splitlines()
+    assert f"## A destination in {len(lines)} lines" in generate.writing_page()
+    assert len(lines) < 100
+
+
 @pytest.mark.parametrize("name", sorted({*NAMES} - {"memory"}))
 def test_a_destination_has_a_page_and_all_passed_on_what_it_was_last_run_on(name):
     entries = [entry for entry in json.loads(generator().RECORD.read_text()) if entry["destination"] == name]
