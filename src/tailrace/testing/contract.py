@@ -7,7 +7,10 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+
+import pyarrow as pa
 
 from tailrace.destination import Destination
 from tailrace.errors import DestinationError, FencedError, RowsRefusedError, TailraceError
@@ -84,6 +87,37 @@ def a_receipt_says_what_was_staged(subject: Subject) -> None:
         receipt = destination.stage(batch(_STREAM, (1, "a"), (2, "b"), first_line=7))
     assert (receipt.stream, receipt.checkpoint, receipt.rows) == (_STREAM, 1, 2)
     assert (receipt.first_line, receipt.last_line) == (7, 8)
+
+
+def a_batch_of_several_chunks_is_loaded_whole(subject: Subject) -> None:
+    """Arrow's chunks may be parts of larger ones, with values and nulls of their own before and behind them."""
+    column = Column("is_open", ("is_open",), Kind.BOOL)
+    opened = stream(ID, NAME, column, key=())
+    rows = [(n, None if n % 3 == 0 else f"n{n}", None if n % 4 == 0 else n % 2 == 0) for n in range(24)]
+    whole = batch(opened, *rows)
+    chunks = [whole.rows.slice(first, count) for first, count in ((3, 4), (7, 1), (8, 11))]
+    with _opened(subject) as destination:
+        destination.recover(PIPELINE)
+        destination.prepare(opened)
+        receipt = destination.stage(replace(whole, rows=pa.concat_tables(chunks)))
+        destination.commit(checkpoint(receipt))
+    assert receipt.rows == 16
+    assert things(subject, "id", "name", "is_open") == rows[3:19]
+
+
+def a_replacement_is_of_all_rows_since_recover(subject: Subject) -> None:
+    """Those of earlier checkpoints of the run too, but none of a run that ended before it had replaced the table."""
+    replacing = stream(key=(), method=Method.REPLACE)
+    with _opened(subject) as destination:
+        commit_rows(destination, _LOG, (1, "there"))
+    with _opened(subject) as destination:
+        commit_rows(destination, replacing, (2, "of a run that ended"))
+    assert things(subject, "id") == [(1,)]
+    with _opened(subject) as destination:
+        commit_rows(destination, replacing, (3, "of its first checkpoint"))
+        last = destination.stage(batch(replacing, (4, "of its last"), first_line=2, checkpoint=4))
+        destination.commit(checkpoint(last, number=4, replace=(replacing,), final=True))
+    assert things(subject, "id") == [(3,), (4,)]
 
 
 def closing_discards_what_is_not_committed(subject: Subject) -> None:
@@ -213,6 +247,19 @@ def a_run_of_another_pipeline_fences_nobody(subject: Subject) -> None:
         one.prepare(_STREAM)
         one.commit(checkpoint(one.stage(batch(_STREAM, (1, "a")))))
     assert things(subject, "id") == [(1,), (2,)]
+
+
+def recovering_a_pipeline_leaves_what_others_have_staged(subject: Subject) -> None:
+    """Though the names are alike: one begins with the other, or matches it as a pattern, or differs in case."""
+    with _opened(subject) as one:
+        one.recover(PIPELINE)
+        one.prepare(_STREAM)
+        receipt = one.stage(batch(_STREAM, (1, "a")))
+        for name in (PIPELINE[:4], f"{PIPELINE}2", f"{PIPELINE[:4]}%", f"{PIPELINE[:-1]}_", PIPELINE.upper()):
+            with _opened(subject) as other:
+                assert other.recover(name) is None
+        one.commit(checkpoint(receipt))
+    assert things(subject, "id") == [(1,)]
 
 
 def a_checkpoint_out_of_order_is_refused(subject: Subject) -> None:

@@ -70,7 +70,9 @@ def loaded(subject: Subject, *messages: Message, **settings: Any) -> Report:
 
 
 def by(rows: Sequence[Row], *columns: str) -> list[Row]:
-    """The rows in the order of these columns."""
+    """The rows in the order of these columns, which each of them must have."""
+    missing = {name for row in rows for name in columns if name not in row}
+    assert not missing, f"there is no column {', '.join(sorted(missing))} in {rows}"
     return sorted(rows, key=lambda row: [(row[name] is not None, row[name]) for name in columns])
 
 

@@ -170,6 +170,19 @@ def names_that_differ_in_case_alone_are_two_or_refused(subject: Subject) -> None
             loaded(subject, *sent, naming="preserve")
 
 
+def tables_that_differ_in_case_alone_are_two_or_refused(subject: Subject) -> None:
+    """As the destination's traits say; never are two streams merged."""
+    sent = [m for n, name in enumerate(("orders", "Orders")) for m in (schema({"id": INT}, (), name), _id(name, n))]
+    if subject.open().traits.case_sensitive:
+        for _ in range(2):
+            loaded(subject, *sent, naming="preserve")
+        assert subject.rows("orders") == [{"id": 0}] * 2
+        assert subject.rows("Orders") == [{"id": 1}] * 2
+    else:
+        with raises(SchemaError, "'orders'", "'Orders'"):
+            loaded(subject, *sent, naming="preserve")
+
+
 def long_columns_that_begin_alike_stay_apart(subject: Subject) -> None:
     """Names of 300 characters that share the first 299, cut to what the destination allows."""
     names = ["x" * 299 + end for end in "ab"] + ["é" * 299 + end for end in "ab"]
@@ -195,6 +208,10 @@ def long_tables_that_begin_alike_stay_apart(subject: Subject) -> None:
         ["2"],
         ["3"],
     ]
+
+
+def _id(stream: str, key: int) -> Message:
+    return record({"id": key}, stream)
 
 
 def _numbered(name: str, n: int) -> Message:

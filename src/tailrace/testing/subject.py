@@ -28,12 +28,14 @@ class Subject:
     """A destination under test, at a place of its own that is empty when the behaviour begins.
 
     `open` gives a fresh destination on that place at each call; `lacks` maps the names of behaviours that the
-    destination can't have to the reason.
+    destination can't have to the reason. `varies` names the themes in which this subject can differ from another
+    subject of the same destination, which runs all of them; None means all themes. It is what `behaviours` is given.
     """
 
     open: Callable[[], Destination]
     rows: Rows
     lacks: Mapping[str, str] = field(default_factory=dict)
+    varies: frozenset[str] | None = None
 
 
 Behaviour = Callable[[Subject], None]

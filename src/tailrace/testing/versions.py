@@ -151,6 +151,17 @@ def an_activation_leaves_other_streams_alone(subject: Subject) -> None:
     assert [row["id"] for row in by(subject.rows("others"), "id")] == [1, 2]
 
 
+def an_activation_leaves_rows_without_a_version(subject: Subject) -> None:
+    """They are older than no version: what was loaded before the tap sent any, and records that come without one."""
+    for stream in ("marked", "deleted"):
+        sent = [record({"id": 2}, stream), record({"id": 3}, stream, version=1), activate(2, stream)]
+        for messages in ([record({"id": 1}, stream)], sent):
+            loaded(subject, schema(_ROW, ["id"], stream), *messages, hard_delete=stream == "deleted")
+    marks = [(row["id"], row["_sdc_deleted_at"] is not None) for row in by(subject.rows("marked"), "id")]
+    assert marks == [(1, False), (2, False), (3, True)]
+    assert [row["id"] for row in by(subject.rows("deleted"), "id")] == [1, 2]
+
+
 def an_activation_without_records_empties_the_table(subject: Subject) -> None:
     """The source has none of the new version."""
     loaded(subject, schema(_ROW, ["id"]), *_version(1, 1, 2), activate(1), hard_delete=True)
