@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import mysql.connector
 import pytest
+from emptying import empty_mysql
 
 from tailrace.destinations import open_destination
 from tailrace.testing import BEHAVIOURS, Subject
@@ -25,9 +26,22 @@ LACKS = {
 }
 
 
+@pytest.fixture(scope="module", params=["mariadb", "mysql"])
+def database(request):
+    """Which server it is, and the address of a database that each test empties when it ends.
+
+    Both servers run all behaviours: types, collations, DDL, locks, errors and how statements are understood differ.
+    """
+    server = request.getfixturevalue(f"{request.param}_server")
+    made = server.database()
+    yield request.param, made
+    server.drop(made)
+
+
 @pytest.fixture
-def subject(any_mysql, any_mysql_url):
-    address = urlsplit(any_mysql_url)
+def subject(database):
+    server, url = database
+    address = urlsplit(url)
     login = {"host": address.hostname, "port": address.port, "user": address.username, "password": address.password}
 
     def rows(table, schema=None):
@@ -45,7 +59,8 @@ def subject(any_mysql, any_mysql_url):
             cursor.execute("SELECT * FROM {}.{}".format(*map(quoted, where)))
             return [{n: plain(v, t, c) for (n, t, c), v in zip(columns, row, strict=True)} for row in cursor.fetchall()]
 
-    return Subject(open=lambda: open_destination(any_mysql_url, {}), rows=rows, lacks=LACKS[any_mysql])
+    yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS[server])
+    empty_mysql(url)
 
 
 def quoted(name):
@@ -62,6 +77,6 @@ def plain(value, sql_type, comment):
     return value
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_mysql(behaviour, subject):
     behaviour(subject)

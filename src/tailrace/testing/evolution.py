@@ -19,6 +19,7 @@ from tailrace.testing.messages import (
     TIME,
     TIMESTAMPTZ,
     UUID,
+    Message,
     by,
     decimal,
     loaded,
@@ -111,16 +112,20 @@ def values_that_become_text_are_written_as_those_that_come_as_text_later(subject
     row = {**row, "m": "2024-01-31T12:00:00.5+02:00", "u": "123E4567-e89b-12d3-a456-426614174000"}
     rows: list[Row] = [{"id": 1, **row}, {"id": 2, **row, "f": 1e-5, "b": False, "t": "07:15:00"}, {"id": 3, "f": 1e16}]
     texts = dict.fromkeys(kinds, TEXT)
+    first: list[Message] = []
+    second: list[Message] = []
     for stream in ("waiting", "there", "later"):
         narrow, wide = (schema({"id": INT, **columns}, ["id"], stream) for columns in (kinds, texts))
         sent, text = records(*rows, stream=stream), record({"id": 4, **dict.fromkeys(kinds, "x")}, stream)
         runs = {
-            "waiting": [[narrow, *sent, wide, text]],
+            "waiting": [[narrow, *sent, wide, text], []],
             "there": [[narrow, *sent], [wide, text]],
             "later": [[wide, text], [narrow, *sent]],
         }
-        for messages in runs[stream]:
-            loaded(subject, *messages)
+        first += runs[stream][0]
+        second += runs[stream][1]
+    loaded(subject, *first)
+    loaded(subject, *second)
     waiting, there, later = (by(subject.rows(stream), "id") for stream in ("waiting", "there", "later"))
     assert waiting == there
     for number, expected in enumerate(later):

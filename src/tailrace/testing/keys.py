@@ -225,16 +225,21 @@ def another_key_in_one_run_is_refused_before_a_row_comes_under_it(subject: Subje
 
 def another_key_in_a_later_run_is_refused(subject: Subject) -> None:
     """The table is as it was, and the error says how it gets the new key; a table that is replaced has any."""
-    for number, (before, after, shown) in enumerate(_CHANGES):
-        stream = f"s{number}"
-        first, second = (schema(_ROW, key, stream) for key in (before, after))
-        loaded(subject, first, record({"id": 1, "name": "a"}, stream))
-        with raises(SchemaError, stream, f"its key changes: {shown}", "To give the table"):
-            loaded(subject, second, record({"id": 2, "name": "b"}, stream))
-        assert only(subject.rows(stream)) == {"id": 1, "name": "a"}
-        loaded(subject, second, record({"id": 3, "name": "c"}, stream), method="replace")
-        loaded(subject, second, record({"id": 4, "name": "d"}, stream))
-        assert [row["id"] for row in by(subject.rows(stream), "id")] == [3, 4]
+    changes = {f"s{number}": change for number, change in enumerate(_CHANGES)}
+
+    def run(key: int, number: int, *streams: str, **settings: Any) -> None:
+        rows = [(schema(_ROW, changes[s][key], s), record({"id": number, "name": str(number)}, s)) for s in streams]
+        loaded(subject, *(message for row in rows for message in row), **settings)
+
+    run(0, 1, *changes)
+    for name, (_, _, shown) in changes.items():
+        with raises(SchemaError, name, f"its key changes: {shown}", "To give the table"):
+            run(1, 2, name)
+        assert only(subject.rows(name)) == {"id": 1, "name": "1"}
+    run(1, 3, *changes, method="replace")
+    run(1, 4, *changes)
+    for name in changes:
+        assert [row["id"] for row in by(subject.rows(name), "id")] == [3, 4]
 
 
 def a_destination_by_itself_refuses_another_key(subject: Subject) -> None:

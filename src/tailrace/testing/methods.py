@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from tailrace.errors import ConfigError, RecordError
+from tailrace.model import Method
 from tailrace.testing.messages import (
     INT,
     TEXT,
@@ -17,6 +20,7 @@ from tailrace.testing.messages import (
     state,
     things,
 )
+from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
 from tailrace.testing.subject import Subject
 
 _ROW = {"id": INT, "name": TEXT}
@@ -133,6 +137,21 @@ def replace_starts_anew_after_a_run_that_failed(subject: Subject) -> None:
         loaded(subject, schema(_ROW), record(_B), state(1), bad, method="replace", batch_rows=1, pipeline="p")
     loaded(subject, schema(_ROW), record(_A), method="replace", pipeline="p")
     assert things(subject, "id", "name") == [(1, "a")]
+
+
+def a_replacement_is_of_all_rows_since_recover(subject: Subject) -> None:
+    """Those of earlier checkpoints of the run too, but none of a run that ended before it had replaced the table."""
+    replacing = stream(key=(), method=Method.REPLACE)
+    with closing(subject.open()) as destination:
+        commit_rows(destination, stream(key=()), (1, "there"))
+    with closing(subject.open()) as destination:
+        commit_rows(destination, replacing, (2, "of a run that ended"))
+    assert things(subject, "id") == [(1,)]
+    with closing(subject.open()) as destination:
+        commit_rows(destination, replacing, (3, "of its first checkpoint"))
+        last = destination.stage(batch(replacing, (4, "of its last"), first_line=2, checkpoint=4))
+        destination.commit(checkpoint(last, number=4, replace=(replacing,), final=True))
+    assert things(subject, "id") == [(3,), (4,)]
 
 
 def an_update_leaves_columns_that_the_stream_lacks(subject: Subject) -> None:

@@ -122,12 +122,20 @@ def snake_names_are_lower_case_words(subject: Subject) -> None:
 
 
 def hostile_names_are_columns_in_snake(subject: Subject) -> None:
-    """Whatever is left of them is a column; those that meet are given a stream each."""
-    streams = {f"t{number}": name for number, name in enumerate(HOSTILE)}
-    loaded(subject, *(m for t, name in streams.items() for m in (schema({name: INT}, (), t), record({name: 1}, t))))
+    """Whatever is left of them is a column; those that meet are in a stream each."""
     limit = subject.open().traits.max_name_length
-    for stream, name in streams.items():
-        assert only(subject.rows(stream)) == {fitted(snake(name), limit): 1}
+    streams: list[dict[str, str]] = []
+    for name in HOSTILE:
+        column = fitted(snake(name), limit)
+        stream = next((columns for columns in streams if column not in columns), None)
+        if stream is None:
+            streams.append(stream := {})
+        stream[column] = name
+    sent = [dict.fromkeys(columns.values(), 1) for columns in streams]
+    schemas = [schema(dict.fromkeys(fields, INT), (), f"t{n}") for n, fields in enumerate(sent)]
+    loaded(subject, *schemas, *(record(fields, f"t{n}") for n, fields in enumerate(sent)))
+    for n, columns in enumerate(streams):
+        assert only(subject.rows(f"t{n}")) == dict.fromkeys(columns, 1)
 
 
 def preserved_names_keep_their_case(subject: Subject) -> None:

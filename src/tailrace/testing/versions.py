@@ -19,7 +19,7 @@ from tailrace.testing.messages import (
     state,
     things,
 )
-from tailrace.testing.subject import Subject
+from tailrace.testing.subject import Row, Subject
 
 _ROW = {"id": INT, "name": TEXT}
 _MARKED = {**_ROW, "_sdc_deleted_at": TIMESTAMPTZ}
@@ -56,15 +56,23 @@ def the_last_line_says_whether_a_row_is_deleted(subject: Subject) -> None:
 
 def a_row_that_is_deleted_and_comes_again_has_nothing_of_before(subject: Subject) -> None:
     """Not even in a column that is gone from its stream; a row that is just updated keeps what is there."""
-    narrow, wide = (schema({"id": INT, **more, "_sdc_deleted_at": TIMESTAMPTZ}, ["id"]) for more in ({}, {"c": TEXT}))
-    rows = [record({"id": key, "c": "OLD"}) for key in (1, 2)]
-    for method in ("upsert", "insert_ignore"):
-        settings = {"hard_delete": True, "method": method}
-        loaded(subject, wide, *rows, **settings)
-        loaded(subject, narrow, _gone(1), record({"id": 1}), record({"id": 2}), **settings)
-        assert things(subject, "id", "c") == [(1, None), (2, "OLD")]
-        loaded(subject, wide, _gone(1), _gone(2), **settings)
-        assert subject.rows(THINGS) == []
+    narrow = {"id": INT, "_sdc_deleted_at": TIMESTAMPTZ}
+    wide = narrow | {"c": TEXT}
+    gone = [{"id": key, "_sdc_deleted_at": _DELETED_AT} for key in (1, 2)]
+    methods = ("upsert", "insert_ignore")
+
+    def run(properties: Row, *rows: Row) -> None:
+        schemas = [schema(properties, ["id"], method) for method in methods]
+        sent = [record(row, method) for method in methods for row in rows]
+        loaded(subject, *schemas, *sent, hard_delete=True, streams={method: {"method": method} for method in methods})
+
+    run(wide, *({"id": key, "c": "OLD"} for key in (1, 2)))
+    run(narrow, gone[0], {"id": 1}, {"id": 2})
+    for method in methods:
+        assert [(row["id"], row["c"]) for row in by(subject.rows(method), "id", "c")] == [(1, None), (2, "OLD")]
+    run(wide, *gone)
+    for method in methods:
+        assert subject.rows(method) == []
 
 
 def deleting_a_row_that_is_not_there_does_nothing(subject: Subject) -> None:

@@ -1,0 +1,31 @@
+"""Databases made as new ones are, for the test that comes next: to make one takes longer than most tests."""
+
+from urllib.parse import urlsplit
+
+import mysql.connector
+import psycopg
+from psycopg import sql
+
+
+def empty_postgres(url, then=""):
+    """Drop all that is in the database, whoever uses it, and run `then` in its new schema `public`."""
+    with psycopg.connect(url) as connection:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        connection.execute(f"SELECT pg_terminate_backend(pid) {others}")
+        schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'"
+        for (name,) in connection.execute(schemas).fetchall():
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+        connection.execute(f"CREATE SCHEMA public; {then}")
+
+
+def empty_mysql(url):
+    """Drop the database, whoever uses it, and make it anew."""
+    address = urlsplit(url)
+    login = {"host": address.hostname, "port": address.port, "user": address.username, "password": address.password}
+    name = address.path[1:]
+    with mysql.connector.connect(**login, use_pure=True) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW PROCESSLIST")
+        for session in [row[0] for row in cursor.fetchall() if row[3] == name]:
+            cursor.execute(f"KILL {session}")
+        cursor.execute(f"DROP DATABASE {name}")
+        cursor.execute(f"CREATE DATABASE {name}")
