@@ -1,6 +1,6 @@
 """The conformance suite: what every destination does, as one function for each behaviour.
 
-For the author of a destination: make a `Subject` (how to open your destination on an empty place, and how to read a
+For the author of a destination: make a `Subject` (how to open your destination on an empty database, and how to read a
 table without your own code; `Rows` says which Python types the values have). Run each of `BEHAVIOURS` on a fresh one:
 `behaviour(subject)`, parametrised by pytest. A behaviour that your destination can't have goes into `Subject.lacks`,
 by its name and with the reason; it is then skipped with that reason.

@@ -19,7 +19,7 @@ _LOG = stream(key=())
 
 
 def a_destination_says_what_it_is_like_without_a_connection(subject: Subject) -> None:
-    """Its traits are plain data."""
+    """Its traits are plain data, known without a connection."""
     with closing(subject.open()) as destination:
         traits = destination.traits
     assert traits.name
@@ -29,7 +29,7 @@ def a_destination_says_what_it_is_like_without_a_connection(subject: Subject) ->
 
 
 def a_destination_can_be_pickled_before_use(subject: Subject) -> None:
-    """Its copy works on the same place."""
+    """The copy loads into the same destination."""
     with closing(subject.open()) as original:
         pickled = pickle.dumps(original)
     copy = pickle.loads(pickled)  # noqa: S301 it was made a line before
@@ -41,14 +41,14 @@ def a_destination_can_be_pickled_before_use(subject: Subject) -> None:
 
 
 def a_pipeline_that_has_never_run_has_no_checkpoint(subject: Subject) -> None:
-    """Nor after it was recovered without committing anything."""
+    """Not even if it was recovered before and committed nothing."""
     for _ in range(2):
         with closing(subject.open()) as destination:
             assert destination.recover(PIPELINE) is None
 
 
 def staged_rows_are_invisible_before_the_commit(subject: Subject) -> None:
-    """Keyed and not; all of them are visible after it."""
+    """With and without a key. After the commit all of them are visible."""
     log = stream(key=(), name="log")
     with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
@@ -61,7 +61,7 @@ def staged_rows_are_invisible_before_the_commit(subject: Subject) -> None:
 
 
 def what_an_update_keeps_is_the_first_lines_in_a_row_that_is_new(subject: Subject) -> None:
-    """As if there were a checkpoint behind each line; a row that is deleted and comes again is new."""
+    """As with a checkpoint after each line. A row that is deleted and inserted again is new."""
     made, gone = Column("made", ("made",), Kind.TEXT, keep=True), Column("gone", ("_sdc_deleted_at",), Kind.TIMESTAMPTZ)
     keeping, now = stream(ID, NAME, made, gone, hard_delete=True), datetime(2024, 1, 31, tzinfo=UTC)
     with closing(subject.open()) as destination:
@@ -75,7 +75,7 @@ def what_an_update_keeps_is_the_first_lines_in_a_row_that_is_new(subject: Subjec
 
 
 def a_receipt_says_what_was_staged(subject: Subject) -> None:
-    """Stream, checkpoint, rows and lines."""
+    """It has the batch's stream and checkpoint, the number of rows, and the first and last line."""
     with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         destination.prepare(_STREAM)
@@ -85,7 +85,7 @@ def a_receipt_says_what_was_staged(subject: Subject) -> None:
 
 
 def closing_discards_what_is_not_committed(subject: Subject) -> None:
-    """And may be done twice."""
+    """close() may be called twice."""
     destination = subject.open()
     destination.recover(PIPELINE)
     destination.prepare(_STREAM)
@@ -96,7 +96,7 @@ def closing_discards_what_is_not_committed(subject: Subject) -> None:
 
 
 def recover_discards_what_no_commit_has_published(subject: Subject) -> None:
-    """Left by another run of the pipeline, keyed or not."""
+    """An earlier run of the pipeline left it, with and without a key."""
     for one in (_STREAM, stream(key=(), name="log")):
         with closing(subject.open()) as destination:
             commit_rows(destination, one, (1, "a"))
@@ -112,7 +112,7 @@ def recover_discards_what_no_commit_has_published(subject: Subject) -> None:
 
 
 def recover_discards_what_the_same_instance_has_staged(subject: Subject) -> None:
-    """A run may begin anew without being closed."""
+    """A run may call recover() again without closing."""
     with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         destination.prepare(_LOG)
@@ -122,7 +122,7 @@ def recover_discards_what_the_same_instance_has_staged(subject: Subject) -> None
 
 
 def a_commit_is_remembered(subject: Subject) -> None:
-    """Number, state and time; what it published isn't told again."""
+    """recover() returns its number, state and time, and no receipts."""
     with closing(subject.open()) as destination:
         commit_rows(destination, _STREAM, (1, "a"))
         destination.commit(checkpoint(number=2, state=b'{"n":2}'))
@@ -135,7 +135,7 @@ def a_commit_is_remembered(subject: Subject) -> None:
 
 
 def a_state_is_kept_to_the_letter(subject: Subject) -> None:
-    """Spaces, escapes, line ends, quotes, every script, digits; none at all; and a megabyte."""
+    """Spaces, escapes, line ends, quotes, other scripts, long numbers, no state, and a megabyte."""
     text = (
         '{ "b":1.50,\n"a" : "\\u0000\\ud83d\\ude00 😀 漢字 é e\u0301 \\\\ \'; --","n":12345678901234567890123,"x":{} }'
     )
@@ -149,7 +149,7 @@ def a_state_is_kept_to_the_letter(subject: Subject) -> None:
 
 
 def an_empty_commit_is_a_checkpoint(subject: Subject) -> None:
-    """The last of a run, too."""
+    """Also the last one of a run."""
     with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         assert all(rows == Published() for rows in destination.commit(checkpoint(final=True)).values())
@@ -203,7 +203,7 @@ def the_commit_of_rows_staged_before_the_run_was_overtaken_is_refused(subject: S
 
 
 def a_run_of_another_pipeline_fences_nobody(subject: Subject) -> None:
-    """Two of them load into one table, one after the other."""
+    """Two pipelines load into one table, one after the other."""
     with closing(subject.open()) as one, closing(subject.open()) as other:
         one.recover(PIPELINE)
         commit_rows(other, _STREAM, (2, "b"), pipeline="another")
@@ -213,7 +213,7 @@ def a_run_of_another_pipeline_fences_nobody(subject: Subject) -> None:
 
 
 def recovering_a_pipeline_leaves_what_others_have_staged(subject: Subject) -> None:
-    """Though the names are alike: one begins with the other, or matches it as a pattern, or differs in case."""
+    """Though their names are similar: a prefix, a longer name, a pattern that matches, another case."""
     with closing(subject.open()) as one:
         one.recover(PIPELINE)
         one.prepare(_STREAM)
@@ -226,7 +226,7 @@ def recovering_a_pipeline_leaves_what_others_have_staged(subject: Subject) -> No
 
 
 def a_checkpoint_out_of_order_is_refused(subject: Subject) -> None:
-    """Numbers have no gaps and don't repeat."""
+    """Checkpoint numbers have no gaps and don't repeat."""
     for number in (1, 3):
         with closing(subject.open()) as destination:
             last = destination.recover(PIPELINE)
@@ -241,7 +241,7 @@ def a_checkpoint_out_of_order_is_refused(subject: Subject) -> None:
 
 
 def prepare_may_be_repeated(subject: Subject) -> None:
-    """By one instance and by others, before and after rows are there."""
+    """By one instance and by several, before and after rows are loaded."""
     for number in (1, 2):
         with closing(subject.open()) as destination:
             destination.recover(PIPELINE)
@@ -255,7 +255,7 @@ def prepare_may_be_repeated(subject: Subject) -> None:
 
 
 def batches_are_staged_from_several_threads(subject: Subject) -> None:
-    """Of two streams at once; all rows are there, once."""
+    """Of two streams at the same time. Every row is loaded once."""
     streams = (_STREAM, stream(key=(), name="log"))
     count, size = 8, 50
     with closing(subject.open()) as destination:
@@ -276,7 +276,7 @@ def batches_are_staged_from_several_threads(subject: Subject) -> None:
 
 
 def a_commit_may_come_from_another_thread_than_recover(subject: Subject) -> None:
-    """The runtime does so."""
+    """The runtime calls them from different threads."""
     failed: list[BaseException] = []
     with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
@@ -296,7 +296,7 @@ def a_commit_may_come_from_another_thread_than_recover(subject: Subject) -> None
 
 
 def the_last_line_wins_though_it_is_staged_first(subject: Subject) -> None:
-    """The order of batches doesn't matter; lines do."""
+    """The order of lines decides, not the order of batches."""
     with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         destination.prepare(_STREAM)
@@ -308,7 +308,7 @@ def the_last_line_wins_though_it_is_staged_first(subject: Subject) -> None:
 
 
 def the_first_line_stays_under_insert_ignore_though_it_is_staged_last(subject: Subject) -> None:
-    """Likewise."""
+    """The order of lines decides here too."""
     ignoring = stream(method=Method.INSERT_IGNORE)
     with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
@@ -321,7 +321,7 @@ def the_first_line_stays_under_insert_ignore_though_it_is_staged_last(subject: S
 
 
 def a_commit_counts_what_it_did(subject: Subject) -> None:
-    """Inserted, updated, deduplicated: together the rows that were staged."""
+    """Inserted + updated + deduplicated = the rows that were staged."""
     with closing(subject.open()) as destination:
         commit_rows(destination, _STREAM, (1, "a"), (2, "b"))
         receipt = destination.stage(batch(_STREAM, (2, "c"), (3, "d"), (3, "e"), checkpoint=2))
@@ -341,7 +341,7 @@ def an_activation_without_rows_takes_effect(subject: Subject) -> None:
 
 
 def refused_rows_leave_nothing_staged(subject: Subject) -> None:
-    """Neither the batch's other rows; what was staged before, and is staged after, is committed."""
+    """Not even the batch's other rows. Batches staged before it and after it are committed."""
     amount = Column("n", ("n",), Kind.DECIMAL, precision=5, scale=2)
     decimals, floats = stream(ID, amount, key=()), stream(ID, Column("n", ("n",), Kind.FLOAT), key=())
     with closing(subject.open()) as destination:
@@ -364,7 +364,7 @@ def refused_rows_leave_nothing_staged(subject: Subject) -> None:
 
 
 def an_unknown_error_is_not_transient(subject: Subject) -> None:
-    """Nothing is repeated that nobody knows to be safe."""
+    """Only calls that are known to be safe are repeated."""
     with closing(subject.open()) as destination:
         for error in (ValueError("?"), DestinationError("?"), FencedError(PIPELINE), RuntimeError()):
             assert destination.is_transient(error) is False

@@ -13,23 +13,23 @@ Row = Mapping[str, object]
 
 
 class Rows(Protocol):
-    """Reads a table by other means than the destination's own code."""
+    """Reads a table without the destination's own code."""
 
     def __call__(self, table: str, schema: str | None = None) -> list[dict[str, object]]:
         """All rows of the table in any order; none where there is no such table.
 
-        Values are Python's: bool, int, float, Decimal, str, bytes, date, time, datetime (in UTC with its offset for
-        TIMESTAMPTZ, naive for TIMESTAMP); UUIDs and JSON come as their text. What isn't committed is not to be seen.
+        Values are bool, int, float, Decimal, str, bytes, date, time and datetime (in UTC with its offset for
+        TIMESTAMPTZ, naive for TIMESTAMP). UUIDs and JSON are their text. Rows that aren't committed are left out.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A destination under test, at a place of its own that is empty when the behaviour begins.
+    """A destination under test, with a database or folder of its own that is empty when the behaviour begins.
 
-    `open` gives a fresh destination on that place at each call; `lacks` maps the names of behaviours that the
-    destination can't have to the reason. `varies` names the themes in which this subject can differ from another
-    subject of the same destination, which runs all of them; None means all themes. It is what `behaviours` is given.
+    Each call of `open` opens a new destination on it. `lacks` maps the names of behaviours that the destination can't
+    have to the reason. `varies` names the themes in which this subject can differ from another subject of the same
+    destination, which runs all of them; None means all themes. It is what `behaviours` is given.
     """
 
     open: Callable[[], Destination]
