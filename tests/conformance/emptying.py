@@ -1,8 +1,5 @@
 """Databases made as new ones are, for the test that comes next: to make one takes longer than most tests."""
 
-from urllib.parse import urlsplit
-
-import mysql.connector
 import psycopg
 from psycopg import sql
 
@@ -18,14 +15,12 @@ def empty_postgres(url, then=""):
         connection.execute(f"CREATE SCHEMA public; {then}")
 
 
-def empty_mysql(url):
-    """Drop the database, whoever uses it, and make it anew."""
-    address = urlsplit(url)
-    login = {"host": address.hostname, "port": address.port, "user": address.username, "password": address.password}
-    name = address.path[1:]
-    with mysql.connector.connect(**login, use_pure=True) as connection, connection.cursor() as cursor:
+def empty_mysql(connection, name):
+    """Drop the database, whoever else uses it, and make it anew."""
+    with connection.cursor() as cursor:
         cursor.execute("SHOW PROCESSLIST")
-        for session in [row[0] for row in cursor.fetchall() if row[3] == name]:
+        others = [row[0] for row in cursor.fetchall() if row[3] == name and row[0] != connection.connection_id]
+        for session in others:
             cursor.execute(f"KILL {session}")
         cursor.execute(f"DROP DATABASE {name}")
         cursor.execute(f"CREATE DATABASE {name}")

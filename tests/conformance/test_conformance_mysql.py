@@ -1,7 +1,6 @@
 """MySQL's destination does what every destination does, over real connections to real servers of MariaDB and MySQL."""
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 import mysql.connector
 import pytest
@@ -28,26 +27,27 @@ LACKS = {
 
 @pytest.fixture(scope="module", params=["mariadb", "mysql"])
 def database(request):
-    """Which server it is, and the address of a database that each test empties when it ends.
+    """Which server it is, the address of a database that each test empties when it ends, and a connection to read it.
 
     Both servers run all behaviours: types, collations, DDL, locks, errors and how statements are understood differ.
     """
     server = request.getfixturevalue(f"{request.param}_server")
     made = server.database()
-    yield request.param, made
+    login = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
+    options = {"use_pure": True, "charset": "utf8mb4", "collation": "utf8mb4_bin", "autocommit": True}
+    with mysql.connector.connect(**login, **options) as connection:
+        yield request.param, made, connection
     server.drop(made)
 
 
 @pytest.fixture
 def subject(database):
-    server, url = database
-    address = urlsplit(url)
-    login = {"host": address.hostname, "port": address.port, "user": address.username, "password": address.password}
+    server, url, connection = database
+    name = url.rpartition("/")[2]
 
     def rows(table, schema=None):
-        with mysql.connector.connect(**login, use_pure=True, charset="utf8mb4", collation="utf8mb4_bin") as connection:
-            cursor = connection.cursor()
-            where = (schema or address.path[1:], table)
+        where = (schema or name, table)
+        with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT column_name, column_type, column_comment FROM information_schema.columns "
                 "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
@@ -60,7 +60,7 @@ def subject(database):
             return [{n: plain(v, t, c) for (n, t, c), v in zip(columns, row, strict=True)} for row in cursor.fetchall()]
 
     yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS[server])
-    empty_mysql(url)
+    empty_mysql(connection, name)
 
 
 def quoted(name):
