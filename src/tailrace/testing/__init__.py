@@ -8,6 +8,9 @@ by its name and with the reason; it is then skipped with that reason.
 Behaviours belong to themes, the keys of `THEMES`. A second subject of the same destination, say one that writes another
 format, needs only the themes that it varies: parametrise it by `behaviours(varies)`, and say the same in
 `Subject.varies`.
+
+`LAWS` are what holds when processes are killed, and when two run at once. They take a subject too, with a few more
+fields. They fork processes that load into it, to which the destination is given as a pickle.
 """
 
 from __future__ import annotations
@@ -16,14 +19,17 @@ import functools
 import inspect
 from collections.abc import Collection, Mapping
 from types import ModuleType
+from typing import Any
 from unittest import SkipTest
 
 from tailrace.testing import (
     checkpoints,
     columns,
     contract,
+    crashes,
     deletions,
     evolution,
+    fencing,
     keys,
     kinds,
     methods,
@@ -32,9 +38,10 @@ from tailrace.testing import (
     texts,
     versions,
 )
+from tailrace.testing.seams import Seam
 from tailrace.testing.subject import Behaviour, Rows, Subject
 
-__all__ = ["BEHAVIOURS", "THEMES", "Behaviour", "Rows", "Subject", "behaviours"]
+__all__ = ["BEHAVIOURS", "LAWS", "THEMES", "Behaviour", "Rows", "Seam", "Subject", "behaviours"]
 
 
 def behaviours(varies: Collection[str] | None = None) -> tuple[Behaviour, ...]:
@@ -55,19 +62,19 @@ def _behaviours(theme: ModuleType) -> tuple[Behaviour, ...]:
     return tuple(_where_it_applies(f, _name(theme)) for f in sorted(own, key=lambda f: f.__code__.co_firstlineno))
 
 
-def _where_it_applies(behaviour: Behaviour, theme: str) -> Behaviour:
+def _where_it_applies(behaviour: Behaviour, theme: str | None = None) -> Behaviour:
     """The behaviour, skipped for a subject that lacks it or doesn't vary its theme."""
 
     @functools.wraps(behaviour)
-    def checked(subject: Subject) -> None:
+    def checked(subject: Subject) -> Any:
         unknown = subject.lacks.keys() - NAMES
         assert not unknown, f"`lacks` names unknown behaviours: {', '.join(sorted(unknown))}"
         _require_themes(subject.varies)
         if behaviour.__name__ in subject.lacks:
             raise SkipTest(subject.lacks[behaviour.__name__])
-        if subject.varies is not None and theme not in subject.varies:
+        if theme and subject.varies is not None and theme not in subject.varies:
             raise SkipTest(f"this subject doesn't vary {theme}")
-        behaviour(subject)
+        return behaviour(subject)
 
     return checked
 
@@ -98,5 +105,13 @@ THEMES: Mapping[str, tuple[Behaviour, ...]] = {
 BEHAVIOURS: tuple[Behaviour, ...] = behaviours()
 """Every behaviour. One that the subject lacks raises unittest.SkipTest, which pytest takes for a skip."""
 
-NAMES = frozenset(behaviour.__name__ for behaviour in BEHAVIOURS)
+LAWS: tuple[Behaviour, ...] = tuple(
+    map(
+        _where_it_applies,
+        (crashes.a_crash_at_any_call_loses_no_row_and_loads_none_twice, fencing.the_older_of_two_runs_is_fenced),
+    )
+)
+"""What holds when processes are killed, and when two run at once; skipped, or lacked, as behaviours are."""
+
+NAMES = frozenset(behaviour.__name__ for behaviour in (*BEHAVIOURS, *LAWS))
 """The names that `Subject.lacks` may have."""
