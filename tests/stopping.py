@@ -21,13 +21,13 @@ def stop_at_the_entry(destination, moment):
 def stop_behind_table(destination, number):
     """Let the next commit end by StoppedError once so many tables have been brought to its entry."""
     tables = destination._tables
-    bring, done = tables.bring, []
+    apply, done = tables.apply, []
 
     def stopped(entry, change):
-        published = bring(entry, change)
+        published = apply(entry, change)
         done.append(change)
         if len(done) == number:
             raise StoppedError
         return published
 
-    tables.bring = stopped
+    tables.apply = stopped

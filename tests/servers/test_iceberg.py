@@ -180,7 +180,7 @@ def test_runs_without_pipeline_leave_nothing_but_their_snapshots(lake):
 
 def test_a_key_and_kinds_that_iceberg_has_not_are_found_again(lake):
     lake.load(schema({"id": INT, "u": UUID, "j": {}}, ["id"]), record({"id": 1}))
-    found = IcebergTables(lake.settings()).found(THINGS)
+    found = IcebergTables(lake.settings()).existing(THINGS)
     assert found.key == ("id",)
     assert {column.name: column.kind for column in found.columns} == {"id": "INT", "u": "UUID", "j": "JSON"}
     assert [field.doc for field in lake.table().schema().fields] == [None, "UUID", "JSON"]
