@@ -46,6 +46,6 @@ def plain(value, is_instant):
     return value.replace(tzinfo=UTC) if is_instant and isinstance(value, datetime) else value
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_duckdb(behaviour, subject):
     behaviour(subject)

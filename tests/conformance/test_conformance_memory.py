@@ -14,6 +14,6 @@ def subject(tmp_path):
     return Subject(open=lambda: MemoryDestination(str(tmp_path)), rows=rows)
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_memory(behaviour, subject):
     behaviour(subject)

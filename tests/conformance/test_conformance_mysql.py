@@ -1,10 +1,10 @@
 """MySQL's destination does what every destination does, over real connections to real servers of MariaDB and MySQL."""
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 import mysql.connector
 import pytest
+from emptying import empty_mysql
 
 from tailrace.destinations import open_destination
 from tailrace.testing import BEHAVIOURS, Subject
@@ -25,15 +25,29 @@ LACKS = {
 }
 
 
+@pytest.fixture(scope="module", params=["mariadb", "mysql"])
+def database(request):
+    """Which server it is, the address of a database that each test empties when it ends, and a connection to read it.
+
+    Both servers run all behaviours: types, collations, DDL, locks, errors and how statements are understood differ.
+    """
+    server = request.getfixturevalue(f"{request.param}_server")
+    made = server.database()
+    login = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
+    options = {"use_pure": True, "charset": "utf8mb4", "collation": "utf8mb4_bin", "autocommit": True}
+    with mysql.connector.connect(**login, **options) as connection:
+        yield request.param, made, connection
+    server.drop(made)
+
+
 @pytest.fixture
-def subject(any_mysql, any_mysql_url):
-    address = urlsplit(any_mysql_url)
-    login = {"host": address.hostname, "port": address.port, "user": address.username, "password": address.password}
+def subject(database):
+    server, url, connection = database
+    name = url.rpartition("/")[2]
 
     def rows(table, schema=None):
-        with mysql.connector.connect(**login, use_pure=True, charset="utf8mb4", collation="utf8mb4_bin") as connection:
-            cursor = connection.cursor()
-            where = (schema or address.path[1:], table)
+        where = (schema or name, table)
+        with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT column_name, column_type, column_comment FROM information_schema.columns "
                 "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
@@ -45,7 +59,8 @@ def subject(any_mysql, any_mysql_url):
             cursor.execute("SELECT * FROM {}.{}".format(*map(quoted, where)))
             return [{n: plain(v, t, c) for (n, t, c), v in zip(columns, row, strict=True)} for row in cursor.fetchall()]
 
-    return Subject(open=lambda: open_destination(any_mysql_url, {}), rows=rows, lacks=LACKS[any_mysql])
+    yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS[server])
+    empty_mysql(connection, name)
 
 
 def quoted(name):
@@ -62,6 +77,6 @@ def plain(value, sql_type, comment):
     return value
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_mysql(behaviour, subject):
     behaviour(subject)

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from emptying import empty_postgres
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
@@ -19,12 +20,19 @@ LACKS = {
 }
 
 
-@pytest.fixture(params=["postgres", pytest.param("newest_postgres", marks=pytest.mark.newest)])
-def subject(request):
-    postgres_url = request.getfixturevalue(f"{request.param}_url")
+@pytest.fixture(scope="module", params=["postgres", pytest.param("newest_postgres", marks=pytest.mark.newest)])
+def url(request):
+    """The address of a database that each test empties when it ends; both releases run all behaviours."""
+    server = request.getfixturevalue(f"{request.param}_server")
+    made = server.database()
+    yield made
+    server.drop(made)
 
+
+@pytest.fixture
+def subject(url):
     def rows(table, schema=None):
-        with psycopg.connect(postgres_url, options="-c TimeZone=UTC") as connection:
+        with psycopg.connect(url, options="-c TimeZone=UTC") as connection:
             set_json_loads(lambda text: text.decode() if isinstance(text, bytes) else text, connection)
             name = sql.Identifier(schema or "public", table)
             there = connection.execute("SELECT to_regclass(%s)", [name.as_string(connection)]).fetchone()
@@ -34,13 +42,14 @@ def subject(request):
             names = [column.name for column in cursor.description]
             return [dict(zip(names, map(plain, row), strict=True)) for row in cursor]
 
-    return Subject(open=lambda: open_destination(postgres_url, {}), rows=rows, lacks=LACKS)
+    yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
+    empty_postgres(url)
 
 
 def plain(value):
     return str(value) if isinstance(value, UUID) else value
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_postgres(behaviour, subject):
     behaviour(subject)

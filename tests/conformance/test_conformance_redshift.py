@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from emptying import empty_postgres
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 from services.redshift import TYPES
 
 from tailrace.destinations import open_destination, redshift
-from tailrace.testing import BEHAVIOURS, Subject
+from tailrace.testing import Subject, behaviours
 
 NO_NUL = "Redshift has no NUL in text; such a row is refused, or its NUL stripped, by the setting `nul`"
 LONG = "texts of Redshift have 65,535 bytes; a longer one is refused"
@@ -24,16 +25,25 @@ LACKS = {
 }
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["copy", "insert"])
-def url(request, redshift_server):
-    """The address of a database that each test empties when it ends: to make one takes as long as most tests."""
-    made = redshift_server.database(has_bucket=request.param)
-    yield made
+VARIES = {
+    "copy": None,
+    # How values, nulls and names are sent, and rows wait: in tables that stay. They are merged by the same statements.
+    "insert": frozenset({"kinds", "texts", "evolution", "names", "columns", "refusals", "checkpoints", "contract"}),
+}
+CASES = [(verb, behaviour) for verb, varies in VARIES.items() for behaviour in behaviours(varies)]
+
+
+@pytest.fixture(scope="module")
+def database(request, redshift_server):
+    """By which verb rows are loaded, and the address of a database that each test empties when it ends."""
+    made = redshift_server.database(has_bucket=request.param == "copy")
+    yield request.param, made
     redshift_server.drop(made)
 
 
 @pytest.fixture
-def subject(url, redshift_server, monkeypatch):
+def subject(database, redshift_server, monkeypatch):
+    verb, url = database
     # PostgreSQL stands in for Redshift, and its names have 63 bytes instead of 127.
     monkeypatch.setattr(redshift, "TRAITS", replace(redshift.TRAITS, max_name_length=63))
     behind = redshift_server.behind(url)
@@ -53,25 +63,14 @@ def subject(url, redshift_server, monkeypatch):
             names = [column.name for column in cursor.description]
             return [{n: plain(v, kinds[n]) for n, v in zip(names, row, strict=True)} for row in cursor]
 
-    yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
-    empty(behind)
-
-
-def empty(address):
-    """Make the database as a new one is, whoever uses it."""
-    with psycopg.connect(address) as connection:
-        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        connection.execute(f"SELECT pg_terminate_backend(pid) {others}")
-        schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'"
-        for (name,) in connection.execute(schemas).fetchall():
-            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
-        connection.execute(f"CREATE SCHEMA public; {TYPES}")
+    yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS, varies=VARIES[verb])
+    empty_postgres(behind, then=TYPES)
 
 
 def plain(value, sql_type):
     return bytes.fromhex(value) if sql_type == "varbyte" and value is not None else value
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
-def test_redshift(behaviour, subject):
+@pytest.mark.parametrize(("database", "behaviour"), CASES, indirect=["database"])
+def test_redshift(subject, behaviour):
     behaviour(subject)

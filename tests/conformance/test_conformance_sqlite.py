@@ -11,12 +11,12 @@ import pytest
 from tailrace.destinations import open_destination
 from tailrace.testing import BEHAVIOURS, Subject
 
+ONE_WRITER = "while one run has rows staged SQLite lets no other write, so none can recover a pipeline"
 LACKS = {
     "keeps_negative_zero": "SQLite stores -0.0 as 0.0",
     "tables_stand_in_a_schema_by_a_template": "SQLite has no schemas",
-    "the_commit_of_rows_staged_before_the_run_was_overtaken_is_refused": (
-        "while one run has rows staged SQLite lets no other write, so none can take the pipeline over"
-    ),
+    "the_commit_of_rows_staged_before_the_run_was_overtaken_is_refused": ONE_WRITER,
+    "recovering_a_pipeline_leaves_what_others_have_staged": ONE_WRITER,
 }
 
 READERS = {
@@ -51,6 +51,6 @@ def read(sql_type, value):
     return reader(value) if reader and value is not None else value
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.__name__)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_sqlite(behaviour, subject):
     behaviour(subject)

@@ -1,46 +1,32 @@
-"""The conformance suite holds together, skips what a destination lacks, and notices one that does wrong."""
+"""The conformance suite holds together, skips what a destination lacks, and notices each of many that do wrong."""
 
-import sqlite3
+import importlib
 from collections import Counter
-from contextlib import closing
-from dataclasses import replace
+from pathlib import Path
 from unittest import SkipTest
 
-import pyarrow as pa
 import pytest
+from mutant import Mutant
+from mutants import MUTANTS
 
-from tailrace.destinations import open_destination
-from tailrace.model import LINE, Published
-from tailrace.testing import BEHAVIOURS, Subject
+from tailrace.destinations.memory import MemoryDestination
+from tailrace.errors import TailraceError
+from tailrace.testing import BEHAVIOURS, THEMES, Subject, behaviours
 
+FILES = sorted(set(Path(__file__).parent.glob("test_conformance_*.py")) - {Path(__file__)})
+NOTICED = [pytest.param(m, name, id=f"{m.__name__}-{name}") for m in MUTANTS for name in m.noticed_by]
 BY_NAME = {behaviour.__name__: behaviour for behaviour in BEHAVIOURS}
 
 
-class Careless:
-    """A destination that does one thing wrong, and everything else as the one behind it."""
-
-    def __init__(self, behind, **wrong):
-        self._behind = behind
-        self._wrong = wrong
-
-    def __getattr__(self, name):
-        wrong = self._wrong.get(name)
-        right = getattr(self._behind, name)
-        return right if wrong is None else lambda *arguments: wrong(right, *arguments)
-
-
 @pytest.fixture
-def careless(tmp_path):
-    path = str(tmp_path / "things.db")
+def of(tmp_path):
+    """A subject whose destination is in memory, by itself or behind a mutant."""
 
     def rows(table, schema=None):
-        with closing(sqlite3.connect(path)) as connection:
-            connection.row_factory = sqlite3.Row
-            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [table]).fetchall()
-            return [dict(row) for row in connection.execute(f'SELECT * FROM "{table}"')] if found else []
+        return MemoryDestination(str(tmp_path)).tables().get(f"{schema}.{table}" if schema else table, [])
 
-    def subject(**wrong):
-        return Subject(lambda: Careless(open_destination(f"sqlite:///{path}", {}), **wrong), rows)
+    def subject(mutant=lambda right: right, **more):
+        return Subject(lambda: mutant(MemoryDestination(str(tmp_path))), rows, **more)
 
     return subject
 
@@ -51,55 +37,59 @@ def test_there_are_at_least_ninety_behaviours_each_with_a_name_of_its_own_that_s
     assert [b.__name__ for b in BEHAVIOURS if b.__name__.count("_") < 2 or not b.__doc__] == ["keeps_uuids"]
 
 
-def test_a_behaviour_that_a_subject_lacks_is_skipped_with_its_reason(careless):
-    subject = replace(careless(), lacks={"keeps_uuids": "it has no UUIDs"})
+def test_a_behaviour_that_a_subject_lacks_is_skipped_with_its_reason(of):
     with pytest.raises(SkipTest, match="it has no UUIDs"):
-        BY_NAME["keeps_uuids"](subject)
+        BY_NAME["keeps_uuids"](of(lacks={"keeps_uuids": "it has no UUIDs"}))
 
 
-def test_a_lack_that_names_no_behaviour_fails_every_behaviour(careless):
-    subject = replace(careless(), lacks={"keeps_uids": "a slip of the pen"})
+def test_a_lack_that_names_no_behaviour_fails_every_behaviour(of):
+    subject = of(lacks={"keeps_uids": "a slip of the pen"})
     for behaviour in BEHAVIOURS:
         with pytest.raises(AssertionError, match="keeps_uids"):
             behaviour(subject)
 
 
-def lost_state(commit, checkpoint):
-    return commit(replace(checkpoint, state=None))
+def test_the_behaviours_of_a_subject_are_those_of_the_themes_that_it_varies():
+    assert behaviours() == behaviours(THEMES) == BEHAVIOURS
+    assert behaviours({"texts", "kinds"}) == (*THEMES["kinds"], *THEMES["texts"])
+    assert behaviours(set()) == ()
 
 
-def no_counts(commit, checkpoint):
-    return dict.fromkeys(commit(checkpoint), Published())
+def test_a_behaviour_of_a_theme_that_a_subject_does_not_vary_is_skipped(of):
+    subject = of(varies=frozenset({"texts"}))
+    BY_NAME["keeps_nul_in_text"](subject)
+    with pytest.raises(SkipTest, match="doesn't vary kinds"):
+        BY_NAME["keeps_uuids"](subject)
 
 
-def lost_row(stage, batch):
-    kept = batch.rows.slice(0, max(1, batch.rows.num_rows - 1))
-    return replace(stage(replace(batch, rows=kept)), rows=kept.num_rows)
+def test_a_theme_that_there_is_not_fails_where_it_is_asked_for_and_in_every_behaviour(of):
+    with pytest.raises(AssertionError, match="txets; there are kinds, texts, keys"):
+        behaviours({"kinds", "txets"})
+    subject = of(varies=frozenset({"kinds", "txets"}))
+    for behaviour in BEHAVIOURS:
+        with pytest.raises(AssertionError, match="txets"):
+            behaviour(subject)
 
 
-def lines_upside_down(stage, batch):
-    first = 10**6 - batch.first_line
-    lines = pa.chunked_array([range(first, first + batch.rows.num_rows)], pa.int64())
-    at = batch.rows.schema.get_field_index(LINE)
-    return stage(replace(batch, rows=batch.rows.set_column(at, batch.rows.schema.field(at), lines)))
+def test_one_subject_of_each_destination_runs_all_behaviours():
+    varies = {file.stem: getattr(importlib.import_module(file.stem), "VARIES", {"": None}) for file in FILES}
+    assert [name for name, subjects in varies.items() if None not in subjects.values()] == []
+    assert sum(len(subjects) > 1 for subjects in varies.values()) >= 4
 
 
-def everything_is_transient(is_transient, error):
-    return True
+def test_there_are_at_least_thirty_mutants_noticed_in_every_theme_each_saying_which_behaviours_notice_it():
+    noticing = {name for mutant in MUTANTS for name in mutant.noticed_by}
+    assert len({mutant.__name__ for mutant in MUTANTS}) == len(MUTANTS) >= 30
+    assert [mutant.__name__ for mutant in MUTANTS if not mutant.noticed_by] == []
+    assert [theme for theme, several in THEMES.items() if not noticing & {b.__name__ for b in several}] == []
 
 
-@pytest.mark.parametrize(
-    ("wrong", "noticed_by"),
-    [
-        ({"commit": lost_state}, "a_commit_is_remembered"),
-        ({"commit": lost_state}, "a_pipeline_remembers_its_last_state"),
-        ({"commit": no_counts}, "a_commit_counts_what_it_did"),
-        ({"commit": no_counts}, "append_keeps_every_record"),
-        ({"stage": lost_row}, "a_large_batch_is_loaded_whole"),
-        ({"stage": lines_upside_down}, "the_last_line_wins_though_it_is_staged_first"),
-        ({"is_transient": everything_is_transient}, "an_unknown_error_is_not_transient"),
-    ],
-)
-def test_a_destination_that_does_wrong_is_noticed(careless, wrong, noticed_by):
-    with pytest.raises(AssertionError):
-        BY_NAME[noticed_by](careless(**wrong))
+@pytest.mark.parametrize(("mutant", "noticed_by"), NOTICED)
+def test_a_destination_that_does_wrong_is_noticed(of, mutant, noticed_by):
+    with pytest.raises((AssertionError, TailraceError)):
+        BY_NAME[noticed_by](of(mutant))
+
+
+@pytest.mark.parametrize("noticed_by", sorted({name for mutant in MUTANTS for name in mutant.noticed_by}))
+def test_what_all_mutants_are_made_of_does_nothing_wrong(of, noticed_by):
+    BY_NAME[noticed_by](of(Mutant))

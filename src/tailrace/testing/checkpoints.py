@@ -1,20 +1,26 @@
-"""Behaviours: rows and state become visible together, and a named pipeline remembers where it was."""
+"""Behaviours: rows and state become visible together, and a named pipeline remembers its last state."""
 
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
+
+import pyarrow as pa
 
 from tailrace.api import load
 from tailrace.errors import MessageError, RecordError, SchemaError
+from tailrace.model import Column, Kind
 from tailrace.testing.messages import INT, TEXT, THINGS, Message, loaded, raises, record, schema, state, things
+from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, stream
 from tailrace.testing.subject import Subject
 
 _ROW = {"id": INT, "name": TEXT}
 
 
 def a_state_is_told_when_its_records_are_visible(subject: Subject) -> None:
-    """At every checkpoint, and with all records of every stream before it."""
+    """When a state is emitted, all records before it are visible, in every stream."""
     seen: list[tuple[int, int, int]] = []
 
     def tell(told: bytes) -> None:
@@ -30,7 +36,7 @@ def a_state_is_told_when_its_records_are_visible(subject: Subject) -> None:
 
 
 def records_after_the_last_state_are_loaded_at_the_end(subject: Subject) -> None:
-    """The state that is told stays the last one that the tap has sent."""
+    """The emitted state is still the last one that the tap has sent."""
     report = loaded(subject, schema(_ROW), record({"id": 1}), state({"n": 1}), record({"id": 2}))
     assert things(subject, "id") == [(1,), (2,)]
     assert report.state == '{"n":1}'
@@ -44,7 +50,7 @@ def a_run_without_any_state_is_loaded(subject: Subject) -> None:
 
 
 def a_pipeline_remembers_its_last_state(subject: Subject) -> None:
-    """And the number of its checkpoints, over several runs."""
+    """It remembers the number of its checkpoints too, over several runs."""
     for n in (1, 2):
         report = loaded(subject, schema(_ROW), record({"id": n}), state({"n": n}), pipeline="p")
         assert report.checkpoint >= n
@@ -53,7 +59,7 @@ def a_pipeline_remembers_its_last_state(subject: Subject) -> None:
 
 
 def a_pipeline_keeps_its_state_through_a_run_without_one(subject: Subject) -> None:
-    """The tap has said nothing new."""
+    """The tap has sent no STATE in it."""
     loaded(subject, schema(_ROW), record({"id": 1}), state({"n": 1}), pipeline="p")
     report = loaded(subject, schema(_ROW), record({"id": 2}), pipeline="p")
     assert _remembered(subject, "p") == (report.checkpoint, {"n": 1})
@@ -67,7 +73,7 @@ def a_pipeline_remembers_a_state_without_records(subject: Subject) -> None:
 
 
 def pipelines_do_not_know_of_each_other(subject: Subject) -> None:
-    """Each has its own state, though they load into one table."""
+    """Each has its own state, though all load into one table."""
     for name in ("p", "q", "p' --", "é"):
         loaded(subject, schema(_ROW), record({"id": 1, "name": name}), state(name), pipeline=name)
     assert [_remembered(subject, name)[1] for name in ("p", "q", "p' --", "é")] == ["p", "q", "p' --", "é"]
@@ -75,7 +81,7 @@ def pipelines_do_not_know_of_each_other(subject: Subject) -> None:
 
 
 def a_run_without_pipeline_leaves_no_checkpoint(subject: Subject) -> None:
-    """It doesn't touch those of pipelines either."""
+    """It doesn't touch those of named pipelines."""
     loaded(subject, schema(_ROW), record({"id": 1}), state(1), pipeline="p")
     loaded(subject, schema(_ROW), record({"id": 2}), state(2))
     assert _remembered(subject, "p")[1] == 1
@@ -83,7 +89,7 @@ def a_run_without_pipeline_leaves_no_checkpoint(subject: Subject) -> None:
 
 
 def a_run_that_fails_is_taken_up_from_its_last_state(subject: Subject) -> None:
-    """Appended records come once, though the second run sends those after the state again."""
+    """The second run sends the records after the state again. Appended rows are there once."""
     sent = [record({"id": 1}), state(1), record({"id": 2}), "no message"]
     with raises(MessageError, "line 5"):
         loaded(subject, schema(_ROW), *sent, pipeline="p", batch_rows=1)
@@ -93,7 +99,7 @@ def a_run_that_fails_is_taken_up_from_its_last_state(subject: Subject) -> None:
 
 
 def a_state_behind_a_refused_record_is_not_told(subject: Subject) -> None:
-    """However much comes after it before the record is looked at; nor are the records before it lost silently."""
+    """Though many records come after it before that record is decoded."""
     told: list[bytes] = []
     sent = [schema(_ROW), record({"id": 1}), record({"id": "two"}), state(1)]
     sent += [record({"id": n, "name": "x" * 100_000}) for n in range(60)]
@@ -104,7 +110,7 @@ def a_state_behind_a_refused_record_is_not_told(subject: Subject) -> None:
 
 
 def the_state_before_a_refused_record_is_told(subject: Subject) -> None:
-    """With the records that it covers, however late the record is looked at."""
+    """Together with its records, however late the refused record is decoded."""
     told: list[bytes] = []
     sent = [schema(_ROW), record({"id": 1}), state(1), record({"id": "two"})]
     sent += [record({"id": n, "name": "x" * 100_000}) for n in range(60)]
@@ -115,7 +121,7 @@ def the_state_before_a_refused_record_is_told(subject: Subject) -> None:
 
 
 def the_state_before_a_schema_that_cannot_be_is_told_with_its_records(subject: Subject) -> None:
-    """A field that comes later, and can't become a column, takes nothing with it."""
+    """A later field that can't become a column undoes nothing."""
     told: list[bytes] = []
     sent = [schema({"order_id": INT}), record({"order_id": 1}), state(1), record({"order_id": 2, "Order ID": 3})]
     with raises(SchemaError, "'order_id'", "'Order ID'"):
@@ -124,11 +130,12 @@ def the_state_before_a_schema_that_cannot_be_is_told_with_its_records(subject: S
 
 
 def many_small_checkpoints_are_as_one(subject: Subject) -> None:
-    """A boundary after each record, with batches of one row."""
-    sent = [m for n in range(30) for m in (record({"id": n % 7, "name": str(n)}), state(n))]
+    """A checkpoint after each record, with batches of one row."""
+    sent = [m for n in range(16) for m in (record({"id": n % 5, "name": str(n)}), state(n))]
     report = loaded(subject, schema(_ROW, ["id"]), *sent, checkpoint_rows=1, batch_rows=1, pipeline="p")
-    assert things(subject, "id", "name") == [(key, str(max(range(key, 30, 7)))) for key in range(7)]
-    assert _remembered(subject, "p") == (report.checkpoint, 29)
+    assert things(subject, "id", "name") == [(key, str(max(range(key, 16, 5)))) for key in range(5)]
+    assert report.checkpoints >= 16
+    assert _remembered(subject, "p") == (report.checkpoint, 15)
 
 
 def a_large_batch_is_loaded_whole(subject: Subject) -> None:
@@ -140,12 +147,25 @@ def a_large_batch_is_loaded_whole(subject: Subject) -> None:
     assert {row["id"] for row in rows} == set(range(10_000))
 
 
+def a_batch_of_several_chunks_is_loaded_whole(subject: Subject) -> None:
+    """The chunks are slices of a larger table: values and nulls before and after them aren't the batch's."""
+    column = Column("is_open", ("is_open",), Kind.BOOL)
+    opened = stream(ID, NAME, column, key=())
+    rows = [(n, None if n % 3 == 0 else f"n{n}", None if n % 4 == 0 else n % 2 == 0) for n in range(24)]
+    whole = batch(opened, *rows)
+    chunks = [whole.rows.slice(first, count) for first, count in ((3, 4), (7, 1), (8, 11))]
+    with closing(subject.open()) as destination:
+        destination.recover(PIPELINE)
+        destination.prepare(opened)
+        receipt = destination.stage(replace(whole, rows=pa.concat_tables(chunks)))
+        destination.commit(checkpoint(receipt))
+    assert receipt.rows == 16
+    assert things(subject, "id", "name", "is_open") == rows[3:19]
+
+
 def _remembered(subject: Subject, pipeline: str) -> tuple[int, Any]:
     """The pipeline's last checkpoint: its number, and its state as a JSON value."""
-    destination = subject.open()
-    try:
+    with closing(subject.open()) as destination:
         last = destination.recover(pipeline)
-    finally:
-        destination.close()
     assert last is not None
     return last.number, None if last.state is None else json.loads(last.state)

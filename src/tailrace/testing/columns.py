@@ -1,4 +1,4 @@
-"""Behaviours: columns that settings add, rename, take apart or leave out, and where tables stand."""
+"""Behaviours: settings add, rename, flatten and leave out columns, and name tables and schemas."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def singer_metadata_is_added(subject: Subject) -> None:
 
 
 def the_time_of_a_rows_creation_is_kept_on_update(subject: Subject) -> None:
-    """`metadata: mage`: `_mage_created_at` stays, `_mage_updated_at` goes on."""
+    """`metadata: mage`: `_mage_created_at` stays, `_mage_updated_at` advances."""
     loaded(subject, schema(_ROW, ["id"]), record(_A), metadata="mage")
     created = only(subject.rows(THINGS))
     loaded(subject, schema(_ROW, ["id"]), *records({"id": 1, "name": "b"}, {"id": 1, "name": "c"}), metadata="mage")
@@ -86,7 +86,7 @@ def metadata_comes_to_a_table_that_has_none(subject: Subject) -> None:
 
 
 def constants_are_columns_of_every_row(subject: Subject) -> None:
-    """Of the kind that the setting's value has."""
+    """The column's kind follows from the setting's value."""
     constants = {"source": "it's", "batch": 2**40, "rate": 0.5, "is_test": False}
     loaded(subject, schema(_ROW), *records(_A, _A), constants=constants)
     for row in subject.rows(THINGS):
@@ -95,7 +95,7 @@ def constants_are_columns_of_every_row(subject: Subject) -> None:
 
 
 def flattened_objects_are_columns(subject: Subject) -> None:
-    """Named by their path; arrays stay whole, and what is missing is null."""
+    """They are named by their path. Arrays stay JSON, and missing fields are null."""
     sent = records({"id": 1, "at": {"city": "é", "geo": {"lat": 1.5, "lon": -2.5}, "tags": [1]}}, {"id": 2, "at": None})
     loaded(subject, schema({"id": INT, "at": _ADDRESS}, ["id"]), *sent, nested="flatten")
     names = ("id", "at__city", "at__geo__lat", "at__geo__lon", "at__tags")
@@ -112,7 +112,7 @@ def flattening_stops_at_the_level_that_is_set(subject: Subject) -> None:
 
 
 def columns_are_renamed_retyped_and_left_out_by_settings(subject: Subject) -> None:
-    """By their fields."""
+    """`columns` maps fields to their settings."""
     columns = {"id": {"name": "number"}, "amount": {"kind": "DECIMAL(18,4)"}, "secret": {"select": False}}
     sent = record({"id": 1, "amount": Decimal("0.1234"), "secret": "x"})
     loaded(subject, schema({"id": INT, "amount": FLOAT, "secret": TEXT}, ["id"]), sent, columns=columns)
@@ -120,7 +120,7 @@ def columns_are_renamed_retyped_and_left_out_by_settings(subject: Subject) -> No
 
 
 def numbers_are_decimals_by_a_setting(subject: Subject) -> None:
-    """Digits that no float holds."""
+    """They keep digits that no float holds."""
     line = '{"type":"RECORD","stream":"things","record":{"n":517.600000001,"m":12345678901234567890.1}}'
     loaded(subject, schema({"n": FLOAT, "m": FLOAT}), line, numbers="decimal")
     assert only(subject.rows(THINGS)) == {"n": Decimal("517.600000001"), "m": Decimal("12345678901234567890.1")}
@@ -135,13 +135,13 @@ def inexact_floats_are_reported(subject: Subject) -> None:
 
 
 def tables_are_named_by_a_template(subject: Subject) -> None:
-    """With what stands before and after the stream's first hyphen."""
+    """`{schema}` and `{table}` are the parts before and after the stream's first hyphen."""
     loaded(subject, schema(_ROW, (), "sales-orders"), record(_A, "sales-orders"), table="raw_{schema}_{table}")
     assert subject.rows("raw_sales_orders") == [_A]
 
 
 def tables_stand_in_a_schema_by_a_template(subject: Subject) -> None:
-    """It is made when it isn't there, and found when it is; a name in another schema is another table."""
+    """The schema is created where it is missing. The same name in another schema is another table."""
     loaded(subject, schema(_ROW, (), "orders"), record({"id": 9, "name": "z"}, "orders"))
     for method in ("append", "upsert", "replace"):
         stream = "sales-orders"
@@ -159,7 +159,7 @@ def unknown_fields_are_dropped_and_counted(subject: Subject) -> None:
 
 
 def unknown_fields_become_columns(subject: Subject) -> None:
-    """`unknown_fields: evolve`, in mid-run and into a table that is there."""
+    """`unknown_fields: evolve`, in mid-run and in a table of an earlier run."""
     loaded(subject, schema(_ROW, ["id"]), record(_A), unknown_fields="evolve")
     sent = records({"id": 2, "size": 5}, {"id": 3, "note": "x"}, {"id": 1, "size": 7, "ok": True})
     loaded(subject, schema(_ROW, ["id"]), *sent, unknown_fields="evolve")
@@ -167,7 +167,7 @@ def unknown_fields_become_columns(subject: Subject) -> None:
 
 
 def unknown_fields_widen(subject: Subject) -> None:
-    """What no schema describes can't break one: values of other types are loaded, and none is refused."""
+    """No schema describes them, so values of any type are loaded and none is refused."""
     values = [1, 2.5, {"a": 1}, [1], "x", None, True]
     for first, between in ((0, []), (len(values), [state(1)])):
         rows = [record({"id": n, "size": value, "ok": n % 3 or True}) for n, value in enumerate(values, first)]
@@ -178,7 +178,7 @@ def unknown_fields_widen(subject: Subject) -> None:
 
 
 def a_stream_without_columns_waits_for_its_first(subject: Subject) -> None:
-    """`unknown_fields: evolve` makes a table of what comes, in mid-run too; before it there is none."""
+    """Its table is created by the first field that comes, under `unknown_fields: evolve`."""
     loaded(subject, schema({}), *records({}, {"a": None}), unknown_fields="evolve", pipeline="p")
     assert subject.rows(THINGS) == []
     sent = [record({}), state(1), record({"a": 1}), state(2), record({}), record({"a": 2, "b": "x"})]
@@ -188,14 +188,14 @@ def a_stream_without_columns_waits_for_its_first(subject: Subject) -> None:
 
 
 def unknown_fields_fail_by_a_setting(subject: Subject) -> None:
-    """The field is named, with its line."""
+    """The error names the field and its line."""
     with raises(RecordError, "line 3", "size"):
         loaded(subject, schema(_ROW), record(_A), record({"id": 2, "size": 5}), unknown_fields="fail")
     assert subject.rows(THINGS) == []
 
 
 def a_table_that_somebody_else_made_wider_is_loaded(subject: Subject) -> None:
-    """Columns stand in another order than the stream's, and there are more of them."""
+    """Its columns have another order than the stream's, and it has more of them."""
     loaded(subject, schema({"note": TEXT, "amount": DECIMAL, **_ROW}), record({"note": "n", "amount": 1, **_A}))
     loaded(subject, schema({"name": TEXT, "id": INT}), record({"id": 2, "name": "b"}))
     assert things(subject, "id", "name", "note") == [(1, "a", "n"), (2, "b", None)]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 
-from tailrace.destination import Destination
 from tailrace.errors import DestinationError, FencedError, RowsRefusedError, TailraceError
 from tailrace.model import Activation, Column, Fill, Kind, Method, Published
 from tailrace.testing.messages import THINGS, raises, things
@@ -21,8 +19,8 @@ _LOG = stream(key=())
 
 
 def a_destination_says_what_it_is_like_without_a_connection(subject: Subject) -> None:
-    """Its traits are plain data."""
-    with _opened(subject) as destination:
+    """Its traits are plain data, known without a connection."""
+    with closing(subject.open()) as destination:
         traits = destination.traits
     assert traits.name
     assert traits.guarantee
@@ -31,8 +29,8 @@ def a_destination_says_what_it_is_like_without_a_connection(subject: Subject) ->
 
 
 def a_destination_can_be_pickled_before_use(subject: Subject) -> None:
-    """Its copy works on the same place."""
-    with _opened(subject) as original:
+    """The copy loads into the same destination."""
+    with closing(subject.open()) as original:
         pickled = pickle.dumps(original)
     copy = pickle.loads(pickled)  # noqa: S301 it was made a line before
     try:
@@ -43,16 +41,16 @@ def a_destination_can_be_pickled_before_use(subject: Subject) -> None:
 
 
 def a_pipeline_that_has_never_run_has_no_checkpoint(subject: Subject) -> None:
-    """Nor after it was recovered without committing anything."""
+    """Not even if it was recovered before and committed nothing."""
     for _ in range(2):
-        with _opened(subject) as destination:
+        with closing(subject.open()) as destination:
             assert destination.recover(PIPELINE) is None
 
 
 def staged_rows_are_invisible_before_the_commit(subject: Subject) -> None:
-    """Keyed and not; all of them are visible after it."""
+    """With and without a key. After the commit all of them are visible."""
     log = stream(key=(), name="log")
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         for one in (_STREAM, log):
             destination.prepare(one)
@@ -63,10 +61,10 @@ def staged_rows_are_invisible_before_the_commit(subject: Subject) -> None:
 
 
 def what_an_update_keeps_is_the_first_lines_in_a_row_that_is_new(subject: Subject) -> None:
-    """As if there were a checkpoint behind each line; a row that is deleted and comes again is new."""
+    """As with a checkpoint after each line. A row that is deleted and inserted again is new."""
     made, gone = Column("made", ("made",), Kind.TEXT, keep=True), Column("gone", ("_sdc_deleted_at",), Kind.TIMESTAMPTZ)
     keeping, now = stream(ID, NAME, made, gone, hard_delete=True), datetime(2024, 1, 31, tzinfo=UTC)
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         rows = [(1, "a", "mon", None), (1, "b", "tue", None), (2, "a", "mon", None), (2, "a", "tue", now)]
         rows += [(2, "c", "wed", None), (2, "d", "thu", None), (3, "e", "mon", None), (3, "e", "tue", now)]
@@ -77,8 +75,8 @@ def what_an_update_keeps_is_the_first_lines_in_a_row_that_is_new(subject: Subjec
 
 
 def a_receipt_says_what_was_staged(subject: Subject) -> None:
-    """Stream, checkpoint, rows and lines."""
-    with _opened(subject) as destination:
+    """It has the batch's stream and checkpoint, the number of rows, and the first and last line."""
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         destination.prepare(_STREAM)
         receipt = destination.stage(batch(_STREAM, (1, "a"), (2, "b"), first_line=7))
@@ -87,7 +85,7 @@ def a_receipt_says_what_was_staged(subject: Subject) -> None:
 
 
 def closing_discards_what_is_not_committed(subject: Subject) -> None:
-    """And may be done twice."""
+    """close() may be called twice."""
     destination = subject.open()
     destination.recover(PIPELINE)
     destination.prepare(_STREAM)
@@ -98,12 +96,12 @@ def closing_discards_what_is_not_committed(subject: Subject) -> None:
 
 
 def recover_discards_what_no_commit_has_published(subject: Subject) -> None:
-    """Left by another run of the pipeline, keyed or not."""
+    """An earlier run of the pipeline left it, with and without a key."""
     for one in (_STREAM, stream(key=(), name="log")):
-        with _opened(subject) as destination:
+        with closing(subject.open()) as destination:
             commit_rows(destination, one, (1, "a"))
             destination.stage(batch(one, (2, "b"), checkpoint=2))
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         last = destination.recover(PIPELINE)
         assert last is not None
         destination.prepare(_STREAM)
@@ -114,8 +112,8 @@ def recover_discards_what_no_commit_has_published(subject: Subject) -> None:
 
 
 def recover_discards_what_the_same_instance_has_staged(subject: Subject) -> None:
-    """A run may begin anew without being closed."""
-    with _opened(subject) as destination:
+    """A run may call recover() again without closing."""
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         destination.prepare(_LOG)
         destination.stage(batch(_LOG, (1, "a")))
@@ -124,11 +122,11 @@ def recover_discards_what_the_same_instance_has_staged(subject: Subject) -> None
 
 
 def a_commit_is_remembered(subject: Subject) -> None:
-    """Number, state and time; what it published isn't told again."""
-    with _opened(subject) as destination:
+    """recover() returns its number, state and time, and no receipts."""
+    with closing(subject.open()) as destination:
         commit_rows(destination, _STREAM, (1, "a"))
         destination.commit(checkpoint(number=2, state=b'{"n":2}'))
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         last = destination.recover(PIPELINE)
     assert last is not None
     assert (last.pipeline, last.number, last.state) == (PIPELINE, 2, b'{"n":2}')
@@ -137,27 +135,26 @@ def a_commit_is_remembered(subject: Subject) -> None:
 
 
 def a_state_is_kept_to_the_letter(subject: Subject) -> None:
-    """Spaces, escapes, line ends, quotes, every script, digits; none at all; and a megabyte."""
+    """Spaces, escapes, line ends, quotes, other scripts, long numbers, no state, and a megabyte."""
     text = (
         '{ "b":1.50,\n"a" : "\\u0000\\ud83d\\ude00 😀 漢字 é e\u0301 \\\\ \'; --","n":12345678901234567890123,"x":{} }'
     )
-    for number, told in enumerate((text.encode(), b"null", b'""', None, b'"' + b"x" * 2**20 + b'"'), start=1):
-        with _opened(subject) as destination:
-            destination.recover(PIPELINE)
-            destination.commit(checkpoint(number=number, state=told))
-        with _opened(subject) as destination:
+    states = (text.encode(), b"null", b'""', None, b'"' + b"x" * 2**20 + b'"')
+    for number in range(len(states) + 1):
+        with closing(subject.open()) as destination:
             last = destination.recover(PIPELINE)
-        assert last is not None
-        assert (last.number, last.state) == (number, told)
+            assert (last and (last.number, last.state)) == ((number, states[number - 1]) if number else None)
+            if number < len(states):
+                destination.commit(checkpoint(number=number + 1, state=states[number]))
 
 
 def an_empty_commit_is_a_checkpoint(subject: Subject) -> None:
-    """The last of a run, too."""
-    with _opened(subject) as destination:
+    """Also the last one of a run."""
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         assert all(rows == Published() for rows in destination.commit(checkpoint(final=True)).values())
         assert destination.commit(checkpoint(number=2, final=True)) is not None
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         last = destination.recover(PIPELINE)
     assert last is not None
     assert last.number == 2
@@ -166,20 +163,20 @@ def an_empty_commit_is_a_checkpoint(subject: Subject) -> None:
 def a_run_without_pipeline_is_forgotten_at_its_end(subject: Subject) -> None:
     """Its rows stay."""
     name = "~0123456789abcdef"
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         destination.recover(name)
         destination.prepare(_STREAM)
         receipt = destination.stage(batch(_STREAM, (1, "a")))
         destination.commit(checkpoint(receipt, pipeline=name))
         destination.commit(checkpoint(number=2, pipeline=name, final=True))
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         assert destination.recover(name) is None
     assert things(subject, "id") == [(1,)]
 
 
 def the_commit_of_a_run_that_was_overtaken_is_refused(subject: Subject) -> None:
     """Nothing of it becomes visible, and the newer run goes on."""
-    with _opened(subject) as older, _opened(subject) as newer:
+    with closing(subject.open()) as older, closing(subject.open()) as newer:
         commit_rows(older, _STREAM, (1, "a"))
         commit_rows(newer, _STREAM, (2, "b"))
         with raises(FencedError, PIPELINE):
@@ -191,7 +188,7 @@ def the_commit_of_a_run_that_was_overtaken_is_refused(subject: Subject) -> None:
 
 def the_commit_of_rows_staged_before_the_run_was_overtaken_is_refused(subject: Subject) -> None:
     """The newer run has only recovered, and committed nothing."""
-    with _opened(subject) as older, _opened(subject) as newer:
+    with closing(subject.open()) as older, closing(subject.open()) as newer:
         older.recover(PIPELINE)
         older.prepare(_STREAM)
         receipt = older.stage(batch(_STREAM, (1, "a")))
@@ -206,8 +203,8 @@ def the_commit_of_rows_staged_before_the_run_was_overtaken_is_refused(subject: S
 
 
 def a_run_of_another_pipeline_fences_nobody(subject: Subject) -> None:
-    """Two of them load into one table, one after the other."""
-    with _opened(subject) as one, _opened(subject) as other:
+    """Two pipelines load into one table, one after the other."""
+    with closing(subject.open()) as one, closing(subject.open()) as other:
         one.recover(PIPELINE)
         commit_rows(other, _STREAM, (2, "b"), pipeline="another")
         one.prepare(_STREAM)
@@ -215,25 +212,38 @@ def a_run_of_another_pipeline_fences_nobody(subject: Subject) -> None:
     assert things(subject, "id") == [(1,), (2,)]
 
 
+def recovering_a_pipeline_leaves_what_others_have_staged(subject: Subject) -> None:
+    """Though their names are similar: a prefix, a longer name, a pattern that matches, another case."""
+    with closing(subject.open()) as one:
+        one.recover(PIPELINE)
+        one.prepare(_STREAM)
+        receipt = one.stage(batch(_STREAM, (1, "a")))
+        for name in (PIPELINE[:4], f"{PIPELINE}2", f"{PIPELINE[:4]}%", f"{PIPELINE[:-1]}_", PIPELINE.upper()):
+            with closing(subject.open()) as other:
+                assert other.recover(name) is None
+        one.commit(checkpoint(receipt))
+    assert things(subject, "id") == [(1,)]
+
+
 def a_checkpoint_out_of_order_is_refused(subject: Subject) -> None:
-    """Numbers have no gaps and don't repeat."""
+    """Checkpoint numbers have no gaps and don't repeat."""
     for number in (1, 3):
-        with _opened(subject) as destination:
+        with closing(subject.open()) as destination:
             last = destination.recover(PIPELINE)
             if last is None:
                 destination.commit(checkpoint())
             with raises(TailraceError):
                 destination.commit(checkpoint(number=number))
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         last = destination.recover(PIPELINE)
     assert last is not None
     assert last.number == 1
 
 
 def prepare_may_be_repeated(subject: Subject) -> None:
-    """By one instance and by others, before and after rows are there."""
+    """By one instance and by several, before and after rows are loaded."""
     for number in (1, 2):
-        with _opened(subject) as destination:
+        with closing(subject.open()) as destination:
             destination.recover(PIPELINE)
             destination.prepare(_STREAM)
             destination.prepare(_STREAM)
@@ -245,10 +255,10 @@ def prepare_may_be_repeated(subject: Subject) -> None:
 
 
 def batches_are_staged_from_several_threads(subject: Subject) -> None:
-    """Of two streams at once; all rows are there, once."""
+    """Of two streams at the same time. Every row is loaded once."""
     streams = (_STREAM, stream(key=(), name="log"))
     count, size = 8, 50
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         for one in streams:
             destination.prepare(one)
@@ -266,9 +276,9 @@ def batches_are_staged_from_several_threads(subject: Subject) -> None:
 
 
 def a_commit_may_come_from_another_thread_than_recover(subject: Subject) -> None:
-    """The runtime does so."""
+    """The runtime calls them from different threads."""
     failed: list[BaseException] = []
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
 
         def commit() -> None:
@@ -286,8 +296,8 @@ def a_commit_may_come_from_another_thread_than_recover(subject: Subject) -> None
 
 
 def the_last_line_wins_though_it_is_staged_first(subject: Subject) -> None:
-    """The order of batches doesn't matter; lines do."""
-    with _opened(subject) as destination:
+    """The order of lines decides, not the order of batches."""
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         destination.prepare(_STREAM)
         late = destination.stage(batch(_STREAM, (1, "late"), (2, "b"), first_line=100))
@@ -298,9 +308,9 @@ def the_last_line_wins_though_it_is_staged_first(subject: Subject) -> None:
 
 
 def the_first_line_stays_under_insert_ignore_though_it_is_staged_last(subject: Subject) -> None:
-    """Likewise."""
+    """The order of lines decides here too."""
     ignoring = stream(method=Method.INSERT_IGNORE)
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         destination.prepare(ignoring)
         late = destination.stage(batch(ignoring, (1, "late"), first_line=100))
@@ -311,8 +321,8 @@ def the_first_line_stays_under_insert_ignore_though_it_is_staged_last(subject: S
 
 
 def a_commit_counts_what_it_did(subject: Subject) -> None:
-    """Inserted, updated, deduplicated: together the rows that were staged."""
-    with _opened(subject) as destination:
+    """Inserted + updated + deduplicated = the rows that were staged."""
+    with closing(subject.open()) as destination:
         commit_rows(destination, _STREAM, (1, "a"), (2, "b"))
         receipt = destination.stage(batch(_STREAM, (2, "c"), (3, "d"), (3, "e"), checkpoint=2))
         published = destination.commit(checkpoint(receipt, number=2))
@@ -323,7 +333,7 @@ def an_activation_without_rows_takes_effect(subject: Subject) -> None:
     """In a checkpoint that publishes nothing."""
     version = Column("v", (), Kind.INT, fill=Fill.TABLE_VERSION)
     versioned = stream(ID, version, hard_delete=True)
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         commit_rows(destination, versioned, (1, 1), (2, 2))
         published = destination.commit(checkpoint(number=2, activate=(Activation(versioned, 2, 10),)))
     assert things(subject, "id") == [(2,)]
@@ -331,10 +341,10 @@ def an_activation_without_rows_takes_effect(subject: Subject) -> None:
 
 
 def refused_rows_leave_nothing_staged(subject: Subject) -> None:
-    """Neither the batch's other rows; what was staged before, and is staged after, is committed."""
+    """Not even the batch's other rows. Batches staged before it and after it are committed."""
     amount = Column("n", ("n",), Kind.DECIMAL, precision=5, scale=2)
     decimals, floats = stream(ID, amount, key=()), stream(ID, Column("n", ("n",), Kind.FLOAT), key=())
-    with _opened(subject) as destination:
+    with closing(subject.open()) as destination:
         destination.recover(PIPELINE)
         destination.prepare(decimals)
         destination.commit(checkpoint())
@@ -354,17 +364,7 @@ def refused_rows_leave_nothing_staged(subject: Subject) -> None:
 
 
 def an_unknown_error_is_not_transient(subject: Subject) -> None:
-    """Nothing is repeated that nobody knows to be safe."""
-    with _opened(subject) as destination:
+    """Only calls that are known to be safe are repeated."""
+    with closing(subject.open()) as destination:
         for error in (ValueError("?"), DestinationError("?"), FencedError(PIPELINE), RuntimeError()):
             assert destination.is_transient(error) is False
-
-
-@contextmanager
-def _opened(subject: Subject) -> Iterator[Destination]:
-    """A fresh destination, closed at the end."""
-    destination = subject.open()
-    try:
-        yield destination
-    finally:
-        destination.close()

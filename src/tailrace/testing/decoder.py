@@ -1,4 +1,4 @@
-"""The conformance suite of decoders: cases as data, and the check of one; for authors of decoders."""
+"""The conformance suite for authors of decoders: cases as data, and the check of a decoder by one case."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ DecoderFactory = Callable[[Stream, Clock], Decoder]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """RECORD lines of a stream and what decoding comes to.
+    """RECORD lines of a stream, and what they are decoded to.
 
-    `columns` maps names to values, spelled as `spelled` does, of the rows that aren't refused; columns that aren't
-    named (of metadata) aren't looked at. `refused` are (line, code, path) of every violation, in order. `inexact`,
-    `coerced` and `odd` are (count, first line) by name, `growth` what the stream has to grow by, as
+    `columns` maps names to the values of the rows that aren't refused, as `spelled` writes them. Columns that it
+    doesn't name, which are metadata, aren't checked. `refused` are (line, code, path) of every violation, in order.
+    `inexact`, `coerced` and `odd` are (count, first line) by name. `growth` is how the stream has to grow first, as
     {"fields": ..., "versioned": ..., "deletable": ..., "line": ...}.
     """
 
@@ -51,7 +51,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Every case, in the order of the files and in them."""
+    """Every case, by file and in the order of each file."""
     folder = files("tailrace.testing") / "decoder_cases"
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         theme = file.name.removesuffix(".json")
@@ -60,7 +60,7 @@ def cases() -> Iterator[Case]:
 
 
 def check(decoder_factory: DecoderFactory, case: Case) -> None:
-    """Assert that the decoder comes to what the case says, however the run is cut."""
+    """Assert that the decoder gives what the case expects, however the lines are split into runs."""
     decoder = decoder_factory(case.stream, CLOCK)
     pieces = tuple(piece for line in _lines(case.run) for piece in line.pieces)
     for run in (case.run, replace(case.run, pieces=pieces)):
@@ -159,7 +159,7 @@ def _check_decoded(case: Case, parts: list[Decoded]) -> None:
 
 
 def _noted(parts: Iterable[Mapping[str, Noted]]) -> dict[str, tuple[int, int]]:
-    """How many values something is told of, and the line of the first, by name."""
+    """How many values were noted, and the line of the first, by name."""
     found: dict[str, tuple[int, int]] = {}
     for part in parts:
         for name, noted in part.items():

@@ -1,4 +1,4 @@
-"""Behaviours of deletions that records ask for, whatever the schema says of the field in which they do."""
+"""Behaviours: a record asks for its row's deletion by a field, whether or not the schema has that field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SDC, _MAGE = "_sdc_deleted_at", "_mage_deleted_at"
 
 
 def a_deletion_needs_no_field_in_the_schema(subject: Subject) -> None:
-    """Under hard_delete, with and without rows of the key in the same run, and without metadata."""
+    """Under hard_delete, without metadata. The row was loaded in the same run, or in an earlier one."""
     sent = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 3, "name": "c"}, {"id": 1, _SDC: _AT}]
     report = loaded(subject, schema(_ROW, ["id"]), *records(*sent), hard_delete=True)
     assert things(subject, "id", "name") == [(2, "b"), (3, "c")]
@@ -60,7 +60,7 @@ def either_of_two_fields_deletes(subject: Subject) -> None:
 
 
 def insert_ignore_deletes_what_no_schema_names(subject: Subject) -> None:
-    """And then takes the key's next row."""
+    """The next record with that key is inserted."""
     settings = {"method": "insert_ignore", "hard_delete": True}
     loaded(subject, schema(_ROW, ["id"]), *records({"id": 1, "name": "a"}, {"id": 2, "name": "b"}), **settings)
     sent = [{"id": 1, _SDC: _AT}, {"id": 2, "name": "z"}, {"id": 1, "name": "c"}]
@@ -69,7 +69,7 @@ def insert_ignore_deletes_what_no_schema_names(subject: Subject) -> None:
 
 
 def a_replaced_table_has_nothing_that_is_deleted(subject: Subject) -> None:
-    """With a key; the table of the run before has nothing to do with it."""
+    """`replace` with a key. The table of the run before doesn't matter."""
     settings = {"method": "replace", "hard_delete": True}
     sent = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 1, _SDC: _AT}]
     for _ in range(2):
@@ -78,7 +78,7 @@ def a_replaced_table_has_nothing_that_is_deleted(subject: Subject) -> None:
 
 
 def an_append_keeps_what_is_deleted_with_its_mark(subject: Subject) -> None:
-    """There is no key by which a row would be found."""
+    """Without a key no row can be found to delete."""
     sent = records({"id": 1}, {"id": 1, _MAGE: "2024-01-31T12:00:00+00:00+00:00"})
     loaded(subject, schema(_ROW), *sent, hard_delete=True)
     found = [row[_SDC] for row in by(subject.rows(THINGS), _SDC)]
@@ -86,7 +86,7 @@ def an_append_keeps_what_is_deleted_with_its_mark(subject: Subject) -> None:
 
 
 def a_table_that_stays_as_it_is_must_have_the_column_of_deletions(subject: Subject) -> None:
-    """It is an error that names the column, and not a row that stays."""
+    """The error names the column. Otherwise the row would stay."""
     loaded(subject, schema(_ROW, ["id"]), record({"id": 1, "name": "a"}), hard_delete=True)
     for contract in ("freeze", "discard_columns"):
         loaded(subject, schema(_ROW, ["id"]), record({"id": 2, _SDC: None}), hard_delete=True, contract=contract)

@@ -19,6 +19,7 @@ from tailrace.testing.messages import (
     TIME,
     TIMESTAMPTZ,
     UUID,
+    Message,
     by,
     decimal,
     loaded,
@@ -60,16 +61,16 @@ def last_line_wins_across_schemas_of_one_checkpoint(subject: Subject) -> None:
 
 
 def a_column_that_the_stream_lost_is_kept(subject: Subject) -> None:
-    """Null in new rows, also where the tap had required it."""
+    """It is null in new rows, even if the schema had required it."""
     properties = {"id": {"type": "integer"}, "name": {"type": "string"}}
     demanding = {"type": "object", "properties": properties, "required": ["id", "name"]}
     loaded(subject, {"type": "SCHEMA", "stream": THINGS, "schema": demanding}, record(_A))
     loaded(subject, schema({"id": INT}), record({"id": 2}), record({"id": None}))
-    assert [row["name"] for row in by(subject.rows(THINGS), "id")] == [None, "a", None]
+    assert [row["name"] for row in by(subject.rows(THINGS), "id", "name")] == [None, "a", None]
 
 
 def an_integer_column_takes_text(subject: Subject) -> None:
-    """In place, or in `n__text` beside it; the old value is readable still."""
+    """In place, or in a new column `n__text`. The old value stays readable."""
     loaded(subject, schema({"id": INT, "n": INT}, ["id"]), record({"id": 1, "n": 7}))
     loaded(subject, schema({"id": INT, "n": TEXT}, ["id"]), record({"id": 2, "n": "seven"}))
     old, new = by(subject.rows(THINGS), "id")
@@ -78,7 +79,7 @@ def an_integer_column_takes_text(subject: Subject) -> None:
 
 
 def an_integer_column_takes_decimals(subject: Subject) -> None:
-    """In place, or in `n__decimal` beside it, with all digits of both."""
+    """In place, or in a new column `n__decimal`. Both keep all digits."""
     loaded(subject, schema({"id": INT, "n": INT}, ["id"]), record({"id": 1, "n": 2**63 - 1}))
     line = '{"type":"RECORD","stream":"things","record":{"id":2,"n":1234567890123456789.123456789}}'
     loaded(subject, schema({"id": INT, "n": DECIMAL}, ["id"]), line)
@@ -98,29 +99,33 @@ def a_decimal_column_takes_more_digits(subject: Subject) -> None:
 
 
 def an_integer_column_takes_floats(subject: Subject) -> None:
-    """Beside it, for neither kind holds all values of the other."""
+    """In a new column, for neither kind holds all values of the other."""
     loaded(subject, schema({"id": INT, "n": INT}, ["id"]), record({"id": 1, "n": 2**53 + 1}))
     loaded(subject, schema({"id": INT, "n": FLOAT}, ["id"]), record({"id": 2, "n": 0.1}))
     assert things(subject, "id", "n", "n__float") == [(1, 2**53 + 1, None), (2, None, 0.1)]
 
 
 def values_that_become_text_are_written_as_those_that_come_as_text_later(subject: Subject) -> None:
-    """Whether they are in the table already, or wait for its checkpoint, while their columns become wider."""
+    """Whether they are in the table, or still staged, when their columns become text."""
     kinds = {"i": INT, "f": FLOAT, "b": BOOL, "n": decimal(9, 2), "d": DATE, "t": TIME, "m": TIMESTAMPTZ, "u": UUID}
     row: Row = {"i": -7, "f": 5.0, "b": True, "n": Decimal("1.5"), "d": "2024-01-31", "t": "07:15:00.5"}
     row = {**row, "m": "2024-01-31T12:00:00.5+02:00", "u": "123E4567-e89b-12d3-a456-426614174000"}
     rows: list[Row] = [{"id": 1, **row}, {"id": 2, **row, "f": 1e-5, "b": False, "t": "07:15:00"}, {"id": 3, "f": 1e16}]
     texts = dict.fromkeys(kinds, TEXT)
+    first: list[Message] = []
+    second: list[Message] = []
     for stream in ("waiting", "there", "later"):
         narrow, wide = (schema({"id": INT, **columns}, ["id"], stream) for columns in (kinds, texts))
         sent, text = records(*rows, stream=stream), record({"id": 4, **dict.fromkeys(kinds, "x")}, stream)
         runs = {
-            "waiting": [[narrow, *sent, wide, text]],
+            "waiting": [[narrow, *sent, wide, text], []],
             "there": [[narrow, *sent], [wide, text]],
             "later": [[wide, text], [narrow, *sent]],
         }
-        for messages in runs[stream]:
-            loaded(subject, *messages)
+        first += runs[stream][0]
+        second += runs[stream][1]
+    loaded(subject, *first)
+    loaded(subject, *second)
     waiting, there, later = (by(subject.rows(stream), "id") for stream in ("waiting", "there", "later"))
     assert waiting == there
     for number, expected in enumerate(later):
@@ -129,7 +134,7 @@ def values_that_become_text_are_written_as_those_that_come_as_text_later(subject
 
 
 def a_key_that_becomes_text_finds_the_rows_that_wait(subject: Subject) -> None:
-    """Where the column can be altered; a lake, or SQLite, says that it can't be."""
+    """Where the column can be altered. Otherwise the error says what to run."""
     narrow, wide = (schema({"id": kind, "name": TEXT}, ["id"]) for kind in (INT, TEXT))
     sent = [narrow, *records({"id": 1, "name": "a"}, {"id": 2, "name": "b"})]
     sent += [wide, *records({"id": "2", "name": "c"}, {"id": "x", "name": "d"}, {"id": "02", "name": "e"})]
@@ -143,7 +148,7 @@ def a_key_that_becomes_text_finds_the_rows_that_wait(subject: Subject) -> None:
 
 
 def a_value_leaves_the_column_beside_the_one_that_it_goes_into(subject: Subject) -> None:
-    """An update to null, or back to the first kind, doesn't leave what was there; the column's rows stand in one."""
+    """An update sets the other column to null, so that a row has its value in one column only."""
     for value, kind in (("AQ==", BINARY), ("text", TEXT), (None, TEXT), ("text", TEXT), ("AA==", BINARY)):
         loaded(subject, schema({"id": INT, "v": kind}, ["id"]), record({"id": 1, "v": value}))
     row = only(subject.rows(THINGS))
@@ -153,7 +158,7 @@ def a_value_leaves_the_column_beside_the_one_that_it_goes_into(subject: Subject)
 
 
 def a_date_column_takes_timestamps(subject: Subject) -> None:
-    """In place, or in `d__timestamptz` beside it; a date is its midnight in UTC."""
+    """In place, or in a new column `d__timestamptz`. A date becomes its midnight in UTC."""
     loaded(subject, schema({"id": INT, "d": DATE}, ["id"]), record({"id": 1, "d": "2024-01-31"}))
     later = record({"id": 2, "d": "2024-01-31T12:00:00.000001Z"})
     loaded(subject, schema({"id": INT, "d": TIMESTAMPTZ}, ["id"]), later)
@@ -163,7 +168,7 @@ def a_date_column_takes_timestamps(subject: Subject) -> None:
 
 
 def a_column_that_cannot_be_altered_gets_another_beside_it(subject: Subject) -> None:
-    """BINARY and TEXT hold nothing in common; the column beside is found again by later runs."""
+    """BINARY and TEXT share no values. Later runs find the new column again."""
     loaded(subject, schema({"id": INT, "v": BINARY}), record({"id": 1, "v": base64.b64encode(b"\x00a").decode()}))
     for number in (2, 3):
         loaded(subject, schema({"id": INT, "v": TEXT}), record({"id": number, "v": "text"}))
@@ -177,7 +182,7 @@ def a_column_that_cannot_be_altered_gets_another_beside_it(subject: Subject) -> 
 
 
 def an_update_into_the_column_beside_is_seen_there(subject: Subject) -> None:
-    """A keyed row keeps one row, whichever column its value goes into."""
+    """A key has one row, whichever column its value goes into."""
     loaded(subject, schema({"id": INT, "v": BINARY}, ["id"]), record({"id": 1, "v": "AQ=="}))
     loaded(subject, schema({"id": INT, "v": TEXT}, ["id"]), record({"id": 1, "v": "text"}))
     assert only(subject.rows(THINGS))["v__text"] == "text"
@@ -194,7 +199,7 @@ def a_narrower_kind_goes_into_a_wider_column(subject: Subject) -> None:
 
 
 def a_value_that_a_wider_column_would_change_is_refused(subject: Subject) -> None:
-    """A float with more digits than the column's decimals have: named by its line, never rounded."""
+    """A float with more digits than the column's decimals. The error names its line; it is never rounded."""
     loaded(subject, schema({"id": INT, "n": decimal(5, 2)}), record({"id": 1, "n": 1}))
     sent = records({"id": 2, "n": 1.25}, {"id": 3, "n": 1.234}, {"id": 4, "n": 1e5})
     with raises(RecordError, "line 3", "1.234"):
@@ -211,7 +216,7 @@ def a_schema_that_is_sent_again_changes_nothing(subject: Subject) -> None:
 
 
 def a_frozen_contract_refuses_a_new_column(subject: Subject) -> None:
-    """The column is named, and the table is as it was."""
+    """The error names the column, and the table stays as it was."""
     loaded(subject, schema(_ROW), record(_A))
     with raises(SchemaError, "size", "freeze"):
         loaded(subject, schema({**_ROW, "size": INT}), record({**_B, "size": 5}), contract="freeze")
@@ -219,7 +224,7 @@ def a_frozen_contract_refuses_a_new_column(subject: Subject) -> None:
 
 
 def a_frozen_contract_refuses_a_wider_kind(subject: Subject) -> None:
-    """Nothing is altered, and nothing put beside."""
+    """No column is altered or added."""
     loaded(subject, schema({"id": INT, "n": INT}), record({"id": 1, "n": 7}))
     with raises(SchemaError, "'n'", "freeze"):
         loaded(subject, schema({"id": INT, "n": TEXT}), record({"id": 2, "n": "seven"}), contract="freeze")
@@ -244,7 +249,7 @@ def a_contract_that_discards_columns_loads_the_others(subject: Subject) -> None:
 
 
 def a_contract_that_discards_columns_also_replaces(subject: Subject) -> None:
-    """The table that is built anew has the columns of the old one."""
+    """The new table has the columns of the old one."""
     loaded(subject, schema(_ROW), record(_A))
     wider = schema({**_ROW, "size": INT})
     loaded(subject, wider, record({**_B, "size": 5}), method="replace", contract="discard_columns")
@@ -260,6 +265,6 @@ def a_failed_change_leaves_the_table_as_it_was(subject: Subject) -> None:
 
 
 def _value(row: Row, column: str, kind: str) -> object:
-    """The value where it went: in the column beside, or in the column itself."""
+    """The value, in the new column beside the old one or in the old one."""
     beside = row.get(f"{column}__{kind}")
     return row[column] if beside is None else beside

@@ -1,4 +1,4 @@
-"""Behaviours: which rows are the same row, and which of two records with one key is the later."""
+"""Behaviours: which rows have the same key, and which of two records with one key wins."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def last_line_wins_when_a_key_repeats_in_one_batch(subject: Subject) -> None:
 
 
 def last_line_wins_across_batches_of_one_checkpoint(subject: Subject) -> None:
-    """Batches of a row each, staged at once."""
+    """Each batch has one row, and several are staged at the same time."""
     sent = records(*({"id": n % 2, "name": str(n)} for n in range(20)))
     report = loaded(subject, schema(_ROW, ["id"]), *sent, batch_rows=1)
     assert things(subject, "id", "name") == [(0, "18"), (1, "19")]
@@ -83,7 +83,7 @@ def an_update_sets_values_to_null(subject: Subject) -> None:
 
 
 def loads_a_stream_whose_every_column_is_key(subject: Subject) -> None:
-    """There is nothing to update then, and nothing comes twice."""
+    """An update has nothing to set, and no row is inserted twice."""
     for _ in range(2):
         loaded(subject, schema({"a": INT, "b": TEXT}, ["a", "b"]), *records({"a": 1, "b": "x"}, {"a": 1, "b": "y"}))
     assert things(subject, "a", "b") == [(1, "x"), (1, "y")]
@@ -121,17 +121,17 @@ def the_order_of_a_key_is_not_the_order_of_the_columns(subject: Subject) -> None
 
 
 def integers_are_keys_to_their_last_digit(subject: Subject) -> None:
-    """Neighbours that are one float64."""
+    """Two integers that would be the same float64 stay apart."""
     _are_keys(subject, INT, [2**53, 2**53 + 1, -1, 0, 2**63 - 1, 2**63 - 2])
 
 
 def texts_are_keys_to_their_last_byte(subject: Subject) -> None:
-    """Case, accents, spaces at the end and the form of a letter tell texts apart."""
+    """Texts differ by case, accents, spaces at the end, and the form of a letter."""
     _are_keys(subject, TEXT, ["a", "A", "a ", " a", "á", "a\u0301", "", "ß", "ss", "1", "01"])
 
 
 def texts_with_nul_are_keys(subject: Subject) -> None:
-    """What stands after a NUL counts."""
+    """Texts that differ only after a NUL differ."""
     _are_keys(subject, TEXT, ["a", "a\x00", "a\x00b", "a\x00c"])
 
 
@@ -141,7 +141,7 @@ def booleans_are_keys(subject: Subject) -> None:
 
 
 def dates_are_keys(subject: Subject) -> None:
-    """From the first to the last."""
+    """The first date, the last date, and two that follow each other."""
     _are_keys(subject, DATE, ["0001-01-01", "2024-02-29", "2024-03-01", "9999-12-31"])
 
 
@@ -162,7 +162,7 @@ def decimals_are_keys_by_their_value(subject: Subject) -> None:
 
 
 def integers_beyond_int64_are_keys(subject: Subject) -> None:
-    """Neighbours of 38 digits."""
+    """Two numbers of 38 digits that differ in the last one stay apart."""
     _are_keys(subject, BIG, [10**38 - 1, 10**38 - 2, -(10**38) + 1, 2**63])
 
 
@@ -212,7 +212,7 @@ def unique_constraints_are_a_key(subject: Subject) -> None:
 
 
 def another_key_in_one_run_is_refused_before_a_row_comes_under_it(subject: Subject) -> None:
-    """Whether it changes, appears or vanishes, and rows are told apart by it or not; both keys are named."""
+    """Whether the key changes, appears or vanishes, and whatever the method. The error names both keys."""
     for method in (None, "append", "replace"):
         for number, (before, after, shown) in enumerate(_CHANGES):
             stream = f"s{number}_{method}"
@@ -224,21 +224,26 @@ def another_key_in_one_run_is_refused_before_a_row_comes_under_it(subject: Subje
 
 
 def another_key_in_a_later_run_is_refused(subject: Subject) -> None:
-    """The table is as it was, and the error says how it gets the new key; a table that is replaced has any."""
-    for number, (before, after, shown) in enumerate(_CHANGES):
-        stream = f"s{number}"
-        first, second = (schema(_ROW, key, stream) for key in (before, after))
-        loaded(subject, first, record({"id": 1, "name": "a"}, stream))
-        with raises(SchemaError, stream, f"its key changes: {shown}", "To give the table"):
-            loaded(subject, second, record({"id": 2, "name": "b"}, stream))
-        assert only(subject.rows(stream)) == {"id": 1, "name": "a"}
-        loaded(subject, second, record({"id": 3, "name": "c"}, stream), method="replace")
-        loaded(subject, second, record({"id": 4, "name": "d"}, stream))
-        assert [row["id"] for row in by(subject.rows(stream), "id")] == [3, 4]
+    """The table stays as it was, and the error says how to give it the new key. `replace` takes any key."""
+    changes = {f"s{number}": change for number, change in enumerate(_CHANGES)}
+
+    def run(key: int, number: int, *streams: str, **settings: Any) -> None:
+        rows = [(schema(_ROW, changes[s][key], s), record({"id": number, "name": str(number)}, s)) for s in streams]
+        loaded(subject, *(message for row in rows for message in row), **settings)
+
+    run(0, 1, *changes)
+    for name, (_, _, shown) in changes.items():
+        with raises(SchemaError, name, f"its key changes: {shown}", "To give the table"):
+            run(1, 2, name)
+        assert only(subject.rows(name)) == {"id": 1, "name": "1"}
+    run(1, 3, *changes, method="replace")
+    run(1, 4, *changes)
+    for name in changes:
+        assert [row["id"] for row in by(subject.rows(name), "id")] == [3, 4]
 
 
 def a_destination_by_itself_refuses_another_key(subject: Subject) -> None:
-    """When the stream is prepared, though nothing is committed, and the table's key may not be known."""
+    """prepare() refuses it, though nothing is committed yet."""
     with closing(subject.open()) as destination:
         destination.recover("p")
         destination.prepare(stream(key=()))
@@ -247,7 +252,7 @@ def a_destination_by_itself_refuses_another_key(subject: Subject) -> None:
 
 
 def a_key_in_another_order_is_the_same(subject: Subject) -> None:
-    """In one run and in the next; a name in another case is the same where the destination says so."""
+    """In one run and in the next."""
     one, other = (schema(_ROW, key) for key in (["id", "name"], ["name", "id"]))
     loaded(subject, one, record({"id": 1, "name": "a"}), other, record({"id": 2, "name": "b"}))
     loaded(subject, other, record({"id": 3, "name": "c"}))
@@ -255,7 +260,7 @@ def a_key_in_another_order_is_the_same(subject: Subject) -> None:
 
 
 def keys_work_beside_versions(subject: Subject) -> None:
-    """A stream that gets a version column in mid-run still knows its rows by their key."""
+    """A stream that gets a version column in mid-run still finds its rows by their key."""
     loaded(
         subject,
         schema(_ROW, ["id"]),
@@ -267,7 +272,7 @@ def keys_work_beside_versions(subject: Subject) -> None:
 
 
 def _method(subject: Subject) -> Method:
-    """How a keyed stream is loaded."""
+    """The method by which the destination loads a stream with a key."""
     with closing(subject.open()) as destination:
         return Method.UPSERT if Method.UPSERT in destination.traits.methods else Method.APPEND
 

@@ -1,4 +1,4 @@
-"""Behaviours: every kind keeps its values, at their edges too."""
+"""Behaviours: every kind keeps its values, the smallest and the largest too."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _NAIVE = {"v": {"kind": "TIMESTAMP"}}
 
 
 def keeps_the_largest_and_smallest_int64(subject: Subject) -> None:
-    """The ends of INT, and zero between them."""
+    """The smallest and the largest INT, and zero."""
     round_trip(subject, INT, [(n, n) for n in (2**63 - 1, -(2**63), 0, -1, 2**53 + 1)])
 
 
 def keeps_integers_beyond_int64(subject: Subject) -> None:
-    """Bounds beyond int64 make DECIMAL(38,0), all digits of which are kept."""
+    """Bounds beyond int64 make DECIMAL(38,0). All its digits are kept."""
     numbers = (2**63, -(2**63) - 1, 10**38 - 1, -(10**38) + 1, 2**64 + 1, 0)
     round_trip(subject, BIG, [(n, Decimal(n)) for n in numbers])
 
@@ -56,13 +56,13 @@ def keeps_decimals_with_every_digit_after_the_point(subject: Subject) -> None:
 
 
 def keeps_small_decimals(subject: Subject) -> None:
-    """The ends of DECIMAL(5,2), and DECIMAL(1,0) by a setting."""
+    """The smallest and the largest DECIMAL(5,2), and fractions that no float holds."""
     texts = ("999.99", "-999.99", "0.01", "-0.01", "0", "517.6", "0.1")
     round_trip(subject, decimal(5, 2), [(Decimal(text), Decimal(text)) for text in texts])
 
 
 def keeps_decimals_that_are_written_with_exponents(subject: Subject) -> None:
-    """1e2 is a hundred: a step of `multipleOf` above one, and exponents of both signs."""
+    """1e2 is a hundred. `multipleOf` is above one, and exponents have both signs."""
     lines = [f'{{"type":"RECORD","stream":"things","record":{{"v":{text}}}}}' for text in ("1e2", "-12E+3", "700e-2")]
     loaded(subject, schema({"v": {"type": "number", "multipleOf": 100}}), *lines[:2])
     assert sorted(map(_decimal, subject.rows(THINGS))) == [Decimal(-12000), Decimal(100)]
@@ -97,7 +97,7 @@ def keeps_false_apart_from_null(subject: Subject) -> None:
 
 
 def keeps_every_byte(subject: Subject) -> None:
-    """All 256 of them, NUL first and last too, and none at all."""
+    """All 256 of them, NUL at the start and at the end, and an empty value."""
     values = (bytes(range(256)), b"\x00", b"\xff\x00", b"", b"\\x00'\"")
     round_trip(subject, BINARY, [(base64.b64encode(value).decode(), value) for value in values])
 
@@ -109,7 +109,7 @@ def keeps_dates_from_year_1_to_9999(subject: Subject) -> None:
 
 
 def keeps_times_to_the_microsecond(subject: Subject) -> None:
-    """From midnight to the microsecond before the next."""
+    """From midnight to the last microsecond of the day."""
     texts = ("00:00:00", "23:59:59.999999", "12:34:56.000001", "07:08:09.5")
     round_trip(subject, TIME, [(text, time.fromisoformat(text)) for text in texts])
 
@@ -134,7 +134,7 @@ def converts_timestamps_with_an_offset_to_utc(subject: Subject) -> None:
 
 
 def keeps_timestamps_from_year_1_to_9999(subject: Subject) -> None:
-    """The first and the last microsecond that there are."""
+    """The first microsecond of year 1 and the last of year 9999."""
     texts = ("0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00")
     round_trip(subject, TIMESTAMPTZ, [(text, datetime.fromisoformat(text)) for text in texts])
 
@@ -145,14 +145,14 @@ def takes_a_timestamp_without_offset_as_utc(subject: Subject) -> None:
 
 
 def keeps_naive_timestamps_without_offset(subject: Subject) -> None:
-    """TIMESTAMP, by a setting: what is on the clock, from year 1 to 9999."""
+    """TIMESTAMP, by a setting: the time on the clock, from year 1 to 9999."""
     texts = ("0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "2024-03-31T02:30:00.000001")
     values = [(text, datetime.fromisoformat(text)) for text in texts]
     round_trip(subject, TIMESTAMPTZ, values, columns=_NAIVE)
 
 
 def keeps_uuids(subject: Subject) -> None:
-    """In their usual spelling, however they were written."""
+    """In lower case, however they were written."""
     lower = "123e4567-e89b-12d3-a456-426614174000"
     ends = ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff")
     round_trip(subject, UUID, [(lower, lower), (lower.upper(), lower), *((end, end) for end in ends)])
@@ -185,7 +185,7 @@ def keeps_null_in_every_kind(subject: Subject) -> None:
 
 
 def keeps_a_column_of_nothing_but_nulls(subject: Subject) -> None:
-    """A batch without a single value still makes its column."""
+    """A column is created though its batch has no value for it."""
     loaded(subject, schema({"id": INT, "v": DECIMAL, "w": DATE}), record({"id": 1, "v": None, "w": None}))
     assert only(subject.rows(THINGS)) == {"id": 1, "v": None, "w": None}
 

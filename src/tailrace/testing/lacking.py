@@ -80,6 +80,7 @@ DELETIONS = (
     "a_marked_row_that_comes_again_is_unmarked",
     "hostile_names_are_replaced_and_deleted_from",
     "an_activation_without_rows_takes_effect",
+    "an_activation_leaves_rows_without_a_version",
 )
 """What deletes rows or marks them as deleted."""
 
@@ -90,6 +91,7 @@ REPLACEMENTS = (
     "replace_follows_a_schema_that_changes_in_mid_run",
     "replace_is_not_visible_before_the_end",
     "replace_starts_anew_after_a_run_that_failed",
+    "a_replacement_is_of_all_rows_since_recover",
     "a_contract_that_discards_columns_also_replaces",
     "another_key_in_one_run_is_refused_before_a_row_comes_under_it",
     "another_key_in_a_later_run_is_refused",

@@ -1,4 +1,4 @@
-"""What behaviours are written in: Singer messages, loading them, and looking at what came of it."""
+"""What behaviours are written with: Singer messages, a run that loads them, and checks of the loaded rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OBJECT: Mapping[str, Any] = {"type": ["null", "object"]}
 ANY: Mapping[str, Any] = {}
 
 THINGS = "things"
-"""The stream, and the table, of behaviours that need one only."""
+"""The stream and the table of behaviours that need only one."""
 
 
 def decimal(precision: int, scale: int) -> Mapping[str, Any]:
@@ -63,19 +63,21 @@ def activate(version: int, stream: str = THINGS) -> Message:
 
 
 def loaded(subject: Subject, *messages: Message, **settings: Any) -> Report:
-    """The report of a run over the messages; each of its records must have been accounted for."""
+    """Load the messages in one run, and return its report. Every record must be accounted for."""
     report = load(messages, to=subject.open(), **settings)
     assert report.total.uncommitted == 0, report
     return report
 
 
 def by(rows: Sequence[Row], *columns: str) -> list[Row]:
-    """The rows in the order of these columns."""
+    """The rows in the order of these columns, which each of them must have."""
+    missing = {name for row in rows for name in columns if name not in row}
+    assert not missing, f"there is no column {', '.join(sorted(missing))} in {rows}"
     return sorted(rows, key=lambda row: [(row[name] is not None, row[name]) for name in columns])
 
 
 def things(subject: Subject, *columns: str) -> list[tuple[object, ...]]:
-    """These columns of the table of things, in the order of the first, and of the others after it."""
+    """These columns of the table of things, sorted by them."""
     return [tuple(row[name] for name in columns) for row in by(subject.rows(THINGS), *columns)]
 
 
@@ -88,7 +90,7 @@ def only(rows: Sequence[Row]) -> Row:
 def round_trip(
     subject: Subject, kind: Mapping[str, Any], values: Sequence[tuple[Any, object]], **settings: Any
 ) -> None:
-    """Load each of the values (sent, expected) as a row of its own, and see that it is there as expected."""
+    """Load each value (sent, expected) as a row of its own, and check that the table has the expected value."""
     sent = [record({"id": number, "v": value}) for number, (value, _) in enumerate(values)]
     report = loaded(subject, schema({"id": INT, "v": kind}), *sent, **settings)
     assert report.total.loaded == len(values)
@@ -99,7 +101,7 @@ def round_trip(
 
 
 def assert_same(found: object, expected: object) -> None:
-    """The two are of one type and equal: -0.0 isn't 0.0, True isn't 1, and a time with an offset isn't one without."""
+    """Both have one type and are equal: -0.0 isn't 0.0, True isn't 1, and a time with an offset isn't one without."""
     assert type(found) is type(expected), (found, expected)
     assert found == expected, (found, expected)
     if isinstance(expected, float):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from tailrace.errors import ConfigError, RecordError
+from tailrace.model import Method
 from tailrace.testing.messages import (
     INT,
     TEXT,
@@ -17,6 +20,7 @@ from tailrace.testing.messages import (
     state,
     things,
 )
+from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
 from tailrace.testing.subject import Subject
 
 _ROW = {"id": INT, "name": TEXT}
@@ -24,7 +28,7 @@ _A, _B, _C = {"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 1, "name": "
 
 
 def append_keeps_every_record(subject: Subject) -> None:
-    """Records that are alike too, and those of earlier runs."""
+    """Equal records too, and those of earlier runs."""
     for _ in range(2):
         report = loaded(subject, schema(_ROW), *records(_A, _A, _B))
         assert (report.total.loaded, report.total.updated, report.total.deduplicated) == (3, 0, 0)
@@ -39,7 +43,7 @@ def append_keeps_records_with_one_key(subject: Subject) -> None:
 
 
 def upsert_counts_what_it_inserts_and_updates(subject: Subject) -> None:
-    """`loaded` is both; `updated` the latter."""
+    """`loaded` counts both, `updated` only the updates."""
     loaded(subject, schema(_ROW, ["id"]), record(_A))
     report = loaded(subject, schema(_ROW, ["id"]), *records(_B, _C, {"id": 3, "name": "x"}))
     assert (report.total.loaded, report.total.updated, report.total.deduplicated) == (3, 1, 0)
@@ -47,7 +51,7 @@ def upsert_counts_what_it_inserts_and_updates(subject: Subject) -> None:
 
 
 def upsert_goes_into_a_table_that_was_appended_to(subject: Subject) -> None:
-    """Under the same key, by which its rows weren't told apart then."""
+    """The stream had the same key then, but `append` ignored it."""
     loaded(subject, schema(_ROW, ["id"]), *records(_A, _B), method="append")
     report = loaded(subject, schema(_ROW, ["id"]), *records(_C, {"id": 3, "name": "x"}))
     assert things(subject, "id", "name") == [(1, "c"), (2, "b"), (3, "x")]
@@ -63,14 +67,14 @@ def insert_ignore_keeps_the_row_that_is_there(subject: Subject) -> None:
 
 
 def insert_ignore_keeps_the_first_of_a_checkpoint(subject: Subject) -> None:
-    """Whatever the batches are."""
+    """However the records are split into batches."""
     report = loaded(subject, schema(_ROW, ["id"]), *records(_A, _B, _C), method="insert_ignore", batch_rows=1)
     assert things(subject, "id", "name") == [(1, "a"), (2, "b")]
     assert (report.total.loaded, report.total.deduplicated) == (2, 1)
 
 
 def replace_leaves_the_records_of_this_run_alone(subject: Subject) -> None:
-    """Rows that went away are counted as deleted."""
+    """The rows that were replaced are counted as deleted."""
     loaded(subject, schema(_ROW), *records(_A, _B), method="replace")
     report = loaded(subject, schema(_ROW), *records(_C), method="replace")
     assert things(subject, "id", "name") == [(1, "c")]
@@ -78,7 +82,7 @@ def replace_leaves_the_records_of_this_run_alone(subject: Subject) -> None:
 
 
 def replace_takes_a_table_of_another_method_over(subject: Subject) -> None:
-    """And hands it back."""
+    """A later run with the first method updates the rows of the new table."""
     loaded(subject, schema(_ROW, ["id"]), *records(_A, _B))
     loaded(subject, schema(_ROW, ["id"]), *records(_C), method="replace")
     assert things(subject, "id", "name") == [(1, "c")]
@@ -117,7 +121,7 @@ def replace_follows_a_schema_that_changes_in_mid_run(subject: Subject) -> None:
 
 
 def replace_is_not_visible_before_the_end(subject: Subject) -> None:
-    """Nor are states told that its records come before."""
+    """A run that fails leaves the old table as it was."""
     loaded(subject, schema(_ROW), record(_A), method="replace")
     sent = [m for n in range(3) for m in (record({"id": n, "name": "new"}), state(n))]
     sent.append(record({"id": "no integer", "name": "new"}))
@@ -135,6 +139,21 @@ def replace_starts_anew_after_a_run_that_failed(subject: Subject) -> None:
     assert things(subject, "id", "name") == [(1, "a")]
 
 
+def a_replacement_is_of_all_rows_since_recover(subject: Subject) -> None:
+    """Rows of the run's earlier checkpoints too, but none of a run that ended before it replaced the table."""
+    replacing = stream(key=(), method=Method.REPLACE)
+    with closing(subject.open()) as destination:
+        commit_rows(destination, stream(key=()), (1, "there"))
+    with closing(subject.open()) as destination:
+        commit_rows(destination, replacing, (2, "of a run that ended"))
+    assert things(subject, "id") == [(1,)]
+    with closing(subject.open()) as destination:
+        commit_rows(destination, replacing, (3, "of its first checkpoint"))
+        last = destination.stage(batch(replacing, (4, "of its last"), first_line=2, checkpoint=4))
+        destination.commit(checkpoint(last, number=4, replace=(replacing,), final=True))
+    assert things(subject, "id") == [(3,), (4,)]
+
+
 def an_update_leaves_columns_that_the_stream_lacks(subject: Subject) -> None:
     """They keep the values that they have."""
     loaded(subject, schema({**_ROW, "note": TEXT}, ["id"]), record({"id": 1, "name": "a", "note": "kept"}))
@@ -143,7 +162,7 @@ def an_update_leaves_columns_that_the_stream_lacks(subject: Subject) -> None:
 
 
 def streams_of_one_run_are_loaded_each_by_its_method(subject: Subject) -> None:
-    """Interleaved, with overrides by stream."""
+    """Their records alternate, and `streams` sets each method."""
     names = ("appended", "upserted", "ignored", "replaced")
     streams = {"ignored": {"method": "insert_ignore"}, "re*": {"method": "replace"}, "app*": {"method": "append"}}
     sent = [record(row, name) for row in (_A, _B, _C) for name in names]
@@ -172,7 +191,7 @@ def a_stream_that_is_not_selected_is_counted_and_not_loaded(subject: Subject) ->
 
 
 def a_stream_without_records_has_its_table(subject: Subject) -> None:
-    """A later run finds it fit."""
+    """A later run loads into that table."""
     loaded(subject, schema(_ROW, ["id"]))
     assert subject.rows(THINGS) == []
     loaded(subject, schema(_ROW, ["id"]), record(_A))

@@ -1,4 +1,4 @@
-"""Behaviours: any name can be a table's or a column's, and no two names become one."""
+"""Behaviours: any name can name a table or a column, and no two names become one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tailrace.testing.messages import INT, TEXT, THINGS, Message, by, loaded, on
 from tailrace.testing.subject import Subject
 
 RESERVED = ("select", "from", "table", "order", "group", "user", "index", "default", "key", "values", "limit")
-"""Words that mean something in one SQL or the other."""
+"""Reserved words of several SQL dialects."""
 
 SYSTEM = ("oid", "_rowid_", "ctid", "xmin", "tableoid", "file_row_number", "rowid")
 """Names that a database's own columns have."""
@@ -41,11 +41,11 @@ HOSTILE = (
     '"; DROP TABLE things; --',
     "x" * 200,
 )
-"""Names that break SQL which isn't quoted, or is quoted wrongly."""
+"""Names that break SQL in which they aren't quoted, or quoted wrongly."""
 
 
 def reserved_words_are_columns(subject: Subject) -> None:
-    """Keys among them, through insert, update and a new column."""
+    """As keys too: through insert, update and a new column."""
     key = ["select", "order"]
     properties = dict.fromkeys(RESERVED[:-1], INT)
     loaded(subject, schema(properties, key), record(dict.fromkeys(properties, 1)))
@@ -55,7 +55,7 @@ def reserved_words_are_columns(subject: Subject) -> None:
 
 
 def names_of_system_columns_are_columns(subject: Subject) -> None:
-    """What a database calls its own columns, a stream may call its own; such a table's rows are found by their key.
+    """A stream may have columns named like a database's own. Its rows are still found by their key.
 
     Names that the destination declares to be reserved have a `_` behind them.
     """
@@ -70,7 +70,7 @@ def names_of_system_columns_are_columns(subject: Subject) -> None:
 
 
 def reserved_words_are_tables(subject: Subject) -> None:
-    """Each with a row that is inserted and updated."""
+    """Each table has a row that is inserted and then updated."""
     for n in (1, 2):
         sent = [m for name in RESERVED for m in (schema({"id": INT, "n": INT}, ["id"], name), _numbered(name, n))]
         loaded(subject, *sent)
@@ -90,7 +90,7 @@ def hostile_names_are_columns_as_they_are(subject: Subject) -> None:
 
 
 def hostile_names_are_tables_as_they_are(subject: Subject) -> None:
-    """`naming: preserve`; the table of things is still there afterwards."""
+    """`naming: preserve`. The table of things is still there afterwards."""
     loaded(subject, schema({"id": INT}), record({"id": 1}))
     tables = _fitted(subject)
     for n in (1, 2):
@@ -101,7 +101,7 @@ def hostile_names_are_tables_as_they_are(subject: Subject) -> None:
 
 
 def hostile_names_are_replaced_and_deleted_from(subject: Subject) -> None:
-    """The statements of the other methods quote as well."""
+    """The statements of all methods quote names."""
     names = HOSTILE[:4]
     streams = dict(zip(names, ("replace", "insert_ignore", "append", "upsert"), strict=True))
     for value in (1, 2):
@@ -122,12 +122,20 @@ def snake_names_are_lower_case_words(subject: Subject) -> None:
 
 
 def hostile_names_are_columns_in_snake(subject: Subject) -> None:
-    """Whatever is left of them is a column; those that meet are given a stream each."""
-    streams = {f"t{number}": name for number, name in enumerate(HOSTILE)}
-    loaded(subject, *(m for t, name in streams.items() for m in (schema({name: INT}, (), t), record({name: 1}, t))))
+    """Each becomes a column. Names that become the same column are in different streams."""
     limit = subject.open().traits.max_name_length
-    for stream, name in streams.items():
-        assert only(subject.rows(stream)) == {fitted(snake(name), limit): 1}
+    streams: list[dict[str, str]] = []
+    for name in HOSTILE:
+        column = fitted(snake(name), limit)
+        stream = next((columns for columns in streams if column not in columns), None)
+        if stream is None:
+            streams.append(stream := {})
+        stream[column] = name
+    sent = [dict.fromkeys(columns.values(), 1) for columns in streams]
+    schemas = [schema(dict.fromkeys(fields, INT), (), f"t{n}") for n, fields in enumerate(sent)]
+    loaded(subject, *schemas, *(record(fields, f"t{n}") for n, fields in enumerate(sent)))
+    for n, columns in enumerate(streams):
+        assert only(subject.rows(f"t{n}")) == dict.fromkeys(columns, 1)
 
 
 def preserved_names_keep_their_case(subject: Subject) -> None:
@@ -146,21 +154,21 @@ def a_table_is_found_again_under_a_preserved_name(subject: Subject) -> None:
 
 
 def two_fields_that_meet_in_one_column_are_refused(subject: Subject) -> None:
-    """Both are named, and nothing is loaded."""
+    """The error names both, and nothing is loaded."""
     with raises(SchemaError, "'Order ID'", "'order_id'"):
         loaded(subject, schema({"Order ID": INT, "order_id": INT}), record({"order_id": 1}))
     assert subject.rows(THINGS) == []
 
 
 def two_streams_that_meet_in_one_table_are_refused(subject: Subject) -> None:
-    """Both are named."""
+    """The error names both."""
     sent = [schema({"id": INT}, (), "My Things"), schema({"id": INT}, (), "my things")]
     with raises(SchemaError, "'My Things'", "'my things'"):
         loaded(subject, *sent)
 
 
 def names_that_differ_in_case_alone_are_two_or_refused(subject: Subject) -> None:
-    """As the destination's traits say; never are two columns merged."""
+    """As the destination's traits say. Two columns are never merged."""
     sent = [schema({"name": INT, "Name": INT}), record({"name": 1, "Name": 2})]
     if subject.open().traits.case_sensitive:
         loaded(subject, *sent, naming="preserve")
@@ -170,8 +178,21 @@ def names_that_differ_in_case_alone_are_two_or_refused(subject: Subject) -> None
             loaded(subject, *sent, naming="preserve")
 
 
+def tables_that_differ_in_case_alone_are_two_or_refused(subject: Subject) -> None:
+    """As the destination's traits say. Two streams are never merged."""
+    sent = [m for n, name in enumerate(("orders", "Orders")) for m in (schema({"id": INT}, (), name), _id(name, n))]
+    if subject.open().traits.case_sensitive:
+        for _ in range(2):
+            loaded(subject, *sent, naming="preserve")
+        assert subject.rows("orders") == [{"id": 0}] * 2
+        assert subject.rows("Orders") == [{"id": 1}] * 2
+    else:
+        with raises(SchemaError, "'orders'", "'Orders'"):
+            loaded(subject, *sent, naming="preserve")
+
+
 def long_columns_that_begin_alike_stay_apart(subject: Subject) -> None:
-    """Names of 300 characters that share the first 299, cut to what the destination allows."""
+    """Names of 300 characters that share the first 299. They are cut to the destination's limit."""
     names = ["x" * 299 + end for end in "ab"] + ["é" * 299 + end for end in "ab"]
     properties = {"id": INT} | dict.fromkeys(names, INT)
     for value in (0, 10):
@@ -195,6 +216,10 @@ def long_tables_that_begin_alike_stay_apart(subject: Subject) -> None:
         ["2"],
         ["3"],
     ]
+
+
+def _id(stream: str, key: int) -> Message:
+    return record({"id": key}, stream)
 
 
 def _numbered(name: str, n: int) -> Message:

@@ -1,4 +1,4 @@
-"""Streams, batches and checkpoints made by hand, for behaviours that are about the contract itself."""
+"""Streams, batches and checkpoints built by hand, for behaviours that test the contract itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailrace.model import Batch, Checkpoint, Column, Kind, Method, Receipt, Str
 from tailrace.testing.messages import THINGS
 
 AT = datetime(2024, 5, 6, 7, 8, 9, 123456, UTC)
-"""The time of every commit made by hand."""
+"""The time of every checkpoint built by hand."""
 
 PIPELINE = "pipeline"
 
@@ -22,14 +22,14 @@ NAME = Column("name", ("name",), Kind.TEXT)
 
 
 def stream(*columns: Column, key: Sequence[str] = ("id",), name: str = THINGS, **more: Any) -> Stream:
-    """A stream of things, with an id and a name unless other columns are given."""
+    """A stream called things. Its columns are an id and a name unless others are given."""
     method = Method.UPSERT if key else Method.APPEND
     planned: dict[str, Any] = {"method": method} | more
     return Stream(name, TableName(name), columns or (ID, NAME), tuple(key), **planned)
 
 
 def batch(of: Stream, *rows: Sequence[object], first_line: int = 1, checkpoint: int = 1) -> Batch:
-    """A batch of these rows, in lines that follow one another."""
+    """A batch of these rows, on consecutive lines."""
     lines = range(first_line, first_line + len(rows))
     columns = zip(*[(*row, line) for row, line in zip(rows, lines, strict=True)], strict=True)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, of.arrow, strict=True)]
@@ -37,7 +37,7 @@ def batch(of: Stream, *rows: Sequence[object], first_line: int = 1, checkpoint: 
 
 
 def checkpoint(*receipts: Receipt, number: int = 1, pipeline: str = PIPELINE, **more: Any) -> Checkpoint:
-    """A checkpoint that publishes these receipts, in the order of their lines; its state is `{}` unless given."""
+    """A checkpoint that publishes these receipts in the order of their lines. Its state is `{}` unless given."""
     planned: dict[str, Any] = {"state": b"{}"} | more
     publish = tuple(sorted(receipts, key=lambda receipt: receipt.first_line))
     return Checkpoint(pipeline, number, at=AT, publish=publish, **planned)

@@ -1,4 +1,4 @@
-"""Behaviours: what can't be loaded is refused by its line or set aside with its reason, and the rest is loaded."""
+"""Behaviours: a record that can't be loaded is refused by its line, or quarantined with its reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROW = {"id": INT, "name": TEXT}
 
 
 def a_record_that_breaks_its_schema_ends_the_run(subject: Subject) -> None:
-    """Its line and field are named; what the last STATE before it covers is loaded."""
+    """The error names its line and field. Records up to the last STATE before it are loaded."""
     sent = [record({"id": 1}), state(1), record({"id": 2}), record({"id": "three"})]
     with raises(RecordError, "line 5", "$.id", "three"):
         loaded(subject, schema(_ROW), *sent)
@@ -39,14 +39,14 @@ def a_record_that_breaks_its_schema_ends_the_run(subject: Subject) -> None:
 
 
 def a_line_that_is_no_message_ends_the_run(subject: Subject) -> None:
-    """Its line is named; what the last STATE before it covers is loaded."""
+    """The error names its line. Records up to the last STATE before it are loaded."""
     with raises(MessageError, "line 4"):
         loaded(subject, schema(_ROW), record({"id": 1}), state(1), '{"type":"RECORD","stream"')
     assert things(subject, "id") == [(1,)]
 
 
 def a_record_before_its_schema_ends_the_run(subject: Subject) -> None:
-    """The stream is named."""
+    """The error names the stream."""
     with raises(RecordsWithoutSchemaError, "line 1", THINGS):
         loaded(subject, record({"id": 1}), schema(_ROW))
 
@@ -62,7 +62,7 @@ def records_that_break_their_schema_are_set_aside(subject: Subject) -> None:
 
 
 def rows_that_the_table_would_change_are_set_aside(subject: Subject) -> None:
-    """Only those: the table has decimals of five digits, and the stream sends floats."""
+    """Only those rows: the table has decimals of five digits, and the stream sends floats."""
     loaded(subject, schema({"id": INT, "n": decimal(5, 2)}, ["id"]), record({"id": 1, "n": 0}))
     numbers = (1.25, 1.234, 999.99, 1000, None, -0.005, 3)
     sent = records(*({"id": place, "n": number} for place, number in enumerate(numbers)))
@@ -87,7 +87,7 @@ def rows_that_the_table_would_change_end_the_run(subject: Subject) -> None:
 
 
 def a_run_goes_on_after_rows_were_set_aside(subject: Subject) -> None:
-    """In later batches and later checkpoints, and with a schema that fits."""
+    """Later batches, later checkpoints and a later schema are loaded."""
     loaded(subject, schema({"id": INT, "d": DATE}), record({"id": 0, "d": "2024-01-31"}))
     schemas = (schema({"id": INT, "d": TEXT}), schema({"id": INT, "d": DATE}))
     sent = [*records({"id": "x"}, {"id": 1}), state(1), *records({"id": 2}, {"id": "y"}), state(2)]
@@ -100,12 +100,12 @@ def a_run_goes_on_after_rows_were_set_aside(subject: Subject) -> None:
 
 @contextmanager
 def _quarantine() -> Iterator[Path]:
-    """A path for a quarantine file, for a while."""
+    """The path of a quarantine file in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder) / "quarantine.jsonl"
 
 
 def _set_aside(path: Path) -> list[dict[str, Any]]:
-    """The entries of refused records, in the order of their lines."""
+    """The quarantine's entries of refused records, in the order of their lines."""
     entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return sorted((entry for entry in entries if "record" in entry), key=lambda entry: entry["line"])

@@ -14,13 +14,13 @@ Row = Mapping[str, object]
 
 
 class Rows(Protocol):
-    """Reads a table by other means than the destination's own code."""
+    """Reads a table without the destination's own code."""
 
     def __call__(self, table: str, schema: str | None = None) -> list[dict[str, object]]:
         """All rows of the table in any order; none where there is no such table.
 
-        Values are Python's: bool, int, float, Decimal, str, bytes, date, time, datetime (in UTC with its offset for
-        TIMESTAMPTZ, naive for TIMESTAMP); UUIDs and JSON come as their text. What isn't committed is not to be seen.
+        Values are bool, int, float, Decimal, str, bytes, date, time and datetime (in UTC with its offset for
+        TIMESTAMPTZ, naive for TIMESTAMP). UUIDs and JSON are their text. Rows that aren't committed are left out.
         """
 
 
@@ -34,21 +34,24 @@ def _at_once() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A destination under test, at a place of its own that is empty when the behaviour begins.
+    """A destination under test, with a database or folder of its own that is empty when the behaviour begins.
 
-    `open` gives a fresh destination on that place at each call; `lacks` maps the names of behaviours that the
-    destination can't have to the reason. What follows is for the laws about crashes alone:
+    Each call of `open` opens a new destination on it. `lacks` maps the names of behaviours that the destination can't
+    have to the reason. `varies` names the themes in which this subject can differ from another subject of the same
+    destination, which runs all of them; None means all themes. It is what `behaviours` is given.
 
-    `seams` are the calls that change something at the place, besides those of the contract itself. `remembered` gives
-    the states that the place remembers for a pipeline, read as `rows` reads: that of the last committed checkpoint,
-    and behind it, where tables follow a checkpoint that is decided, those that a table may still be at. Without it only
-    what is there after recover() is looked at. `leftovers` names what is at the place besides these tables and what the
-    destination remembers there. `is_settled` says whether the place has noticed that a killed process is gone.
+    The other fields are for `LAWS` alone. `seams` are the calls, besides those of the contract, that change something
+    in that database or folder. `remembered` gives the states that it remembers for a pipeline, read without the
+    destination's own code: first that of the last committed checkpoint, then, where tables follow a decided checkpoint
+    one by one, those that a table may still be at. Without it only what recover() leaves is checked. `leftovers` names
+    what is there besides these tables and what the destination remembers. `is_settled` says whether the database has
+    noticed that a killed process is gone.
     """
 
     open: Callable[[], Destination]
     rows: Rows
     lacks: Mapping[str, str] = field(default_factory=dict)
+    varies: frozenset[str] | None = None
     seams: Sequence[Seam] = ()
     remembered: Callable[[str], Sequence[bytes | str | None]] | None = None
     leftovers: Callable[[Collection[str]], Collection[str]] = _nothing

@@ -29,17 +29,17 @@ def keeps_combining_characters_as_they_are(subject: Subject) -> None:
 
 
 def keeps_the_empty_string_apart_from_null(subject: Subject) -> None:
-    """Nothing isn't no text."""
+    """An empty text is a text."""
     round_trip(subject, TEXT, [("", ""), (None, None), (" ", " ")])
 
 
 def keeps_a_megabyte_of_text(subject: Subject) -> None:
-    """No length is cut."""
+    """Texts are never cut."""
     _keeps(subject, "0123456789abcdef" * 65536, "é" * 2**19)
 
 
 def keeps_quotes_backslashes_and_newlines(subject: Subject) -> None:
-    """What means something in SQL, CSV or JSON means nothing in a value."""
+    """Characters that SQL, CSV or JSON treat specially are plain characters in a value."""
     _keeps(subject, "'", '"', "''", '""', "`", "\\", "\\n", "\n", "\r\n", "\t", "a,b;c|d", "'; DROP TABLE things; --")
 
 
@@ -49,7 +49,7 @@ def keeps_spaces_at_both_ends(subject: Subject) -> None:
 
 
 def keeps_text_that_looks_like_another_value(subject: Subject) -> None:
-    """Text is never read as null, a number, a boolean, a date, or a format of bulk files."""
+    """Text is never read as null, as a value of another kind, or as an escape of a bulk file."""
     _keeps(subject, "NULL", "null", "\\N", "None", "NaN", "true", "007", "1e5", "2024-01-01", "{}", "[1]", "\\x41")
 
 
@@ -59,7 +59,7 @@ def keeps_control_characters_and_noncharacters(subject: Subject) -> None:
 
 
 def keeps_json_objects_and_arrays(subject: Subject) -> None:
-    """Nested, empty, and with the members in any order."""
+    """Nested, empty, and with their members in any order."""
     values: list[Any] = [{"b": 1, "a": {"c": [1, None, "x"]}}, {}, {"": ""}, {"k": [[], {}]}]
     _keeps_json(subject, OBJECT, values)
 

@@ -19,7 +19,7 @@ from tailrace.testing.messages import (
     state,
     things,
 )
-from tailrace.testing.subject import Subject
+from tailrace.testing.subject import Row, Subject
 
 _ROW = {"id": INT, "name": TEXT}
 _MARKED = {**_ROW, "_sdc_deleted_at": TIMESTAMPTZ}
@@ -56,26 +56,34 @@ def the_last_line_says_whether_a_row_is_deleted(subject: Subject) -> None:
 
 def a_row_that_is_deleted_and_comes_again_has_nothing_of_before(subject: Subject) -> None:
     """Not even in a column that is gone from its stream; a row that is just updated keeps what is there."""
-    narrow, wide = (schema({"id": INT, **more, "_sdc_deleted_at": TIMESTAMPTZ}, ["id"]) for more in ({}, {"c": TEXT}))
-    rows = [record({"id": key, "c": "OLD"}) for key in (1, 2)]
-    for method in ("upsert", "insert_ignore"):
-        settings = {"hard_delete": True, "method": method}
-        loaded(subject, wide, *rows, **settings)
-        loaded(subject, narrow, _gone(1), record({"id": 1}), record({"id": 2}), **settings)
-        assert things(subject, "id", "c") == [(1, None), (2, "OLD")]
-        loaded(subject, wide, _gone(1), _gone(2), **settings)
-        assert subject.rows(THINGS) == []
+    narrow = {"id": INT, "_sdc_deleted_at": TIMESTAMPTZ}
+    wide = narrow | {"c": TEXT}
+    gone = [{"id": key, "_sdc_deleted_at": _DELETED_AT} for key in (1, 2)]
+    methods = ("upsert", "insert_ignore")
+
+    def run(properties: Row, *rows: Row) -> None:
+        schemas = [schema(properties, ["id"], method) for method in methods]
+        sent = [record(row, method) for method in methods for row in rows]
+        loaded(subject, *schemas, *sent, hard_delete=True, streams={method: {"method": method} for method in methods})
+
+    run(wide, *({"id": key, "c": "OLD"} for key in (1, 2)))
+    run(narrow, gone[0], {"id": 1}, {"id": 2})
+    for method in methods:
+        assert [(row["id"], row["c"]) for row in by(subject.rows(method), "id", "c")] == [(1, None), (2, "OLD")]
+    run(wide, *gone)
+    for method in methods:
+        assert subject.rows(method) == []
 
 
 def deleting_a_row_that_is_not_there_does_nothing(subject: Subject) -> None:
-    """The record is accounted for nevertheless."""
+    """The record still counts as loaded."""
     report = loaded(subject, schema(_MARKED, ["id"]), _there(1), _gone(9), hard_delete=True)
     assert things(subject, "id") == [(1,)]
     assert (report.total.loaded, report.total.deleted) == (2, 0)
 
 
 def insert_ignore_deletes_what_is_marked_under_hard_delete(subject: Subject) -> None:
-    """The row that is there goes, and comes back only by a later record."""
+    """The row is deleted. Only a later record inserts it again."""
     settings = {"method": "insert_ignore", "hard_delete": True}
     loaded(subject, schema(_MARKED, ["id"]), _there(1), _there(2), **settings)
     loaded(subject, schema(_MARKED, ["id"]), _gone(1), _gone(2), _there(2, "again"), **settings)
@@ -91,7 +99,7 @@ def a_mark_is_understood_beside_metadata_columns(subject: Subject) -> None:
 
 
 def an_activated_version_marks_rows_of_older_ones(subject: Subject) -> None:
-    """Softly: the rows stay, with the time."""
+    """The rows stay, and `_sdc_deleted_at` is set."""
     loaded(subject, schema(_ROW, ["id"]), *_version(1, 1, 2, 3), activate(1))
     report = loaded(subject, schema(_ROW, ["id"]), *_version(2, 2, 4), activate(2))
     assert _marks(subject) == [(1, True), (2, False), (3, True), (4, False)]
@@ -107,7 +115,7 @@ def an_activated_version_deletes_rows_of_older_ones_under_hard_delete(subject: S
 
 
 def an_activation_takes_effect_between_the_records_of_one_checkpoint(subject: Subject) -> None:
-    """Records before it of the old version go; those of the new one, before it and after it, stay."""
+    """Older records before it are deleted. Records of its version stay, whether before or after it."""
     sent = [*_version(1, 1, 2), *_version(2, 3), activate(2), *_version(2, 1, 4)]
     report = loaded(subject, schema(_ROW, ["id"]), *sent, hard_delete=True)
     assert things(subject, "id") == [(1,), (3,), (4,)]
@@ -129,21 +137,21 @@ def an_activation_does_not_reach_records_after_it(subject: Subject) -> None:
 
 
 def several_activations_of_one_checkpoint_come_in_their_order(subject: Subject) -> None:
-    """Each takes what is older than itself at its place."""
+    """Each applies to the older rows of the records before it."""
     sent = [*_version(1, 1), activate(1), *_version(2, 2), activate(2), *_version(3, 3), activate(3)]
     loaded(subject, schema(_ROW), *sent)
     assert _marks(subject) == [(1, True), (2, True), (3, False)]
 
 
 def an_activation_works_on_streams_without_key(subject: Subject) -> None:
-    """Appended rows carry their version as well."""
+    """Appended rows have a version too."""
     loaded(subject, schema(_ROW), *_version(1, 1, 1, 2), activate(1), hard_delete=True)
     loaded(subject, schema(_ROW), *_version(2, 1, 3), state(1), activate(2), hard_delete=True, checkpoint_rows=1)
     assert things(subject, "id", "_sdc_table_version") == [(1, 2), (3, 2)]
 
 
 def an_activation_leaves_other_streams_alone(subject: Subject) -> None:
-    """A version is its stream's."""
+    """A version belongs to one stream."""
     others = [record({"id": n}, "others", version=1) for n in (1, 2)]
     sent = [*_version(1, 1), *others, *_version(2, 2), activate(2)]
     loaded(subject, schema(_ROW, ["id"]), schema({"id": INT}, ["id"], "others"), *sent, hard_delete=True)
@@ -151,8 +159,19 @@ def an_activation_leaves_other_streams_alone(subject: Subject) -> None:
     assert [row["id"] for row in by(subject.rows("others"), "id")] == [1, 2]
 
 
+def an_activation_leaves_rows_without_a_version(subject: Subject) -> None:
+    """Rows that were loaded before the tap sent versions, and records that it sends without one."""
+    for stream in ("marked", "deleted"):
+        sent = [record({"id": 2}, stream), record({"id": 3}, stream, version=1), activate(2, stream)]
+        for messages in ([record({"id": 1}, stream)], sent):
+            loaded(subject, schema(_ROW, ["id"], stream), *messages, hard_delete=stream == "deleted")
+    marks = [(row["id"], row["_sdc_deleted_at"] is not None) for row in by(subject.rows("marked"), "id")]
+    assert marks == [(1, False), (2, False), (3, True)]
+    assert [row["id"] for row in by(subject.rows("deleted"), "id")] == [1, 2]
+
+
 def an_activation_without_records_empties_the_table(subject: Subject) -> None:
-    """The source has none of the new version."""
+    """The source has no rows of the new version."""
     loaded(subject, schema(_ROW, ["id"]), *_version(1, 1, 2), activate(1), hard_delete=True)
     report = loaded(subject, schema(_ROW, ["id"]), activate(2), hard_delete=True)
     assert subject.rows(THINGS) == []
@@ -168,7 +187,7 @@ def a_marked_row_that_comes_again_is_unmarked(subject: Subject) -> None:
 
 
 def a_mark_keeps_the_time_of_the_first_activation(subject: Subject) -> None:
-    """A later one leaves it as it is."""
+    """A later activation doesn't change it."""
     loaded(subject, schema(_ROW, ["id"]), *_version(1, 1), activate(2))
     first = only(subject.rows(THINGS))["_sdc_deleted_at"]
     report = loaded(subject, schema(_ROW, ["id"]), activate(3))
