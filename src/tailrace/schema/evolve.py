@@ -96,8 +96,8 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where one column of the stream goes."""
+class _Choice:
+    """The column of the table for one column of the stream, and what that takes."""
 
     target: TableColumn
     have: TableColumn | None = None
@@ -120,7 +120,7 @@ class _Table:
     def column(self, name: str) -> TableColumn | None:
         return self.have.get(self.folded(name))
 
-    def place(self, column: Column) -> _Place:
+    def choice(self, column: Column) -> _Choice:
         """The column of that name, widened if needed; else one beside it; else a new one."""
         there = self.column(column.name)
         if there is None:
@@ -140,15 +140,15 @@ class _Table:
             raise self._refusal(column, other, "can't be altered in place")
         return placed or _added(column, name, there)
 
-    def _in(self, column: Column, there: TableColumn) -> _Place | None:
+    def _in(self, column: Column, there: TableColumn) -> _Choice | None:
         if _is_held(column, there):
-            return _Place(there, there)
+            return _Choice(there, there)
         wider = self._grown(column, there) if there.nested else _widened(column, there)
         if wider == there:
-            return _Place(there, there)
+            return _Choice(there, there)
         if wider is None or there.pinned or (there.kind, wider.kind) not in self.alterable:
             return None
-        return _Place(wider, there, widening=Widening(there, wider))
+        return _Choice(wider, there, widening=Widening(there, wider))
 
     def _grown(self, column: Column, there: TableColumn) -> TableColumn | None:
         """The table's structs with the stream's fields added; None if the stream has no structs."""
@@ -200,43 +200,43 @@ def changes(
     named = {(c.name if traits.case_sensitive else c.name.lower()): c for c in have}
     table = _Table(named, stream, traits, alterable)
     _refuse_new_key(table, key, constraint)
-    places: dict[str, _Place] = {}
+    chosen: dict[str, _Choice] = {}
     dropped: list[str] = []
     for column in stream.columns:
-        place = table.place(column)
-        is_change = place.add is not None or place.widening is not None
+        choice = table.choice(column)
+        is_change = choice.add is not None or choice.widening is not None
         if is_change and stream.contract != "evolve":
-            _refuse_change(column, place, stream)
+            _refuse_change(column, choice, stream)
             dropped.append(column.name)
         else:
-            places[column.name] = place
-    if not places:
+            chosen[column.name] = choice
+    if not chosen:
         raise SchemaError(
             f"the table {stream.table} has none of the stream's columns, and `contract: discard_columns` adds none; "
             "alter the table, set `contract: evolve`, or skip the stream with `select: false`",
             stream=stream.name,
         )
-    _refuse_shared(table, places)
-    relax = _relaxed(table, places, key or ())
+    _refuse_shared(table, chosen)
+    relax = _relaxed(table, chosen, key or ())
     return Fit(
-        add=tuple(place.add for place in places.values() if place.add),
-        widen=tuple(place.widening for place in places.values() if place.widening),
+        add=tuple(choice.add for choice in chosen.values() if choice.add),
+        widen=tuple(choice.widening for choice in chosen.values() if choice.widening),
         relax=relax,
         targets={
-            name: replace(place.target, nullable=True) if place.target.name in relax else place.target
-            for name, place in places.items()
+            name: replace(choice.target, nullable=True) if choice.target.name in relax else choice.target
+            for name, choice in chosen.items()
         },
         dropped=tuple(dropped),
-        cleared=tuple(_cleared(table, places, relax)),
+        cleared=tuple(_cleared(table, chosen, relax)),
     )
 
 
-def _cleared(table: _Table, places: Mapping[str, _Place], relaxed: Collection[str]) -> Iterator[str]:
+def _cleared(table: _Table, chosen: Mapping[str, _Choice], relaxed: Collection[str]) -> Iterator[str]:
     """The table's columns that hold the stream's earlier values, of another kind than the new ones."""
-    taken = {table.folded(place.target.name) for place in places.values()}
+    taken = {table.folded(choice.target.name) for choice in chosen.values()}
     if taken >= table.have.keys():
         return
-    for name in places:
+    for name in chosen:
         named = {beside(name, kind, table.traits): kind for kind in Kind} | {name: None}
         for other, kind in named.items():
             there = table.column(other)
@@ -258,8 +258,8 @@ def needed(stream: Stream) -> frozenset[str]:
     return frozenset({*stream.key, *(column.name for column in told if column)})
 
 
-def _added(column: Column, name: str, have: TableColumn | None) -> _Place:
-    return _Place(TableColumn.of(column, name), have, add=replace(column, name=name, nullable=True, required=False))
+def _added(column: Column, name: str, have: TableColumn | None) -> _Choice:
+    return _Choice(TableColumn.of(column, name), have, add=replace(column, name=name, nullable=True, required=False))
 
 
 def _is_held(column: Column, there: TableColumn) -> bool:
@@ -319,13 +319,13 @@ def _refuse_new_key(table: _Table, key: Sequence[str] | None, constraint: str) -
         raise other_key(stream, key or (), traits, f"the table {stream.table} has the former", constraint)
 
 
-def _refuse_change(column: Column, place: _Place, stream: Stream) -> None:
+def _refuse_change(column: Column, choice: _Choice, stream: Stream) -> None:
     """Raise SchemaError if the contract is freeze, or the column can't be left out."""
     is_needed = column.name in needed(stream)
     if stream.contract == "discard_columns" and not is_needed:
         return
-    have = place.have.spelling if place.have else "no such column"
-    want = place.target.spelling if column.nested else column.spelling
+    have = choice.have.spelling if choice.have else "no such column"
+    want = choice.target.spelling if column.nested else column.spelling
     reason = ", and rows are told apart by this column" if stream.contract == "discard_columns" else ""
     raise SchemaError(
         f"the table {stream.table} has {have}, the stream wants {want}, and `contract: {stream.contract}` "
@@ -338,13 +338,13 @@ def _refuse_change(column: Column, place: _Place, stream: Stream) -> None:
     )
 
 
-def _refuse_shared(table: _Table, places: Mapping[str, _Place]) -> None:
+def _refuse_shared(table: _Table, chosen: Mapping[str, _Choice]) -> None:
     taken: dict[str, str] = {}
-    for name, place in places.items():
-        target = table.folded(place.target.name)
+    for name, choice in chosen.items():
+        target = table.folded(choice.target.name)
         if target in taken:
             raise SchemaError(
-                f"the columns {taken[target]!r} and {name!r} would both go into {place.target.name!r} of the table "
+                f"the columns {taken[target]!r} and {name!r} would both go into {choice.target.name!r} of the table "
                 f"{table.stream.table}; give one another name under `columns:`",
                 stream=table.stream.name,
                 column=name,
@@ -352,11 +352,11 @@ def _refuse_shared(table: _Table, places: Mapping[str, _Place]) -> None:
         taken[target] = name
 
 
-def _relaxed(table: _Table, places: Mapping[str, _Place], key: Sequence[str]) -> tuple[str, ...]:
+def _relaxed(table: _Table, chosen: Mapping[str, _Choice], key: Sequence[str]) -> tuple[str, ...]:
     """The columns that must become nullable: the stream may send null, or no longer has the column."""
     stream = table.stream
     kept = {table.folded(name) for name in (*stream.key, *key)}
-    taken = {table.folded(place.target.name): name for name, place in places.items()}
+    taken = {table.folded(choice.target.name): name for name, choice in chosen.items()}
     relaxed = []
     for name, there in table.have.items():
         if there.nullable or name in kept:

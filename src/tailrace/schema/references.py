@@ -40,7 +40,7 @@ class References:
     """Resolves the references in one schema. Nothing outside it is ever fetched.
 
     An embedded identifier (`$id`; `id` in Draft 4) makes the schema that has it a root of its own. `$dynamicRef` and
-    `$recursiveRef` are followed where they can lead to one place only.
+    `$recursiveRef` are followed if they can lead to one schema only.
     """
 
     def __init__(self, root: Mapping[str, Any]) -> None:
@@ -102,15 +102,15 @@ class References:
             if fragment in resource.anchors:
                 return resource.anchors[fragment], ()
             raise ReferenceProblemError(f"the schema refers to {reference!r}, which it doesn't have")
-        place, steps = resource.root, resource.steps
+        schema, steps = resource.root, resource.steps
         for part in fragment.split("/")[1:]:
             step: str | int = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(place, list) and _is_index(part, len(place)):
+            if isinstance(schema, list) and _is_index(part, len(schema)):
                 step = int(part)
-            elif not isinstance(place, Mapping) or step not in place:
+            elif not isinstance(schema, Mapping) or step not in schema:
                 raise ReferenceProblemError(f"the schema refers to {reference!r}, which it doesn't have")
-            place, steps = place[step], (*steps, step)
-        return place, steps
+            schema, steps = schema[step], (*steps, step)
+        return schema, steps
 
     @cached_property
     def _registered(self) -> _Registered:
