@@ -15,9 +15,9 @@ def remove_staged(store: Store, folder: str, takeover: Entry) -> None:
 
 
 def remove_unused(store: Store, takeover: Entry, look: Callable[[], LakeTable | None]) -> None:
-    """Remove a table's files of entries that were never decided, and those of the last one that it hasn't taken.
+    """Remove a table's files of entries that were never decided, and unused files of the last decided entry.
 
-    `look` gives the table, None where it isn't there, and is asked only if there are files of the last entry.
+    `look` gives a snapshot of the table, None if it doesn't exist. Called only if there are files of the last entry.
     """
     pipeline, decided = takeover.pipeline, takeover.since - 1
     written = {name: sequence_of(name, pipeline) for name in store.names("")}

@@ -1,4 +1,4 @@
-"""What a Parquet file's footer says of its columns, as Delta's log keeps it."""
+"""A Parquet file's statistics, from its footer, in the form of Delta's log."""
 
 from __future__ import annotations
 

@@ -62,12 +62,12 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How rows become files: where, with which columns, how large, and told apart by which.
+    """How to write rows into files: where, with which columns and partitions, and how large.
 
-    `schema` has the columns in the order and types of the file, with the field metadata that it is to carry.
-    `partition_by` are columns whose values the rows of a file share, in folders `column=value`; `drops_partitions`
-    leaves these columns out of the files. `format` is parquet, csv or jsonl; `header` (original, lower or upper) is how
-    CSV writes names. `escape` stands before the codes of characters in the folders' names.
+    `schema` has the columns in the file's order and types, with the fields' metadata. `partition_by` are columns whose
+    values the rows of a file share, in folders `column=value`; `drops_partitions` leaves these columns out of files.
+    `format` is parquet, csv or jsonl; `header` (original, lower or upper) is the spelling of names in CSV. `escape`
+    stands before the codes of characters in the folders' names.
     """
 
     store: Store
@@ -84,9 +84,9 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """A file of rows that a table has; `handle` is the lake's own name for it, `size` its bytes.
+    """A file of a table's rows; `handle` identifies it for the lake, `size` is its bytes.
 
-    `bounds` maps some columns to the least and greatest of their values in it. Files of one `partition` share it.
+    `bounds` maps some columns to their least and greatest values. Files of one partition have the same `partition`.
     """
 
     handle: object

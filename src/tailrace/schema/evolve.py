@@ -254,8 +254,8 @@ def beside(name: str, kind: Kind, traits: Traits) -> str:
 def needed(stream: Stream) -> frozenset[str]:
     """The columns that loading depends on, which can be neither renamed nor left out."""
     asked = stream.deletions if stream.hard_delete else ()
-    told = (stream.filled_with(Fill.TABLE_VERSION), stream.deletion, *asked)
-    return frozenset({*stream.key, *(column.name for column in told if column)})
+    metadata = (stream.filled_with(Fill.TABLE_VERSION), stream.deletion, *asked)
+    return frozenset({*stream.key, *(column.name for column in metadata if column)})
 
 
 def _added(column: Column, name: str, have: TableColumn | None) -> _Choice:
