@@ -1,8 +1,8 @@
 """Iceberg tables of a catalog: each checkpoint is one snapshot of each of its tables.
 
 *Durable when* the checkpoint's entry is committed to the pipeline's journal, a table of the catalog, after its files.
-*Visible when* the table's commit is made, which notes the pipeline's entry; tables follow one another.
-*Load verb* Parquet files added as they are; to merge, files whose rows change are written anew.
+*Visible when* the table's commit is made, which records the pipeline's entry; one table after the other.
+*Load verb* Parquet files added as they are; a merge rewrites the files whose rows change.
 *Source* https://iceberg.apache.org/spec and https://py.iceberg.apache.org
 
 Addresses are `iceberg+sqlite:////path/catalog.db?warehouse=s3://bucket/path`, `iceberg+postgresql+psycopg2://...` (any

@@ -39,11 +39,11 @@ def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str
 
 
 def _expired(view: IcebergView, before: datetime, now: datetime) -> int:
-    """How many snapshots are expired: those from before then, and all but the newest hundred.
+    """Expire snapshots from before then, and all but the newest hundred; how many.
 
-    A description of the table has all snapshots in it, and each load reads and writes several. Those that a branch or a
-    tag is at stay. The files that only expired ones have are noted first, with the time, and stay for now. Where
-    another writer is quicker the snapshots are left to the next time.
+    The table's metadata has all snapshots in it, and each load reads and writes it several times. Heads of branches and
+    tags stay. The files that only expired snapshots have are noted first, with the time, and stay for now. If another
+    writer commits first, nothing is done until the next time.
     """
     table, old = view.table, sorted(view.table.snapshots(), key=lambda snapshot: snapshot.timestamp_ms)
     heads = {ref.snapshot_id for ref in table.metadata.refs.values()}

@@ -1,7 +1,7 @@
 """The rows of a Parquet file in an Iceberg table's columns, found by their ids, with no value changed.
 
-pyiceberg's own reader makes empty lists of null ones within which there are structs, which rows that are only
-copied into another file must not become.
+pyiceberg's own reader turns null lists of structs into empty lists. That must not happen to rows that are only copied
+into another file.
 """
 
 from __future__ import annotations
