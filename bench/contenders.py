@@ -1,4 +1,4 @@
-"""Those who read JSON lines: `contenders.py NAME INPUT OUTPUT REFUSED_EVERY` has one of them read the input.
+"""Contenders that read JSON lines: `contenders.py NAME INPUT OUTPUT REFUSED_EVERY` has one of them read the input.
 
 Its seconds on the clock and on the processor and the records that it has read are printed on stderr. They are those of
 a second time: the first brings in the file, the code and the memory.
@@ -73,7 +73,7 @@ Read = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be read, and where it goes, if it goes anywhere. With `refused_every`, each such record is refused."""
+    """The input, and the output if there is one. With `refused_every`, every so-many-th record is refused."""
 
     source: Path
     output: Path
@@ -87,7 +87,7 @@ class Job:
 
 
 def runs_of(source: Path) -> Iterator[tuple[Stream, RecordRun]]:
-    """The runs of a file as tailrace reads and gathers them, in one thread."""
+    """A file's runs as tailrace reads and collects them, in one thread."""
     settings = Settings()
     streams, reader = Streams(settings, traits_of("duckdb")), Reader(max_line_bytes=settings.max_line_bytes)
     stream: Stream | None = None
@@ -107,7 +107,7 @@ def runs_of(source: Path) -> Iterator[tuple[Stream, RecordRun]]:
 
 
 def decoded(source: Path) -> Iterator[Decoded]:
-    """What the runs of a file come to, by the fastest decoder that is installed."""
+    """A file's runs, decoded by the fastest installed decoder."""
     of_stream: Decoder | None = None
     for stream, run in runs_of(source):
         of_stream = of_stream or decoder(stream, CLOCK)
@@ -120,26 +120,26 @@ def tailrace(job: Job) -> Read:
 
 
 def alone(job: Job, make: Callable[[Stream, Clock], Decoder] = decoder) -> Read:
-    """A decoder alone, whose runs have been read."""
+    """Only a decoder, on runs that were read before."""
     runs = [(stream, _spoilt(run, job.refused_every)) for stream, run in runs_of(job.source)]
     of_stream = make(runs[0][0], CLOCK)
     return lambda: sum(_records(of_stream.decode(run), run, job.refused_every) for _, run in runs)
 
 
 def reference(job: Job) -> Read:
-    """The decoder that the others answer to, alone."""
+    """Only the reference decoder."""
     return alone(job, Reference)
 
 
 def two_threads(job: Job) -> Read:
-    """The decoder alone, in two threads at once, each of which decodes everything."""
+    """Only the decoder, in two threads that each decode everything."""
     read = alone(job)
     threads = ThreadPoolExecutor(2)
     return lambda: sum(future.result() for future in [threads.submit(read), threads.submit(read)])
 
 
 def _spoilt(run: RecordRun, every: int) -> RecordRun:
-    """The run with a text where the first integer of every so many records should be, so that these are refused."""
+    """The run with a text in place of the first integer in every so-many-th record, so that it is refused."""
     if not every:
         return run
     lines = run.data.splitlines(keepends=True)
@@ -148,7 +148,7 @@ def _spoilt(run: RecordRun, every: int) -> RecordRun:
 
 
 def _records(found: Decoded, run: RecordRun, every: int) -> int:
-    """The records that were decoded and those that were refused, which are known beforehand."""
+    """How many records were decoded and refused; checks that the refused ones are as many as expected."""
     if len(found.refused) != (-(-run.count // every) if every else 0):
         raise SystemExit(f"{len(found.refused)} of {run.count} records were refused")
     return found.rows.num_rows + len(found.refused)
@@ -170,7 +170,7 @@ def tailrace_to_parquet(job: Job) -> Read:
 
 
 def _groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The tables put together until they are enough for a row group."""
+    """The tables, concatenated into row groups."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)
@@ -241,7 +241,7 @@ def polars_ndjson(job: Job) -> Read:
 
 
 def plan(job: Job) -> Read:
-    """No contender: the plan of the stream, written for those who are no Python."""
+    """No contender: writes the stream's plan for the contenders in Rust."""
     stream, _ = next(runs_of(job.source))
     # Where the native package is hidden, this can't be imported.
     text = import_module("tailrace.decode.native").plan_json(Plan(stream))
@@ -263,7 +263,7 @@ CONTENDERS: dict[str, Callable[[Job], Read]] = {
 
 
 def main() -> None:
-    """Let one contender read the input twice."""
+    """Run one contender on the input, twice."""
     name, source, output, refused_every = sys.argv[1:]
     read = CONTENDERS[name](Job(Path(source), Path(output), int(refused_every)))
     read()

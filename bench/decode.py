@@ -19,7 +19,7 @@ from tailrace.singer.source import ChunkPump, open_source
 
 
 def decoded(sink: Sink) -> int:
-    """Decode what waits in the sink; the number of its rows."""
+    """Decode what the sink holds; the number of rows."""
     sink.decode_ahead()
     rows = 0
     while found := sink.take_decoded():
@@ -28,7 +28,7 @@ def decoded(sink: Sink) -> int:
 
 
 def main() -> None:
-    """Decode the file in runs as long as a load has them, and check that no row is missing."""
+    """Decode the file in runs of the length that a load has, and check that no row is missing."""
     source, records = sys.argv[1], int(sys.argv[2])
     started_s = time.perf_counter()
     settings = Settings()

@@ -17,7 +17,7 @@ from measure import ROUNDS, Outcome, in_rounds, measured
 INPUTS = [Input("flights", "19 columns", 336_776), Input("events", "nested", 200_000)]
 TO_FILES = [Input("flights", "19 columns", 1_010_328), Input("events", "nested", 200_000)]
 FEWER = 50_000
-"""The records that slow ones are given."""
+"""The records that slow contenders get."""
 REFUSED_EVERY = {0: "none", 100: "1 in 100", 10: "1 in 10", 1: "all"}
 
 CONTENDERS = str(ROOT / "bench/contenders.py")
@@ -29,14 +29,14 @@ Command = Callable[[Input], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """How one is run that reads JSON lines, and what it makes of them."""
+    """How to run a contender, and what it makes of JSON lines."""
 
     command: Command
     makes: str
     most: int = sys.maxsize
 
     def given(self, of: Input) -> Input:
-        """The input, or the part of it that it is given; the file is there."""
+        """The input, or the part of it that the contender gets; makes the file."""
         return shortened([of], self.most)[0]
 
 
@@ -46,7 +46,7 @@ def python(name: str, of: Input, refused_every: int = 0, start: tuple[str, ...] 
 
 
 def without_native(name: str, of: Input) -> list[str]:
-    """One of contenders.py, where the package tailrace-native can't be found."""
+    """One of contenders.py, with the package tailrace-native hidden."""
     return python(name, of, start=("-c", WITHOUT_NATIVE))
 
 
@@ -67,7 +67,7 @@ def plan(of: Input) -> str:
 
 @cache
 def parsers() -> str:
-    """The program that native/bench becomes."""
+    """The compiled program of native/bench."""
     words = ["cargo", "build", "--release", "--message-format=json"]
     said = subprocess.run(words, cwd=ROOT / "native/bench", stdout=subprocess.PIPE, text=True, check=True).stdout
     built = [json.loads(line) for line in said.splitlines()]
@@ -106,18 +106,18 @@ def read(name: str, contender: Contender, of: Input, *, threads: int = 1) -> Out
 
 
 def outcomes(contenders: Mapping[str, Contender], of: Input) -> dict[str, Outcome]:
-    """What all contenders take for the input or the part that they are given, in rounds."""
+    """Measure all contenders on the input, or the part that they get, in rounds."""
     print(of.title, flush=True)
     return in_rounds({name: partial(read, name, one, one.given(of)) for name, one in contenders.items()})
 
 
 def mb_s(of: Input, outcome: Outcome) -> float:
-    """Megabytes of the input in a second of the processor's."""
+    """Megabytes of input per CPU second."""
     return of.path.stat().st_size / 1e6 / outcome.measured.cpu_s
 
 
 def table(contenders: Mapping[str, Contender], of: Input, found: dict[str, Outcome]) -> list[str]:
-    """The Markdown table of all contenders on one input, the first of which is tailrace."""
+    """The Markdown table of all contenders on one input, tailrace first."""
     lines = ["| | makes | MB/s | records/s | tailrace is |", "|---|---|---:|---:|---:|"]
     ours, *_ = found.values()
     for name, outcome in found.items():
@@ -133,7 +133,7 @@ def table(contenders: Mapping[str, Contender], of: Input, found: dict[str, Outco
 
 
 def in_two_threads(of: Input) -> str:
-    """A sentence on what two threads decode, each of which has runs of its own, beside what one does."""
+    """A sentence comparing two decoding threads, each with its own runs, with one."""
     found = in_rounds(
         {
             ALONE: partial(read, ALONE, READERS[ALONE], of),
@@ -147,7 +147,7 @@ def in_two_threads(of: Input) -> str:
 
 
 def in_doubt(of: Input) -> list[str]:
-    """The Markdown table of what refused records cost: their lines are the reference's."""
+    """The Markdown table of what refused records cost, since the reference decodes their lines."""
     names = {ALONE: "alone", "tailrace, the reference": "reference"}
     measures = {
         f"{name}, {share} refused": partial(
@@ -176,7 +176,7 @@ def versions() -> str:
 
 
 def shortened(inputs: Sequence[Input], most: int) -> list[Input]:
-    """The inputs, of at most that many records; their files are there."""
+    """The inputs, of at most that many records; makes their files."""
     parts = [replace(of, records=min(of.records, most)) for of in inputs]
     for part in parts:
         part.make()
@@ -184,7 +184,7 @@ def shortened(inputs: Sequence[Input], most: int) -> list[Input]:
 
 
 def tables(most: int) -> list[str]:
-    """All tables of this part, of inputs of at most that many records."""
+    """All tables of this part, for inputs of at most that many records."""
     about = (
         "MB are 10^6 bytes of the file, and seconds are the processor's, of one core and one thread: the median of "
         f"{ROUNDS} rounds, all in turns, each the second time in its process. What makes a tape or nothing only parses "

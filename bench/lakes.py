@@ -1,4 +1,4 @@
-"""The loaders that load into files and lakes: the command of each, what it leaves behind, and of which types."""
+"""The loaders into files and lakes: the command of each, and the rows and types that it leaves behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARTITION_BY, PARTITIONS = "hour", 20
 """A column of the flights, and how many values it has."""
 MEMORY_RECORDS = (100_000, 1_000_000, 3_000_000)
 READY = {"pyarrow, of a ready table", "deltalake, of a ready table"}
-"""Those that are given the rows as an Arrow table in memory, and only write."""
+"""The loaders that get the rows as an Arrow table in memory and only write."""
 
 LakeLoader = Callable[[Input, Path], Command]
 
@@ -39,7 +39,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a loader has left behind: its rows, the MiB of its files, their folders, and what they are."""
+    """What a loader left behind: rows, MiB of files, number of folders, and a description."""
 
     rows: int
     mib: float
@@ -54,7 +54,7 @@ def tailrace(scheme: str, of: Input, folder: Path, *, partitioned: bool = False)
 
 
 def target_parquet(of: Input, folder: Path) -> Command:
-    """PyPI's target-parquet, at default settings, but that it tells nobody."""
+    """PyPI's target-parquet, at default settings except for telemetry."""
     (folder / "config.json").write_text(json.dumps({"destination_path": str(folder), "disable_collection": True}))
     return [str(RIVALS / "target-parquet/bin/target-parquet"), "--config", "config.json"], of.path
 
@@ -70,7 +70,7 @@ def read_json(of: Input, folder: Path) -> Command:
 
 
 def write_arrow(scheme: str, of: Input, folder: Path) -> Command:
-    """The lake's own writer, of rows that are there as an Arrow table; files compressed as tailrace's are."""
+    """The lake's own writer, given an Arrow table; files are compressed as tailrace's are."""
     path = WORK / f"{of.name}.arrow"
     make(path, lambda part: ["ready.py", str(of.path), str(part)])
     script = str(ROOT / "bench/rivals/write_arrow.py")
@@ -105,7 +105,7 @@ KINDS = [
 
 
 def left(kind: Kind, folder: Path, of: Input) -> Left:
-    """What a loader has left behind; a process of its own reads it, whose memory isn't a loader's."""
+    """What a loader left behind, read in a process of its own so that its memory isn't counted."""
     words = [sys.executable, str(ROOT / "bench/left.py"), kind.scheme, str(folder), str(of.path), of.stream]
     return Left(**json.loads(subprocess.run(words, capture_output=True, check=True).stdout))
 
@@ -124,7 +124,7 @@ def load(kind: Kind, name: str, of: Input, found: dict[str, Left]) -> Outcome:
 
 
 def start(kind: Kind, of: Input) -> Outcome:
-    """What tailrace takes for a file without records."""
+    """Measure tailrace on a file without records."""
     folder = fresh()
     command, _ = tailrace(kind.scheme, of, folder)
     return Outcome(right(STARTING, of, measured(command, schema_of(of), folder)), 0, 0)
@@ -139,12 +139,12 @@ def fresh() -> Path:
 
 
 def is_installed(name: str) -> bool:
-    """Whether bench/rivals/setup could make the environment of a rival, if it has one."""
+    """Whether the rival's environment exists, if it needs one."""
     return not (ROOT / f"bench/rivals/{name}.txt").exists() or (RIVALS / name).exists()
 
 
 def side_by_side(kind: Kind, of: Input, skip: set[str]) -> list[str]:
-    """The tables of all loaders into one kind of lake: what they take, and what they leave behind."""
+    """The tables of all loaders into one kind of lake: cost and result."""
     print(f"{kind.name}, {of.title}", flush=True)
     found: dict[str, Left] = {}
     names = [name for name in kind.loaders if name not in skip and is_installed(name)]
@@ -158,7 +158,7 @@ def side_by_side(kind: Kind, of: Input, skip: set[str]) -> list[str]:
 
 
 def against_limit(kind: Kind, outcomes: dict[str, Outcome]) -> list[str]:
-    """A sentence on where tailrace's time goes, beside what writing a ready table takes."""
+    """A sentence comparing tailrace's time with that of writing a ready table."""
     parts = ("tailrace", DECODING, STARTING, kind.limit)
     if not all(name in outcomes and outcomes[name].is_right for name in parts):
         return []
@@ -189,7 +189,7 @@ def memory(counts: Sequence[int]) -> list[str]:
 
 
 def load_partitioned(kind: Kind, of: Input) -> Outcome:
-    """What tailrace takes for files of many partitions; no row and no partition may be missing."""
+    """Measure tailrace on many partitions; checks that no row and no partition is missing."""
     folder = fresh()
     command, stdin = tailrace(kind.scheme, of, folder, partitioned=True)
     result = right("tailrace", of, measured(command, stdin, folder))
@@ -201,7 +201,7 @@ def load_partitioned(kind: Kind, of: Input) -> Outcome:
 
 
 def tables(most: int, skip: set[str]) -> list[str]:
-    """All tables of this part, of inputs of at most that many records."""
+    """All tables of this part, for inputs of at most that many records."""
     about = (
         f"On this machine's disk. What takes less than {QUICK_S:.0f} seconds is the median of {ROUNDS} rounds. A ready "
         "table is in memory when the clock starts, and what is written of it isn't synced to the disk, as tailrace's "

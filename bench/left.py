@@ -1,4 +1,4 @@
-"""What a loader has left in a folder: `left.py files|delta FOLDER INPUT STREAM` prints it as JSON."""
+"""What a loader left in a folder: `left.py files|delta FOLDER INPUT STREAM` prints it as JSON."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from delimited import properties
 from deltalake import DeltaTable
 
 DLT_OWN = "pipelines"
-"""The folder in which dlt keeps what it has loaded a second time."""
+"""The folder in which dlt keeps a copy of what it loaded."""
 
 IS_RIGHT = {
     "integer": pa.types.is_int64,
     "string": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
     "date-time": lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
 }
-"""By what a property is: whether a column of that type has its values as they are."""
+"""By kind of property: whether a column type holds its values unchanged."""
 
 
 def parquet_files(scheme: str, folder: Path, stream: str) -> Iterator[Path]:
-    """The files that the table has: those that the log of Delta Lake lists, or all that are there."""
+    """The table's files: those listed by Delta Lake's log, or all in the folder."""
     if scheme == "delta":
         table = next(folder.rglob(f"{stream}/_delta_log")).parent
         return (Path(uri.removeprefix("file://")) for uri in DeltaTable(table).file_uris())
@@ -34,7 +34,7 @@ def parquet_files(scheme: str, folder: Path, stream: str) -> Iterator[Path]:
 
 
 def about(path: Path, source: Path, partition: Sequence[str]) -> str:
-    """How a file is compressed, and which types of the stream's columns weren't kept."""
+    """A file's compression, and which column types of the stream weren't kept."""
     compression = pq.read_metadata(path).row_group(0).column(0).compression.lower()
     found = pq.read_schema(path)
     wrong: Counter[str] = Counter()
@@ -53,7 +53,7 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Rows, by the files themselves, MiB, how many folders the files are in, and what they are."""
+    """Rows counted in the files, MiB, number of folders, and a description."""
     scheme, folder, source, stream = sys.argv[1:]
     lines = [*Path(folder).glob("*.jsonl")]
     paths = lines or [*parquet_files(scheme, Path(folder), stream)]

@@ -18,7 +18,7 @@ TAILRACE = RIVALS / "tailrace/bin"
 KEYS = 100_000
 
 Command = tuple[list[str], Path | None]
-"""The words of a command, and the file that it reads from stdin."""
+"""A command's arguments, and its stdin file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Input:
 
     @property
     def rows(self) -> int:
-        """How many rows its table has once it is loaded."""
+        """How many rows its table has after a load."""
         return self.records if self.key is None else min(self.records, KEYS)
 
     @property
     def path(self) -> Path:
-        """Where the file is, once it is made."""
+        """The path of the file."""
         return WORK / f"{self.name}.singer"
 
     @property
@@ -52,12 +52,12 @@ class Input:
         return f"{self.stream}: {self.records:,} records, {size:,.0f} MiB, {self.about}"
 
     def make(self) -> None:
-        """Write the file, unless it is there."""
+        """Write the file unless it exists."""
         make(self.path, lambda path: ["inputs.py", self.stream, str(path), str(self.records)])
 
 
 def make(path: Path, script: Callable[[Path], list[str]]) -> None:
-    """Have a script write a file, unless it is there; in a process of its own, whose memory isn't a loader's."""
+    """Write a file by a script unless it exists, in a process of its own so that its memory isn't counted."""
     if not path.exists():
         part = path.with_suffix(".part")
         name, *words = script(part)

@@ -39,14 +39,14 @@ CASES = [("delta", "append"), ("delta", "upsert"), ("iceberg", "append"), ("iceb
 
 @dataclass(slots=True)
 class Costs:
-    """What the early loads into a new lake and the last ones into an old one cost, side by side, and maintenance."""
+    """The cost of early loads into a new lake beside the last loads into an old one, and of maintenance."""
 
     early: list[tuple[int, float]] = field(default_factory=list)
     late: list[tuple[int, float]] = field(default_factory=list)
     maintaining: list[tuple[int, float]] = field(default_factory=list)
 
     def told(self) -> str:
-        """The tenth to twentieth against the last ten: mean requests, median seconds."""
+        """Loads ten to twenty compared with the last ten: mean requests, median seconds."""
         early, late = self.early[9:20], self.late[-10:]
         few, many = (statistics.mean(requests for requests, _ in loads) for loads in (early, late))
         quick, slow = (statistics.median(seconds for _, seconds in loads) for loads in (early, late))
@@ -58,13 +58,13 @@ class Costs:
 
 
 class Log:
-    """The requests that an S3 server has logged since it was asked last."""
+    """The requests that an S3 server has logged since the last call."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
 
     def new(self) -> int:
-        """How many."""
+        """Their number."""
         return sum(b'HTTP/1.1"' in line for line in self._file.read().splitlines())
 
 
@@ -79,7 +79,7 @@ def address(server: S3Server, kind: str, folder: Path) -> tuple[str, dict[str, o
 
 
 def load(to: str, settings: dict[str, object], method: str, number: int) -> None:
-    """One load of ten rows: new ones, of which half take the place of others where they are upserted."""
+    """One load of ten rows; if they are upserted, half of them replace earlier ones."""
     step = ROWS if method == "append" else ROWS // 2
     sent = [
         {"type": "RECORD", "stream": "orders", "record": {"id": n, "name": f"order {n}", "total": n / 8}}
@@ -91,7 +91,7 @@ def load(to: str, settings: dict[str, object], method: str, number: int) -> None
 
 
 def measured(server: S3Server, log: Log, case: tuple[str, str], loads: int, every: int, folder: Path) -> Costs:
-    """What that many loads cost, with maintenance after each so many.
+    """The cost of that many loads, with maintenance at intervals.
 
     While the last twenty go into the lake, the first twenty go into a new one by turns: so both meet the same machine.
     """

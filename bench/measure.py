@@ -26,7 +26,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a loader took, how many rows it has left behind, and how many it should have."""
+    """A loader's measurements, how many rows it left behind, and how many are right."""
 
     measured: Measured
     rows: int
@@ -34,12 +34,12 @@ class Outcome:
 
     @property
     def is_right(self) -> bool:
-        """Whether no row is missing and none too many."""
+        """Whether the number of rows is right."""
         return self.rows == self.wanted
 
 
 def in_rounds(measures: Mapping[str, Callable[[], Outcome]]) -> dict[str, Outcome]:
-    """Each outcome; what is quick is measured in several rounds, all in turns, and the median counts.
+    """Each outcome. Quick measurements are repeated in several rounds, by turns, and the median counts.
 
     A loader that once leaves wrong rows is known by that outcome.
     """

@@ -1,4 +1,4 @@
-"""What was measured, as it is told: printed at once, in Markdown tables, and in the sections of bench/RESULTS.md."""
+"""Measurements as text: printed at once, as Markdown tables, and as sections of bench/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = [
 
 
 def told(name: str, of: Input, outcome: Outcome) -> Outcome:
-    """The outcome, printed as soon as it is known."""
+    """Print an outcome; gives it back."""
     took, wrong = outcome.measured, "" if outcome.is_right else f"  ! {_wrong(outcome)}"
     speed = f"{took.seconds:7.2f} s {of.records / took.seconds:11,.0f} records/s"
     print(f"  {name:38} {speed} {took.peak_mib:6.0f} MiB{wrong}", flush=True)
@@ -22,12 +22,12 @@ def told(name: str, of: Input, outcome: Outcome) -> Outcome:
 
 
 def aloud(name: str, of: Input, measure: Callable[[], Outcome]) -> Callable[[], Outcome]:
-    """The measure, printing what it finds."""
+    """A measure that prints its outcome."""
     return lambda: told(name, of, measure())
 
 
 def table(of: Input, outcomes: dict[str, Outcome]) -> list[str]:
-    """The Markdown table of all loaders on one input; one that left wrong rows has no speed."""
+    """The Markdown table of all loaders on one input; a loader with wrong rows has no speed."""
     tailrace = outcomes.get("tailrace")
     ours = tailrace.measured.seconds if tailrace and tailrace.is_right else None
     lines = [*COLUMNS]
@@ -44,7 +44,7 @@ def _wrong(outcome: Outcome) -> str:
 
 
 def replaced(text: str, lines: Sequence[str], measured_on: str) -> str:
-    """The text with these sections in the place of its own of these names, or at its end; each says what it is from."""
+    """The text with these sections, which replace its own of the same names, or else come last."""
     sections = dict(_sections(text))
     for name, section in _sections("\n".join(lines)):
         title, _, rest = section.partition("\n")
@@ -53,7 +53,7 @@ def replaced(text: str, lines: Sequence[str], measured_on: str) -> str:
 
 
 def _sections(text: str) -> list[tuple[str, str]]:
-    """The text's parts, each from a title to the next, by their names: what the title says up to a colon."""
+    """The sections of the text by name, which is the title up to a colon."""
     parts = ("\n" + text).split("\n## ")
     named = [(part.partition("\n")[0].partition(":")[0], f"## {part}") for part in parts[1:]]
     return [("", parts[0]), *named]

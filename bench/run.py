@@ -35,7 +35,7 @@ RESULTS = ROOT / "bench/RESULTS.md"
 
 
 def load(name: str, of: Input) -> Outcome:
-    """Measure one loader on one input, in a fresh folder, and count what it has loaded."""
+    """Measure one loader on one input, in a fresh folder, and count the rows it loaded."""
     folder = WORK / "out"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -110,7 +110,7 @@ def _version(program: str) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """What is to be measured."""
+    """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory"]
     loaders = {name for kind in (*servers.KINDS.values(), *lakes.KINDS) for name in kind.loaders} | {*LOADERS}
@@ -121,7 +121,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, and write bench/RESULTS.md: all of it, or the sections of the one part that was measured."""
+    """Measure, and write bench/RESULTS.md, or only the sections of one part."""
     wanted = arguments()
     WORK.mkdir(parents=True, exist_ok=True)
     skip, most = set(wanted.skip), wanted.records or sys.maxsize

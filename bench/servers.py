@@ -23,7 +23,7 @@ from services.mariadb import mariadb
 from services.postgres import postgres
 
 PROGRAMS = {"PostgreSQL": "psql", "MariaDB": "/usr/sbin/mariadbd"}
-"""What tells a server's version; the client program is of the server's package."""
+"""The command that prints a server's version, by the client in the server's package."""
 DECODING = "tailrace's decoder, to nowhere"
 STARTING = "tailrace, without records"
 
@@ -36,7 +36,7 @@ def tailrace(of: Input, _folder: Path, url: str) -> Command:
 
 
 def tailrace_staging(of: Input, _folder: Path, url: str) -> Command:
-    """tailrace, with append-only rows that outlive a lost connection."""
+    """tailrace, with append-only rows that survive a lost connection."""
     return [str(TAILRACE / "tailrace"), "load", "--to", url, "--set", "append_through=staging"], of.path
 
 
@@ -97,7 +97,7 @@ def load_data(of: Input, _folder: Path, url: str) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of server, the loaders that are measured on it, and the one that is the limit."""
+    """A kind of server, the loaders measured on it, and the one that sets the limit."""
 
     name: str
     start: Callable[[], AbstractContextManager[Any]]
@@ -150,7 +150,7 @@ def client(url: str) -> list[str]:
 
 
 def rows_in(url: str, table: str) -> int:
-    """How many rows a loader has left behind."""
+    """How many rows a loader left behind."""
     how = ["-At", "-c"] if url.startswith("postgresql") else ["-N", "-B", "-e"]
     words = [*client(url), *how, f"SELECT count(*) FROM {table}"]
     return int(subprocess.run(words, capture_output=True, check=True).stdout)
@@ -165,13 +165,13 @@ def delimited(of: Input, server: str) -> Path:
 
 
 def make_table(of: Input, url: str) -> None:
-    """Make the stream's table as tailrace makes it."""
+    """Create the stream's table as tailrace does."""
     words = [str(TAILRACE / "tailrace"), "load", str(schema_of(of)), "--to", url]
     subprocess.run(words, capture_output=True, check=True)
 
 
 def schema_of(of: Input) -> Path:
-    """A file with the input's SCHEMA message alone."""
+    """A file with only the input's SCHEMA message."""
     path = WORK / f"{of.name}.schema"
     with of.path.open("rb") as file:
         path.write_bytes(file.readline())
@@ -179,7 +179,7 @@ def schema_of(of: Input) -> Path:
 
 
 def load(kind: Kind, name: str, of: Input, server: Any) -> Outcome:
-    """Measure one loader on one input, in a fresh database, with all that was written before out of the way."""
+    """Measure one loader on one input, in a fresh database, after earlier writes are flushed."""
     folder = WORK / "out"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -195,14 +195,14 @@ def load(kind: Kind, name: str, of: Input, server: Any) -> Outcome:
 
 
 def decode(of: Input) -> Outcome:
-    """What the reader and the decoder take for the input, once Python has started."""
+    """Measure the reader and the decoder on the input, without Python's start."""
     words = [str(TAILRACE / "python"), str(ROOT / "bench/decode.py"), str(of.path), str(of.records)]
     result = right(DECODING, of, measured(words, None, WORK))
     return Outcome(replace(result, seconds=float(result.said)), of.records, of.records)
 
 
 def start(of: Input, server: Any) -> Outcome:
-    """What tailrace takes for a file without records: to start, to connect, and to make the table."""
+    """Measure tailrace on a file without records: start, connection, and creation of the table."""
     url = server.database()
     words = [str(TAILRACE / "tailrace"), "load", str(schema_of(of)), "--to", url]
     outcome = Outcome(right(STARTING, of, measured(words, None, WORK)), rows_in(url, of.stream), 0)
@@ -211,7 +211,7 @@ def start(of: Input, server: Any) -> Outcome:
 
 
 def against_limit(kind: Kind, outcomes: dict[str, Outcome]) -> list[str]:
-    """A sentence on where tailrace's time goes, beside what the server's own loader takes."""
+    """A sentence comparing tailrace's time with that of the server's own loader."""
     if not all(name in outcomes and outcomes[name].is_right for name in ("tailrace", kind.limit)):
         return []
     parts = ("tailrace", kind.limit, DECODING, STARTING)

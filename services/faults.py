@@ -45,7 +45,7 @@ class Rates:
     delay_s: float = 0.1
 
     def drawn(self, chance: random.Random) -> str:
-        """The trouble to make of a request; mostly none."""
+        """The trouble for a request; mostly none."""
         left = chance.random()
         for kind in ("error", "slow_down", "cut_before", "cut_after", "delay"):
             left -= getattr(self, kind)
@@ -55,7 +55,7 @@ class Rates:
 
 
 class FaultProxy(ThreadingHTTPServer):
-    """Passes requests on to one server. In trouble from the start; `faults` counts what was made of requests."""
+    """Passes requests on to one server and makes trouble from the start; `faults` counts it."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -75,7 +75,7 @@ class FaultProxy(ThreadingHTTPServer):
         self._thread.start()
 
     def calm(self) -> None:
-        """Pass on all that comes from now on."""
+        """Make no more trouble."""
         self._is_calm = True
 
     def trouble(self) -> None:
@@ -83,7 +83,7 @@ class FaultProxy(ThreadingHTTPServer):
         self._is_calm = False
 
     def drawn(self) -> str:
-        """The trouble to make of the next request; mostly none."""
+        """The trouble for the next request; mostly none."""
         with self._changed:
             kind = "" if self._is_calm else self.rates.drawn(self._chance)
             if kind:
@@ -91,7 +91,7 @@ class FaultProxy(ThreadingHTTPServer):
             return kind
 
     def clients(self) -> int:
-        """How many connections are open; one whose client is gone counts until the server has done its requests."""
+        """How many connections are open. One whose client has disconnected counts until its requests are done."""
         with socket.create_connection(self.server_address[:2]) as own, self._changed:
             # Connections are taken in the order in which they were made: before ours are all that count.
             name = own.getsockname()
@@ -99,7 +99,7 @@ class FaultProxy(ThreadingHTTPServer):
             return len(self._clients) - 1
 
     def close(self) -> None:
-        """End all connections; what was passed on to the server is done on return."""
+        """End all connections; on return the server has done all requests passed on to it."""
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -117,14 +117,14 @@ class FaultProxy(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Let go of a connection."""
+        """Forget a closed connection."""
         self.close_request(request)
         with self._changed:
             self._clients.pop(request, None)
             self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell an error, unless it is a client that is gone."""
+        """Log an error, unless a client has disconnected."""
         if not isinstance(sys.exception(), OSError | EOFError):
             super().handle_error(request, client_address)
 
@@ -165,7 +165,7 @@ class _Request(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815
 
     def _body(self) -> bytes:
-        """What the client sends; EOFError when it is gone before the end."""
+        """The client's body; EOFError if it disconnects before the end."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             return self._read(int(self.headers.get("Content-Length", 0)))
         chunks = []

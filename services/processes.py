@@ -15,23 +15,23 @@ START_LIMIT_S = 60.0
 
 
 class MissingServiceError(Exception):
-    """A service can't be had here; says what to install."""
+    """A service isn't available here; says what to install."""
 
 
 def free_port() -> int:
-    """A port of the loopback on which nobody listens."""
+    """A free port of the loopback."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])
 
 
 def owner_of_servers(user: str) -> list[str]:
-    """What a command begins with that is to run as that user; nothing where we aren't root, and stay who we are."""
+    """The prefix of a command that runs as that user; empty unless we are root."""
     return ["--reuid", user, "--regid", user, "--clear-groups"] if os.geteuid() == 0 else []
 
 
 def give(folder: Path, user: str) -> None:
-    """Let the folder belong to the user that servers run as."""
+    """Give the folder to the user that servers run as."""
     if os.geteuid() == 0:
         shutil.chown(folder, user, user)
 
@@ -50,7 +50,7 @@ def start(words: Sequence[str], user: str | None, log: Path, *, death_signal: st
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for a server's condition; what it has logged is told when it ends before, or takes too long."""
+    """Wait for a server's condition; raises with its log if it ends before that, or takes too long."""
     deadline = time.monotonic() + START_LIMIT_S
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -67,7 +67,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def stop(process: subprocess.Popen[bytes], ending: signal.Signals) -> None:
-    """End a server as it likes to be ended, and if need be at once."""
+    """End a server gracefully, or by force if that takes too long."""
     if process.poll() is None:
         process.send_signal(ending)
     try:

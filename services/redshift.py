@@ -1,4 +1,4 @@
-"""What stands in for Redshift: PostgreSQL and an S3 server, and a proxy that speaks of the one in words of the other.
+"""A stand-in for Redshift: PostgreSQL, an S3 server, and a proxy that translates Redshift's SQL and answers.
 
 The proxy leaves out what only Redshift's driver says at the start, does COPY from a manifest on S3 by a COPY from a
 file, and refuses what PostgreSQL has and Redshift doesn't. A database of it has SUPER (as jsonb) and VARBYTE (as text
@@ -39,7 +39,7 @@ _SPOKEN = {
     r"\bVARCHAR\(MAX\)": "VARCHAR",
     r"\benable_case_sensitive_identifier\b": "tailrace.enable_case_sensitive_identifier",
 }
-"""What Redshift says, and PostgreSQL's word for it."""
+"""Redshift's words and PostgreSQL's for the same."""
 _UNKNOWN = re.compile(
     r"\b(ON CONFLICT|SAVEPOINT|UNLOGGED|RETURNING|ALTER COLUMN|CREATE (UNIQUE )?INDEX|DISTINCT FROM|starts_with|"
     r"array_position|to_regclass|jsonb|bytea|uuid|MERGE)\b|DELETE FROM [^ ]+ AS\b",
@@ -101,7 +101,7 @@ class RedshiftServer:
         self._server.start()
 
     def close(self) -> None:
-        """Let nobody connect any more."""
+        """Refuse new connections."""
         self._listening.close()
 
     def _accept(self) -> None:

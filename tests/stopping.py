@@ -38,7 +38,7 @@ def when_entered(destination, do: Callable[[], None], *, before=False):
 
 
 def when_applied(destination, do: Callable[[], None], *, tables=1):
-    """Do that once so many tables have been brought to the entry of a checkpoint."""
+    """Do that once so many tables have applied the entry of a checkpoint."""
     apply, done = destination._tables.apply, []
 
     def applied(entry, change):

@@ -51,7 +51,7 @@ class Destination(Protocol):
         """Whether the call that raised this error may succeed when repeated as it is."""
 
     def close(self) -> None:
-        """Let go of connections; what is staged and not committed is discarded. Repeatable."""
+        """Close connections and discard what is staged and not committed. Repeatable."""
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ class Inspectable(Protocol):
     """A destination that can say what it would do, for `tailrace check` and `tailrace plan`."""
 
     def check(self) -> Sequence[str]:
-        """One sentence for each thing found when connecting: where it is, what may be created there."""
+        """One sentence for each thing found out by connecting: where it is, what may be created there."""
 
     def plan(self, stream: Stream) -> Sequence[str]:
         """The statements that prepare() would run for the stream now, none of them run."""
@@ -75,24 +75,24 @@ class Listable(Protocol):
 
 @runtime_checkable
 class Renouncing(Protocol):
-    """A destination whose tables follow a decided checkpoint one by one, for `tailrace recover`."""
+    """A destination whose tables apply a decided checkpoint one by one, for `tailrace recover`."""
 
     def give_up(self, pipeline: str, tables: Collection[TableName], folder: Path | None) -> Sequence[str]:
-        """Recover the pipeline, but leave these tables without what its last checkpoint has for them.
+        """Recover the pipeline, but don't apply its last checkpoint to these tables.
 
-        That is for tables that can't take it any more, which is why the pipeline can't be recovered otherwise. Rows
-        that they lack are saved to files in the folder, if there is one. One sentence for each table: what it lacks.
-        Raises ConfigError, with nothing done, for a table that lacks nothing.
+        This is for tables that can't take the checkpoint any more, so that the pipeline can't be recovered otherwise.
+        Rows that they lack are saved to files in the folder, if one is given. One sentence for each table: what it
+        lacks. Raises ConfigError, with nothing done, for a table that lacks nothing.
         """
 
 
 @runtime_checkable
 class Maintainable(Protocol):
-    """A destination whose tables are to be maintained by those who load into them, for `tailrace maintain`."""
+    """A destination whose tables need maintenance, for `tailrace maintain`."""
 
     def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
         """Put small files together, remove what was replaced longer ago than `keep`, and shorten journals.
 
-        That is for these tables, or for all that are loaded into where there are none. It goes on beside loads, and can
-        be ended at any time. One sentence for each thing done.
+        Maintains these tables, or all that pipelines load into if none is named. Loads go on meanwhile, and it can be
+        ended at any time. One sentence for each thing done.
         """

@@ -97,7 +97,7 @@ def test_log_lines_can_be_json(tailrace):
 @pytest.mark.parametrize(
     ("words", "stdin", "code", "said"),
     [
-        (("load",), "", 2, "error: --to: where to load isn't said (as in --to duckdb:///my.duckdb)"),
+        (("load",), "", 2, "error: --to: no destination given (as in --to duckdb:///my.duckdb)"),
         (("load", "--to", "dukdb"), "", 2, "did you mean duckdb?"),
         (("load", "--to", "duckdb:///x.duckdb", "--set", "batch_row=1"), "", 2, "did you mean batch_rows?"),
         (("load", "--to", "duckdb:///x.duckdb", "nowhere.singer"), "", 2, "nowhere.singer"),

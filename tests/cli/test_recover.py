@@ -127,11 +127,11 @@ NEW = [{"id": 1, "name": "B"}, {"id": 2, "name": "b"}]
 OLD = [{"id": 1, "name": "a"}]
 
 
-def test_other_tables_are_brought_to_the_checkpoint_and_the_error_says_the_way_out(stuck, tailrace):
+def test_other_tables_get_the_checkpoint_and_the_error_says_the_way_out(stuck, tailrace):
     done = tailrace("load", lines=loaded("good", (3, "c")))
     assert done.returncode == 6
     assert "the table " in done.stderr
-    assert "bad isn't brought to it yet" in done.stderr
+    assert "bad lacks it" in done.stderr
     assert f"tailrace recover --pipeline {PIPELINE} --give-up " in done.stderr
     assert stuck.rows("good") == NEW
     assert stuck.rows("bad") == OLD
@@ -181,7 +181,7 @@ def test_nothing_needs_to_be_saved(stuck, tailrace, tmp_path):
 
 
 def test_a_table_that_has_everything_can_not_be_given_up(stuck, tailrace):
-    assert tailrace("load").returncode == 6  # which brings `good` to the checkpoint
+    assert tailrace("load").returncode == 6  # which applies the checkpoint to `good`
     done = tailrace("recover", "--give-up", "good")
     assert done.returncode == 2
     assert "good lacks nothing of checkpoint 2" in done.stderr

@@ -59,7 +59,7 @@ def test_nothing_is_loaded_where_stdout_is_closed_and_no_state_could_be_told(she
     done = shell(">&-", *words, stdin=SENT)
     assert (done.returncode, rows(tmp_path)) == (2, None)
     (said,) = done.stderr.decode().splitlines()
-    assert said.startswith("error: stdout: it is closed, and states could not be told")
+    assert said.startswith("error: stdout: it is closed, so no state can be printed")
 
 
 def test_all_streams_closed_is_an_exit_code(shell, tmp_path):

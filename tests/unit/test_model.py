@@ -1,9 +1,24 @@
 """The nouns: how runs of records are joined and parted, and what streams say of themselves."""
 
+import datetime as dt
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.model import Column, Fill, Kind, Published, RecordRun, Stream, TableName
+from tailrace.model import (
+    Checkpoint,
+    Column,
+    Fill,
+    Kind,
+    Method,
+    Published,
+    RecordRun,
+    Stream,
+    TableName,
+    is_unnamed,
+    unnamed,
+)
 
 
 @st.composite
@@ -61,3 +76,35 @@ def test_a_table_is_written_with_its_schema():
 
 def test_counts_of_commits_add_up():
     assert Published(1, 2, 3, 4, 5, 6) + Published(1, 1, 1, 1, 1, 1) == Published(2, 3, 4, 5, 6, 7)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "final", "is_forgotten"),
+    [(unnamed("run"), True, True), (unnamed("run"), False, False), ("nightly", True, False)],
+)
+def test_the_last_checkpoint_of_a_run_without_a_pipeline_is_forgotten(pipeline, final, is_forgotten):
+    checkpoint = Checkpoint(pipeline, 1, None, dt.datetime.now(dt.UTC), final=final)
+    assert (is_unnamed(pipeline), checkpoint.is_forgotten) == (pipeline != "nightly", is_forgotten)
+
+
+def test_names_that_databases_hold_of_runs_without_a_pipeline_are_known_for_ever():
+    assert (unnamed("7f3a"), is_unnamed("~7f3a"), is_unnamed("7f3a~")) == ("~7f3a", True, False)
+
+
+@pytest.mark.parametrize(
+    ("key", "method", "is_versioned", "is_merged", "waits"),
+    [
+        (("id",), Method.UPSERT, False, True, True),
+        (("id",), Method.INSERT_IGNORE, False, True, True),
+        (("id",), Method.APPEND, False, False, False),
+        (("id",), Method.APPEND, True, False, True),
+        ((), Method.REPLACE, False, False, False),
+    ],
+)
+def test_rows_wait_for_the_commit_where_a_key_or_a_version_tells_them_apart(
+    key, method, is_versioned, is_merged, waits
+):
+    version = Column("_sdc_table_version", (), Kind.INT, fill=Fill.TABLE_VERSION)
+    columns = (Column("id", ("id",), Kind.INT), *((version,) if is_versioned else ()))
+    stream = Stream("s", TableName("s"), columns, key, method)
+    assert (stream.is_merged, stream.waits_for_commit) == (is_merged, waits)

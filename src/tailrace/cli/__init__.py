@@ -45,6 +45,6 @@ def _common(
 
 
 def main() -> None:
-    """Run the command line; errors are told on stderr and become exit codes."""
+    """Run the command line; errors go to stderr and become exit codes."""
     without_pandas()
     sys.exit(exit_code_of(app))

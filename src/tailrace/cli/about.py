@@ -16,7 +16,7 @@ from tailrace.errors import ConfigError
 
 
 def about_facts(name: str | None = None) -> dict[str, Any]:
-    """Name, version, decoder, the settings' JSON Schema and each destination's (or that one's), as JSON values."""
+    """Name, version, decoder, and the settings of a run and of all destinations (or that one) as JSON Schema."""
     return {
         "name": "tailrace",
         "version": __version__,
@@ -35,7 +35,7 @@ def _destination_facts(name: str) -> dict[str, Any]:
 
 
 def _facts_or_lack(name: str) -> dict[str, Any]:
-    """A destination's facts, or what has to be installed for it first."""
+    """A destination's facts, or what to install for it."""
     try:
         return _destination_facts(name)
     except ConfigError as error:
@@ -48,7 +48,7 @@ def about_markdown(facts: dict[str, Any]) -> str:
 
 
 def about_settings(facts: dict[str, Any]) -> str:
-    """The facts' settings as Markdown tables, of the run first."""
+    """The settings as Markdown tables, those of a run first."""
     lines = ["## Settings", "", *_settings_table(facts["settings"])]
     for name, destination in facts["destinations"].items():
         if "needs" in destination:
@@ -60,7 +60,7 @@ def about_settings(facts: dict[str, Any]) -> str:
 
 
 def config_template(name: str) -> str:
-    """A YAML config for the destination: what must be set, and all else with its default behind a `#`."""
+    """A YAML config for the destination: required settings, and the others commented out with their defaults."""
     model = settings_model(name)
     own = frozenset(_key(name, field) for name, field in model.model_fields.items())
     lines = [
@@ -68,10 +68,10 @@ def config_template(name: str) -> str:
         f"to: {name}",
         "",
         f"# --- the destination's own settings: {name} ---",
-        *_template_lines(model, said=frozenset()),
+        *_template_lines(model, listed=frozenset()),
         "",
         "# --- the run ---",
-        *_template_lines(Settings, said=own),
+        *_template_lines(Settings, listed=own),
     ]
     return "\n".join(lines)
 
@@ -98,11 +98,11 @@ def _key(name: str, field: FieldInfo) -> str:
     return field.serialization_alias or name
 
 
-def _template_lines(model: type[BaseModel], said: frozenset[str]) -> list[str]:
+def _template_lines(model: type[BaseModel], listed: frozenset[str]) -> list[str]:
     lines: list[str] = []
     for name, field in model.model_fields.items():
         key = _key(name, field)
-        if key in said:
+        if key in listed:
             continue
         lines.append(f"# {field.description}")
         if field.is_required():

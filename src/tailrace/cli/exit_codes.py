@@ -1,4 +1,4 @@
-"""How a command ends: errors are told in a sentence on stderr, and become exit codes."""
+"""How a command ends: an error is a sentence on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _log = get_logger("cli")
 
 
 def exit_code_of(command: Callable[[], Any]) -> int:
-    """The exit code of a command that was run to its end; how it was used wrongly typer has told by then."""
-    code = _told(lambda: _run(command))
+    """Run a command to its end; its exit code. typer itself reports wrong usage."""
+    code = _code_of(lambda: _run(command))
     if code == 0:
-        return _told(close_stdout)
-    with suppress(ConfigError):  # what went wrong is told already
+        return _code_of(close_stdout)
+    with suppress(ConfigError):  # an error is reported already
         close_stdout()
     return code
 
@@ -30,25 +30,25 @@ def _run(command: Callable[[], Any]) -> None:
     command()
 
 
-def _told(command: Callable[[], Any]) -> int:
+def _code_of(command: Callable[[], Any]) -> int:
     try:
         command()
     except TailraceError as error:
-        _tell(error)
+        _report(error)
         return error.exit_code
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 0
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
-    except Exception:  # noqa: BLE001 a fault of ours, told in full, but with nothing in it that a terminal would obey
+    except Exception:  # noqa: BLE001 a bug of ours, shown in full, but without secrets and control characters
         for line in traceback.format_exc().splitlines():
             sys.stderr.write(f"{printable(redacted(line))}\n")
         return 1
     return 0
 
 
-def _tell(error: TailraceError) -> None:
+def _report(error: TailraceError) -> None:
     sys.stderr.write(f"error: {printable(redacted(str(error)))}\n")
     for note in getattr(error, "__notes__", ()):
         sys.stderr.write(f"  {printable(redacted(note))}\n")

@@ -1,4 +1,4 @@
-"""The verbs that only look: `check`, `plan`, `files`, `destinations`, `about` and `init`."""
+"""The verbs that change nothing: `check`, `plan`, `files`, `destinations`, `about` and `init`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tailrace.singer.source import ChunkPump, open_source
 
 
 def check(to: To = None, config: Config = None, sets: Set = None) -> None:
-    """Test the connection, and say what is there and what may be created."""
+    """Test the connection, and print what exists there and what may be created."""
     log.configure("warning")
     made = setup(to, config, sets)
     destination = made.open()
@@ -68,7 +68,7 @@ def files(
     config: Config = None,
     sets: Set = None,
 ) -> None:
-    """Print the files that hold a table's rows now, one a line: those of unfinished checkpoints aren't among them."""
+    """Print the files that hold a table's rows now, one a line, without those of unfinished checkpoints."""
     log.configure("warning")
     destination = setup(to, config, sets).open()
     try:
@@ -113,7 +113,7 @@ def init(name: Annotated[str, typer.Argument(metavar="NAME", help="The destinati
 
 def _inspectable(destination: object) -> Inspectable:
     if not isinstance(destination, Inspectable):
-        raise ConfigError("the destination can't be looked at without loading into it", key="--to")
+        raise ConfigError("this destination has neither check nor plan", key="--to")
     return destination
 
 

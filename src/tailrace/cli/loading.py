@@ -28,7 +28,7 @@ from tailrace.singer.state import StateWriter
 from tailrace.singer.tap import Tap
 
 PLAIN_WIDTH = 140
-"""Columns of the report's table where there is no terminal to fit."""
+"""The width of the report's table without a terminal, in columns."""
 
 _log = log.get_logger("target")
 
@@ -71,7 +71,7 @@ def run(
     made = setup(to, config, sets, pipeline=pipeline)
     if made.settings.pipeline is None:
         raise ConfigError(
-            "the destination remembers the tap's state under a name", key="--pipeline", hint="give it one"
+            "no pipeline given", key="--pipeline", hint="the destination remembers the tap's state under its name"
         )
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
@@ -93,7 +93,7 @@ def replay(
     log_level: LogLevel = None,
     log_format: LogFormat = "text",
 ) -> None:
-    """Load the records of a quarantine file again, once they or the settings are mended."""
+    """Load the records of a quarantine file again, after you mended them or the settings."""
     log.configure(log_level or _quiet_on_a_terminal(), log_format)
     if not file.is_file():
         raise ConfigError(f"there is no file {file}", key="FILE")
@@ -110,7 +110,7 @@ def replay(
 
 
 def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
-    """A run: connect, recover, feed, and tell how it went on stderr; typer.Exit where a signal has ended it."""
+    """A run: connect, recover, feed, and report on stderr; raises typer.Exit after a signal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -137,7 +137,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
 
 
 def _try(report_file: Path | None) -> None:
-    """Raise ConfigError, before anything is loaded, where no report could be written."""
+    """Raise ConfigError before anything is loaded if the report can't be written."""
     if report_file is None:
         return
     try:
@@ -153,7 +153,7 @@ def _unwritten(report_file: Path, error: OSError) -> ConfigError:
 
 
 def _quiet_on_a_terminal() -> str:
-    """The level of the log where none is asked for: the live view shows checkpoints by itself."""
+    """The default level of the log; on a terminal the live view shows checkpoints already."""
     return "warning" if sys.stderr.isatty() else "info"
 
 
@@ -161,7 +161,7 @@ def _conclude(report: Report, console: Console, report_file: Path | None) -> Non
     for name, stream in report.streams.items():
         if stream.other_unknown_fields:
             _log.warning(
-                "there are others that aren't in the schema and are dropped, behind the first hundred",
+                "more than a hundred fields aren't in the schema; all of them are dropped, and the first hundred named",
                 stream=name,
                 values=stream.other_unknown_fields,
             )
@@ -176,7 +176,7 @@ def _conclude(report: Report, console: Console, report_file: Path | None) -> Non
 
 @contextmanager
 def _signals(stopping: threading.Event) -> Iterator[list[int]]:
-    """Let the first SIGTERM or SIGINT ask the run to stop, and a second one end it; gives the signals received."""
+    """Make the first SIGTERM or SIGINT stop the run, and a second one end it; the signals received."""
     received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:

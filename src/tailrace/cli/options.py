@@ -1,4 +1,4 @@
-"""The options that several verbs share, and what they come to: a destination and the settings of a run."""
+"""The options that several verbs share, and what they resolve to: a destination and the settings of a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LogFormat = Annotated[Literal["text", "json"], typer.Option("--log-format", help
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the options, files and environment come to."""
+    """What options, files and environment resolve to."""
 
     to: str = field(repr=False)
     settings: Settings
@@ -44,7 +44,7 @@ class Setup:
 
 
 def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **flags: Any) -> Setup:
-    """The settings of a run: from files, then the environment, then flags, the later the stronger."""
+    """The settings of a run, from files, the environment and flags; later ones override earlier ones."""
     if flags.get("pipeline") == "":
         raise ConfigError("the name is empty", key="--pipeline", hint="name the pipeline, or leave the option out")
     files = config or ([Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else [])
@@ -55,28 +55,28 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     for source in addressed:
         destination = _more_exact(str(source.pop("to", None) or ""), destination)
     if not destination:
-        raise ConfigError("where to load isn't said", key="--to", hint="as in --to duckdb:///my.duckdb")
+        raise ConfigError("no destination given", key="--to", hint="as in --to duckdb:///my.duckdb")
     model = settings_model(scheme_of(destination))
     settings, own = split(merged(*(own_names(source, Settings, model) for source in addressed)), model)
     return Setup(destination, settings, own)
 
 
 def _addressed(source: dict[str, Any]) -> dict[str, Any]:
-    """The settings with the address by its own name, `to`, as Meltano's configs have other names for it."""
+    """The settings with the address under `to`, since Meltano's configs have other names for it."""
     name = next((name for name in ADDRESSES if source.get(name)), None)
     unused = {*ADDRESSES, *(PARTS_OF_ADDRESS if name == "sqlalchemy_url" else ())}
     rest = {key: value for key, value in source.items() if key not in unused}
     if name is None:
         return rest
-    said = str(source[name])
-    own = str(source.get("to") or said)
-    is_one_exact = own == said or ":" not in own or ":" not in said
-    if scheme_of(own) != scheme_of(said) or not is_one_exact:
-        raise ConfigError("it and `to` name two places", key=name, hint="leave one out")
-    return {**rest, "to": own if ":" in own else said}
+    alias = str(source[name])
+    own = str(source.get("to") or alias)
+    is_one_exact = own == alias or ":" not in own or ":" not in alias
+    if scheme_of(own) != scheme_of(alias) or not is_one_exact:
+        raise ConfigError("it and `to` name two destinations", key=name, hint="leave one out")
+    return {**rest, "to": own if ":" in own else alias}
 
 
 def _more_exact(stronger: str, weaker: str) -> str:
-    """The stronger of two addresses, but the weaker where the other has no more than its destination's name."""
+    """The stronger of two addresses; the weaker one if the stronger is only the name of the same destination."""
     is_name_of_weaker = ":" not in stronger and (not stronger or scheme_of(stronger) == scheme_of(weaker))
     return weaker if is_name_of_weaker and weaker else stronger

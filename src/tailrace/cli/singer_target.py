@@ -1,4 +1,4 @@
-"""`target-tailrace`: the same loading as a Singer target, with a target's own options."""
+"""`target-tailrace`: tailrace as a Singer target, with a target's usual options."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _about(form: str) -> str:
 
 
 def main() -> None:
-    """Run `target-tailrace`; errors are told on stderr and become exit codes."""
+    """Run `target-tailrace`; errors go to stderr and become exit codes."""
     without_pandas()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(target)

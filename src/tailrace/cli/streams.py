@@ -1,4 +1,4 @@
-"""The three standard streams of a process, made fit to be used: one may be closed, full, or read by nobody any more."""
+"""The three standard streams, made safe to use even if one is closed, full, or no longer read."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 def open_streams() -> None:
-    """Have something behind all three; from here on stdout fails with a ConfigError, and stderr never.
+    """Make all three usable. From here on a failing stdout raises ConfigError, and stderr never fails.
 
-    Raises ConfigError where stdout is closed: nothing that a command has to say could be said.
+    Raises ConfigError if stdout is closed, since the command could print nothing.
     """
     for number in (STDIN, STDOUT, STDERR):
         try:
             os.fstat(number)
         except OSError:
-            # Else a file that is opened later, as a database, would be taken for the stream.
+            # Otherwise a file opened later, such as a database, would get this number and be written to.
             os.open(os.devnull, os.O_RDWR)
     sys.stderr = _text(_Stderr(STDERR, "w", closefd=False), sys.stderr)
     if sys.stdout is None:
         raise ConfigError(
-            "it is closed, and states could not be told", key="stdout", hint="leave it open, if only as > /dev/null"
+            "it is closed, so no state can be printed", key="stdout", hint="leave it open, at least as > /dev/null"
         )
     sys.stdout = _text(_Stdout(STDOUT, "w", closefd=False), sys.stdout)
 
 
 def close_stdout() -> None:
-    """Write what waits to be written; raises ConfigError when that can't be done, and nothing waits any more."""
+    """Flush stdout; raises ConfigError if that fails, and drops what couldn't be written."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except ConfigError:
-        _let_go_of_stdout()
+        _discard_stdout()
         raise
 
 
-def _let_go_of_stdout() -> None:
-    """Have the interpreter, which flushes stdout when it ends, find nothing wrong."""
+def _discard_stdout() -> None:
+    """Redirect stdout to nowhere, so that the interpreter's own flush at its end succeeds."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, STDOUT)
     os.close(nothing)
@@ -66,7 +66,7 @@ class _Stdout(io.FileIO):
 
 
 class _Stderr(io.FileIO):
-    """A stderr that takes everything: there is nobody to tell that it can't be written to."""
+    """A stderr that never fails, since nobody could be told."""
 
     def write(self, data: Any) -> int:
         try:
@@ -76,7 +76,7 @@ class _Stderr(io.FileIO):
 
 
 def _written(stream: io.FileIO, write: Any, data: Any) -> int:
-    """How much of the data is written; waits where the stream is somebody's who doesn't wait."""
+    """Write data, waiting if the stream is non-blocking; the count of bytes written."""
     while (count := write(data)) is None:
         select.select((), (stream,), ())
     return int(count)

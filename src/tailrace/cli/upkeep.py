@@ -20,9 +20,11 @@ from tailrace.runtime.upkeep import maintained
 
 GiveUp = Annotated[
     list[str] | None,
-    typer.Option("--give-up", metavar="TABLE", help="A table to go on without what it lacks; may be repeated."),
+    typer.Option(
+        "--give-up", metavar="TABLE", help="A table to leave without its part of the checkpoint; may be repeated."
+    ),
 ]
-SaveTo = Annotated[Path, typer.Option("--save-to", help="The folder that gets the rows such a table lacks.")]
+SaveTo = Annotated[Path, typer.Option("--save-to", help="The folder for the rows that such a table lacks.")]
 Save = Annotated[bool, typer.Option("--save/--no-save", help="Whether to save the rows that such a table lacks.")]
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -37,12 +39,12 @@ def recover(
     save_to: SaveTo = Path("given-up"),
     save: Save = True,  # noqa: FBT002 typer's option
 ) -> None:
-    """Finish a pipeline's last checkpoint as its next run would; a run of it that is at work ends by that."""
+    """Finish a pipeline's last checkpoint as its next run would. This ends a run of it that is still at work."""
     log.configure("warning")
     made = setup(to, config, sets, pipeline=pipeline)
     name = made.settings.pipeline
     if name is None:
-        raise ConfigError("checkpoints are remembered under a name", key="--pipeline", hint="say which pipeline")
+        raise ConfigError("no pipeline given", key="--pipeline", hint="name the one to recover")
     destination = made.open()
     retry = Retry(destination, made.settings.retry_s)
     try:
@@ -52,7 +54,7 @@ def recover(
                 typer.echo(printable(redacted(sentence)))
         else:
             last = retry.call(destination.recover, name)
-            typer.echo(printable(f"{_told(last)} The pipeline {name!r} can go on."))
+            typer.echo(printable(f"{_sentence(last)} The pipeline {name!r} can go on."))
     finally:
         destination.close()
 
@@ -65,10 +67,10 @@ def maintain(
         list[str] | None, typer.Option("--table", help="Only this table; may be repeated. Default: all.")
     ] = None,
     keep: Annotated[
-        str, typer.Option("--keep", help="How long what was replaced stays for readers, as in 12h or 7d.")
+        str, typer.Option("--keep", help="How long replaced files stay for readers, as in 12h or 7d.")
     ] = "7d",
 ) -> None:
-    """Keep a lake fast: put small files together, remove what was replaced long ago, and shorten journals."""
+    """Keep a lake fast: put small files together, remove files replaced long ago, and shorten journals."""
     log.configure("warning")
     kept = _duration(keep)
     destination = setup(to, config, sets).open()
@@ -87,7 +89,7 @@ def _duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def _told(last: Checkpoint | None) -> str:
+def _sentence(last: Checkpoint | None) -> str:
     return (
         f"Every table has checkpoint {last.number}, of {last.at:%Y-%m-%d %H:%M:%S} UTC." if last else "No checkpoint."
     )
@@ -96,6 +98,6 @@ def _told(last: Checkpoint | None) -> str:
 def _renouncing(destination: Destination) -> Renouncing:
     if not isinstance(destination, Renouncing):
         raise ConfigError(
-            "its checkpoints are in every table or in none", key="--give-up", hint="there is nothing to be given up"
+            "it commits a checkpoint to all tables or to none", key="--give-up", hint="leave the option out"
         )
     return destination

@@ -1,4 +1,4 @@
-"""Arrow without pandas, which it otherwise imports, where that is installed, as soon as it makes an array."""
+"""Keeps Arrow from importing pandas, which it does with the first array if pandas is installed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pyarrow as pa
 
 
 class _NoPandas:
-    """Says of pandas that it isn't installed."""
+    """An import finder that reports pandas as missing."""
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
-        """Nothing, so that others are asked, but for pandas."""
+        """None, so that the next finder is asked; raises for pandas."""
         if name == "pandas":
             raise ModuleNotFoundError(name=name)
 
 
 def without_pandas() -> None:
-    """Have Arrow look for pandas now and find none: importing it takes a while, and nothing here is a frame."""
+    """Make Arrow look for pandas now and find none, since importing it is slow and nothing here needs it."""
     finder: Any = _NoPandas()
     sys.meta_path.insert(0, finder)
     try:

@@ -17,7 +17,7 @@ ADDRESSES = {
     "sqlalchemy_url": "the address, `to`; host, user, password, database and TLS beside it are left out, as there",
     "dialect+driver": "the destination's name, where no address is given; the driver doesn't matter",
 }
-"""The names that say where to load, and what each means."""
+"""The names that give the destination, and what each means."""
 
 PARTS_OF_ADDRESS = frozenset(
     {"dialect+driver", "host", "port", "user", "username", "password", "database", "dbname", "ssl_enable", "ssl_mode"}

@@ -342,10 +342,10 @@ class _DuckDBSession:
             feeding.end()
 
     def release_memory(self) -> None:
-        """Let go of the cached blocks of tables, which would grow with the file up to the memory limit."""
+        """Release the cached blocks of tables, which would grow with the file up to the memory limit."""
         with _translated_errors():
             limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])
-        with suppress(duckdb.Error):  # it has let go of what it could: there may be no space to spill the rest
+        with suppress(duckdb.Error):  # it has released what it could: there may be no space to spill the rest
             self._connection.execute("SET memory_limit = '1MB'")
         self.execute("SET memory_limit = ?", (limit,))
 

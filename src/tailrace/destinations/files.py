@@ -104,7 +104,7 @@ def build(settings: Settings) -> Destination:
 
 
 class FileTables:
-    """Tables that are whatever files the manifests list; see Tables."""
+    """Tables whose files are listed by manifests; see Tables."""
 
     rewrites = False
 
@@ -137,16 +137,16 @@ class FileTables:
         return self._has(table) if is_known else None
 
     def accepting(self, stream: Stream) -> ExistingTable | None:
-        """As existing() has it: every table takes more files; see Tables."""
+        """As existing() gives it, since every table takes more files; see Tables."""
         return self.existing(stream.table)
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> ExistingTable:
-        """Nothing but to know columns and key, which the manifest of the first commit names; see Tables."""
+        """Remember columns and key, for the manifest of the first commit; see Tables."""
         self._made[stream.table], self._keys[stream.table] = [*columns], tuple(key)
         return self._has(stream.table)
 
     def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> ExistingTable:
-        """Know the columns, which files have from now on; see Tables."""
+        """Remember the columns, which files have from now on; see Tables."""
         self._made.setdefault(table, []).extend(columns)
         return self._has(table)
 
@@ -181,15 +181,15 @@ class FileTables:
         return dict.fromkeys(partition_names(self._settings.partitions(stream.name), columns), NULL_FOLDER)
 
     def staging(self, pipeline: str) -> tuple[Store, str]:
-        """Nowhere: rows aren't merged; see Tables."""
+        """Never called, since rows aren't merged; see Tables."""
         raise AssertionError(f"files have nothing to merge ({pipeline})")
 
     def table(self, table: TableName) -> LakeTable:
-        """None: manifests say what a table has; see Tables."""
+        """Never called, since manifests list what a table has; see Tables."""
         raise AssertionError(f"the files of {table} are listed by manifests")
 
     def decided(self, change: Change) -> Change:
-        """The change; one that replaces a table names the files that are no longer the table's; see Tables."""
+        """The change; if it replaces the table, with the files that the table then loses; see Tables."""
         if not change.replace:
             return change
         self._listed = None
@@ -197,13 +197,13 @@ class FileTables:
         return msgspec.structs.replace(change, voids=tuple(listed.files) if listed else ())
 
     def apply(self, entry: Entry, change: Change) -> Published:
-        """Nothing but to count: the manifest is all there is; see Tables."""
+        """Only count rows, since the manifest is all there is; see Tables."""
         del entry
         deleted = self._rows_of(change.voids) if change.voids else 0
         return Published(inserted=sum(part.rows for part in change.files), deleted=deleted)
 
     def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
-        """Remove files of the pipeline that no manifest lists, and those that its last run has replaced; see Tables."""
+        """Remove files of the pipeline that no manifest lists, and those that its last run replaced; see Tables."""
         tables = self._tables()
         own = self._listing.entries(takeover.pipeline)
         first = next((entry.run for entry in own if entry.sequence == takeover.sequence - 1), 1)

@@ -232,7 +232,7 @@ class _SQLiteSession:
         self.execute("RELEASE tailrace_load")
 
     def release_memory(self) -> None:
-        """Let go of the cached pages."""
+        """Release the cached pages."""
         self.execute("PRAGMA shrink_memory")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the runs before have left in a lake, removed: staged files, and files that no table will ever have."""
+"""Removes what earlier runs left in a lake: staged files, and files that no table will ever have."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tailrace.lake.tables import LakeTable, Store
 
 
 def remove_staged(store: Store, folder: str, takeover: Entry) -> None:
-    """Remove the staged files of runs before the takeover: every table has been brought to the last entry."""
+    """Remove the staged files of runs before the takeover; the last entry is applied to every table."""
     staged = {name: sequence_of(name, takeover.pipeline) for name in store.names(folder)}
     store.remove(name for name, sequence in staged.items() if (sequence or 0) <= takeover.sequence)
 
 
 def remove_unused(store: Store, takeover: Entry, look: Callable[[], LakeTable | None]) -> None:
-    """Remove a table's files of entries that were never decided, and those of the last one that it hasn't taken.
+    """Remove a table's files of entries that were never decided, and unused files of the last decided entry.
 
-    `look` gives the table, None where it isn't there, and is asked only if there are files of the last entry.
+    `look` gives a snapshot of the table, None if it doesn't exist. Called only if there are files of the last entry.
     """
     pipeline, decided = takeover.pipeline, takeover.since - 1
     written = {name: sequence_of(name, pipeline) for name in store.names("")}

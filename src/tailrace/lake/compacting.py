@@ -1,4 +1,4 @@
-"""Small files of a table put together: fewer files with the same rows, by one commit that changes no data."""
+"""Puts small files of a table together: the same rows in fewer files, by one commit that changes no data."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, LakeTable, LiveFile
 
 _LONGEST = timedelta(days=1)
-"""How long a maintenance may be at work on one table."""
+"""How long the maintenance of one table may take."""
 
 
 def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
-    """How many small files of a table were put together, and to how many; nothing is done for fewer than two.
+    """Put small files of a table together; how many files became how many. Fewer than two are left alone.
 
-    `look` gives the table as it is. Where another writer is quicker the files are left to the next time: loads come
-    first. In the place of an entry's sequence the names of new files have the second at which they were begun. Raises
+    `look` gives a snapshot of the table. If another writer commits first, nothing is done until the next time, since
+    loads have priority. Names of new files have the second of their start in place of an entry's sequence. Raises
     DestinationError.
     """
     table = look()
@@ -41,17 +41,16 @@ def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
         parts.discard()
         return 0, 0
     except BaseException:
-        parts.close()  # whether the commit was made may not be known: what is uploaded stays
+        parts.close()  # the commit may have been made: uploaded files stay
         raise
     parts.close()
     return len(removes), len(adds)
 
 
 def interrupted(names: Iterable[str], known: Collection[str], keep: timedelta) -> list[str]:
-    """Those of a table's files that maintenance wrote longer ago, and that aren't among the known ones.
+    """A table's files that maintenance wrote longer ago than `keep`, at least a day, and that aren't known.
 
-    They are of one that ended before its commit, or of an older version of the table. One that is at work for a day
-    keeps its own.
+    They were left by a maintenance that ended before its commit, or belong to an older version of the table.
     """
     before_s = time.time() - max(keep, _LONGEST).total_seconds()
     written = {name: sequence_of(name, MAINTENANCE) for name in names}
@@ -59,7 +58,7 @@ def interrupted(names: Iterable[str], known: Collection[str], keep: timedelta) -
 
 
 def _groups(table: LakeTable) -> list[Sequence[LiveFile]]:
-    """Small files of one partition, where there are several."""
+    """Groups of several small files of one partition."""
     small: dict[Hashable, list[LiveFile]] = {}
     for file in table.files():
         if file.size <= table.layout().max_bytes / 2:

@@ -1,4 +1,4 @@
-"""A destination on a lake: rows go into files, a checkpoint is decided by an entry of the journal, tables follow it."""
+"""A destination on a lake: rows go into files, a journal entry decides a checkpoint, each table applies the entry."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _log = get_logger("lake")
 class LakeDestination:
     """A Destination, and Inspectable, on a lake.
 
-    A commit uploads the checkpoint's files and puts an entry into the pipeline's journal, which decides it: whoever is
-    second to put one of that sequence is fenced. Then each table is brought to the entry by one commit of its own;
-    where that is interrupted, recover() does it anew.
+    A commit uploads the checkpoint's files and puts an entry into the pipeline's journal. That decides the checkpoint:
+    a second run that puts an entry of the same sequence is fenced. Then each table applies the entry by one commit of
+    its own. If that is interrupted, recover() applies it.
     """
 
     def __init__(self, tables: Tables, traits: Traits, is_passing: Callable[[BaseException], bool]) -> None:
@@ -48,7 +48,7 @@ class LakeDestination:
         self._journal: Journal | None = None
         self._last: Entry | None = None
         self._decided: Entry | None = None
-        self._is_whole = False  # whether each table so far was brought to its entry at the first try
+        self._is_whole = False  # each entry so far was applied to every table at the first try
         self._is_in_doubt = False
         self._parts: dict[Stream, Parts] = {}
         self._notes = Notes()
@@ -60,13 +60,13 @@ class LakeDestination:
         return type(self), (self._tables, self.traits, self._is_passing)
 
     def recover(self, pipeline: str) -> Checkpoint | None:
-        """The pipeline's last checkpoint, which every table has been brought to; see Destination."""
+        """The pipeline's last checkpoint, applied to every table; see Destination."""
         with self._lock:
             last = self._taken_over(pipeline, lambda _: ())
             return last.checkpoint if last else None
 
     def give_up(self, pipeline: str, tables: Collection[TableName], folder: Path | None) -> Sequence[str]:
-        """Recover the pipeline without these tables' part of its last checkpoint; see Renouncing."""
+        """Recover the pipeline, but don't apply its last checkpoint to these tables; see Renouncing."""
         wanted = [self._tables.named(table) for table in tables]
         lacking: list[str] = []
 
@@ -81,7 +81,7 @@ class LakeDestination:
         return lacking
 
     def _taken_over(self, pipeline: str, left_out: Callable[[Entry | None], Collection[TableName]]) -> Entry | None:
-        """The last entry of the pipeline, which is this run's now: tables are at it, but for those `left_out` gives."""
+        """Take the pipeline over: its last entry, applied to all tables but those that `left_out` gives."""
         self._discard_staged()
         self._journal = self._last = self._decided = None
         self._is_whole = True
@@ -101,18 +101,18 @@ class LakeDestination:
         return last
 
     def _is_done(self, last: Entry, journal: Journal) -> bool:
-        """Whether every table is known to be at the entry, which where no table is brought anywhere each is."""
+        """Whether the entry is known to be applied in full. Where readers go by the journal alone, it always is."""
         return not self._tables.rewrites or (not last.is_takeover and journal.is_finished(last))
 
     def _redo(self, last: Entry, without: Collection[TableName]) -> None:
-        """Bring the tables to the entry that aren't there yet."""
+        """Apply the entry to the tables that lack it."""
         changes = [change for change in last.tables if change.name not in without]
         follow(last, changes, self._applied_if_there).raise_for_errors(self.is_transient)
 
     def _applied_if_there(self, last: Entry, change: Change) -> Published:
         if change.replace or self._tables.existing(change.name):
             return self._tables.apply(last, change)
-        _log.warning("a table was removed before its last checkpoint was brought to it", table=str(change.name))
+        _log.warning("a table was removed before its last checkpoint was applied", table=str(change.name))
         return Published()
 
     def prepare(self, stream: Stream) -> None:
@@ -142,7 +142,7 @@ class LakeDestination:
         return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, self._token)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
-        """Put the checkpoint's entry, and bring every table to it; see Destination. Repeatable after a failure."""
+        """Put the checkpoint's entry and apply it to every table; see Destination. Repeatable after a failure."""
         with self._lock:
             if self._last is None or self._journal is None:
                 raise DestinationError("nothing can be committed before the pipeline is recovered")
@@ -161,7 +161,7 @@ class LakeDestination:
         return cause is not None and self._is_passing(cause)
 
     def close(self) -> None:
-        """Remove what isn't committed; repeatable."""
+        """Discard what isn't committed; repeatable."""
         with self._lock, suppress(DestinationError):
             self._discard_staged()
             if self._journal and self._last and is_unnamed(self._last.pipeline):
@@ -187,7 +187,7 @@ class LakeDestination:
         return self._tables.addresses(self._tables.named(table))
 
     def _refuse_lost_journal(self, table: TableName) -> None:
-        """Raise where the table has a later entry than the journal: it would take new ones for old, and skip them."""
+        """Raise if the table has applied a later entry than the journal has: it would skip the entries to come."""
         last, journal = self._last, self._journal
         if last is None or journal is None or not self._tables.rewrites or self._tables.existing(table) is None:
             return
@@ -198,17 +198,17 @@ class LakeDestination:
         if newest and newest.sequence >= applied:
             raise FencedError(last.pipeline)
         raise DestinationError(
-            f"the table {table} was brought to entry {applied} of the journal of the pipeline {last.pipeline!r}, and "
-            f"the journal has no more than {last.sequence}: it was removed, or is another's; restore it, or give the "
-            "pipeline another name"
+            f"the table {table} has applied entry {applied} of the journal of the pipeline {last.pipeline!r}, but the "
+            f"journal ends at entry {last.sequence}: it was removed, or belongs to another lake; restore it, or give "
+            "the pipeline another name"
         )
 
     def _has_finished(self, last: Entry) -> bool:
-        """Whether it is worth a note that the run has brought its tables to its last entry, and left nothing."""
+        """Whether the run has applied its last entry everywhere and left nothing, which spares the next run a look."""
         return self._tables.rewrites and self._is_whole and self._decided is None and not last.is_takeover
 
     def _noted(self, mapping: LakeMapping) -> Journal:
-        """The journal, in which it stands that the run loads into that table."""
+        """Record in the journal that this run loads into that table; gives the journal."""
         if self._journal is None:
             raise DestinationError("the pipeline must be recovered first")
         self._journal.note(mapping.table)
@@ -222,18 +222,18 @@ class LakeDestination:
         return self._parts[stream]
 
     def _next(self) -> tuple[str, int]:
-        """The pipeline, and the sequence of the entry that files are written for."""
+        """The pipeline, and the sequence of its next entry, for which files are written."""
         if self._last is None:
             raise DestinationError("the pipeline must be recovered first")
         return self._last.pipeline, self._last.sequence + 1
 
     def _name(self, entry: tuple[str, int], _: int) -> str:
-        """A name for a file, which this run has no other of."""
+        """A file name that this run uses once."""
         self._files += 1
         return part_name(*entry, self._files)
 
     def _discard_staged(self) -> None:
-        """Remove what isn't committed, here and in the store; what may be committed stays there."""
+        """Remove staged files, here and in the store. Files of a checkpoint that may be decided stay in the store."""
         parts, self._parts = self._parts, {}
         is_in_doubt, self._is_in_doubt = self._is_in_doubt, False
         self._token, self._rows = "", 0
@@ -244,26 +244,26 @@ class LakeDestination:
                 each.discard()
 
     def _entry(self, last: Entry, checkpoint: Checkpoint) -> Entry:
-        """The entry that decides the checkpoint; its files are uploaded."""
+        """Upload the checkpoint's files; the entry that will decide it."""
         if checkpoint.number != last.number + 1:
             raise FencedError(checkpoint.pipeline)
         is_ours = all(receipt.token == self._token for receipt in checkpoint.publish)
         if not is_ours or sum(receipt.rows for receipt in checkpoint.publish) != self._rows:
             raise DestinationError(
-                f"checkpoint {checkpoint.number} can't be committed: what waits isn't what it publishes, since it was "
-                "let go, or other processes have staged; run again"
+                f"checkpoint {checkpoint.number} can't be committed: the staged rows aren't those that it publishes, "
+                "because they were discarded, or another process has staged rows; run again"
             )
         changes = tuple(self._changes(checkpoint))
         return last.after(checkpoint, changes)
 
     def _decide(self, entry: Entry, journal: Journal) -> None:
-        """Put the entry, after which what waited is the checkpoint's."""
+        """Put the entry. From then on the staged files belong to the checkpoint."""
         self._is_in_doubt = True
         try:
             is_ours = journal.add(entry)
         except DestinationError as error:
             raise CommitUnknownError(
-                f"it isn't known whether checkpoint {entry.number} was committed: {error}; run again, which finds out"
+                f"checkpoint {entry.number} may or may not be committed: {error}; run again to find out"
             ) from error
         if not is_ours:
             self._is_in_doubt = False
@@ -276,14 +276,14 @@ class LakeDestination:
         self._is_in_doubt = False
 
     def _followed(self, entry: Entry) -> Mapping[str, Published]:
-        """What bringing the tables to the entry did, by stream."""
+        """Apply the entry to its tables; what that did, by stream."""
         done = follow(entry, entry.tables, self._tables.apply)
         self._is_whole = self._is_whole and not done.errors
         done.raise_for_errors(self.is_transient)
         return done.published
 
     def _tidy(self, entry: Entry, journal: Journal) -> None:
-        """Remove what no later run needs, as far as that goes."""
+        """Try to remove what no later run needs."""
         if self._tables.rewrites:
             with suppress(DestinationError):
                 store, _ = self._tables.staging(entry.pipeline)
@@ -293,7 +293,7 @@ class LakeDestination:
                     journal.forget()
 
     def _changes(self, checkpoint: Checkpoint) -> list[Change]:
-        """What the checkpoint does to each table that it touches."""
+        """What the checkpoint does to each of its tables."""
         replaced = {stream.name for stream in checkpoint.replace}
         ready = [s for s in self._parts if s.method is not Method.REPLACE or s.name in replaced]
         named = dict.fromkeys([*ready, *(a.stream for a in checkpoint.activate), *checkpoint.replace])
@@ -302,7 +302,7 @@ class LakeDestination:
         return [self._tables.decided(change) for change in changes]
 
     def _change(self, streams: Sequence[Stream], checkpoint: Checkpoint) -> Change:
-        """What the checkpoint does to the table of these revisions of one stream, the newest last."""
+        """What the checkpoint does to one table; `streams` are the revisions of the stream that it is loaded from."""
         streams = sorted(streams, key=lambda stream: stream.revision)
         files: list[Part] = []
         staged: list[Staged] = []
@@ -334,7 +334,7 @@ class LakeDestination:
 
 
 def _takeover(last: Entry | None, pipeline: str, fence: str) -> Entry:
-    """The entry by which a run takes the pipeline over, behind the last one."""
+    """The entry by which a run takes the pipeline over; it follows the last one."""
     sequence = last.sequence + 1 if last else 1
     since = (last.since or last.sequence) if last and last.is_takeover else sequence
     known = last.checkpoint if last else None
@@ -345,7 +345,7 @@ def _takeover(last: Entry | None, pipeline: str, fence: str) -> Entry:
 
 
 def _physical(rows: pa.Table, table: TableName, schema: pa.Schema) -> pa.Table:
-    """The rows as files have them; raises RowsRefusedError when a value doesn't go into its type there."""
+    """The rows in the files' types; raises RowsRefusedError for a value that its type can't hold."""
     columns = []
     for field in schema:
         is_there = field.name in rows.column_names  # a partition column may be the table's alone
@@ -361,7 +361,7 @@ def _physical(rows: pa.Table, table: TableName, schema: pa.Schema) -> pa.Table:
 
 
 def _unchanged(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
-    """The values in another writer's type; ValueError when one of them would change."""
+    """The values cast to the type that another writer gave the column; ValueError if one would change."""
     cast = values.cast(to)
     if pa.types.is_floating(to) and not cast.cast(values.type).equals(values):
         raise ValueError(f"a number has more digits than {to}")

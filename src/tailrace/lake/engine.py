@@ -70,7 +70,7 @@ class Engine:
 
     @contextmanager
     def rows_as(self, table: TableName, rows: pa.Table) -> Iterator[None]:
-        """Have rows be a table of that name for a while."""
+        """Make rows readable as a table of that name for a while."""
         with _translated_errors():
             self._connection.register(table.name, rows)
         try:
@@ -79,16 +79,16 @@ class Engine:
             self._connection.unregister(table.name)
 
     def release_memory(self) -> None:
-        """Nothing: it doesn't last; see Session."""
+        """Nothing, since the engine is short-lived; see Session."""
 
     def close(self) -> None:
-        """Let go of the tables; see Session."""
+        """Drop the tables; see Session."""
         self._connection.close()
 
 
 @contextmanager
 def engine() -> Iterator[Engine]:
-    """An engine without tables, gone at the end."""
+    """An empty engine, closed at the end."""
     with _spilling_folder() as folder:
         config: dict[str, Any] = {"memory_limit": _MEMORY, "threads": _THREADS, "temp_directory": folder}
         made = Engine(duckdb.connect(":memory:", config=config))
@@ -103,7 +103,7 @@ def engine() -> Iterator[Engine]:
 
 @contextmanager
 def _spilling_folder() -> Iterator[str]:
-    """A folder that is gone at the end; raises DestinationError where none can be made."""
+    """A temporary folder, removed at the end; raises DestinationError if none can be made."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="tailrace-merge-", ignore_cleanup_errors=True)
     except OSError as error:

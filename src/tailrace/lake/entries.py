@@ -1,4 +1,4 @@
-"""What a checkpoint does to the tables of a lake, as one document: what a commit decides, and what is done anew."""
+"""A journal's entries: what a checkpoint does to the tables of a lake, as one document."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAINTENANCE = unnamed("maintenance")
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file of rows: its path in the table's (or the lake's) folder, its rows and bytes, and its partition.
 
-    `partition` maps partition columns to their values as text; null is None. `statistics` is what Delta's log says of
-    a file of Parquet: rows, nulls, and the least and greatest values of columns. `sources` are the paths of the files
-    that its rows were in before they were put together.
+    `partition` maps partition columns to their values as text; null is None. `statistics` of a Parquet file are in the
+    form of Delta's log: rows, nulls, and the least and greatest values of columns. `sources` are the paths of the files
+    that were put together into this one.
     """
 
     path: str
@@ -35,10 +35,10 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Files of one revision of a stream, with the line of each row, which the commit merges into the table.
+    """Files of one revision of a stream, with each row's line, that are merged into the table.
 
-    `targets` says which of the table's columns takes each of the stream's; `cleared` have no value in rows that get
-    new ones.
+    `targets` gives the column of the table that takes each column of the stream. `cleared` are columns that an update
+    sets to null.
     """
 
     stream: Stream
@@ -48,7 +48,7 @@ class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Activate(msgspec.Struct, frozen=True):
-    """A version that is activated once the records before `line` are in."""
+    """A version that is activated after the records before `line`."""
 
     stream: Stream
     version: int
@@ -56,11 +56,11 @@ class Activate(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What becomes of one table, and the stream that is loaded into it.
+    """What a checkpoint does to one table, and the stream that is loaded into it.
 
-    `files` are rows to add as they are; `staged` and `activate` are to be merged. `replace`: nothing else is left in
-    the table, whose columns are then `columns`. `key` is the table's, None where it isn't known. `voids` are the paths
-    of files that are no longer the table's. `at` is when it was decided, where its entry stands for several.
+    `files` are added as they are; `staged` and `activate` are merged. With `replace`, the table has nothing else
+    afterwards, and its columns are `columns`. `key` is the table's, None if unknown. `voids` are the paths of files
+    that no longer belong to the table. `at` is when a change in a base was decided.
     """
 
     stream: str
@@ -82,7 +82,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def parts(self) -> list[Part]:
-        """All its files, those that are to be merged too."""
+        """All its files, staged ones included."""
         return [*self.files, *(part for staged in self.staged for part in staged.files)]
 
     @property
@@ -94,9 +94,9 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry of a pipeline's journal: a checkpoint that is decided, or a run that takes the pipeline over.
 
-    `sequence` counts the entries from 1. `run` is the sequence at which the run that wrote it took over; `fence` is
-    that run's own text. `number`, `state` and `at` are of the last checkpoint, `at` is None before the first. `since`,
-    which a takeover has, is the sequence of the first of those that stand one behind the other at the journal's end.
+    `sequence` counts the entries from 1. `run` is the sequence of the entry by which the run that wrote it took over;
+    `fence` is that run's own random text. `number`, `state` and `at` are those of the last checkpoint; `at` is None
+    before the first. `since` of a takeover is the sequence of the first takeover in the unbroken row that ends with it.
     """
 
     pipeline: str
@@ -112,7 +112,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_takeover(self) -> bool:
-        """Whether a run takes the pipeline over by it."""
+        """Whether a run took the pipeline over by it."""
         return self.run == self.sequence
 
     @property
@@ -121,7 +121,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.final and is_unnamed(self.pipeline)
 
     def after(self, checkpoint: Checkpoint, tables: tuple[Change, ...]) -> Entry:
-        """The entry behind this one, of the same run, that decides the checkpoint."""
+        """The next entry of the same run, which decides the checkpoint."""
         state = None if checkpoint.state is None else checkpoint.state.decode()
         return Entry(
             self.pipeline,
@@ -136,12 +136,12 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     def decides(self, checkpoint: Checkpoint) -> bool:
-        """Whether it is the entry of that checkpoint."""
+        """Whether it decides that checkpoint."""
         return self.number == checkpoint.number and self.at == checkpoint.at
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The last checkpoint, as a run that recovers it is told."""
+        """The last checkpoint, for a run that recovers the pipeline."""
         if self.at is None or self.is_forgotten:
             return None
         state = None if self.state is None else self.state.encode()
@@ -154,7 +154,7 @@ def encoded(entry: Entry) -> bytes:
 
 
 def decoded(content: bytes) -> Entry:
-    """The entry that is written there; raises DestinationError where none is."""
+    """The entry of that JSON; raises DestinationError if it isn't one."""
     try:
         return msgspec.json.decode(content, type=Entry)
     except msgspec.MsgspecError as error:
@@ -162,7 +162,7 @@ def decoded(content: bytes) -> Entry:
 
 
 def plan(stream: Stream) -> Stream:
-    """The stream as entries keep it: what merging its rows needs."""
+    """The stream as entries keep it, with only what a merge needs."""
     return replace(stream, json_schema=b"{}")
 
 
@@ -180,7 +180,7 @@ def sequence_of(path: str, pipeline: str) -> int | None:
 
 
 def folder_of(name: str) -> str:
-    """A name as a folder of any object store: what may mean something there is written as `~` and its code."""
+    """A name as a folder of any object store: special characters are written as `~` and their code."""
     text = "".join(
         c if c.isalnum() or c in "_-=," or (c == "." and at) else f"{ESCAPE}{ord(c):x}" for at, c in enumerate(name)
     )

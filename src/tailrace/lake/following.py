@@ -1,4 +1,4 @@
-"""Tables that follow an entry of a journal: all that can are brought to it, and what the others lack can be saved."""
+"""An entry applied to its tables: errors are collected by table, and rows that a table can't take can be saved."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ _PIECE_BYTES = 8 * 2**20
 
 @dataclass(slots=True)
 class Followed:
-    """What bringing tables to an entry did, by stream, and the errors of the tables that couldn't be."""
+    """What applying an entry did, by stream, and the errors of the tables that it couldn't be applied to."""
 
     entry: Entry
     published: dict[str, Published] = field(default_factory=dict)
     errors: dict[TableName, TailraceError] = field(default_factory=dict)
 
     def raise_for_errors(self, is_transient: Callable[[TailraceError], bool]) -> None:
-        """Raise CommitUnknownError if a table isn't at the entry: an error that may pass is then its cause."""
+        """Raise CommitUnknownError if a table lacks the entry. Its cause is an error that may pass, if there is one."""
         if not self.errors:
             return
         passing = [error for error in self.errors.values() if is_transient(error)]
         cause = next(iter(passing or self.errors.values()))
         entry = self.entry
-        which = "; ".join(f"the table {table} isn't brought to it yet: {error}" for table, error in self.errors.items())
-        told = f"checkpoint {entry.number} is decided, but {which}; "
+        which = "; ".join(f"the table {table} lacks it: {error}" for table, error in self.errors.items())
+        text = f"checkpoint {entry.number} is decided, but {which}; "
         if is_unnamed(entry.pipeline):
-            told += "without --pipeline no later run does that, so load again what it covers"
+            text += "a run without --pipeline can't be recovered, so load again what the checkpoint covers"
         elif passing:
-            told += "run again, which does that"
+            text += "run again, which applies it"
         else:
             options = " ".join(f"--give-up {shlex.quote(str(table))}" for table in self.errors)
-            told += (
-                "mend the table and run again, which does that, or go on without these rows: "
+            text += (
+                "mend the table and run again, which applies it, or go on without these rows: "
                 f"`tailrace recover --pipeline {shlex.quote(entry.pipeline)} {options}`, with the `--to` of the run, "
                 "saves them to files"
             )
-        raise CommitUnknownError(told) from cause
+        raise CommitUnknownError(text) from cause
 
 
 def follow(entry: Entry, changes: Sequence[Change], apply: Callable[[Entry, Change], Published]) -> Followed:
-    """Bring each changed table to the entry, whatever becomes of the others."""
+    """Apply the entry to each of its tables, even if another table fails."""
     done = Followed(entry)
     for change in changes:
         try:
@@ -67,7 +67,7 @@ def follow(entry: Entry, changes: Sequence[Change], apply: Callable[[Entry, Chan
 class Lacking:
     """What a table lacks once its part of an entry is given up.
 
-    `lines` are the first and the last input line of its rows where the files say, `files` are where the rows are saved.
+    `lines` are the first and the last input line of the rows, if the files hold them. `files` are the saved rows.
     """
 
     change: Change
@@ -77,41 +77,41 @@ class Lacking:
 
     def __str__(self) -> str:
         change = self.change
-        told = f"The table {change.name} lacks {change.rows:,} rows of the stream {change.stream!r}"
-        told += f" of checkpoint {self.number}"
+        text = f"The table {change.name} lacks {change.rows:,} rows of the stream {change.stream!r}"
+        text += f" of checkpoint {self.number}"
         if self.lines:
-            told += f", from the input lines {self.lines[0]} to {self.lines[1]}"
+            text += f", from the input lines {self.lines[0]} to {self.lines[1]}"
         if change.replace:
-            told += "; they were to take the place of all that it has"
+            text += "; they were to replace all rows of the table"
         elif change.staged:
             method = change.staged[-1].stream.method.value
-            told += f", which were to be merged by {method}"
+            text += f", which were to be merged by {method}"
         versions = ", ".join(str(activation.version) for activation in change.activate)
         if versions:
-            told += f"; the version {versions} isn't activated"
+            text += f"; the version {versions} isn't activated"
         if not change.rows:
-            return f"{told}."
+            return f"{text}."
         where = f"saved in {self.files[0].parent}" if self.files else "not saved"
-        return f"{told}; the rows are {where}."
+        return f"{text}; the rows are {where}."
 
 
 def given_up(tables: Tables, entry: Entry, wanted: Collection[TableName]) -> list[Change]:
-    """The entry's changes to these tables; raises ConfigError where one of them has nothing to be given up."""
+    """The entry's changes to these tables; raises ConfigError for a table that doesn't lack the entry."""
     changes = {change.name: change for change in entry.tables}
     for table in wanted:
         if table not in changes or _is_applied(tables, entry, table):
             raise ConfigError(
                 f"the table {table} lacks nothing of checkpoint {entry.number} of the pipeline {entry.pipeline!r}",
                 key="--give-up",
-                hint="`tailrace recover` without it says which table couldn't be brought to the checkpoint",
+                hint="`tailrace recover` without it says which table lacks the checkpoint",
             )
     return [changes[table] for table in wanted]
 
 
 def saved(tables: Tables, entry: Entry, change: Change, folder: Path | None) -> Lacking:
-    """What the table lacks without the change; its rows are copied to Parquet files in the folder, if there is one.
+    """What the table lacks without the change. Its rows are copied to Parquet files in the folder, if one is given.
 
-    Raises DestinationError where they can't be read, and ConfigError where they can't be written.
+    Raises DestinationError if they can't be read, and ConfigError if they can't be written.
     """
     staging, _ = tables.staging(entry.pipeline)
     waiting = [part for each in change.staged for part in each.files]
@@ -127,7 +127,7 @@ def saved(tables: Tables, entry: Entry, change: Change, folder: Path | None) -> 
 
 
 def _is_applied(tables: Tables, entry: Entry, table: TableName) -> bool:
-    """Whether the table has what the entry has for it; one that can't be looked at doesn't."""
+    """Whether the table has applied the entry; no, if it can't be read."""
     if not tables.rewrites:
         return True
     try:
@@ -145,7 +145,7 @@ def _lines(store: Store, part: Part) -> tuple[int, int]:
 
 
 def _copied(store: Store, part: Part, folder: Path) -> Path:
-    """A file of rows in the folder of this machine, within those of its partition."""
+    """Copy a file of rows into the local folder, below the folders of its partition; its path."""
     partition = folder_of_partition(tuple(part.partition.items()))
     target = folder / partition / part.path.rpartition("/")[2]
     try:

@@ -25,7 +25,7 @@ _EMPTY_LINE = re.compile(rb"^\n", re.MULTILINE)
 
 
 class RowsFile(Protocol):
-    """A file that rows are written into; it stays open."""
+    """Writes rows into a file, which stays open."""
 
     @property
     def size(self) -> int:
@@ -35,11 +35,11 @@ class RowsFile(Protocol):
         """Write the rows, which have the file's columns."""
 
     def close(self) -> None:
-        """Write what is left to write, and no more."""
+        """Write the end of the file; nothing can be written after that."""
 
 
 def suffix(layout: Layout) -> str:
-    """What the names of the files end with."""
+    """The ending of files' names."""
     if layout.format == "parquet":
         return ".parquet"
     return f".{layout.format}" + {"gzip": ".gz", "zstd": ".zst"}.get(layout.compression, "")
@@ -78,7 +78,7 @@ class ParquetFile:
 class CsvFile:
     """RowsFile as CSV with a header: texts are in quotes, null is nothing, bytes are base64.
 
-    Readers leave out lines that are empty: in a file of one column null is NULL among texts, and `""` among others.
+    Readers skip empty lines. So in a file of one column, null is NULL in a column of texts and `""` in any other.
     """
 
     def __init__(self, file: IO[bytes], layout: Layout) -> None:
@@ -103,7 +103,7 @@ class CsvFile:
             self._write(pa.table(columns, names=rows.column_names))
 
     def close(self) -> None:
-        """Write what waits to be compressed; see RowsFile."""
+        """Flush the compressor; see RowsFile."""
         if self._stream is not self._file:
             self._stream.close()
 
@@ -145,7 +145,7 @@ class JsonLinesFile:
             self._stream.write(content)
 
     def close(self) -> None:
-        """Write what waits to be compressed; see RowsFile."""
+        """Flush the compressor; see RowsFile."""
         if self._stream is not self._file:
             self._stream.close()
 
@@ -166,7 +166,7 @@ def _compressed(file: IO[bytes], compression: str) -> IO[bytes]:
 
 
 def _kind(field: pa.Field) -> Kind:
-    """The kind whose JSON text a column's values have, by the mark that the layout has put on the field."""
+    """The kind of a column, by the mark on its field in the layout."""
     return Kind((field.metadata or {}).get(KIND, b"TEXT").decode())
 
 
@@ -182,6 +182,6 @@ def _base64(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 KIND = b"tailrace.kind"
-"""The field metadata that says of which kind a column is."""
+"""The field metadata that holds a column's kind."""
 
 _HEADERS: Mapping[str, Callable[[str], str]] = {"original": str, "lower": str.lower, "upper": str.upper}

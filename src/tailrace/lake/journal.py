@@ -1,4 +1,4 @@
-"""A pipeline's journal in a folder of an object store: one object for each entry, put if there is none."""
+"""A pipeline's journal in a folder of an object store: one object for each entry, put if absent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ObjectJournal:
         return decoded(self._root.get(name))
 
     def add(self, entry: Entry) -> bool:
-        """Put the entry, if there is none of its sequence, nor was before they were removed; see Journal."""
+        """Put the entry if none of its sequence exists, or existed before it was pruned; see Journal."""
         name = f"{self.folder}/{entry.sequence:010}{_SUFFIX}"
         if not self._root.put_new(name, encoded(entry)):
             return False
@@ -49,11 +49,11 @@ class ObjectJournal:
         return False
 
     def pruned(self) -> int:
-        """The sequence up to which entries may have been removed, which is always below the last one's."""
+        """The sequence up to which entries may have been removed; always below the last entry's."""
         return max((int(name.rpartition("/")[2]) for name in self._marks()), default=0)
 
     def prune(self, until: int) -> int:
-        """Remove the entries up to that sequence, which are behind the last one; how many there were."""
+        """Remove the entries up to that sequence, which must be below the last entry's; how many there were."""
         old = [name for name in self.names() if int(name.rpartition("/")[2][:-5]) <= until]
         if old:
             mark = f"{self.folder}/{_PRUNED}/{until:010}"
@@ -62,11 +62,11 @@ class ObjectJournal:
         return len(old)
 
     def _marks(self) -> list[str]:
-        """Objects that are named by the sequence up to which entries may be gone: the highest counts."""
+        """Objects whose name is the sequence up to which entries may be removed; the highest one counts."""
         return [*self._root.names(f"{self.folder}/{_PRUNED}")]
 
     def put_base(self, base: Entry) -> None:
-        """Put an entry for readers that stands for all up to its sequence, in the place of older such ones."""
+        """Put a base, which readers take in place of all entries up to its sequence, and remove older bases."""
         name = f"{self.folder}/{_BASE}{base.sequence:010}{_SUFFIX}"
         older = [
             old for old in self._root.names(self.folder) if old.startswith(f"{self.folder}/{_BASE}") and old < name
@@ -75,23 +75,23 @@ class ObjectJournal:
         self._root.remove(older)
 
     def finish(self, entry: Entry) -> None:
-        """Note it in an object of its own; see Journal."""
+        """Record it in an object of its own; see Journal."""
         self._root.put(f"{self.folder}/finished", str(entry.sequence).encode())
 
     def is_finished(self, entry: Entry) -> bool:
-        """Whether that object has the entry's sequence; see Journal."""
+        """Whether that object holds the entry's sequence; see Journal."""
         name = f"{self.folder}/finished"
         return name in self._root.names(self.folder) and self._root.get(name) == str(entry.sequence).encode()
 
     def note(self, table: TableName) -> None:
-        """Remember a table; see Journal."""
+        """Record a table; see Journal."""
         if table not in self._noted:
             name = folder_of(str(table.schema or "")) + "." + folder_of(table.name)
             self._root.put(f"{self.folder}/tables/{name}", msgspec.json.encode(table))
             self._noted.add(table)
 
     def tables(self) -> Sequence[TableName]:
-        """The tables that were noted; see Journal."""
+        """The recorded tables; see Journal."""
         return [
             msgspec.json.decode(self._root.get(name), type=TableName)
             for name in self._root.names(f"{self.folder}/tables")
@@ -109,24 +109,24 @@ def journals_of(root: Folder) -> list[ObjectJournal]:
 
 
 def shortened(journal: ObjectJournal) -> str | None:
-    """Remove the entries that nothing needs any more: all but the last one; what was done."""
+    """Remove all entries but the last one; a sentence about it, if there were any."""
     last = journal.last()
     count = journal.prune(last.sequence - 1) if last and last.sequence > 1 else 0
     return f"The journal of the pipeline {journal.pipeline!r}: {count:,} old entries are removed." if count else None
 
 
 def entries_of(root: Folder, folder: str) -> list[str]:
-    """The names of all entries of journals in the folder."""
+    """The names of all entries below the folder."""
     return [name for name in root.names(folder) if name.endswith(_SUFFIX) and name.rpartition("/")[2][:-5].isdecimal()]
 
 
 def bases_of(names: Iterable[str]) -> set[str]:
-    """Those of the names that are of entries which stand for others."""
+    """Those of the names that are bases."""
     return {name for name in names if name.rpartition("/")[2].startswith(_BASE)}
 
 
 def manifests_of(root: Folder, folder: str) -> list[str]:
-    """The names of the entries that readers go by: in each journal the newest that stands for others, and later."""
+    """The names of the entries that readers go by: of each journal its newest base, and later entries."""
     numbers: dict[str, int] = {}
     newest: dict[str, int] = {}
     for name in root.names(folder):

@@ -1,4 +1,4 @@
-"""What the journals of all pipelines say that tables of plain files have: their files and their columns."""
+"""The files and columns of tables of plain files, by the journals of all pipelines."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _TRIES = 20
 
 @dataclass(slots=True)
 class Listed:
-    """A table: its columns, its key where that is known, and its files by their paths.
+    """A table: its columns, its key if known, and its files by path.
 
-    `gone` are the paths of files that some entry lists and that are no longer the table's.
+    `gone` are the paths of listed files that no longer belong to the table.
     """
 
     columns: dict[str, TableColumn] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Listed:
 
 
 class Listing:
-    """The tables of a lake of plain files. Entries never change, so that each is read once. Not thread-safe."""
+    """The tables of a lake of plain files. Each entry is read once, since it never changes. Not thread-safe."""
 
     def __init__(self, root: Folder) -> None:
         self._root = root
@@ -48,17 +48,17 @@ class Listing:
             present = manifests_of(self._root, FOLDER)
             try:
                 self._take(present)
-            except DestinationError as error:  # entries were removed meanwhile, since another stands for them
+            except DestinationError as error:  # entries were removed meanwhile, replaced by a base
                 if tries == _TRIES - 1 or not isinstance(error.__cause__, FileNotFoundError):
                     raise
             else:
-                # A listing isn't of one moment: it may lack entries that were removed, and what stands for them.
+                # A listing isn't a snapshot: it may lack entries that were removed and the base that replaces them.
                 if bases_of(manifests_of(self._root, FOLDER)) == bases_of(present):
                     return listed(self._entries.values())
-        raise DestinationError(f"the manifests of {self._root.url} change all the time; run again")
+        raise DestinationError(f"the manifests of {self._root.url} keep changing; run again")
 
     def _take(self, present: Sequence[str]) -> None:
-        """Have these entries, and no others; those that are new are read."""
+        """Keep exactly these entries; reads those that are new."""
         new = [name for name in present if name not in self._entries]
         with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
             contents = [*threads.map(self._root.get, new)]
@@ -67,25 +67,25 @@ class Listing:
 
     @property
     def objects(self) -> Mapping[str, Entry]:
-        """Every entry that there is, by the name of its object."""
+        """All entries by the name of their object."""
         return self._entries
 
     def all(self) -> Iterable[Entry]:
-        """Every entry that there is."""
+        """All entries."""
         return self._entries.values()
 
     def entries(self, pipeline: str) -> Sequence[Entry]:
-        """The entries of one pipeline, in their order."""
+        """The entries of one pipeline, in order."""
         found = [entry for entry in self._entries.values() if entry.pipeline == pipeline]
         return sorted(found, key=lambda entry: entry.sequence)
 
 
 def listed(entries: Iterable[Entry]) -> dict[TableName, Listed]:
-    """The tables that entries, of any pipelines and in any order, leave.
+    """The tables after all entries, of any pipelines and in any order.
 
-    A file is the table's unless an entry voids it, or another file has its rows. Where one of the rows' former files is
-    voided, by a `replace` that didn't know yet that they were put together, that other file isn't the table's, and the
-    rest of the former files are.
+    A file belongs to its table unless an entry voids it, or its rows were put together with others into another file.
+    A `replace` that didn't know of that file may void one of its sources. Then that file doesn't belong to the table,
+    and its other sources do.
     """
     tables: dict[TableName, Listed] = {}
     changes = in_order(entries)
@@ -107,7 +107,7 @@ def listed(entries: Iterable[Entry]) -> dict[TableName, Listed]:
 
 
 def in_order(entries: Iterable[Entry]) -> list[tuple[Entry, Change]]:
-    """Every change, with its entry, in the order in which they were decided."""
+    """All changes with their entries, in the order in which they were decided."""
     return sorted(((entry, change) for entry in entries for change in entry.tables), key=_moment)
 
 

@@ -1,4 +1,4 @@
-"""The upkeep of tables of plain files: small files put together, manifests too, and what nothing needs removed."""
+"""Maintenance of tables of plain files: puts small files and manifests together, and removes what nothing needs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ _Since = dict[str, datetime]
 
 @dataclass(slots=True)
 class Upkeep:
-    """The upkeep of a lake of plain files, one at a time: a note says that it is at work, for an hour at most.
+    """Maintenance of a lake of plain files. Only one is at work at a time, by a lease of an hour.
 
-    Readers of manifests see the same rows all the while: files are put together by one entry, and entries by one that
-    says the same and stands beside them for a moment. Files are removed once they have been no table's for as long as
-    `keep` says.
+    Readers of manifests see the same rows throughout. One entry puts files together. A base, which says the same as the
+    entries that it stands for, exists beside them for a moment. A file is removed once no table has had it for `keep`.
     """
 
     root: Folder
@@ -42,7 +41,7 @@ class Upkeep:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def run(self, tables: Collection[TableName]) -> Iterator[str]:
-        """Do what is to be done, for these tables or, if there are none, for all; a sentence for each thing done."""
+        """Maintain these tables, or all if none is named; a sentence for each thing done."""
         journal = ObjectJournal(self.root, MAINTENANCE)
         begun = self._begun(journal)
         if begun is None:
@@ -57,7 +56,7 @@ class Upkeep:
 
     @staticmethod
     def _end(journal: ObjectJournal) -> None:
-        """Let the next one begin."""
+        """End the lease."""
         if last := journal.last():
             journal.finish(last)
 
@@ -80,7 +79,7 @@ class Upkeep:
             yield f"{len(removable):,} files are removed that are no table's any more."
 
     def _begun(self, journal: ObjectJournal) -> Entry | None:
-        """The entry by which it has begun; None where another is at work."""
+        """The entry that takes the lease; None if another maintenance has it."""
         last = journal.last()
         if last and last.at and not journal.is_finished(last) and self.now - last.at < _LEASE:
             return None
@@ -89,14 +88,14 @@ class Upkeep:
         return ours if journal.add(ours) else None
 
     def _there(self, listing: Listing) -> set[str]:
-        """The files that there are, without those of an upkeep that was interrupted before their entry was put."""
+        """The files of the lake. Those of a maintenance that ended before it put their entry are removed."""
         there, listed = {*self.root.names("")}, _paths(listing.all())
         left = {path for path in there if sequence_of(path, MAINTENANCE) is not None and path not in listed}
         self.root.remove(left)
         return there - left
 
     def _merge(self, journal: ObjectJournal, last: Entry, tables: Mapping[TableName, Listed]) -> Iterator[str]:
-        """Put small files together, each table's by one entry."""
+        """Put the small files of each table together, by one entry a table."""
         for name, table in tables.items():
             entry = msgspec.structs.replace(last, sequence=last.sequence + 1)
             groups = self._groups(table)
@@ -113,7 +112,7 @@ class Upkeep:
             yield f"{name}: {files:,} files with {rows:,} rows were put together to {len(parts):,}."
 
     def _groups(self, table: Listed) -> list[list[Part]]:
-        """Small files of the same columns and the same partition, two at least, to be put together."""
+        """Groups of at least two small files with the same columns and partition."""
         by_folder: dict[str, list[Part]] = {}
         for part in sorted(table.files.values(), key=lambda part: part.path):
             if part.path.endswith(".parquet") and part.size <= self.file_bytes / 2:
@@ -125,7 +124,7 @@ class Upkeep:
         return [group for group in groups.values() if len(group) > 1]
 
     def _together(self, entry: Entry, number: int, group: Sequence[Part]) -> list[Part]:
-        """The rows of several files in as few as may be."""
+        """Write the rows of several files into as few as possible."""
 
         def name(of: int) -> str:
             return part_name(MAINTENANCE, entry.sequence, f"{entry.fence}-{number}-{of}")
@@ -149,7 +148,7 @@ class Upkeep:
             return pa.parquet.read_schema(source)
 
     def _since(self, gone: set[str], there: set[str]) -> _Since:
-        """The files that are there and no table's, with the time since when that has been known, which is noted."""
+        """The files that no table has, with the time since when that is known, which is recorded."""
         noted: _Since = {}
         if _GONE in there:
             noted = msgspec.json.decode(self.root.get(_GONE), type=_Since)
@@ -162,9 +161,9 @@ class Upkeep:
         self.root.put(_GONE, msgspec.json.encode(since))
 
     def _shorten(self, listing: Listing, dropped: set[str], gone: set[str]) -> Iterator[str]:
-        """Have one entry in the place of many, for each pipeline, without the files that are dropped.
+        """Put one base in place of each pipeline's entries, without the files that are dropped.
 
-        Those of runs without a name, which have ended, go into the upkeep's own, which is the last.
+        Entries of runs without a pipeline that have ended go into the base of maintenance, which comes last.
         """
         everything = in_order(listing.all())
         known = {name: _whole(listing.entries(name)) for name in {entry.pipeline for entry, _ in everything}}
@@ -190,7 +189,7 @@ class Upkeep:
 
 
 class _Trimmed:
-    """What entries say, without what nothing refers to any more; runs that have `ended` are the upkeep's."""
+    """The changes of all entries, without what nothing refers to; those of `ended` runs belong to maintenance."""
 
     def __init__(
         self, everything: Sequence[tuple[Entry, Change]], dropped: set[str], gone: set[str], ended: Collection[str]
@@ -207,7 +206,7 @@ class _Trimmed:
         self._shared = {name for name, pipelines in writers.items() if len(pipelines) > 1}
 
     def changes(self, writer: str, until: int) -> list[Change]:
-        """The changes of a pipeline's entries up to a sequence: one for each table that no other pipeline has."""
+        """The changes of a pipeline's entries up to a sequence, as one for each table that no other one loads."""
         kept: list[Change] = []
         own: dict[TableName, list[Change]] = {}
         for entry, change in self._everything:
@@ -226,16 +225,16 @@ class _Trimmed:
         files = []
         for part in change.files:
             sources = tuple(path for path in part.sources if path in self._listed)
-            if sources or part.path not in self._dropped:  # as long as its sources are listed, it keeps them out
-                told = {} if part.path in self._gone else part.statistics
-                files.append(msgspec.structs.replace(part, sources=sources, statistics=told))
+            if sources or part.path not in self._dropped:  # while its sources are listed, it must be listed too
+                kept = {} if part.path in self._gone else part.statistics
+                files.append(msgspec.structs.replace(part, sources=sources, statistics=kept))
         voids = tuple(path for path in change.voids if path in self._listed)
         at = change.at or entry.at
         return msgspec.structs.replace(change, files=tuple(files), voids=voids, at=at)
 
 
 def _one(changes: Sequence[Change]) -> Change:
-    """One change that does what several do to one table."""
+    """One change that does the same to a table as several."""
     columns: dict[str, TableColumn] = {}
     key: tuple[str, ...] | None = None
     files: dict[str, Part] = {}
@@ -263,9 +262,9 @@ def _is_final(entries: Sequence[Entry]) -> bool:
 
 
 def _whole(entries: Iterable[Entry]) -> list[Entry]:
-    """A journal's entries up to the first that is missing, of which the one that stands for others may be the first.
+    """A journal's entries up to the first missing one; the first of them may be a base.
 
-    Whoever lists a folder while others put into it may see the later of two new entries and not the earlier.
+    A listing taken while others put entries may show a later entry without an earlier one.
     """
     whole: list[Entry] = []
     for entry in entries:
@@ -276,7 +275,7 @@ def _whole(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _paths(entries: Iterable[Entry]) -> set[str]:
-    """The files that entries list."""
+    """The paths of all files in the entries."""
     return {part.path for entry in entries for change in entry.tables for part in change.files}
 
 

@@ -1,4 +1,4 @@
-"""Where each stream's rows go: its table, made to fit, and the layout of the files that they are written into."""
+"""Where each stream's rows go: its table, altered to fit, and the layout of the files to write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.schema.keys import Keys, is_same_key, other_key
 
 _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
-"""What is altered in place: structs gain fields."""
+"""What is altered in place: structs, which gain fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class LakeMapping:
 
 
 class LakeMappings:
-    """The places of a run's streams. Not thread-safe."""
+    """The mappings of a run's streams. Not thread-safe."""
 
     def __init__(self, tables: Tables, traits: Traits) -> None:
         self._tables = tables
@@ -49,14 +49,14 @@ class LakeMappings:
         self._keys = Keys(traits)
 
     def begin(self, pipeline: str) -> None:
-        """Forget everything: a run of the pipeline begins."""
+        """Forget everything, since a run of the pipeline begins."""
         self._pipeline = pipeline
         self._keys.begin()
         self._mappings.clear()
         self._beside.clear()
 
     def of(self, stream: Stream) -> LakeMapping:
-        """Where the stream's rows go; its table is made, or altered, when need be."""
+        """Where the stream's rows go. Creates or alters its table if needed."""
         if stream not in self._mappings:
             self._keys.accept(stream)
             table = self._tables.named(stream.table)
@@ -67,7 +67,7 @@ class LakeMappings:
         return self._mappings[stream]
 
     def statements(self, stream: Stream) -> list[str]:
-        """What of() would do now to the stream's table, in words."""
+        """What of() would do to the stream's table now, in words."""
         table = self._tables.named(stream.table)
         found = self._tables.accepting(stream)
         if found is None or stream.method is Method.REPLACE:
@@ -81,7 +81,7 @@ class LakeMappings:
     def _fit(self, found: ExistingTable, stream: Stream) -> Fit:
         is_other = found.key is not None and not is_same_key(found.key, stream.key, self._traits)
         if is_other and not self._tables.rewrites and stream.method is not Method.REPLACE:
-            # Rows are only appended, and readers that tell them apart know another key.
+            # Rows are only appended, and readers tell them apart by the table's own key.
             raise other_key(stream, found.key or (), self._traits, f"the table {stream.table} has the former")
         return changes(found.columns, stream, self._traits, _ALTERABLE, found.key)
 
@@ -104,12 +104,12 @@ class LakeMappings:
         return LakeMapping(table, targets, found.columns, known, layout, is_merged, lost, cleared)
 
     def _targets(self, found: ExistingTable, stream: Stream) -> tuple[Mapping[str, TableColumn], tuple[str, ...]]:
-        """The table's column for each of the stream's, and those that are cleared."""
+        """The table's column for each column of the stream, and the columns that are cleared."""
         have, fit = {column.name: column for column in found.columns}, self._fit(found, stream)
         return {name: have.get(target.name, target) for name, target in fit.targets.items()}, fit.cleared
 
     def _replacing(self, stream: Stream, table: TableName, present: ExistingTable | None) -> LakeMapping:
-        """The place in a table that comes in the place of the present one at the end."""
+        """The mapping into a new table, which replaces the present one at the end of the run."""
         loaded = stream
         if stream.contract != "evolve" and present is not None:
             kept = self._fit(present, stream).targets
@@ -133,7 +133,7 @@ class LakeMappings:
 
 
 def _refuse_unknown(found: ExistingTable, stream: Stream, targets: Mapping[str, TableColumn]) -> None:
-    """Raise for structs, lists and maps of the table that rows can't be written into."""
+    """Raise SchemaError for structs, lists and maps of the table that tailrace can't write."""
     for name, target in targets.items():
         if target.kind is None and pa.types.is_nested(found.schema.field(target.name).type):
             raise SchemaError(
@@ -146,5 +146,5 @@ def _refuse_unknown(found: ExistingTable, stream: Stream, targets: Mapping[str, 
 
 
 def _gained(fit: Fit) -> list[TableColumn]:
-    """The columns that a table gets, and those of its own whose structs get fields."""
+    """The columns that are added to a table, and its own columns whose structs gain fields."""
     return [*map(TableColumn.of, fit.add), *(widening.want for widening in fit.widen)]

@@ -1,4 +1,4 @@
-"""Columns of tables whose format lacks types for some kinds: a field says its kind, and its place in the key."""
+"""Columns of tables whose format lacks types for some kinds: a field says its kind, and its position in the key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailrace.schema.evolve import TableColumn
 from tailrace.schema.nested import Nested, are_fields, nested_of, nested_text
 
 KEY = "tailrace.key"
-"""The metadata of a field that has its place in the key; the first field of a table without a key has NO_KEY there."""
+"""The metadata of a field that has its position in the key. The first field of a table without key has NO_KEY there."""
 
 NO_KEY = "none"
 
@@ -22,7 +22,7 @@ _MARKED = frozenset({Kind.TIME, Kind.JSON, Kind.UUID})
 
 
 def marked_schema(columns: Sequence[TableColumn], key: Sequence[str] | None = None) -> pa.Schema:
-    """The columns as fields; JSON, times of day and UUIDs are strings. `key` is what the fields are to say of it."""
+    """The columns as fields; JSON, times of day and UUIDs are strings. `key` is marked on the fields."""
     fields = [_field(column, key or ()) for column in columns]
     if key is not None and not key:
         fields[0] = fields[0].with_metadata({**(fields[0].metadata or {}), _KEY: _NO_KEY})
@@ -30,15 +30,15 @@ def marked_schema(columns: Sequence[TableColumn], key: Sequence[str] | None = No
 
 
 def found_in(schema: pa.Schema) -> ExistingTable:
-    """The table that has these fields, marked or not."""
+    """The table with these fields, marked or not."""
     marks = {field.name: field.metadata[_KEY] for field in schema if _KEY in (field.metadata or {})}
-    places = {int(mark): name for name, mark in marks.items() if mark.isdigit()}
-    key = tuple(places[place] for place in sorted(places))
+    positions = {int(mark): name for name, mark in marks.items() if mark.isdigit()}
+    key = tuple(positions[position] for position in sorted(positions))
     return ExistingTable(tuple(map(_column, schema)), key if marks else None, schema)
 
 
 def lacking(have: pa.DataType | None, want: pa.Field) -> pa.Field | None:
-    """The field without those fields of its structs that a column of that type has; None where it lacks nothing."""
+    """The field, its structs with only the fields that a column of that type lacks; None if it lacks none."""
     if have is None:
         return want
     if pa.types.is_list(have) and pa.types.is_list(want.type):

@@ -30,7 +30,7 @@ _N = TypeVar("_N", bound=Noted)
 class Read:
     """Rows whose JSON text has become structs and lists, which is for nothing while some are refused.
 
-    `refused` are the reasons by input line. By place, `[]` in it the items of arrays, `inexact` are numbers that a
+    `refused` are the reasons by input line. By JSON path, with `[]` for items of arrays, `inexact` are numbers that a
     float changes, and `coerced` values that came as another type than the schema's.
     """
 
@@ -51,11 +51,11 @@ def read_nested(rows: pa.Table, stream: Stream, targets: Mapping[str, TableColum
         target = targets.get(column.name)
         if target is None or not target.nested or not column.nested:
             continue
-        place = _placed(column.nested, target.nested, schema.field(target.name).type, stream.coerce)
+        reader = _reader_for(column.nested, target.nested, schema.field(target.name).type, stream.coerce)
         chunks, start, notes = [], 0, _Notes()
         for chunk in rows[target.name].chunks:
             spot = _Spot(column.path, start=start)
-            chunks.append(place.read(_texts(chunk), spot, notes))
+            chunks.append(reader.read(_texts(chunk), spot, notes))
             start += len(chunk)
         for row, violations in sorted(notes.violations.items()):
             line, reason = lines[row].as_py(), "; ".join(map(str, violations))
@@ -63,12 +63,12 @@ def read_nested(rows: pa.Table, stream: Stream, targets: Mapping[str, TableColum
         read.inexact |= _of_lines(notes.inexact, lines)
         read.coerced |= _of_lines(notes.coerced, lines)
         at = read.rows.schema.get_field_index(target.name)
-        read.rows = read.rows.set_column(at, target.name, pa.chunked_array(chunks, place.arrow))
+        read.rows = read.rows.set_column(at, target.name, pa.chunked_array(chunks, reader.arrow))
     return read
 
 
 def _of_lines(found: Mapping[str, _N], lines: pa.ChunkedArray) -> dict[str, _N]:
-    """Notes whose first values are told by their row, told by its input line."""
+    """The notes, with the input line of their first value in place of its row."""
     return {name: replace(noted, first_line=lines[noted.first_line].as_py()) for name, noted in found.items()}
 
 
@@ -76,8 +76,8 @@ def _of_lines(found: Mapping[str, _N], lines: pa.ChunkedArray) -> dict[str, _N]:
 class _Spot:
     """Where an array of values stands: a column, the members of one name in objects above, or the items of arrays.
 
-    Of a column `path` is its place in the record, and `start` its first row. `bounds` of items are where those of each
-    array begin, and the last ones end.
+    A column's `path` is where it stands in the record, and `start` its first row. `bounds` of items say where those of
+    each array begin, and where the last ones end.
     """
 
     path: tuple[str, ...] = ()
@@ -85,15 +85,15 @@ class _Spot:
     above: _Spot | None = None
     bounds: Sequence[int] = ()
 
-    def place(self, at: int) -> tuple[int, str]:
+    def position(self, at: int) -> tuple[int, str]:
         """The row of a value, and its JSON path."""
         if self.above is None:
             return self.start + at, json_path(self.path)
         if self.path:
-            row, path = self.above.place(at)
+            row, path = self.above.position(at)
             return row, path + json_path(self.path)[1:]
         array = bisect_right(self.bounds, at) - 1
-        row, path = self.above.place(array)
+        row, path = self.above.position(array)
         return row, f"{path}[{at - self.bounds[array]}]"
 
     @property
@@ -105,7 +105,7 @@ class _Spot:
 
 @dataclass(slots=True)
 class _Notes:
-    """What is wrong with rows, and what is told of values by their place, the first one's row for its line."""
+    """What is wrong with rows, and notes about values by their path; a note's first line is a row here."""
 
     violations: dict[int, list[Violation]] = field(default_factory=dict)
     inexact: dict[str, Inexact] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class _Notes:
 
     def refuse(self, spot: _Spot, at: int, code: str, expected: str, got: str, within: str = "") -> None:
         """Note that a value, or what is at a path within it, can't be held."""
-        row, path = spot.place(at)
+        row, path = spot.position(at)
         self.violations.setdefault(row, []).append(Violation(code, path + within, expected, got))
 
     def refuse_all_but(self, texts: pa.Array, is_it: pa.Array, spot: _Spot, expected: str) -> None:
@@ -122,13 +122,13 @@ class _Notes:
             self.refuse(spot, at, "type", expected, shown(texts[at].as_py().encode()))
 
     def note(self, found: dict[str, _N], noted: _N, spot: _Spot, within: str, at: int) -> None:
-        """Note among such notes what is told of a place's values, of which that one is the first."""
-        name, here = spot.name + within, replace(noted, first_line=spot.place(at)[0])
+        """Add a note about the values of a path, the first of which stands at that position."""
+        name, here = spot.name + within, replace(noted, first_line=spot.position(at)[0])
         found[name] = found[name] + here if name in found else here
 
 
-class _Place(Protocol):
-    """Reads what stands at one place of a nested column."""
+class _ValueReader(Protocol):
+    """Reads the values at one path of a nested column."""
 
     @property
     def arrow(self) -> pa.DataType:
@@ -139,16 +139,16 @@ class _Place(Protocol):
 
 
 @lru_cache(maxsize=256)
-def _placed(want: str, have: str, arrow: pa.DataType, coerce: str) -> _Place:
-    """What reads a stream's nested column into a table's."""
-    found = _place(nested_of(want), nested_of(have), arrow, coerce)
+def _reader_for(want: str, have: str, arrow: pa.DataType, coerce: str) -> _ValueReader:
+    """The reader of a stream's nested column into a table's."""
+    found = _reader(nested_of(want), nested_of(have), arrow, coerce)
     if found is None:
         raise ValueError(f"{have} has no structs and lists")
     return found
 
 
-def _place(want: Nested, have: Nested, arrow: pa.DataType, coerce: str) -> _Place | None:
-    """What reads a place; None for a leaf."""
+def _reader(want: Nested, have: Nested, arrow: pa.DataType, coerce: str) -> _ValueReader | None:
+    """The reader of one path; None for a leaf."""
     if have.is_leaf:
         return None
     return _Objects(want, have, arrow, coerce) if have.fields else _Arrays(want, have, arrow, coerce)
@@ -162,7 +162,7 @@ class _Member:
 
     def __init__(self, name: str, want: Nested, have: Nested, arrow: pa.DataType, coerce: str) -> None:
         self._arrow = arrow
-        self._inner = _place(want, have, arrow, coerce)
+        self._inner = _reader(want, have, arrow, coerce)
         self._kind = Kind.JSON if self._inner or have.is_text else want.kind
         self.name = name
         self.schema = {} if self._kind is Kind.JSON else {"type": [*want.types, "null"]}
@@ -202,7 +202,7 @@ class _Objects:
         self._decoder = _decoder_of([*self._by_name.values()], coerce)
 
     def read(self, texts: pa.Array, spot: _Spot, notes: _Notes) -> pa.Array:
-        """The objects; see _Place."""
+        """The objects; see _ValueReader."""
         is_object = pc.starts_with(texts, "{")
         notes.refuse_all_but(texts, is_object, spot, "an object")
         present = pc.fill_null(is_object, fill_value=False)
@@ -232,7 +232,7 @@ class _Arrays:
         self._decoder = _decoder_of([self._item], coerce)
 
     def read(self, texts: pa.Array, spot: _Spot, notes: _Notes) -> pa.Array:
-        """The arrays; see _Place."""
+        """The arrays; see _ValueReader."""
         is_array = pc.starts_with(texts, "[")
         notes.refuse_all_but(texts, is_array, spot, "an array")
         present = pc.fill_null(is_array, fill_value=False)
@@ -271,13 +271,13 @@ def _noted(decoded: Decoded, present: pa.Array, spot: _Spot, notes: _Notes, *, p
     is_noted = decoded.refused or decoded.inexact or decoded.coerced
     positions = pc.indices_nonzero(present) if is_noted else pa.nulls(0)
 
-    def told(found: dict[str, _N], here: Mapping[str, _N]) -> None:
+    def note(found: dict[str, _N], here: Mapping[str, _N]) -> None:
         for name, noted in here.items():
             within = json_path((name[1:],)).removeprefix(prefix)
             notes.note(found, noted, spot, within, positions[noted.first_line - 1].as_py())
 
-    told(notes.inexact, decoded.inexact)
-    told(notes.coerced, decoded.coerced)
+    note(notes.inexact, decoded.inexact)
+    note(notes.coerced, decoded.coerced)
     for refused in decoded.refused:
         at = positions[refused.line - 1].as_py()
         for each in refused.violations:

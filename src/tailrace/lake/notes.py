@@ -1,4 +1,4 @@
-"""What is told of values within structs and lists, once of each place."""
+"""Log messages about values within structs and lists, once for each path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Notes:
         self._said: set[tuple[str, str, str]] = set()
 
     def say(self, stream: Stream, read: Read) -> None:
-        """Say of each place that a number has lost digits there, or a value came as another type."""
+        """Log, for each path, that a number lost digits or that a value came as another type."""
         for name, inexact in read.inexact.items():
             if self._is_new(stream, "inexact", name):
                 text = f"a number has more digits than a float holds; {_setting(name, inexact)}"
@@ -35,7 +35,7 @@ class Notes:
 
 
 def _setting(name: str, inexact: Inexact) -> str:
-    """What keeps all digits at a place of which these numbers came."""
+    """The setting that keeps all digits of the numbers of a path."""
     if name.endswith("[]"):
         return "`kind: JSON` for the column, under `columns:`, keeps them as text"
     return f"`kind: {kind_for_digits(inexact.before, inexact.behind)}` for the field, under `columns:`, keeps them"

@@ -1,4 +1,4 @@
-"""Rows told apart by partition columns, and partitions as text, as Hive and Delta Lake write them."""
+"""Rows split by partition columns, and partitions as text in the form of Hive and Delta Lake."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_PARTITIONS = 10_000
 
 
 def partitioned(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Partition, pa.Table]]:
-    """The rows of each partition, in the order that they come."""
+    """The rows of each partition, in their order."""
     if not columns:
         yield (), rows
         return
@@ -45,7 +45,7 @@ def partitioned(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Partit
 
 
 def _codes(texts: pa.Table) -> pa.Array:
-    """A number for each row, which rows of one partition share."""
+    """A number for each row, the same for rows of one partition."""
     codes: pa.Array | None = None
     for column in texts.columns:
         encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
@@ -56,7 +56,7 @@ def _codes(texts: pa.Table) -> pa.Array:
 
 
 def partition_names(wanted: Sequence[str], columns: Sequence[TableColumn]) -> tuple[str, ...]:
-    """Those of the wanted partition columns that are there; ConfigError for structs and lists, and for all columns."""
+    """The wanted partition columns that exist; ConfigError for structs and lists, and if no other column is left."""
     by_name = {column.name: column for column in columns}
     names = tuple(name for name in wanted if name in by_name)
     for name in names:
@@ -76,7 +76,7 @@ def partition_names(wanted: Sequence[str], columns: Sequence[TableColumn]) -> tu
 
 
 def lost_rows(rows: pa.Table, lost_texts: Mapping[str, str]) -> dict[int, str]:
-    """The reasons, by input line, why rows would lose values: texts that would come back from a partition as null."""
+    """Reasons, by input line, for rows with texts that readers would take for null in a partition."""
     reasons: dict[int, str] = {}
     for name, text in lost_texts.items():
         values = rows[name]
@@ -89,7 +89,7 @@ def lost_rows(rows: pa.Table, lost_texts: Mapping[str, str]) -> dict[int, str]:
 
 
 def folder_of_partition(partition: Partition) -> str:
-    """The folders of a partition: `column=value`, one in the other."""
+    """The nested folders of a partition: `column=value/...`."""
     return "/".join(
         f"{folder_of(name)}={NULL_FOLDER if value is None else folder_of(value)}" for name, value in partition
     )

@@ -1,4 +1,4 @@
-"""Files that rows are gathered into: one at a time for each partition, sealed when it is large enough."""
+"""Files that rows are written into: one open file for each partition, sealed when it is large enough."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from tailrace.lake.statistics import statistics
 from tailrace.lake.tables import Layout
 
 _HELD_BYTES = 48 * 2**20
-"""Bytes of columns, of all partitions of one stream, that wait to be written."""
+"""How many bytes of columns of one stream may wait to be written, in all its partitions."""
 
 _MAX_FILES = 100
-"""Files that are being filled; more would come near what a process may have open."""
+"""How many files may be open for writing; more come near the limit of a process."""
 
 _UPLOADS_AT_ONCE = 4
 
 _GROUP_BYTES = 16 * 2**20
-"""Bytes of columns, of one partition, that are written at once."""
+"""How many bytes of columns of one partition are written at once."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """The file of one partition that is being filled, on this machine, and rows that wait to be written to it.
+    """The open local file of one partition, and rows that wait to be written to it.
 
-    The file has no name, so that nothing is left of it when the process ends, however it does.
+    The file has no name, so that nothing is left of it however the process ends.
     """
 
     number: int
@@ -49,10 +49,10 @@ class _Open:
 
 
 class Parts:
-    """Rows of one layout on their way into files.
+    """Rows of one layout, written into files.
 
-    Files are written on this machine first, and uploaded whole once they are sealed: an upload can be repeated.
-    `name` gives the name, without ending, of the file of a number. Thread-safe.
+    A file is written on this machine first. Once sealed, it is uploaded whole, so that an upload can be repeated.
+    `name` makes a file's name, without ending, from its number. Thread-safe.
     """
 
     def __init__(self, layout: Layout, name: Callable[[int], str]) -> None:
@@ -72,7 +72,7 @@ class Parts:
         return self._layout.schema
 
     def add(self, rows: pa.Table) -> None:
-        """Take rows in, which have the layout's columns. An upload that fails is left to seal()."""
+        """Add rows with the layout's columns. A failed upload is repeated by seal()."""
         parts = [*partitioned(rows, self._layout.partition_by)]
         with self._lock, self._translated_errors():
             for partition, part in parts:
@@ -84,7 +84,7 @@ class Parts:
             self._upload()
 
     def seal(self) -> list[Part]:
-        """The parts that all rows so far are in, uploaded. When that fails it can be repeated."""
+        """Upload all rows added so far; the parts that hold them. Repeatable after a failure."""
         with self._lock:
             with self._translated_errors():
                 for partition in [*self._open]:
@@ -93,14 +93,14 @@ class Parts:
             return [*self._uploaded]
 
     def discard(self) -> None:
-        """Remove what isn't part of anything, here and in the store."""
+        """Remove all files, here and in the store."""
         self.close()
         with self._lock:
             uploaded, self._uploaded = self._uploaded, []
         self._layout.store.remove(part.path for part in uploaded)
 
     def close(self) -> None:
-        """Let go of what is on this machine; what is uploaded stays."""
+        """Remove the local files; uploaded ones stay."""
         with self._lock:
             files = (*(one.file for one in self._open.values()), *(file for _, file in self._sealed))
             for file in filter(None, files):
@@ -115,7 +115,7 @@ class Parts:
         return self._open[partition]
 
     def _write_what_is_much(self) -> None:
-        """Write partitions that have much, and the one that has most while all have too much; seal what is large."""
+        """Write full partitions, and the fullest ones while too much waits in all; seal files that are large."""
         sizes = {partition: one.waiting_bytes for partition, one in self._open.items()}
         held = sum(sizes.values())
         for partition in sorted(sizes, key=sizes.__getitem__, reverse=True):
@@ -135,7 +135,7 @@ class Parts:
             return
         rows, one.waiting, one.waiting_bytes = pa.concat_tables(one.waiting), [], 0
         if one.writer is None:
-            one.file = tempfile.TemporaryFile()  # noqa: SIM115 it is closed once it is uploaded
+            one.file = tempfile.TemporaryFile()  # noqa: SIM115 closed after the upload
             one.writer = written_to(one.file, self._layout)
         if self._layout.drops_partitions:
             rows = rows.drop_columns(list(self._layout.partition_by))
@@ -158,13 +158,13 @@ class Parts:
         folder = "/".join(filter(None, (layout.folder, within)))
         name = f"{self._name(one.number)}{suffix(layout)}"
         size = one.file.seek(0, io.SEEK_END)
-        told = statistics(pa.parquet.read_metadata(one.file)) if layout.format == "parquet" else {}
+        column_statistics = statistics(pa.parquet.read_metadata(one.file)) if layout.format == "parquet" else {}
         path = f"{folder}/{name}" if folder else name
-        self._sealed.append((Part(path, one.rows, size, dict(partition), told), one.file))
+        self._sealed.append((Part(path, one.rows, size, dict(partition), column_statistics), one.file))
         del self._open[partition]
 
     def _upload(self) -> None:
-        """Upload what is sealed, some files at once; those that fail stay to be uploaded again."""
+        """Upload sealed files, several at once; those that fail stay, to be uploaded again."""
         if not self._sealed:
             return
         with ThreadPoolExecutor(min(_UPLOADS_AT_ONCE, len(self._sealed))) as threads:
@@ -183,7 +183,7 @@ class Parts:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Raise what this machine's disk has against a file as our error, and again whenever more is asked for."""
+        """Raise errors of the local disk as DestinationError, at every later call too."""
         folder = tempfile.gettempdir()
         if self._is_broken:
             raise DestinationError(f"a file in {folder} couldn't be written before; run again")

@@ -1,4 +1,4 @@
-"""Queries by which rows of a lake's files are told apart, as SQL text; see the SQL kit's expressions."""
+"""Queries that select rows of a lake's files by key, as SQL text; see the SQL kit's expressions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def all_of(table: TableName) -> str:
 
 
 def create_keys(keys: TableName, tables: Sequence[TableName], key: Sequence[str]) -> str:
-    """A table of the keys that rows of some tables have, each once."""
+    """A table of the distinct keys in some tables."""
     query: exp.Query = _columns(key, tables[0])
     for table in tables[1:]:
         query = exp.union(query, _columns(key, table))
@@ -46,7 +46,7 @@ def without_key(rows: TableName, columns: Sequence[str], keys: TableName, key: S
 def count_changed(
     rows: TableName, keys: TableName, key: Sequence[str], version: str | None, deletion: str | None
 ) -> str:
-    """The number of rows that have one of the keys or, given `version`, one below ?, and no mark of `deletion` yet."""
+    """The number of rows with one of the keys or, given `version`, with a version below ? and no mark in `deletion`."""
     conditions: list[exp.Expression | exp.Condition] = [_has_key(keys, key)] if key else []
     if version is not None:
         older: exp.Expression = exp.LT(this=column_of(version, "r"), expression=exp.Placeholder())
@@ -61,7 +61,7 @@ def _columns(names: Sequence[str], table: TableName) -> exp.Select:
 
 
 def _has_key(keys: TableName, key: Sequence[str]) -> exp.Expression:
-    """That a row, `r`, has one of the keys."""
+    """The condition that a row, `r`, has one of the keys."""
     return exp.Exists(this=exp.select("1").from_(table_of(keys, "k")).where(keys_equal(key, "k", "r")))
 
 

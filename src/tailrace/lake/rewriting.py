@@ -1,4 +1,4 @@
-"""A table brought to an entry of a journal: files added as they are, or rows merged by writing files anew."""
+"""An entry applied to a table: files are added as they are, or rows are merged by rewriting files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TRIES, _LONGEST_WAIT_S = 100, 1.0
 
 
 def removes(stream: Stream) -> bool:
-    """Whether checkpoints of the stream may change rows that its table has, or remove them."""
+    """Whether checkpoints of the stream may change or remove rows of its table."""
     is_changing = stream.is_merged and (stream.method is not Method.INSERT_IGNORE or stream.hard_delete)
     return is_changing or stream.versioned or stream.method is Method.REPLACE
 
@@ -41,12 +41,12 @@ def removes(stream: Stream) -> bool:
 def apply_change(
     look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]
 ) -> Published:
-    """What bringing the table to the entry did; nothing is done if the table is there already.
+    """Apply the entry to the table, unless it is applied already; what that did.
 
-    `look` gives the table as it is, `waiting` is the store of staged files. Where another writer is quicker, the table
-    is looked at again, and all is done anew; where an older run of the pipeline is, which removes what it has staged
-    then, there is no more to do. `left` are the files of attempts whose outcome isn't known: once it is known they are
-    the table's, or are removed.
+    `look` gives a snapshot of the table; `waiting` is the store of staged files. If another writer commits first, all
+    is done again on a new snapshot. If another run of the pipeline has applied the entry, and has removed the staged
+    files, nothing is left to do. `left` are files of attempts whose outcome is unknown. Once it is known, those that
+    aren't the table's are removed.
     """
     for tries in range(_TRIES):
         table = look()
@@ -69,7 +69,7 @@ def apply_change(
 
 
 def _clear(left: list[str], table: LakeTable, unused: Sequence[str]) -> None:
-    """Remove the files that turned out not to be the table's; all are known then."""
+    """Remove the files that turned out not to be the table's, now that every outcome is known."""
     if unused:
         table.layout().store.remove(unused)
     left.clear()
@@ -85,7 +85,7 @@ def _applied(table: LakeTable, waiting: Store, entry: Entry, change: Change, lef
 
 
 def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) -> Published:
-    """Leave the staged rows, and nothing else, in the table."""
+    """Replace the table's rows by the staged ones."""
     deleted = sum(file.rows for file in table.files())
     schema = _schema_of(waiting, change)
     with engine() as memory:
@@ -102,19 +102,19 @@ def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) ->
 
 
 def _schema_of(waiting: Store, change: Change) -> pa.Schema:
-    """The columns of a replaced table, with the types that their files have, or that none has written yet."""
+    """The columns of the new table, in the types of the staged files; a column in none of them has its kind's type."""
     types: dict[str, pa.DataType] = {}
     for staged in change.staged:
         for part in staged.files[:1]:
             with waiting.open(part.path) as file:
                 types |= {field.name: field.type for field in pa.parquet.read_schema(file)}
-    # Structs grow while a table is staged: the column has all of their fields.
+    # Structs may have grown while rows were staged; the column has all fields.
     own = {column.name: column.arrow for column in change.columns if column.nested}
     return pa.schema([(column.name, (types | own).get(column.name, column.arrow)) for column in change.columns])
 
 
 def _as_columns(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Rows with exactly these columns: those that they lack are null."""
+    """The rows with exactly these columns; missing ones are null."""
     for rows in tables:
         columns = [
             rows[column.name].cast(column.type)
@@ -126,7 +126,7 @@ def _as_columns(tables: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Re
 
 
 def _merged(table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
-    """Merge the staged rows, and what is activated, into the table: files with rows that change are written anew."""
+    """Merge the staged rows and the activations into the table: files with rows that change are rewritten."""
     name = f"{secrets.token_hex(4)}-"
     parts = Parts(table.layout(), lambda number: part_name(entry.pipeline, entry.sequence, f"{name}{number}"))
     try:
@@ -156,7 +156,7 @@ def _merged(table: LakeTable, waiting: Store, entry: Entry, change: Change, left
 
 @dataclass(slots=True)
 class _Merging:
-    """Staged rows, and the table's rows with their keys, in an engine's tables."""
+    """The merge in an engine's tables: staged rows, and the rows of the table that have the same keys."""
 
     memory: Engine
     waiting: Store
@@ -173,7 +173,7 @@ class _Merging:
         return self.merge()
 
     def load(self) -> None:
-        """Take the staged rows in, and the keys that they have."""
+        """Load the staged rows and their keys into the engine."""
         self.memory.create(_TABLE, self.schema)
         for number, staged in enumerate(self.change.staged):
             table = TableName(f"_tailrace_stage_{number}")
@@ -195,7 +195,7 @@ class _Merging:
             yield from self._rows(staged)
 
     def takes(self, table: LakeTable, file: LiveFile, parts: Parts) -> bool:
-        """Whether rows of the file change; then those with a staged key are taken in, and the others go to parts."""
+        """Whether rows of the file change. If so, rows with a staged key are loaded, and the others go to parts."""
         wanted = [*self.key, *filter(None, (self._version, self._deletion))]
         if not wanted or not self._may_change(file):
             return False
@@ -211,7 +211,7 @@ class _Merging:
         return not self._only_ignores
 
     def merge(self) -> Published:
-        """Merge the staged rows with the activations in between, in the order of lines."""
+        """Merge staged rows and activations in the order of their lines."""
         done, first = Published(), 0
         self.stagings.sort(key=lambda staging: staging.stream.revision)
         if self._only_ignores:
@@ -221,28 +221,28 @@ class _Merging:
             for staging in self.stagings:
                 done += publish.merge(self.memory, DIALECT, staging, first, end)
             if activation:
-                told = Activation(activation.stream, activation.version, activation.line)
+                version = Activation(activation.stream, activation.version, activation.line)
                 at = (self.entry.at or datetime.now(UTC)).astimezone(UTC)
-                done += publish.activate(self.memory, DIALECT, self._place(activation.stream), told, at)
+                done += publish.activate(self.memory, DIALECT, self._place(activation.stream), version, at)
             first = end
         return done
 
     @property
     def result(self) -> str:
-        """The query of the rows that the table is to have beside those of files that stay."""
+        """The query of the rows that the table gets in place of the removed files."""
         if self._only_ignores:
             return queries.without_key(_TABLE, self.schema.names, _BEFORE, self.key)
         return queries.all_of(_TABLE)
 
     @property
     def key(self) -> list[str]:
-        """The table's columns by which staged rows are told apart; empty where they aren't."""
+        """The table's columns that identify a row; empty if rows are only appended."""
         merged = [staging for staging in self.stagings if staging.stream.is_merged]
         return merged[0].place.key(merged[0].stream) if merged else []
 
     @property
     def _only_ignores(self) -> bool:
-        """Whether rows that the table has stay as they are, whatever is staged."""
+        """Whether no row of the table can change, whatever is staged."""
         ignoring = [s.stream.method is Method.INSERT_IGNORE and not s.stream.hard_delete for s in self.stagings]
         return bool(ignoring) and all(ignoring) and not self.change.activate
 
@@ -255,12 +255,12 @@ class _Merging:
 
     @property
     def _version(self) -> str | None:
-        """The table's column of versions, if some are activated."""
+        """The table's column of versions, if a version is activated."""
         return self._of_activated(lambda stream: self._name(stream, Fill.TABLE_VERSION))
 
     @property
     def _deletion(self) -> str | None:
-        """The table's column of deletions, if rows are to be marked there."""
+        """The table's column that marks deleted rows, if rows are marked."""
         return self._of_activated(lambda stream: None if stream.hard_delete else self._name(stream, None))
 
     def _name(self, stream: Stream, fill: Fill | None) -> str | None:
@@ -268,7 +268,7 @@ class _Merging:
         return self._place(stream).name(column)
 
     def _place(self, stream: Stream) -> Place:
-        """Where an activated stream's rows are, though none of them may be staged."""
+        """Where an activated stream's rows are, staged or not."""
         staged = [staging.place for staging in self.stagings if staging.stream == stream]
         if staged:
             return staged[0]
@@ -282,7 +282,7 @@ class _Merging:
                     yield pa.table(batch)
 
     def _may_change(self, file: LiveFile) -> bool:
-        """Whether the file's bounds let it have a staged key, or an older version."""
+        """Whether the file may have a row with a staged key, or of an older version, by its bounds."""
         if self._version is not None or not self.key or self.key[0] not in file.bounds:
             return True
         low, high = self.bounds
@@ -300,7 +300,7 @@ class _Merging:
         return int(str(counted[0][0]))
 
     def _parted(self, rows: pa.Table) -> pa.Table:
-        """The rows of a file without those that have a staged key, which are taken in."""
+        """Load the rows of a file that have a staged key; the other rows."""
         names = rows.column_names
         with self.memory.rows_as(_FILE, rows):
             self.memory.execute(queries.insert_with_key(_TABLE, _FILE, names, _KEYS, self.key))
@@ -308,7 +308,7 @@ class _Merging:
         return pa.Table.from_batches(batches, rows.schema)
 
     def _activated(self, rows: pa.Table) -> pa.Table:
-        """The rows of a file without those of older versions, or with these marked as deleted."""
+        """The rows of a file, with those of older versions removed or marked as deleted."""
         if self._version is None:
             return rows
         older = pc.fill_null(pc.less(rows[self._version], self._last_version), fill_value=False)
@@ -319,6 +319,6 @@ class _Merging:
             return rows
         marked = pc.and_(older, pc.is_null(rows[self._deletion]))
         self.deleted += pc.sum(marked).as_py() or 0
-        place = rows.schema.get_field_index(self._deletion)
-        at = pa.scalar(self.entry.at).cast(rows.schema.field(place).type)
-        return rows.set_column(place, rows.schema.field(place), pc.if_else(marked, at, rows[self._deletion]))
+        index = rows.schema.get_field_index(self._deletion)
+        at = pa.scalar(self.entry.at).cast(rows.schema.field(index).type)
+        return rows.set_column(index, rows.schema.field(index), pc.if_else(marked, at, rows[self._deletion]))

@@ -42,7 +42,7 @@ class LakeSettings(StoreSettings):
             return self.url if scheme in _STORES else f"file://{quote(str(Path(self.url).absolute()))}"
         if self.bucket:
             return f"s3://{self.bucket}/{self.path.strip('/')}"
-        raise ConfigError("where the lake is isn't said", key="url", hint="as in `s3://bucket/path`; or set `bucket`")
+        raise ConfigError("no address given for the lake", key="url", hint="as in `s3://bucket/path`; or set `bucket`")
 
     def partitions(self, stream: str) -> Sequence[str]:
         """The columns that the stream's files are partitioned by, as far as it has them."""

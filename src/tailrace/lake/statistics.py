@@ -1,4 +1,4 @@
-"""What a Parquet file's footer says of its columns, as Delta's log keeps it."""
+"""A Parquet file's statistics, from its footer, in the form of Delta's log."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def statistics(metadata: pyarrow.parquet.FileMetaData) -> dict[str, Any]:
     least: dict[str, Any] = {}
     greatest: dict[str, Any] = {}
     nulls: dict[str, int] = {}
-    for place, name in _columns(metadata):
-        groups = [metadata.row_group(number).column(place).statistics for number in range(metadata.num_row_groups)]
+    for index, name in _columns(metadata):
+        groups = [metadata.row_group(number).column(index).statistics for number in range(metadata.num_row_groups)]
         if any(group is None or not group.has_null_count for group in groups):
             continue
         nulls[name] = sum(group.null_count for group in groups)
@@ -25,7 +25,7 @@ def statistics(metadata: pyarrow.parquet.FileMetaData) -> dict[str, Any]:
         if len(bounded) == sum(group.num_values > 0 for group in groups) and bounded:
             low, high = _limits(bounded)
             if _is_exact(low) and _is_exact(high):
-                least[name], greatest[name] = _told(low), _told(high)
+                least[name], greatest[name] = _kept(low), _kept(high)
     return {"numRecords": metadata.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}
 
 
@@ -38,12 +38,12 @@ def _limits(groups: Sequence[Any]) -> tuple[object, object]:
 
 
 def _columns(metadata: pyarrow.parquet.FileMetaData) -> Iterator[tuple[int, str]]:
-    """The columns that aren't nested, and their places."""
+    """The columns that aren't nested, and their indexes."""
     schema = metadata.schema
-    for place in range(len(schema.names)):
-        column = schema.column(place)
+    for index in range(len(schema.names)):
+        column = schema.column(index)
         if column.path == column.name and column.max_repetition_level == 0:
-            yield place, column.name
+            yield index, column.name
 
 
 def _is_exact(value: object) -> bool:
@@ -52,5 +52,5 @@ def _is_exact(value: object) -> bool:
     return type(value) in (int, date)
 
 
-def _told(value: object) -> object:
+def _kept(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value

@@ -1,4 +1,4 @@
-"""What the kit asks of a lake: its tables, each as it was when it was looked at, and the journal of a pipeline."""
+"""What the kit asks of a lake: snapshots of its tables, and the journals of pipelines."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from tailrace.schema.evolve import TableColumn
 
 
 class ConflictError(DestinationError):
-    """Another writer has changed the table since it was looked at; nothing was done."""
+    """Another writer has changed the table since the snapshot; nothing was done."""
 
 
 class Store(Protocol):
     """A folder of files. Thread-safe; raises DestinationError."""
 
     def put_file(self, name: str, file: IO[bytes]) -> None:
-        """Upload what an open file has from where it stands, in the place of one of that name; durable on return."""
+        """Upload an open file from its position on, replacing a file of that name; durable on return."""
 
     def open(self, name: str) -> BinaryIO:
-        """The file, to be read and sought in."""
+        """The file, open for reading and seeking."""
 
     def names(self, folder: str) -> Iterator[str]:
-        """The names, with their folders, of all files in the folder and those within it."""
+        """The paths of all files below the folder."""
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove the files; those that aren't there are no error."""
+        """Remove the files; missing ones are no error."""
 
 
 class Journal(Protocol):
-    """The entries of one pipeline, each written once: who writes the next one knows the last. Not thread-safe."""
+    """The entries of one pipeline. Each is written once, by a run that has read the one before it. Not thread-safe."""
 
     def last(self) -> Entry | None:
         """The entry with the highest sequence."""
 
     def add(self, entry: Entry) -> bool:
-        """Write the entry; False, with nothing done, where there is one of its sequence that isn't the same."""
+        """Write the entry; False, with nothing done, if a different entry of its sequence exists."""
 
     def finish(self, entry: Entry) -> None:
-        """Note that every table was brought to the entry."""
+        """Record that the entry is applied to every table."""
 
     def is_finished(self, entry: Entry) -> bool:
-        """Whether that was noted; if it wasn't, it may be so all the same."""
+        """Whether that is recorded. If it isn't, the entry may still be applied."""
 
     def note(self, table: TableName) -> None:
-        """Remember that the pipeline loads into that table. Repeatable."""
+        """Record that the pipeline loads into that table. Repeatable."""
 
     def tables(self) -> Sequence[TableName]:
-        """The tables that were noted."""
+        """The tables that are recorded."""
 
     def forget(self) -> None:
-        """Remove everything: no later run has the pipeline's name."""
+        """Remove everything, as no later run will have the pipeline's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How rows become files: where, with which columns, how large, and told apart by which.
+    """How to write rows into files: where, with which columns and partitions, and how large.
 
-    `schema` has the columns in the order and types of the file, with the field metadata that it is to carry.
-    `partition_by` are columns whose values the rows of a file share, in folders `column=value`; `drops_partitions`
-    leaves these columns out of the files. `format` is parquet, csv or jsonl; `header` (original, lower or upper) is how
-    CSV writes names. `escape` stands before the codes of characters in the folders' names.
+    `schema` has the columns in the file's order and types, with the fields' metadata. `partition_by` are columns whose
+    values the rows of a file share, in folders `column=value`; `drops_partitions` leaves these columns out of files.
+    `format` is parquet, csv or jsonl; `header` (original, lower or upper) is the spelling of names in CSV. `escape`
+    stands before the codes of characters in the folders' names.
     """
 
     store: Store
@@ -84,9 +84,9 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """A file of rows that a table has; `handle` is the lake's own name for it, `size` its bytes.
+    """A file of a table's rows; `handle` identifies it for the lake, `size` is its bytes.
 
-    `bounds` maps some columns to the least and greatest of their values in it. Files of one `partition` share it.
+    `bounds` maps some columns to their least and greatest values. Files of one partition have the same `partition`.
     """
 
     handle: object
@@ -98,7 +98,7 @@ class LiveFile:
 
 @dataclass(frozen=True, slots=True)
 class ExistingTable:
-    """A table that exists: its columns, and its key, None where that isn't known."""
+    """A table that exists: its columns, and its key, None if unknown."""
 
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...] | None
@@ -106,41 +106,41 @@ class ExistingTable:
 
 
 class LakeTable(Protocol):
-    """A table as it was at one moment. What it commits is refused if the table has changed since."""
+    """A snapshot of a table. A commit on it is refused if the table has changed since."""
 
     @property
     def schema(self) -> pa.Schema:
         """Its columns by Arrow's types, as read() gives them."""
 
     def applied(self, pipeline: str) -> int:
-        """The sequence of the last entry of the pipeline's journal that the table was brought to; 0 for none."""
+        """The sequence of the pipeline's last entry that the table has applied; 0 for none."""
 
     def files(self) -> Sequence[LiveFile]:
         """Its files."""
 
     def read(self, file: LiveFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a file by the table's present columns, or some of them; rows deleted otherwise are left out."""
+        """The rows of a file in the table's present columns, or some of them, without deleted rows."""
 
     def layout(self) -> Layout:
-        """How new files of the table are to be written."""
+        """How to write new files of the table."""
 
     def left(self, pipeline: str, sequence: int, written: Collection[str]) -> Sequence[str]:
-        """Those of the files written for an entry of the pipeline's that the table's commit of it didn't add.
+        """Which of the files written for an entry of the pipeline the table's commit of that entry didn't add.
 
-        Nothing where that commit can't be found any more.
+        Empty if that commit can't be found any more.
         """
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
-        """Add and remove files, and note that the table was brought to that entry, in one commit.
+        """Add and remove files, and record that the entry is applied, in one commit.
 
-        Raises ConflictError, with nothing done, when the table isn't the one that was looked at.
+        Raises ConflictError, with nothing done, if the table has changed since the snapshot.
         """
 
     def rearrange(self, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
-        """Have the same rows in other files, in one commit that says so; raises ConflictError as commit() does."""
+        """Replace files by others with the same rows, in one commit; raises ConflictError as commit() does."""
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
-        """Leave nothing but these rows, under the change's columns and key, in one commit that notes the entry too.
+        """Replace the table's rows, columns and key, in one commit that also records the entry as applied.
 
         Raises ConflictError as commit() does.
         """
@@ -151,74 +151,73 @@ class Tables(Protocol):
 
     @property
     def rewrites(self) -> bool:
-        """Whether tables are brought to entries by commits of their own; otherwise the journal says what they have."""
+        """Whether tables apply entries by commits of their own. Otherwise readers go by the journal alone."""
 
     def journal(self, pipeline: str) -> Journal:
-        """The pipeline's journal, which may have no entry yet."""
+        """The pipeline's journal, which may be empty."""
 
     def named(self, table: TableName) -> TableName:
-        """The table in the schema that it stands in."""
+        """The table's name with its schema."""
 
     def existing(self, table: TableName) -> ExistingTable | None:
-        """What is there under that name, None if nothing."""
+        """The table of that name, None if there is none."""
 
     def accepting(self, stream: Stream) -> ExistingTable | None:
-        """The stream's table as it is now, None if it isn't there.
+        """The stream's table as it is now, None if there is none.
 
-        Raises SchemaError where it can't take what checkpoints of the stream do to it. It is asked when a stream
-        begins, and again before a checkpoint of it is decided, after which there is no way back.
+        Raises SchemaError if checkpoints of the stream can't be applied to it. Called when a stream begins, and again
+        before each of its checkpoints is decided, since a decided checkpoint can't be undone.
         """
 
     def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> ExistingTable:
-        """Make the stream's table with that key, be it empty, unless it was made already; what is there then."""
+        """Create the stream's table with that key, which may be empty, if there is none; the table after that."""
 
     def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> ExistingTable:
-        """Add columns that take null, and to those that are there the fields that their structs lack.
+        """Add nullable columns, and to the structs of existing columns the fields that they lack; the table after that.
 
-        What the table is then; of a column that is there all else is as it was.
+        Nothing else of an existing column changes.
         """
 
     def relax(self, table: TableName, columns: Sequence[str]) -> ExistingTable:
-        """Let columns take null that don't; raises SchemaError where that can't be had."""
+        """Make columns nullable; raises SchemaError if that isn't possible."""
 
     def layout(self, stream: Stream, columns: Sequence[TableColumn]) -> Layout:
-        """How files with these columns of the stream's table are to be written that are to be added as they are."""
+        """How to write files with these columns that are added to the stream's table as they are."""
 
     def schema_of(self, columns: Sequence[TableColumn]) -> pa.Schema:
-        """Columns as files of a new table have them."""
+        """The schema of files of a new table with these columns."""
 
     def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:
-        """By partition column, the text that would come back from it as null."""
+        """By partition column, the text that readers would take for null."""
 
     def staging(self, pipeline: str) -> tuple[Store, str]:
-        """The folder in which files of the pipeline wait to be merged, and the store that it is in."""
+        """The store and the folder in which files of the pipeline wait to be merged."""
 
     def table(self, table: TableName) -> LakeTable:
-        """The table as it is now; raises DestinationError when it isn't there."""
+        """A snapshot of the table; raises DestinationError if it doesn't exist."""
 
     def decided(self, change: Change) -> Change:
-        """The change as an entry is to have it, with what is to go."""
+        """The change as an entry lists it, with the files that it removes."""
 
     def apply(self, entry: Entry, change: Change) -> Published:
-        """Bring the change's table to the entry, unless it is there; what that did."""
+        """Apply the entry to the change's table, unless it is applied already; what that did."""
 
     def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
-        """Remove what runs before this one have left: files that no entry, and no table, will ever refer to.
+        """Remove files that earlier runs have left and that no entry and no table will ever refer to.
 
-        Every table has been brought to the last decided entry. Where that `is_settled`, the run before ended well, and
-        has left no files of tables. A run that comes after this one may be at work already: its files have higher
-        sequences.
+        The last decided entry is applied to every table. `is_settled` says that the run before ended well, and left no
+        files in the tables' folders. A later run may be at work already: its files have higher sequences.
         """
 
     def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
         """Put small files together, remove what was replaced longer ago than `keep`, and shorten journals.
 
-        That is for those of the tables that pipelines load into, or all of them where none are named. It goes on beside
-        loads, which it never holds up or ends. One sentence for each thing done.
+        Only tables that pipelines load into are maintained: the named ones, or all if none is named. Loads go on
+        meanwhile, and are neither held up nor ended. One sentence for each thing done.
         """
 
     def addresses(self, table: TableName) -> Sequence[str]:
-        """The addresses of the files that have the table's rows now; none where it isn't there."""
+        """The addresses of the files that hold the table's rows now; none if there is no such table."""
 
     def check(self) -> Sequence[str]:
         """A sentence for each thing found when connecting."""

@@ -1,4 +1,4 @@
-"""What object stores and AWS answer: whether that may pass, and what to do about it where it won't."""
+"""What object stores and AWS answer: whether it may pass, and what to do if it won't."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CODES = (
 _BODY = re.compile(r"\s*[-:]?\s*(?:<\?xml|<Error|<!DOCTYPE|<html|\{\s*\"error\").*", re.DOTALL | re.IGNORECASE)
 _BUCKET = re.compile(r"\bbucket '([^']+)'")
 _TURN = re.compile(r"RequestTime(?:d?out|outException)|SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|Conflict")
-"""Codes that pass, whatever status a store gives them."""
+"""Codes that pass, whatever their status."""
 
 _TURNED_AWAY = frozenset({408, 409, 412, 425, 429})
 """Statuses that pass, though they are below 500: slow clients, conflicts, and too many requests."""
@@ -64,11 +64,11 @@ _WAYS = (
         _FORBIDDEN,
     ),
 )
-"""What is to be done, by what answers have in them; the first that is found."""
+"""What to do about an answer, by what it contains; the first match counts."""
 
 
 def is_lasting(text: str) -> bool:
-    """Whether a store will say the same again, by the text of what it said."""
+    """Whether a store will answer the same again, by the text of its answer."""
     if _TURN.search(_code(text)):
         return False
     status = _STATUS.search(text)
@@ -79,17 +79,17 @@ def is_lasting(text: str) -> bool:
 
 
 def is_of_ended_keys(text: str) -> bool:
-    """Whether keys that are given for a while have ended: others may be had."""
+    """Whether temporary keys have expired, so that new ones may help."""
     return _way(text) == _ENDED
 
 
 def is_missing_bucket(text: str) -> bool:
-    """Whether it isn't a file that is missing but the bucket."""
+    """Whether the bucket is missing, not a file."""
     return _way(text) == _MISSING
 
 
 def explained(error: BaseException) -> str:
-    """What an error says, without what only drivers understand, and what to do about it where that is known."""
+    """An error in words: without a driver's own details, and with what to do about it if that is known."""
     text = str(error)
     way, code = _way(text), _code(text)
     status = _STATUS.search(text)

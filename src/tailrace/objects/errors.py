@@ -1,4 +1,4 @@
-"""What goes wrong with AWS and object stores: as an error of ours, and whether it may pass."""
+"""Errors of AWS and object stores: translated into ours, and whether they may pass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailrace.objects.answers import explained, is_aws_busy, is_lasting
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether an object store failed in a way that may pass: it, or the way to it, was to blame."""
+    """Whether an error of an object store may pass, because the store or the network failed."""
     if isinstance(error, GenericError):
         return not is_lasting(str(error))
     if isinstance(error, ClientError):
@@ -23,11 +23,11 @@ def is_passing(error: BaseException) -> bool:
 
 
 @contextmanager
-def translated_errors(place: str = "") -> Iterator[None]:
-    """Raise AWS's and the object store's errors as ours, which name the place."""
+def translated_errors(address: str = "") -> Iterator[None]:
+    """Raise errors of AWS and the object store as DestinationError, which names the address."""
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        raise DestinationError(f"{place or 'the object store'}: {explained(error)}") from error
+        raise DestinationError(f"{address or 'the object store'}: {explained(error)}") from error
     except (BotoCoreError, ClientError) as error:
-        raise DestinationError(f"{place or 'AWS'}: {explained(error)}") from error
+        raise DestinationError(f"{address or 'AWS'}: {explained(error)}") from error

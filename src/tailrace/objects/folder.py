@@ -41,13 +41,13 @@ class Folder:
         return Folder, (self._settings, self.url)
 
     def put(self, name: str, content: bytes) -> None:
-        """Write a file, in the place of one of that name."""
+        """Write a file, replacing one of that name."""
         with translated_errors(self.url):
             obstore.put(self._opened(), name, content)
         self.sync(name)
 
     def put_new(self, name: str, content: bytes) -> bool:
-        """Write a file, unless there is one of that name that has other content; whether it is there now."""
+        """Write a file unless it exists with other content; whether it now has this content."""
         with translated_errors(self.url):
             try:
                 obstore.put(self._opened(), name, content, mode="create")
@@ -57,18 +57,18 @@ class Folder:
         return True
 
     def put_file(self, name: str, file: IO[bytes]) -> None:
-        """Upload what an open file has from where it stands, in the place of one of that name."""
+        """Upload an open file from its position on, replacing one of that name."""
         with translated_errors(self.url):
             obstore.put(self._opened(), name, file)
         self.sync(name)
 
     def get(self, name: str) -> bytes:
-        """What a file holds."""
+        """The content of a file."""
         with translated_errors(self.url):
             return bytes(obstore.get(self._opened(), name).bytes())
 
     def open(self, name: str) -> BinaryIO:
-        """A file, to be read and sought in."""
+        """A file, open for reading and seeking."""
         with translated_errors(self.url):
             got = obstore.get(self._opened(), name)
             if got.meta["size"] <= _READ_WHOLE_BYTES:
@@ -76,20 +76,20 @@ class Folder:
             return python_file(obstore.open_reader(self._opened(), name))
 
     def names(self, folder: str = "") -> Iterator[str]:
-        """The names of all files in a folder, and those within it, with their folders."""
+        """The paths of all files below a folder."""
         with translated_errors(self.url):
             for listed in obstore.list(self._opened(), folder or None):
                 for file in listed:
                     yield str(file["path"])
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files; those that aren't there are no error."""
+        """Remove files; missing ones are no error."""
         with translated_errors(self.url):
             for name in names:
                 self._removed(name)
 
     def _removed(self, name: str) -> None:
-        """Remove a file; the store's own way to do so isn't repeated when the connection breaks."""
+        """Remove a file, again if the connection breaks, since the store doesn't repeat it."""
         for tries in range(_REMOVALS, -1, -1):
             try:
                 obstore.delete(self._opened(), name)
@@ -109,7 +109,7 @@ class Folder:
             shutil.rmtree(local_path(self.url) / folder, ignore_errors=True)
 
     def address(self, name: str) -> str:
-        """Where a file is: a path of this machine, or the address in the store."""
+        """A file's local path, or its address in the store."""
         return str(local_path(self.url) / name) if urlsplit(self.url).scheme == "file" else f"{self.url}/{name}"
 
     def within(self, folder: str) -> Folder:
@@ -122,7 +122,7 @@ class Folder:
         return self._store
 
     def sync(self, name: str) -> None:
-        """On this machine: have the disk take in a file and its name; object stores do so by themselves."""
+        """Sync a local file and its name to the disk; nothing to do on object stores."""
         if isinstance(self._opened(), LocalStore):
             root = local_path(self.url)
             path = root / name

@@ -9,7 +9,7 @@ from tailrace.objects.errors import translated_errors
 
 
 class _Seekable(Protocol):
-    """What a store, or a file system of Arrow's, opens."""
+    """A file as opened by a store or by an Arrow file system."""
 
     def read(self, size: int, /) -> Any: ...
     def seek(self, offset: int, whence: int, /) -> int: ...
@@ -18,7 +18,7 @@ class _Seekable(Protocol):
 
 
 class _Readable(io.RawIOBase):
-    """A file of a store, as Python's files are, whose errors are ours."""
+    """A store's file as a Python file, with translated errors."""
 
     def __init__(self, file: _Seekable) -> None:
         self._file = file
@@ -48,5 +48,5 @@ class _Readable(io.RawIOBase):
 
 
 def python_file(file: _Seekable) -> BinaryIO:
-    """What a store, or a file system of Arrow's, opens as one of Python's files; it raises DestinationError."""
+    """A file opened by a store or by an Arrow file system, as a Python file; raises DestinationError."""
     return cast("BinaryIO", io.BufferedReader(_Readable(file)))

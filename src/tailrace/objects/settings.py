@@ -54,7 +54,7 @@ class AwsSettings(BaseModel):
     )
 
     def session(self) -> boto3.Session:
-        """AWS with the keys that are set, or those of AWS's own settings."""
+        """A session with the keys that are set, or else those of AWS's own settings."""
         token = self.session_token.get_secret_value() if self.session_token else None
         secret = self.secret_access_key.get_secret_value() if self.secret_access_key else None
         return boto3.Session(self.access_key_id, secret, token, self.region)
@@ -66,16 +66,16 @@ class AwsSettings(BaseModel):
         """
         if self.access_key_id and self.secret_access_key:
             token = self.session_token.get_secret_value() if self.session_token else None
-            found = (self.access_key_id, self.secret_access_key.get_secret_value(), token)
+            keys = (self.access_key_id, self.secret_access_key.get_secret_value(), token)
         else:
             with translated_errors():
                 chain = boto3.Session(region_name=self.region).get_credentials()
                 if chain is None:
                     raise NoCredentialsError
                 frozen = chain.get_frozen_credentials()
-                found = (frozen.access_key, frozen.secret_key, frozen.token)
+                keys = (frozen.access_key, frozen.secret_key, frozen.token)
         names = ("access_key_id", "secret_access_key", "session_token")
-        return {name: value for name, value in zip(names, found, strict=True) if value}
+        return {name: value for name, value in zip(names, keys, strict=True) if value}
 
 
 class StoreSettings(AwsSettings):
@@ -93,14 +93,14 @@ class StoreSettings(AwsSettings):
     )
 
     def credentials(self) -> Mapping[str, str]:
-        """As AwsSettings gives them, or those of the role, which end after a while."""
+        """As AwsSettings gives them, or those of the role, which expire."""
         if not self.role_arn:
             return super().credentials()
         given = self.role_keys()
         return {name: str(given[theirs]) for name, theirs in _KEYS_OF_ROLES.items()}
 
     def role_keys(self) -> Mapping[str, Any]:
-        """Keys of the role, by AWS's names, with the time at which they end."""
+        """Keys of the role, by AWS's names, with the time when they expire."""
         with translated_errors():
             sts = self.session().client("sts")
             asked = {"RoleArn": self.role_arn, "RoleSessionName": self.role_session_name}
@@ -111,8 +111,8 @@ class StoreSettings(AwsSettings):
         options = {"max_retries": str(ATTEMPTS), "retry_timeout": f"{ATTEMPTS_S}s", **self.storage_options}
         if urlsplit(url).scheme not in {"s3", "s3a"}:
             return options
-        places = {"aws_region": self.region or boto3.Session().region_name, "aws_endpoint_url": self.endpoint}
-        options |= {name: place for name, place in places.items() if place}
+        given = {"aws_region": self.region or boto3.Session().region_name, "aws_endpoint_url": self.endpoint}
+        options |= {name: value for name, value in given.items() if value}
         options |= {f"aws_{name}": value for name, value in self.credentials().items()}
         is_open = self.endpoint is not None and self.endpoint.startswith("http:")
         return {"aws_conditional_put": "etag", "aws_allow_http": str(is_open).lower()} | options

@@ -1,4 +1,4 @@
-"""Object stores opened by their address, with keys that are asked for again before they end."""
+"""Object stores opened by their address, with keys that are renewed before they expire."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def local_path(url: str) -> Path:
 
 
 def opened_store(settings: AwsSettings, url: str) -> ObjectStore:
-    """The store at an address; a folder of this machine is made."""
+    """The store at an address; a local folder is created."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         return LocalStore(local_path(url), mkdir=True)
@@ -37,8 +37,8 @@ def opened_store(settings: AwsSettings, url: str) -> ObjectStore:
     if parts.scheme not in {"s3", "s3a"}:
         return from_url(url, config=cast("Any", options), retry_config=retry)
     session = boto3.Session(region_name=settings.region)
-    places = {"region": session.region_name, "endpoint": settings.endpoint}
-    options |= {name: place for name, place in places.items() if place}
+    given = {"region": session.region_name, "endpoint": settings.endpoint}
+    options |= {name: value for name, value in given.items() if value}
     if provider := _provider(settings, session):
         options["credential_provider"] = provider
     else:
@@ -50,7 +50,7 @@ def opened_store(settings: AwsSettings, url: str) -> ObjectStore:
 
 
 def _role_keys(settings: StoreSettings) -> S3Credential:
-    """Keys of the role as the store takes them, which asks again before they end."""
+    """Keys of the role in the store's form; it asks again before they expire."""
     given = settings.role_keys()
     return {
         "access_key_id": given["AccessKeyId"],
@@ -61,10 +61,10 @@ def _role_keys(settings: StoreSettings) -> S3Credential:
 
 
 def _provider(settings: AwsSettings, session: boto3.Session) -> Any:
-    """What gives keys anew when they end; None where the settings have keys."""
+    """A provider of renewed keys; None if the settings have keys."""
     if isinstance(settings, StoreSettings) and settings.role_arn:
         return partial(_role_keys, settings)
     if settings.access_key_id:
         return None
-    settings.credentials()  # where there are none AWS's own error says what to do
+    settings.credentials()  # without any keys, AWS's own error says what to do
     return Boto3CredentialProvider(session)

@@ -35,7 +35,7 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
     (pa.types.is_timestamp, Kind.TIMESTAMPTZ),
     (pa.types.is_nested, Kind.JSON),
 )
-"""What an Arrow type becomes: the first that holds. Decimals, uint64 and extension types are told apart before."""
+"""The kind of an Arrow type, by the first test that is true. Decimals, uint64 and extension types come before."""
 
 _EXTENSIONS = {"arrow.uuid": Kind.UUID, "arrow.json": Kind.JSON, "arrow.bool8": Kind.BOOL}
 _UINT64_DIGITS = 20
@@ -157,7 +157,7 @@ def _json(value: Any) -> str | None:
 
 
 def _refuse_no_number(value: Any) -> None:
-    """ValueError for what JSON can't write, at any depth: NaN and the infinities."""
+    """Raise ValueError for NaN and infinities, which JSON has no way to write, at any depth."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("JSON has no such number")
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""A batch's columns in the kinds that the table has: nothing lost, or the row is refused by its line."""
+"""A batch's columns cast to the table's kinds, without loss; a row with a value that can't be is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_SHOWN = 80
 
 
 def cast_rows(rows: pa.Table, stream: Stream, targets: Mapping[str, TableColumn]) -> tuple[pa.Table, dict[int, str]]:
-    """The rows as the table takes them, and those it can't take: the reason of each, by input line.
+    """The rows in the table's kinds, and the reason for each row that is refused, by input line.
 
     `targets` says which column of the table each of the stream's goes into; the rows come back with the table's
     column names, LINE last, without columns that have no target and without the refused rows.
@@ -49,7 +49,7 @@ def cast_rows(rows: pa.Table, stream: Stream, targets: Mapping[str, TableColumn]
 
 
 def failing(values: pa.ChunkedArray, cast: Callable[[pa.ChunkedArray], object]) -> list[int]:
-    """The positions of the values that can't be cast, found by halving what fails."""
+    """The positions of the values that can't be cast, found by bisection."""
     found: list[int] = []
     parts = [(0, len(values))]
     while parts:
@@ -66,7 +66,7 @@ def failing(values: pa.ChunkedArray, cast: Callable[[pa.ChunkedArray], object]) 
 
 
 def converted(values: pa.ChunkedArray, have: Column, want: Column) -> pa.ChunkedArray:
-    """Values of one column's kind as another's; ValueError when one would change, or there is no way at all."""
+    """Values cast from one column's kind to another's; ValueError if a value would change, or no cast exists."""
     if have.spelling == want.spelling:
         return values
     cast = CASTS.get((have.kind, want.kind))
@@ -84,7 +84,7 @@ def _cast(values: pa.ChunkedArray, column: Column, target: TableColumn) -> pa.Ch
 
 
 def _unlimited(column: Column) -> pa.DataType:
-    """The decimal in which a column's values go into one of the table's that has more digits than Arrow's."""
+    """The decimal for values that go into a column of the table with more digits than Arrow has."""
     if column.kind is Kind.INT:
         return pa.decimal128(INT_DIGITS, 0)
     return pa.decimal128(MAX_DIGITS, INT_DIGITS)
@@ -130,7 +130,7 @@ def _date_to_timestamp(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedAr
 
 
 def _if_same(result: pa.ChunkedArray, back: pa.ChunkedArray, given: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The result, if what comes back from it is what was given."""
+    """The result, if casting it back gives the same values."""
     if pc.all(pc.equal(back, given)).as_py() is False:
         raise ValueError("a value would change")
     return result
@@ -164,4 +164,4 @@ CASTS: dict[tuple[Kind, Kind], Cast] = {
     (Kind.TIMESTAMPTZ, Kind.DATE): _to_date,
     (Kind.TIMESTAMPTZ, Kind.TIMESTAMP): _plain,
 }
-"""(from, to) -> the cast; a pair that isn't here, of two kinds that differ, has none that loses nothing."""
+"""(from, to) -> the cast. Two kinds that differ and aren't here have no cast without loss."""

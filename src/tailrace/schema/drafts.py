@@ -1,4 +1,4 @@
-"""The drafts of JSON Schema: which one a schema names, and where in a schema other schemas stand."""
+"""The drafts of JSON Schema: which one a schema names, and which keywords hold schemas."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class Draft(IntEnum):
 
 
 DEFAULT = Draft.DRAFT_7
-"""The draft of a schema that names none, or one that isn't known."""
+"""The draft of a schema that names none, or an unknown one."""
 
 ONE_SCHEMA = frozenset(
     {"additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not"}
     | {"propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"}
 )
-"""The words whose value is a schema."""
+"""The keywords whose value is a schema."""
 
 LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
-"""The words whose value is a list of schemas; `items` is one or the other."""
+"""The keywords whose value is a list of schemas; `items` may be either."""
 
 MAPS_OF_SCHEMAS = frozenset(
     {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
 )
-"""The words whose value is an object with a schema for each name."""
+"""The keywords whose value is an object with a schema for each name."""
 
 _NAMED = {
     "draft-04": Draft.DRAFT_4,
@@ -74,7 +74,7 @@ def draft_of(schema: Any) -> Draft:
 
 
 def schemas_in(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """What stands right inside a schema where schemas do, each with the steps that lead there."""
+    """The schemas directly inside a schema, each with the steps that lead to it."""
     for word, value in schema.items():
         if word in MAPS_OF_SCHEMAS and isinstance(value, Mapping):
             yield from (((word, name), inner) for name, inner in value.items())

@@ -1,4 +1,4 @@
-"""What a table lacks to take a stream's rows, and which of its columns takes each of the stream's."""
+"""What a table lacks for a stream's rows, and which of its columns takes each column of the stream."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class TableColumn:
 
     @classmethod
     def of(cls, column: Column, name: str | None = None) -> TableColumn:
-        """A new column of a table, which takes null, for a stream's; under another name, if one is given."""
+        """A new nullable column for a stream's column, under another name if one is given."""
         nested = nested_text(nested_of(column.nested).of_table) if column.nested else None
         spelled = column.sql_type or ""
         return cls(name or column.name, column.kind, column.precision, column.scale, sql_type=spelled, nested=nested)
 
     @property
     def spelling(self) -> str:
-        """The kind as text, with the digits of a decimal; the destination's own type where the kind isn't known."""
+        """The kind as text, with the digits of a decimal; the destination's own type if the kind is unknown."""
         if self.nested:
             return nested_of(self.nested).spelling
         if self.kind is Kind.DECIMAL and self.precision:
@@ -55,7 +55,7 @@ class TableColumn:
 
     @property
     def arrow(self) -> pa.DataType | None:
-        """The Arrow type of its values; None where the kind isn't known or its digits are beyond Arrow's decimals."""
+        """The Arrow type of its values; None if the kind is unknown or has more digits than Arrow's decimals."""
         if self.nested:
             return nested_of(self.nested).arrow
         if self.kind is Kind.DECIMAL:
@@ -74,7 +74,7 @@ class Widening:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What makes a table fit a stream, and where the stream's columns go then.
+    """How to alter a table for a stream, and where the stream's columns go then.
 
     `add` are new columns under their names in the table. `relax` are columns of the table that must lose NOT NULL.
     `targets` maps each loaded column of the stream to the table's, as it is after the changes; `dropped` are the
@@ -96,8 +96,8 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where one column of the stream goes."""
+class _Choice:
+    """The column of the table for one column of the stream, and what that takes."""
 
     target: TableColumn
     have: TableColumn | None = None
@@ -107,7 +107,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The table's columns as the stream sees them, and what may be done to it."""
+    """The table's columns for one stream, and what may be done to them."""
 
     have: Mapping[str, TableColumn]
     stream: Stream
@@ -120,8 +120,8 @@ class _Table:
     def column(self, name: str) -> TableColumn | None:
         return self.have.get(self.folded(name))
 
-    def place(self, column: Column) -> _Place:
-        """The column of that name, widened if need be; else one beside it; else a new one."""
+    def choice(self, column: Column) -> _Choice:
+        """The column of that name, widened if needed; else one beside it; else a new one."""
         there = self.column(column.name)
         if there is None:
             return _added(column, column.name, None)
@@ -140,18 +140,18 @@ class _Table:
             raise self._refusal(column, other, "can't be altered in place")
         return placed or _added(column, name, there)
 
-    def _in(self, column: Column, there: TableColumn) -> _Place | None:
+    def _in(self, column: Column, there: TableColumn) -> _Choice | None:
         if _is_held(column, there):
-            return _Place(there, there)
+            return _Choice(there, there)
         wider = self._grown(column, there) if there.nested else _widened(column, there)
         if wider == there:
-            return _Place(there, there)
+            return _Choice(there, there)
         if wider is None or there.pinned or (there.kind, wider.kind) not in self.alterable:
             return None
-        return _Place(wider, there, widening=Widening(there, wider))
+        return _Choice(wider, there, widening=Widening(there, wider))
 
     def _grown(self, column: Column, there: TableColumn) -> TableColumn | None:
-        """The table's structs with the fields that the stream's have too; None where the stream has none."""
+        """The table's structs with the stream's fields added; None if the stream has no structs."""
         if column.nested is None or there.nested is None:
             return None
         try:
@@ -191,7 +191,7 @@ def changes(
     key: Sequence[str] | None = None,
     constraint: str = "",
 ) -> Fit:
-    """What the table with the columns `have` needs to take the stream's rows.
+    """How to alter the table with the columns `have` so that it takes the stream's rows.
 
     `alterable` are the (from, to) kinds that the destination alters in place, losing nothing; (DECIMAL, DECIMAL) is
     more digits. `key` is the table's key, None when it isn't known, and `constraint` what it is called. Raises
@@ -200,43 +200,43 @@ def changes(
     named = {(c.name if traits.case_sensitive else c.name.lower()): c for c in have}
     table = _Table(named, stream, traits, alterable)
     _refuse_new_key(table, key, constraint)
-    places: dict[str, _Place] = {}
+    chosen: dict[str, _Choice] = {}
     dropped: list[str] = []
     for column in stream.columns:
-        place = table.place(column)
-        is_change = place.add is not None or place.widening is not None
+        choice = table.choice(column)
+        is_change = choice.add is not None or choice.widening is not None
         if is_change and stream.contract != "evolve":
-            _refuse_change(column, place, stream)
+            _refuse_change(column, choice, stream)
             dropped.append(column.name)
         else:
-            places[column.name] = place
-    if not places:
+            chosen[column.name] = choice
+    if not chosen:
         raise SchemaError(
             f"the table {stream.table} has none of the stream's columns, and `contract: discard_columns` adds none; "
             "alter the table, set `contract: evolve`, or skip the stream with `select: false`",
             stream=stream.name,
         )
-    _refuse_shared(table, places)
-    relax = _relaxed(table, places, key or ())
+    _refuse_shared(table, chosen)
+    relax = _relaxed(table, chosen, key or ())
     return Fit(
-        add=tuple(place.add for place in places.values() if place.add),
-        widen=tuple(place.widening for place in places.values() if place.widening),
+        add=tuple(choice.add for choice in chosen.values() if choice.add),
+        widen=tuple(choice.widening for choice in chosen.values() if choice.widening),
         relax=relax,
         targets={
-            name: replace(place.target, nullable=True) if place.target.name in relax else place.target
-            for name, place in places.items()
+            name: replace(choice.target, nullable=True) if choice.target.name in relax else choice.target
+            for name, choice in chosen.items()
         },
         dropped=tuple(dropped),
-        cleared=tuple(_cleared(table, places, relax)),
+        cleared=tuple(_cleared(table, chosen, relax)),
     )
 
 
-def _cleared(table: _Table, places: Mapping[str, _Place], relaxed: Collection[str]) -> Iterator[str]:
-    """The table's columns in which values of the stream's columns are of another kind than what comes now."""
-    taken = {table.folded(place.target.name) for place in places.values()}
+def _cleared(table: _Table, chosen: Mapping[str, _Choice], relaxed: Collection[str]) -> Iterator[str]:
+    """The table's columns that hold the stream's earlier values, of another kind than the new ones."""
+    taken = {table.folded(choice.target.name) for choice in chosen.values()}
     if taken >= table.have.keys():
         return
-    for name in places:
+    for name in chosen:
         named = {beside(name, kind, table.traits): kind for kind in Kind} | {name: None}
         for other, kind in named.items():
             there = table.column(other)
@@ -247,23 +247,23 @@ def _cleared(table: _Table, places: Mapping[str, _Place], relaxed: Collection[st
 
 
 def beside(name: str, kind: Kind, traits: Traits) -> str:
-    """The column beside that one which takes values of a kind that it doesn't hold."""
+    """The column beside that one, for values of a kind that it can't hold."""
     return fitted(f"{name}__{kind.lower()}", traits.max_name_length)
 
 
 def needed(stream: Stream) -> frozenset[str]:
-    """The columns that loading itself stands on, which can be neither moved nor left out."""
+    """The columns that loading depends on, which can be neither renamed nor left out."""
     asked = stream.deletions if stream.hard_delete else ()
-    told = (stream.filled_with(Fill.TABLE_VERSION), stream.deletion, *asked)
-    return frozenset({*stream.key, *(column.name for column in told if column)})
+    metadata = (stream.filled_with(Fill.TABLE_VERSION), stream.deletion, *asked)
+    return frozenset({*stream.key, *(column.name for column in metadata if column)})
 
 
-def _added(column: Column, name: str, have: TableColumn | None) -> _Place:
-    return _Place(TableColumn.of(column, name), have, add=replace(column, name=name, nullable=True, required=False))
+def _added(column: Column, name: str, have: TableColumn | None) -> _Choice:
+    return _Choice(TableColumn.of(column, name), have, add=replace(column, name=name, nullable=True, required=False))
 
 
 def _is_held(column: Column, there: TableColumn) -> bool:
-    """Whether the table's column takes the values as it is; a type that was chosen by hand always does."""
+    """Whether the table's column takes the values unaltered; a type set by hand always does."""
     if there.nested:
         return False
     if there.kind is None or column.sql_type is not None or there.kind in FITS[column.kind]:
@@ -274,14 +274,14 @@ def _is_held(column: Column, there: TableColumn) -> bool:
 
 
 def _is_respelled(widening: Widening) -> bool:
-    """Whether values become text that taps may write in other ways, so that keys would no longer be the same."""
+    """Whether values would become text that taps may spell in several ways, so that keys would differ."""
     have, want = widening.have, widening.want
     is_whole = have.kind is Kind.DECIMAL and have.scale == 0 and have.precision > 0
     return want.kind in (Kind.TEXT, Kind.JSON) and have.kind in SPELLED_VARIOUSLY and not is_whole
 
 
 def _widened(column: Column, there: TableColumn) -> TableColumn | None:
-    """The type that holds what the table's column holds and the stream's values too; None when there is none."""
+    """The type that holds both the column's values and the stream's; None if there is none."""
     if there.kind is None or column.kind not in WIDENINGS[there.kind]:
         return None
     precision = scale = 0
@@ -295,7 +295,7 @@ def _widened(column: Column, there: TableColumn) -> TableColumn | None:
 
 
 def _refuse_new_key(table: _Table, key: Sequence[str] | None, constraint: str) -> None:
-    """Raise where rows of the table are told apart by another key than the stream's."""
+    """Raise SchemaError if the table has another key than the stream."""
     stream, traits = table.stream, table.traits
     if not table.have or stream.method is Method.REPLACE:
         return
@@ -319,13 +319,13 @@ def _refuse_new_key(table: _Table, key: Sequence[str] | None, constraint: str) -
         raise other_key(stream, key or (), traits, f"the table {stream.table} has the former", constraint)
 
 
-def _refuse_change(column: Column, place: _Place, stream: Stream) -> None:
-    """Raise where the contract is freeze, or the column can't be left out."""
+def _refuse_change(column: Column, choice: _Choice, stream: Stream) -> None:
+    """Raise SchemaError if the contract is freeze, or the column can't be left out."""
     is_needed = column.name in needed(stream)
     if stream.contract == "discard_columns" and not is_needed:
         return
-    have = place.have.spelling if place.have else "no such column"
-    want = place.target.spelling if column.nested else column.spelling
+    have = choice.have.spelling if choice.have else "no such column"
+    want = choice.target.spelling if column.nested else column.spelling
     reason = ", and rows are told apart by this column" if stream.contract == "discard_columns" else ""
     raise SchemaError(
         f"the table {stream.table} has {have}, the stream wants {want}, and `contract: {stream.contract}` "
@@ -338,13 +338,13 @@ def _refuse_change(column: Column, place: _Place, stream: Stream) -> None:
     )
 
 
-def _refuse_shared(table: _Table, places: Mapping[str, _Place]) -> None:
+def _refuse_shared(table: _Table, chosen: Mapping[str, _Choice]) -> None:
     taken: dict[str, str] = {}
-    for name, place in places.items():
-        target = table.folded(place.target.name)
+    for name, choice in chosen.items():
+        target = table.folded(choice.target.name)
         if target in taken:
             raise SchemaError(
-                f"the columns {taken[target]!r} and {name!r} would both go into {place.target.name!r} of the table "
+                f"the columns {taken[target]!r} and {name!r} would both go into {choice.target.name!r} of the table "
                 f"{table.stream.table}; give one another name under `columns:`",
                 stream=table.stream.name,
                 column=name,
@@ -352,11 +352,11 @@ def _refuse_shared(table: _Table, places: Mapping[str, _Place]) -> None:
         taken[target] = name
 
 
-def _relaxed(table: _Table, places: Mapping[str, _Place], key: Sequence[str]) -> tuple[str, ...]:
-    """The table's columns that must take null: where the stream may have none, or has no such column any more."""
+def _relaxed(table: _Table, chosen: Mapping[str, _Choice], key: Sequence[str]) -> tuple[str, ...]:
+    """The columns that must become nullable: the stream may send null, or no longer has the column."""
     stream = table.stream
     kept = {table.folded(name) for name in (*stream.key, *key)}
-    taken = {table.folded(place.target.name): name for name, place in places.items()}
+    taken = {table.folded(choice.target.name): name for name, choice in chosen.items()}
     relaxed = []
     for name, there in table.have.items():
         if there.nullable or name in kept:

@@ -1,4 +1,4 @@
-"""The properties of a JSON Schema that become columns, with objects taken apart as far as is wanted."""
+"""The properties of a JSON Schema that become columns, with objects flattened as the settings say."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tailrace.errors import SchemaError
 from tailrace.schema.shapes import Alternative, Document
 
 MAX_LEAVES = 100_000
-"""The columns that one stream may have; no destination has tables of as many."""
+"""The most columns of a stream; no destination has tables with so many."""
 
 MAX_LEVEL = 100
-"""Objects in objects that are taken apart, whatever the settings say."""
+"""The most levels of objects that are flattened, whatever the settings say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A property that becomes a column: where it stands in the record, and the ways in which its value is valid."""
+    """A property that becomes a column: its path in the record, and the alternatives for its value."""
 
     path: tuple[str, ...]
     alternatives: tuple[Alternative, ...]
@@ -34,7 +34,7 @@ class _Walk:
     found: list[Leaf] = field(default_factory=list)
 
     def leaves(self, inside: Sequence[Alternative], parent: Leaf, above: frozenset[int]) -> None:
-        """Find the leaves below an object; `inside` are the ways for it to be one."""
+        """Find the leaves below an object; `inside` are the alternatives for it."""
         for name, (schema, is_required) in properties_of(inside).items():
             alternatives = self.document.alternatives(schema)
             leaf = Leaf(
@@ -68,7 +68,7 @@ class _Walk:
 
 
 def flattened(document: Document, max_level: int, whole: Collection[str] = ()) -> tuple[Leaf, ...]:
-    """The leaves of a stream's schema in order; `max_level` 0 takes no object apart.
+    """The leaves of a stream's schema in order; `max_level` 0 flattens no object.
 
     Kept whole are objects deeper than that, those without properties or that may be something else, those that
     contain themselves, and the ones that `whole` names (dotted). Below an object that may be null or absent nothing
@@ -82,7 +82,7 @@ def flattened(document: Document, max_level: int, whole: Collection[str] = ()) -
 
 
 def properties_of(inside: Sequence[Alternative]) -> dict[str, tuple[Any, bool]]:
-    """The schema of each property, and whether every one of the alternatives requires it."""
+    """The schema of each property, and whether all alternatives require it."""
     found: dict[str, dict[int, Any]] = {}
     for alternative in inside:
         for name, schema in alternative.properties.items():
@@ -92,5 +92,5 @@ def properties_of(inside: Sequence[Alternative]) -> dict[str, tuple[Any, bool]]:
 
 
 def one_of(schemas: Sequence[Any]) -> Any:
-    """A schema under which what is valid under any of them is."""
+    """A schema for all values that are valid under any of these."""
     return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}

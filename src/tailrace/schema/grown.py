@@ -1,4 +1,4 @@
-"""The schema of a stream that has grown by fields which no schema describes."""
+"""The schema of a stream with the fields added that no schema describes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ANNOTATIONS = ("$schema", "$id", "id", "definitions", "$defs")
 def grown_schema(
     json_schema: bytes, grown: Mapping[str, Any], settings: StreamSettings
 ) -> tuple[bytes, tuple[str, ...]]:
-    """The schema with the grown fields among its properties, and the names of those that may grow on.
+    """The schema with the added fields among its properties, and the names of those that may still widen.
 
     What the schema itself describes stays as it says; what the settings give a kind is anything to the schema.
     """

@@ -30,7 +30,7 @@ FORMATS: dict[str, Kind] = {
     "time": Kind.TIME,
     "uuid": Kind.UUID,
 }
-"""What a string's `format` makes of it; TEXT without one of these."""
+"""The kind of a string by its `format`; TEXT for any other format."""
 
 ENCODINGS = frozenset({"base64", "base16"})
 """The values of `contentEncoding` that make a string BINARY."""
@@ -55,7 +55,7 @@ class _Bound:
 
 
 def columns_of(json_schema: Mapping[str, Any], settings: StreamSettings, stream: str) -> tuple[Column, ...]:
-    """The columns of a stream's schema in its order, named by their fields (joined with `__` where flattened)."""
+    """The columns of a stream's schema in its order, named by their fields (joined by `__` if flattened)."""
     whole = {name for name, override in settings.columns.items() if override.kind or override.sql_type}
     max_level = settings.max_level if settings.nested == "flatten" else 0
     document = Document(json_schema, stream)
@@ -70,19 +70,19 @@ def columns_of(json_schema: Mapping[str, Any], settings: StreamSettings, stream:
 
 
 def chosen_columns(columns: Iterable[Column], settings: StreamSettings) -> tuple[Column, ...]:
-    """The columns without those that `columns:` leaves out, the others with the kind and sql_type that it gives."""
+    """The columns with the kind and sql_type that `columns:` gives, without those that it leaves out."""
     overrides = settings.columns
     return tuple(_overridden(column, overrides) for column in columns if _is_selected(column.path, overrides))
 
 
 def _is_selected(path: Sequence[str], overrides: Mapping[str, ColumnSettings]) -> bool:
-    """Whether neither the field at that path nor an object that it is in is left out."""
+    """Whether the field at that path is selected, and so are all objects that it is in."""
     above = (".".join(path[: n + 1]) for n in range(len(path)))
     return all(overrides[name].select for name in above if name in overrides)
 
 
 def _is_settled(path: Sequence[str], overrides: Mapping[str, ColumnSettings]) -> bool:
-    """Whether the settings say what becomes of the field at that path, or of an object that it is in."""
+    """Whether the settings override the field at that path, or an object that it is in."""
     found = (overrides.get(".".join(path[: n + 1])) for n in range(len(path)))
     return any(override and (override.kind or override.sql_type or not override.select) for override in found)
 
@@ -121,13 +121,13 @@ def _column(leaf: Leaf, settings: StreamSettings) -> Column:
 
 
 def _sql_type(leaf: Leaf) -> str | None:
-    """The SQL type that the schema names, if it is one."""
+    """The SQL type that the schema names, if it is valid."""
     spelled = {a.keywords["x-sql-datatype"] for a in leaf.alternatives if _has_text(a.keywords, "x-sql-datatype")}
     return spelled.pop() if len(spelled) == 1 else None
 
 
 def _typed(leaf: Leaf, settings: StreamSettings) -> _Type:
-    """The type of a leaf's values: the schema's, or the one that keeps all digits which the SQL type has."""
+    """The type of a leaf: the schema's, or the one that keeps all digits of the SQL type."""
     found = _unified(leaf.alternatives, settings.numbers)
     override = settings.columns.get(".".join(leaf.path))
     sql_type = (override.sql_type if override else None) or _sql_type(leaf)
@@ -136,13 +136,13 @@ def _typed(leaf: Leaf, settings: StreamSettings) -> _Type:
 
 
 def _nested(column: Column, leaf: Leaf, nesting: Nesting) -> Column:
-    """The column, with what its objects or arrays are made of where the schema says that."""
+    """The column, with the structure of its objects or arrays if the schema describes it."""
     nested = nesting.of(leaf) if column.kind is Kind.JSON and column.sql_type is None else None
     return column if nested is None else replace(column, nested=nested_text(nested))
 
 
 def _leaf_of(settings: StreamSettings) -> Callable[[Leaf], Nested]:
-    """What gives the leaves of nested values: the kinds that columns would have, or those that `columns:` gives."""
+    """Gives the leaves of nested values: of the kinds that columns would have, or that `columns:` sets."""
 
     def leaf_of(leaf: Leaf) -> Nested:
         found = _typed(leaf, settings)
@@ -158,7 +158,7 @@ def _leaf_of(settings: StreamSettings) -> Callable[[Leaf], Nested]:
 
 
 def _refuse_unnested(columns: Sequence[Column], settings: StreamSettings) -> None:
-    """Raise where the settings ask for something of a struct's field that it can't have."""
+    """Raise ConfigError if the settings set something that a struct's field can't have."""
     own = {".".join(column.path) for column in columns}
     structs = tuple(f"{'.'.join(column.path)}." for column in columns if column.nested)
     for field, override in settings.columns.items():
@@ -176,7 +176,7 @@ def _has_text(keywords: Mapping[str, Any], word: str) -> bool:
 
 
 def _unified(alternatives: Sequence[Alternative], numbers: str) -> _Type:
-    """The one type that holds the values of every alternative, null aside."""
+    """The one type that holds the values of all alternatives, null aside."""
     found = {
         (json_type == "string", _type_of(json_type, alternative.keywords, numbers))
         for alternative in alternatives
@@ -235,7 +235,7 @@ def _string_type(keywords: Mapping[str, Any]) -> _Type:
 
 
 def _sized_decimal(keywords: Mapping[str, Any], default_scale: int) -> _Type:
-    """DECIMAL with the digits that the schema states, or that its bounds and `multipleOf` need."""
+    """DECIMAL with the digits that the schema states, or that its bounds and `multipleOf` require."""
     said = keywords.get("x-singer.decimal")
     stated = said if isinstance(said, Mapping) else keywords
     precision, scale = _count(stated.get("precision")), _count(stated.get("scale"))
@@ -263,7 +263,7 @@ def _number(value: Any) -> Decimal | None:
 
 
 def _places(keywords: Mapping[str, Any]) -> int | None:
-    """The decimal places that `multipleOf` leaves, when it is a power of ten."""
+    """The decimal places that `multipleOf` allows, if it is a power of ten."""
     step = _number(keywords.get("multipleOf"))
     if step is None or step <= 0:
         return None
@@ -272,7 +272,7 @@ def _places(keywords: Mapping[str, Any]) -> int | None:
 
 
 def _bound(keywords: Mapping[str, Any], word: str) -> _Bound | None:
-    """The nearer of `minimum` and `exclusiveMinimum` (or of the maxima), the latter a flag in Draft 4."""
+    """The stricter of `minimum` and `exclusiveMinimum` (or of the maxima); the latter is a flag in Draft 4."""
     exclusive = keywords.get(f"exclusive{word.capitalize()}")
     written = [(_number(keywords.get(word)), exclusive is True), (_number(exclusive), True)]
     bounds = [_Bound(value, is_exclusive) for value, is_exclusive in written if value is not None]

@@ -1,4 +1,4 @@
-"""A stream's key, which is one key as long as its table lives: another one is refused before a row comes under it."""
+"""A stream's key, which can't change while its table exists: another one is refused before any of its rows."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from tailrace.model import Method, Stream, Traits
 
 
 class Keys:
-    """The keys that the streams of a run have; whatever is known of tables, a stream has one key in a run."""
+    """The keys of a run's streams. A stream has one key in a run, whatever is known of its table."""
 
     def __init__(self, traits: Traits) -> None:
         self._traits = traits
         self._known: dict[str, Stream] = {}
 
     def begin(self) -> None:
-        """Forget all: a run begins."""
+        """Forget all keys, since a run begins."""
         self._known.clear()
 
     def accept(self, stream: Stream) -> None:
-        """Remember the stream's key; raises SchemaError where it had another."""
+        """Remember the stream's key; raises SchemaError if it had another one."""
         refuse_new_key(self._known.setdefault(stream.name, stream), stream, self._traits)
 
 
 def refuse_new_key(before: Stream, stream: Stream, traits: Traits) -> None:
-    """Raise SchemaError where the stream has another key than before; order doesn't matter."""
+    """Raise SchemaError if the stream has another key than before; order doesn't matter."""
     if not is_same_key(before.key, stream.key, traits):
         raise other_key(stream, before.key, traits, "the stream had it before, in this run")
 
 
 def is_same_key(one: Sequence[str], other: Sequence[str], traits: Traits) -> bool:
-    """Whether the columns are the same, in any order, and in any case where the destination doesn't tell it apart."""
+    """Whether the columns are the same in any order, and in any case if the destination ignores case."""
     return folded(one, traits) == folded(other, traits)
 
 
@@ -44,7 +44,7 @@ def folded(names: Sequence[str], traits: Traits) -> frozenset[str]:
 def other_key(
     stream: Stream, have: Sequence[str], traits: Traits, where: str, constraint: str | None = None
 ) -> SchemaError:
-    """What a stream is told whose key isn't `have`; `where` says what has that.
+    """The error for a stream whose key isn't `have`; `where` says what has that key.
 
     `constraint` is what the table's PRIMARY KEY is called, empty where it has none, None where that isn't known.
     """
@@ -59,12 +59,12 @@ def other_key(
 
 
 def written_key(key: Sequence[str]) -> str:
-    """A key as notes of tables have it: a JSON array of columns."""
+    """A key as tables record it: a JSON array of columns."""
     return json.dumps(list(key), ensure_ascii=False)
 
 
 def read_key(text: object) -> tuple[str, ...] | None:
-    """The key that is written there, None if none is."""
+    """The recorded key, None if the text is none."""
     try:
         key = json.JSONDecoder().raw_decode(text)[0] if isinstance(text, str) else None
     except ValueError:
@@ -73,12 +73,12 @@ def read_key(text: object) -> tuple[str, ...] | None:
 
 
 def spelled(key: Sequence[str]) -> str:
-    """A key as people are shown it: `(id, part)`, or `none`."""
+    """A key as people see it: `(id, part)`, or `none`."""
     return f"({', '.join(key)})" if key else "none"
 
 
 def _way_out(stream: Stream, have: tuple[str, ...], traits: Traits, constraint: str | None) -> str:
-    """How the table gets the stream's key; nothing where a table that is built by this run is to have it anyway."""
+    """How to give the table the stream's key; empty if this run builds the table with that key anyway."""
     if stream.method is Method.REPLACE:
         return ""
     if traits.rekey:
@@ -87,11 +87,11 @@ def _way_out(stream: Stream, have: tuple[str, ...], traits: Traits, constraint: 
 
 
 def by(statement: str, stream: Stream) -> str:
-    """That people are to run what gives the table the stream's key."""
+    """Advice to run a statement that gives the table the stream's key."""
     condition = " once no two of its rows have the same" if stream.key else ""
     return f"run `{statement}`{condition}"
 
 
 def anew(stream: Stream) -> str:
-    """What is left to do where no statement changes a table's key."""
+    """Advice for tables whose key no statement changes."""
     return f"load {stream.name!r} once with `method: replace`, which builds it anew from what the tap sends"

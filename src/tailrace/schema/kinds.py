@@ -15,7 +15,7 @@ INT_DIGITS = 19
 """The digits of the largest int64."""
 
 DEFAULT_DECIMAL = (MAX_DIGITS, 9)
-"""Precision and scale where the schema says nothing finer."""
+"""Precision and scale if the schema doesn't say."""
 
 FITS: dict[Kind, frozenset[Kind]] = {
     Kind.BOOL: frozenset({Kind.TEXT, Kind.JSON}),
@@ -41,12 +41,12 @@ WIDENINGS: dict[Kind, frozenset[Kind]] = {
     Kind.DECIMAL: frozenset({Kind.DECIMAL, Kind.TEXT, Kind.JSON}),
     Kind.DATE: frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TEXT, Kind.JSON}),
 }
-"""A table column's kind -> what it can become without loss of any value that it may hold."""
+"""A table column's kind -> the kinds that it can become without loss of any value."""
 
 SPELLED_VARIOUSLY = frozenset(
     {Kind.FLOAT, Kind.DECIMAL, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID, Kind.BINARY}
 )
-"""The kinds whose values taps write in several ways as text."""
+"""The kinds whose values taps spell in several ways as text."""
 
 _SPELLING = re.compile(r"\s*(\w+)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*")
 _SQL_TYPE = re.compile(r"\s*(\w+(?: +[a-z]\w*)*)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*", re.IGNORECASE | re.ASCII)
@@ -85,7 +85,7 @@ def decimal_digits(integer_digits: int, scale: int) -> tuple[int, int]:
 
 
 def kind_for_digits(before: int, behind: int) -> str:
-    """The kind that holds numbers with so many digits before the point and behind it: as text where no decimal does."""
+    """The kind for numbers with so many digits before and after the point; TEXT if no decimal holds them."""
     return "TEXT" if before + behind > MAX_DIGITS else f"DECIMAL({max(1, before + behind)},{behind})"
 
 

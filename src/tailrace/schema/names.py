@@ -1,4 +1,4 @@
-"""Names in the destination: spelled, short enough, and never two fields under one."""
+"""Names in the destination: spelled, shortened, and never the same for two fields."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _is_word(character: str) -> bool:
 
 
 def fitted(name: str, max_bytes: int) -> str:
-    """The name, when longer than that in UTF-8 cut between characters and ended by a hash of the whole."""
+    """The name, cut to that many bytes of UTF-8 with a hash of the whole at its end if it is longer."""
     encoded = name.encode()
     if len(encoded) <= max_bytes:
         return name
@@ -42,7 +42,7 @@ def fitted(name: str, max_bytes: int) -> str:
 
 
 def digest(text: str) -> str:
-    """Eight characters for the text."""
+    """A hash of the text, of eight characters."""
     return hashlib.blake2b(text.encode(), digest_size=_HASH_DIGITS // 2).hexdigest()
 
 
@@ -84,14 +84,14 @@ def destination_names(
 
 
 def is_ours(name: str) -> bool:
-    """Whether the name begins as our own do, also to a database that tells neither case nor accents apart."""
+    """Whether the name has the prefix of our own names, even for a database that ignores case and accents."""
     plain = unicodedata.normalize("NFKD", name)
     marks = ("Mn", "Mc", "Me", "Cf")
     return "".join(c for c in plain if unicodedata.category(c) not in marks).casefold().startswith(_OURS)
 
 
 def _allowed(name: str, traits: Traits) -> str:
-    """The name without what the destination's names can't have, and other than those of its own columns."""
+    """The name without characters that the destination can't have, and different from its reserved names."""
     usable = _usable(name, traits)
     return f"{usable}_" if usable.lower() in traits.reserved else usable
 
@@ -119,7 +119,7 @@ def has_control_characters(name: str) -> bool:
 
 
 def given_name(name: str, key: str, traits: Traits) -> str:
-    """A name that the operator has chosen under the setting `key`, as it stands; ConfigError if it can't be used."""
+    """The name that the operator set under `key`, unchanged; ConfigError if it can't be used."""
     if not name or has_control_characters(name):
         raise ConfigError(f"{name!r} can't be a name", key=key, hint="use letters, digits and _")
     if is_ours(name):
@@ -136,7 +136,7 @@ def given_name(name: str, key: str, traits: Traits) -> str:
 
 
 def table_name(stream_name: str, settings: StreamSettings, traits: Traits) -> TableName:
-    """The stream's table by the templates `table` and `schema`; what stands beside placeholders is kept as written.
+    """The stream's table by the templates `table` and `schema`; text beside placeholders is kept as written.
 
     `{schema}` and `{table}` are the parts of `schema-table` before and after the first hyphen; without one the
     schema is empty, and a template that comes out empty means the destination's default schema.

@@ -1,4 +1,4 @@
-"""What nested values are made of, where destinations have structs and lists: objects, arrays, and leaves of kinds."""
+"""The structure of nested values, for destinations with structs and lists: objects, arrays, and leaves of kinds."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tailrace.model import ARROW, Kind
 
 
 class Nested(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One place in a nested value: an object with `fields`, an array of `items`, or a leaf of a kind.
+    """One node of a nested value: an object with `fields`, an array of `items`, or a leaf of a kind.
 
-    A leaf of JSON is the text of whatever stands there, as it was sent. `types` are the JSON types that a leaf of
-    another kind is sent as, and `encoding` is how BINARY is written; of a table's own columns neither is known.
+    A leaf of kind JSON is any value, as the text that was sent. `types` are the JSON types that a leaf of another kind
+    is sent as, and `encoding` is how BINARY is written; both are unknown for a table's own columns.
     """
 
     kind: Kind = Kind.JSON
@@ -33,7 +33,7 @@ class Nested(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_text(self) -> bool:
-        """Whether it is the text of whatever stands there."""
+        """Whether it is a leaf of kind JSON, the text of any value."""
         return self.is_leaf and self.kind is Kind.JSON
 
     @property
@@ -49,7 +49,7 @@ class Nested(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def spelling(self) -> str:
-        """It as text for people: `struct<"id" INT, "tags" list<TEXT>>`."""
+        """As text for people: `struct<"id" INT, "tags" list<TEXT>>`."""
         if self.fields:
             fields = (f"{msgspec.json.encode(name).decode()} {inner.spelling}" for name, inner in self.fields.items())
             return f"struct<{', '.join(fields)}>"
@@ -59,7 +59,7 @@ class Nested(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def of_table(self) -> Nested:
-        """It as a table has it, without what is known of a stream's alone."""
+        """As a table has it, without what is known of a stream only."""
         return Nested(
             kind=self.kind,
             precision=self.precision,
@@ -70,7 +70,7 @@ class Nested(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class NestedConflictError(Exception):
-    """A stream's nested values don't go into a table's; `path` is the place, `[]` in it the items of an array."""
+    """A stream's nested values don't fit a table's column; `path` says where, with `[]` for items of an array."""
 
     def __init__(self, path: str, have: Nested, want: Nested) -> None:
         self.path = path
@@ -80,26 +80,26 @@ class NestedConflictError(Exception):
 
 
 def nested_text(nested: Nested) -> str:
-    """The text that a column carries: JSON, whatever characters are in names."""
+    """As the text that a column carries, which is JSON."""
     return msgspec.json.encode(nested).decode()
 
 
 @lru_cache(maxsize=1024)
 def nested_of(text: str) -> Nested:
-    """What `nested_text` has written."""
+    """The structure that `nested_text` wrote."""
     return msgspec.json.decode(text, type=Nested)
 
 
 def are_fields(names: Iterable[str]) -> bool:
-    """Whether structs can have fields of these names everywhere: none is empty, has NUL, or differs in case alone."""
+    """Whether every destination can have fields of these names: none empty, with NUL, or different in case only."""
     folded = [name.casefold() for name in names]
     return len(set(folded)) == len(folded) and all(name and "\0" not in name for name in folded)
 
 
 def grown(have: Nested, want: Nested, path: str = "") -> Nested:
-    """What a table's nested column has to be to take a stream's values too; itself, where it is that already.
+    """What a table's nested column must become to take a stream's values; itself if it takes them already.
 
-    Structs gain fields; nothing else changes. Raises NestedConflictError where that isn't enough.
+    Structs gain fields; nothing else changes. Raises NestedConflictError if that isn't enough.
     """
     if have.is_text:
         return have
@@ -119,7 +119,7 @@ def grown(have: Nested, want: Nested, path: str = "") -> Nested:
 
 
 def _takes(have: Nested, want: Nested) -> bool:
-    """Whether a table's leaf has each of the stream's values as it is."""
+    """Whether a table's leaf holds all of the stream's values unchanged."""
     if have.kind is Kind.DECIMAL and want.kind is Kind.DECIMAL:
         return want.scale <= have.scale and want.precision - want.scale <= have.precision - have.scale
     return have.kind is want.kind or (have.kind is Kind.TEXT and want.kind in (Kind.TIME, Kind.UUID))

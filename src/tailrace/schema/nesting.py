@@ -1,4 +1,4 @@
-"""JSON Schema to structs and lists: what an object's fields and an array's items are, as far as the schema says it."""
+"""JSON Schema to structs and lists: objects get fields and arrays get items, if the schema describes them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tailrace.schema.flatten import Leaf, one_of, properties_of
 from tailrace.schema.nested import Nested, are_fields
 from tailrace.schema.shapes import Alternative, Document
 
-MAX_PLACES = 1000
-"""The objects, arrays and leaves of one column; where a schema has more, the column is the JSON text."""
+MAX_NODES = 1000
+"""The most objects, arrays and leaves of one column; a column with more is JSON text."""
 
 _TEXT = Nested()
 
 
 @dataclass(frozen=True, slots=True)
 class Nesting:
-    """Reads the schemas of one stream. `leaf` says what a place is that isn't taken apart; it knows the settings.
+    """Reads the schemas of one stream. `leaf` gives the kind of whatever isn't taken apart, by the settings.
 
-    `max_level` is how many levels of objects become structs; what is deeper is JSON text. Those that `whole` names
-    (dotted, without the places in arrays) aren't taken apart either.
+    `max_level` is how many levels of objects become structs; deeper ones are JSON text. Fields in `whole` (dotted
+    names, without indexes of arrays) aren't taken apart either.
     """
 
     document: Document
@@ -30,12 +30,12 @@ class Nesting:
     leaf: Callable[[Leaf], Nested]
 
     def of(self, leaf: Leaf) -> Nested | None:
-        """What the property's objects or arrays become; None where the schema doesn't say enough to take them apart."""
-        found = self._place(leaf, frozenset({id(self.document.root)}), 0, [MAX_PLACES])
-        return None if found is None or found.is_leaf else found
+        """What the property's objects or arrays become; None if the schema doesn't describe what is in them."""
+        nested = self._node(leaf, frozenset({id(self.document.root)}), 0, [MAX_NODES])
+        return None if nested is None or nested.is_leaf else nested
 
-    def _place(self, leaf: Leaf, above: frozenset[int], level: int, left: list[int]) -> Nested | None:
-        """What stands at a place; None where the column has more places than are left."""
+    def _node(self, leaf: Leaf, above: frozenset[int], level: int, left: list[int]) -> Nested | None:
+        """What a value of this schema becomes; None if the column has more nodes than are left."""
         left[0] -= 1
         if left[0] < 0:
             return None
@@ -58,7 +58,7 @@ class Nesting:
             return _TEXT
         fields: dict[str, Nested] = {}
         for name, schema in schemas.items():
-            inner = self._place(self._leaf((*leaf.path, name), schema), below, level + 1, left)
+            inner = self._node(self._leaf((*leaf.path, name), schema), below, level + 1, left)
             if inner is None:
                 return None
             fields[name] = inner
@@ -71,7 +71,7 @@ class Nesting:
         inside = self._leaf(leaf.path, one_of(schemas))
         if not inside.alternatives:
             return _TEXT
-        items = self._place(inside, below, level, left)
+        items = self._node(inside, below, level, left)
         return None if items is None else Nested(items=items)
 
     def _leaf(self, path: tuple[str, ...], schema: Any) -> Leaf:
@@ -79,18 +79,18 @@ class Nesting:
 
 
 def without_null(alternatives: Sequence[Alternative]) -> tuple[str, ...]:
-    """The JSON types that values have under these alternatives, null aside."""
+    """The JSON types of values under these alternatives, without null."""
     return tuple(sorted(frozenset[str]().union(*(a.types for a in alternatives)) - {"null"}))
 
 
 def _names_fields(way: Alternative) -> bool:
-    """Whether an object's fields are told by their names, and none by what names look like."""
-    others = way.keywords.get("additionalProperties")
-    is_open = bool(way.keywords.get("patternProperties")) or (isinstance(others, Mapping) and bool(others))
+    """Whether the schema names an object's fields, and describes no field in any other way."""
+    additional = way.keywords.get("additionalProperties")
+    is_open = bool(way.keywords.get("patternProperties")) or (isinstance(additional, Mapping) and bool(additional))
     return bool(way.properties) and not is_open
 
 
 def _names_items(way: Alternative) -> bool:
-    """Whether it is told what an array's items are: one thing, wherever they stand, and not anything."""
+    """Whether the schema describes an array's items, and all of them by one schema."""
     items = way.keywords.get("items")
     return isinstance(items, Mapping) and bool(items) and not way.keywords.get("prefixItems")

@@ -1,4 +1,4 @@
-"""References within a JSON Schema: what each leads to, by the identifiers of the schemas that it stands in."""
+"""References within a JSON Schema, resolved by the identifiers of the schemas around them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tailrace.schema.drafts import Draft, draft_of, schemas_in
 
 
 class ReferenceProblemError(Exception):
-    """A reference that can't be followed; the text says why."""
+    """A reference that can't be resolved; the text says why."""
 
 
 @dataclass(slots=True)
 class _Resource:
-    """A schema that has an identifier of its own, or the whole: what `#` means for the references in it."""
+    """A schema with an identifier, or the whole schema: what `#` means for the references in it."""
 
     uri: str
     root: Any
@@ -28,7 +28,7 @@ class _Resource:
 
 @dataclass(slots=True)
 class _Registered:
-    """The whole, the resources by identifier, and by the id() of each schema its resource and the steps to it."""
+    """The whole schema, the resources by identifier, and for the id() of each schema its resource and steps."""
 
     whole: _Resource
     resources: dict[str, _Resource] = field(default_factory=dict)
@@ -37,10 +37,10 @@ class _Registered:
 
 
 class References:
-    """Follows the references in one schema. Nothing outside it is ever fetched.
+    """Resolves the references in one schema. Nothing outside it is ever fetched.
 
     An embedded identifier (`$id`; `id` in Draft 4) makes the schema that has it a root of its own. `$dynamicRef` and
-    `$recursiveRef` are followed where they can lead to one place only.
+    `$recursiveRef` are followed if they can lead to one schema only.
     """
 
     def __init__(self, root: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class References:
         self._draft = draft_of(root)
 
     def of(self, schema: Mapping[str, Any]) -> list[str]:
-        """The words of a schema by which it refers to others."""
+        """The keywords of a schema that are references."""
         words = ["$ref"]
         if self._draft is Draft.DRAFT_2019_09:
             words.append("$recursiveRef")
@@ -57,11 +57,11 @@ class References:
         return [word for word in words if word in schema]
 
     def ignores_siblings(self, schema: Mapping[str, Any]) -> bool:
-        """Whether the schema is a reference and nothing else: before 2019-09 what stands beside it says nothing."""
+        """Whether the schema is only a reference; before 2019-09 keywords beside `$ref` are ignored."""
         return "$ref" in schema and self._draft < Draft.DRAFT_2019_09
 
     def target(self, schema: Mapping[str, Any], word: str) -> Any:
-        """The schema that a reference in a schema leads to; raises ReferenceProblemError."""
+        """The target of a reference in a schema; raises ReferenceProblemError."""
         reference = schema[word]
         if not isinstance(reference, str):
             raise ReferenceProblemError(f"{reference!r} stands where a reference should")
@@ -81,11 +81,11 @@ class References:
         return found
 
     def steps(self, schema: Mapping[str, Any]) -> tuple[str | int, ...]:
-        """The steps that lead to a schema from the root."""
+        """The steps from the root to a schema."""
         return self._registered.steps.get(id(schema), ())
 
     def _dynamic(self, resource: _Resource, fragment: str, reference: str) -> _Resource:
-        """The resource that a dynamic reference means, where it can mean one only."""
+        """The resource of a dynamic reference, which must be unambiguous."""
         name = unquote(fragment)
         if name not in resource.dynamic:
             return resource
@@ -102,15 +102,15 @@ class References:
             if fragment in resource.anchors:
                 return resource.anchors[fragment], ()
             raise ReferenceProblemError(f"the schema refers to {reference!r}, which it doesn't have")
-        place, steps = resource.root, resource.steps
+        schema, steps = resource.root, resource.steps
         for part in fragment.split("/")[1:]:
             step: str | int = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(place, list) and _is_index(part, len(place)):
+            if isinstance(schema, list) and _is_index(part, len(schema)):
                 step = int(part)
-            elif not isinstance(place, Mapping) or step not in place:
+            elif not isinstance(schema, Mapping) or step not in schema:
                 raise ReferenceProblemError(f"the schema refers to {reference!r}, which it doesn't have")
-            place, steps = place[step], (*steps, step)
-        return place, steps
+            schema, steps = schema[step], (*steps, step)
+        return schema, steps
 
     @cached_property
     def _registered(self) -> _Registered:
@@ -120,7 +120,7 @@ class References:
         return found
 
     def _walk(self, schema: Any, resource: _Resource, steps: tuple[str | int, ...], found: _Registered) -> None:
-        """Take in the schemas from one on downward that aren't known yet."""
+        """Register a schema and all schemas below it that aren't registered yet."""
         waiting = [(schema, resource, steps)]
         while waiting:
             inside, around, to_inside = waiting.pop()
@@ -134,7 +134,7 @@ class References:
             waiting += [(inner, own, to_inside + more) for more, inner in schemas_in(inside)]
 
     def _own(self, schema: Mapping[str, Any], around: _Resource, steps: tuple[str | int, ...]) -> _Resource:
-        """The resource that a schema stands in, which may be itself; its anchors are noted."""
+        """The resource that a schema belongs to, maybe itself; registers its anchors."""
         named = schema.get("id" if self._draft is Draft.DRAFT_4 else "$id")
         if self.ignores_siblings(schema) and schema is not self._root:
             return around

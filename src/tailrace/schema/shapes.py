@@ -1,4 +1,4 @@
-"""What a JSON Schema allows at one place: references and combinations resolved into plain alternatives."""
+"""What a JSON Schema allows for one value: references and combinations resolved into plain alternatives."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ TYPES = ANY | {"integer", "any"}
 _COMBINING = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf"})
 _MAX_ALTERNATIVES = 64
 _MAX_WORK = 50_000_000
-"""Words and properties that are put together for one stream; schemas that people write need thousands."""
+"""The most keywords and properties combined for one stream; schemas that people write need thousands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Several schemas of one property, all of which a value has to be valid under."""
+    """Several schemas of one property; a value must be valid under all of them."""
 
     parts: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One way for a value to be valid: the JSON types it may have, and what the schema says of them.
+    """One way for a value to be valid: the JSON types it may have, and the keywords about them.
 
     `sources` are the schemas, by their id(), that say what is in the object or array.
     """
@@ -56,7 +56,7 @@ class Alternative:
 
 @dataclass(slots=True)
 class Document:
-    """A stream's whole JSON Schema, which references in it point into.
+    """A stream's whole JSON Schema, in which references are resolved.
 
     Each schema in it is worked out once. What isn't sound in one says nothing here: any value is valid.
     """
@@ -71,7 +71,7 @@ class Document:
         self.references = References(self.root)
 
     def alternatives(self, schema: Any) -> tuple[Alternative, ...]:
-        """The ways in which a value is valid under a schema of this document; none where no value is.
+        """The alternatives under a schema of this document; none if no value is valid.
 
         A schema that leads back to itself says nothing there. Raises SchemaError where it takes too much to work out.
         """
@@ -98,7 +98,7 @@ class Document:
         return self._known[id(schema)][1] if id(schema) in self._known else (Alternative(ANY),)
 
     def _parts(self, schema: Any) -> Iterator[Any]:
-        """The schemas that have to be worked out before this one is."""
+        """The schemas that must be resolved before this one."""
         if isinstance(schema, Every):
             yield from schema.parts
             return
@@ -142,7 +142,7 @@ class Document:
         return Alternative(_types(keywords), keywords, frozenset({id(schema)}) if is_source else frozenset())
 
     def _both(self, left: Iterable[Alternative], right: Sequence[Alternative]) -> tuple[Alternative, ...]:
-        """The ways to be valid on the left and on the right."""
+        """The alternatives that are valid under both sides."""
         merged: list[Alternative] = []
         for one in left:
             for other in right:
@@ -228,7 +228,7 @@ def _all_properties(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping
 
 
 def _every(*schemas: Any) -> Any:
-    """The schemas as one; each counts once."""
+    """The schemas as one, without duplicates."""
     parts: dict[int, Any] = {}
     for schema in schemas:
         parts |= {id(part): part for part in (schema.parts if isinstance(schema, Every) else (schema,))}

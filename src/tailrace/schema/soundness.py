@@ -1,4 +1,4 @@
-"""What is broken in a JSON Schema, of all that columns are made of: each flaw with its path."""
+"""The flaws of a JSON Schema in what columns are made of, each with its path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailrace.schema.references import ReferenceProblemError
 from tailrace.schema.shapes import TYPES, Document
 
 MAX_DEPTH = 200
-"""How many levels of objects and arrays a schema may have."""
+"""The most levels of objects and arrays in a schema."""
 
 _MAX_SHOWN = 60
 
@@ -22,7 +22,7 @@ Steps = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Something broken: the steps that lead to it and to the schema that it is in, the field, and what is wrong."""
+    """A flaw: the steps to it and to its schema, the field, and what is wrong."""
 
     steps: Steps
     schema_steps: Steps
@@ -31,7 +31,7 @@ class Flaw:
 
 
 def refuse_flaws(document: Document, is_settled: Callable[[tuple[str, ...]], bool]) -> None:
-    """Raise SchemaError for the first flaw; `is_settled` says of a field that its schema needn't be understood."""
+    """Raise SchemaError for the first flaw; `is_settled` says whether settings make a field's schema irrelevant."""
     flaw = next(flaws(document, is_settled), None)
     if flaw is None:
         return
@@ -46,7 +46,7 @@ def refuse_flaws(document: Document, is_settled: Callable[[tuple[str, ...]], boo
 
 
 def flaws(document: Document, is_settled: Callable[[tuple[str, ...]], bool] = lambda _: False) -> Iterator[Flaw]:
-    """Every flaw in the schemas of the record's fields, in order, each schema judged once."""
+    """All flaws in the schemas of the record's fields, in order; each schema is checked once."""
     seen: set[int] = set()
     waiting: list[tuple[Any, Steps, tuple[str, ...]]] = [(document.root, (), ())]
     while waiting:
@@ -78,7 +78,7 @@ def flaws(document: Document, is_settled: Callable[[tuple[str, ...]], bool] = la
 
 
 def depth_of(value: Any, limit: int) -> int:
-    """How many levels of objects and arrays a value has, counted to one beyond the limit."""
+    """How many levels of objects and arrays a value has, counted up to one above the limit."""
     level, depth = [value], 0
     while level and depth <= limit:
         level = [inner for outer in level for inner in _members(outer)]
@@ -94,7 +94,7 @@ def _members(value: Any) -> list[Any]:
 def _inside(
     word: str, value: Any, steps: Steps, field: tuple[str, ...]
 ) -> Iterator[tuple[Any, Steps, tuple[str, ...]]]:
-    """The schemas that a word has, which columns or nested values are made of."""
+    """The schemas of a keyword that columns or nested values are made of."""
     if word == "properties":
         yield from ((inner, (*steps, word, name), (*field, name)) for name, inner in value.items())
     elif word in ("allOf", "anyOf", "oneOf") or (word == "items" and isinstance(value, list)):
@@ -104,7 +104,7 @@ def _inside(
 
 
 def _problem(word: str, value: Any) -> tuple[Steps, str] | None:
-    """What is wrong with a word's value, with the steps to it from the word."""
+    """What is wrong with a keyword's value, and the steps to it from the keyword."""
     judge = _JUDGES.get(word)
     return judge(value) if judge else None
 
@@ -184,7 +184,7 @@ _JUDGES: dict[str, Callable[[Any], tuple[Steps, str] | None]] = {
     "exclusiveMinimum": _exclusive,
     "exclusiveMaximum": _exclusive,
 }
-"""The words that columns are made by -> what is wrong with a value."""
+"""The keywords that matter for columns -> a check of their value."""
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A SCHEMA message and the settings as a Stream: columns named, key found, method chosen, metadata columns added."""
+"""A SCHEMA message and the settings as a Stream: names columns, finds the key, adds metadata columns."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def planned_stream(
     unique_constraints: Sequence[str] | None = None,
     unique_conflict_method: str | None = None,
 ) -> Stream:
-    """The stream that a SCHEMA message and the settings make for a destination with those traits.
+    """The Stream of a SCHEMA message and the settings, for a destination with those traits.
 
     `versioned` adds the columns that ACTIVATE_VERSION needs, `deletable` one for the deletions that records ask for
     under hard_delete. Raises SchemaError where the schema or its key can't be a table, ConfigError where the settings
@@ -88,7 +88,7 @@ def stream_of_columns(
     deletable: bool = False,
     unique_conflict_method: str | None = None,
 ) -> Stream:
-    """The stream of columns that are still named by their fields; `key_properties` are fields too.
+    """The Stream of columns that are still named by their fields; `key_properties` are fields too.
 
     The columns are those that the settings have left over and given their kinds, as `chosen_columns` does.
     """
@@ -125,7 +125,7 @@ def stream_of_columns(
 
 
 def _coerce(settings: StreamSettings, stream: str) -> str:
-    """How values of another type than the schema's are taken."""
+    """The effective setting `coerce`."""
     if settings.coerce == "exact" and settings.validation == "full":
         raise ConfigError(
             f"stream {stream!r}: `validation: full` refuses what isn't of the schema's types",
@@ -201,7 +201,7 @@ def _constant(name: str, value: str | float | bool) -> Column:  # noqa: FBT001 t
 def _needed(
     columns: Sequence[Column], settings: StreamSettings, *, versioned: bool, deletable: bool
 ) -> tuple[Column, ...]:
-    """The metadata columns that versions and deletions need, whatever else is set."""
+    """The metadata columns that versions and deletions need, whatever the settings."""
     needed = (_VERSION,) if versioned else ()
     if deletable:
         # A field that is a column of the record's own takes its deletions itself.
@@ -213,7 +213,7 @@ def _needed(
 def _with_metadata(
     columns: Sequence[Column], settings: StreamSettings, traits: Traits, needed: Sequence[Column]
 ) -> list[Column]:
-    """The columns and the metadata columns; of two with one name the record's own stays, save for the version's."""
+    """The columns and the metadata columns. Of two with one name the record's own stays, except for versions."""
     metadata = list(METADATA[settings.metadata])
     metadata += [column for column in needed if column not in metadata]
     if _VERSION in metadata:

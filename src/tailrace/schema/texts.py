@@ -1,4 +1,4 @@
-"""Values of each kind as text and as JSON text, and text read back: one spelling for every value."""
+"""Values of each kind as text and as JSON text, and read back from text: one spelling for each value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Text = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 """A column's values as strings."""
 
 Parse = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
-"""Strings as values of another type; ValueError when one of them isn't that value's own spelling."""
+"""Strings read as values of another type; ValueError if one isn't spelled as that value is here."""
 
 _STRING = pa.string()
 _TIMESTAMP = pa.timestamp("us")
@@ -95,7 +95,7 @@ JSON_TEXTS: dict[Kind, Text] = {
     Kind.TIMESTAMPTZ: _quoted_timestamptz,
     Kind.UUID: _quoted,
 }
-"""Each kind as JSON text: numbers and booleans bare, the others as strings, times by RFC 3339."""
+"""Each kind as JSON text: numbers and booleans bare, other kinds as strings, times by RFC 3339."""
 
 
 def _read(text: pa.ChunkedArray, kind: Kind, to: pa.DataType) -> pa.ChunkedArray:
@@ -105,7 +105,7 @@ def _read(text: pa.ChunkedArray, kind: Kind, to: pa.DataType) -> pa.ChunkedArray
 
 
 def _canonical(text: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
-    """The text without the differences in spelling that don't matter for its kind."""
+    """The text in one spelling, without differences that don't matter for its kind."""
     if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
         text = pc.replace_substring_regex(text, "^(.{10})T", r"\1 ")
         text = pc.replace_substring_regex(text, r"(Z|\+00:00)$", "+00")
@@ -116,7 +116,7 @@ def _canonical(text: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 
 
 def parsed(kind: Kind) -> Parse:
-    """What reads a kind's values from their own spelling: `7` but not `007`, `true` but not `1`."""
+    """A reader of a kind's values in their one spelling: `7` but not `007`, `true` but not `1`."""
 
     def parse(text: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
         values = _read(text, kind, to)
@@ -129,7 +129,7 @@ def parsed(kind: Kind) -> Parse:
 
 
 def parsed_uuid(text: pa.ChunkedArray, _: pa.DataType) -> pa.ChunkedArray:
-    """The text, if all of it is UUIDs in their usual form (lower case, with hyphens)."""
+    """The texts, if all are UUIDs in their usual form (lower case, with hyphens)."""
     if pc.all(pc.match_substring_regex(text, _UUID)).as_py() is False:
         raise ValueError("a text isn't a UUID")
     return text

@@ -111,7 +111,7 @@ class SqlDestination:
         return error.__cause__ is not None and self._database.is_transient(error.__cause__)
 
     def close(self) -> None:
-        """Undo what isn't committed and let go of the session; repeatable."""
+        """Undo what isn't committed and close the session; repeatable."""
         with self._lock:
             self._disconnect()
 

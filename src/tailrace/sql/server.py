@@ -106,7 +106,7 @@ class ServerDestination(SqlDestination):
         return published
 
     def close(self) -> None:
-        """Undo what isn't committed and let go of the sessions; repeatable."""
+        """Undo what isn't committed and close the sessions; repeatable."""
         with self._lock:
             self._roll_back(None)
             if is_unnamed(self._pipeline) and not self._serving.ddl_commits:

@@ -34,7 +34,7 @@ class Session(Protocol):
         """Give back memory that the database keeps for later, between two checkpoints; no transaction is open."""
 
     def close(self) -> None:
-        """Let go of the connection; an open transaction is undone. Repeatable."""
+        """Close the connection; an open transaction is undone. Repeatable."""
 
 
 class Database(Protocol):
@@ -89,5 +89,5 @@ class LoggedSession:
         self._session.release_memory()
 
     def close(self) -> None:
-        """Let go of the connection; see Session."""
+        """Close the connection; see Session."""
         self._session.close()

@@ -46,7 +46,7 @@ class Waiting(Protocol):
         """Drop what waits. Raises DestinationError where that fails; the next run begins by it."""
 
     def close(self) -> None:
-        """Drop what waits, as far as that goes, and let go of connections."""
+        """Try to drop what waits, and close connections."""
 
 
 class StagingTables:
@@ -119,7 +119,7 @@ class StagingTables:
                     session.execute(statements.drop_table(self._dialect, staging.table))
 
     def close(self) -> None:
-        """Drop the tables, as far as that goes, and let go of the sessions."""
+        """Try to drop the tables, and close the sessions."""
         self.begin("")
         self._close_idle()
 

@@ -336,7 +336,7 @@ def test_the_address_of_the_stronger_source_wins(loaded):
     ],
 )
 def test_two_addresses_in_one_source_must_agree(loaded, config):
-    with pytest.raises(ConfigError, match="it and `to` name two places"):
+    with pytest.raises(ConfigError, match="it and `to` name two destinations"):
         loaded(config)
 
 

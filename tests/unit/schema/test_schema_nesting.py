@@ -10,7 +10,7 @@ from tailrace.model import Column, Kind, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, Widening, changes
 from tailrace.schema.jsonschema import columns_of
 from tailrace.schema.nested import NestedConflictError, grown, nested_of, nested_text
-from tailrace.schema.nesting import MAX_PLACES
+from tailrace.schema.nesting import MAX_NODES
 from tailrace.schema.stream import planned_stream
 
 INT, TEXT = {"type": ["null", "integer"]}, {"type": "string"}
@@ -95,8 +95,8 @@ def test_objects_deeper_than_the_level_are_text_and_arrays_are_no_level():
 
 
 def test_a_schema_of_very_many_places_stays_text():
-    assert spelled(obj(**{f"x{at}": INT for at in range(MAX_PLACES - 1)})).startswith("struct")
-    assert spelled(obj(**{f"x{at}": INT for at in range(MAX_PLACES)})) == "JSON"
+    assert spelled(obj(**{f"x{at}": INT for at in range(MAX_NODES - 1)})).startswith("struct")
+    assert spelled(obj(**{f"x{at}": INT for at in range(MAX_NODES)})) == "JSON"
 
 
 def test_the_kind_of_a_field_can_be_set_wherever_it_is():

@@ -1,8 +1,8 @@
 """Delta Lake tables on object stores or this machine: each checkpoint is one commit of each of its tables.
 
 *Durable when* the checkpoint's entry is put into the pipeline's journal, after its files.
-*Visible when* the table's commit is put, which carries the pipeline's transaction; tables follow one another.
-*Load verb* Parquet files added as they are; to merge, files whose rows change are written anew.
+*Visible when* the table's commit is put, which carries the pipeline's transaction; one table after the other.
+*Load verb* Parquet files added as they are; a merge rewrites the files whose rows change.
 *Source* https://github.com/delta-io/delta/blob/master/PROTOCOL.md and https://delta-io.github.io/delta-rs
 
 Addresses are `delta+s3://bucket/path`, `delta+gs://bucket/path`, `delta:///path` and `delta:path`; a table is the
@@ -43,13 +43,13 @@ from tailrace.schema.keys import anew, by
 from_url = lake_settings
 
 _OWN = "_(delta_log|delta_index|change_data|commits|sidecars|symlink_format_manifest)"
-"""Folders within that of a table, which a schema may have the name of."""
+"""Folders inside a table's own, whose names no table and no schema can have."""
 
 
 def _rekeyed(stream: Stream, have: tuple[str, ...], _: str | None) -> str:
-    """What gives a table the stream's key: metadata of its fields."""
-    places = dict.fromkeys(have or (), NO_KEY) | {name: str(n) for n, name in enumerate(stream.key)}
-    calls = [f".set_column_metadata({name!r}, {{{KEY!r}: {place!r}}})" for name, place in places.items()]
+    """How to give a table the stream's key: by the metadata of its fields."""
+    positions = dict.fromkeys(have or (), NO_KEY) | {name: str(n) for n, name in enumerate(stream.key)}
+    calls = [f".set_column_metadata({name!r}, {{{KEY!r}: {position!r}}})" for name, position in positions.items()]
     return by("; ".join(f"DeltaTable(...).alter{call}" for call in calls), stream) + f", or {anew(stream)}"
 
 
@@ -80,11 +80,11 @@ TYPES: Mapping[Kind, str] = {
 
 _TRIES = 20
 _SURE = timedelta(hours=1)
-"""How long files that no commit has added yet are sure to be there."""
+"""How long files that no commit has added yet surely exist."""
 
 
 _PROPERTIES = {"delta.checkpointInterval": "10"}
-"""Of new tables: after so many commits the log is summed up, so that opening a table reads few of them."""
+"""Properties of new tables. The log gets a checkpoint after so many commits, so that few are read to open a table."""
 
 
 class Settings(LakeSettings):
@@ -162,7 +162,7 @@ class DeltaTables:
         return existing_table(found)
 
     def relax(self, table: TableName, columns: Sequence[str]) -> ExistingTable:
-        """Refuse: there is no way to; see Tables."""
+        """Refuse, since deltalake has no way to; see Tables."""
         raise SchemaError(
             f"the Delta table {table} has the column {columns[0]!r}, which is NOT NULL, and the stream may have null; "
             f"let it be null (`ALTER TABLE ... ALTER COLUMN {columns[0]} DROP NOT NULL`), make the table anew, or "
@@ -179,7 +179,7 @@ class DeltaTables:
         return view.layout_of(schema)
 
     def schema_of(self, columns: Sequence[TableColumn], key: Sequence[str] | None = None) -> pa.Schema:
-        """Delta's types; a field says its kind, and its place in the key; see Tables."""
+        """Delta's types; a field says its kind, and its position in the key; see Tables."""
         return marked_schema(columns, key)
 
     def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:
@@ -204,7 +204,7 @@ class DeltaTables:
         return change
 
     def apply(self, entry: Entry, change: Change) -> Published:
-        """Bring the table to the entry by one commit; see Tables."""
+        """Apply the entry by one commit; see Tables."""
         wanted = partition_names(self._settings.partitions(change.stream), change.columns) if change.replace else ()
         streams = [*(staged.stream for staged in change.staged), *(activate.stream for activate in change.activate)]
         works = [_work_of(stream) for stream in streams]
@@ -225,7 +225,7 @@ class DeltaTables:
         except DestinationError as error:
             if not have_ended(error):
                 raise
-            self._known.pop(change.name, None)  # it is opened anew, with keys that are asked for anew
+            self._known.pop(change.name, None)  # opened again, with new keys
             return apply_change(look, self._root, entry, change, left)
 
     def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
@@ -235,11 +235,11 @@ class DeltaTables:
             try:
                 remove_unused(self._folder(table), takeover, partial(self._looked, table))
             except DestinationError as error:
-                if not unopened(error.__cause__):  # what a table that can't be opened any more has is left alone
+                if not unopened(error.__cause__):  # files of a table that can't be opened any more stay
                     raise
 
     def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
-        """Each table, and then the journals; see Tables."""
+        """Maintain the tables, then the journals; see Tables."""
         journals = journals_of(self._root)
         noted = dict.fromkeys(table for journal in journals for table in journal.tables())
         for table in tables or noted:
@@ -265,7 +265,7 @@ class DeltaTables:
         return [f"Delta Lake, {self._root.url}: tables may be created and written there."]
 
     def _refuse_lost(self, entry: Entry, change: Change) -> None:
-        """Raise where files that have waited for long to be added were removed meanwhile, as VACUUM does."""
+        """Raise if files that waited long to be added were removed meanwhile, as by VACUUM."""
         if not change.files or entry.at is None or datetime.now(UTC) - entry.at < _SURE:
             return
         there = {*self._folder(change.name).names()}
@@ -273,8 +273,8 @@ class DeltaTables:
         found = self._looked(change.name) if lost else None
         if found and found.applied(entry.pipeline) < entry.sequence:
             raise DestinationError(
-                f"{len(lost)} files that the Delta table {change.name} has waited for since {entry.at:%Y-%m-%d %H:%M} "
-                f"aren't there any more, as {lost[0]}: VACUUM, or somebody else, has removed them"
+                f"{len(lost)} files of the Delta table {change.name}, which were to be added since "
+                f"{entry.at:%Y-%m-%d %H:%M}, are missing, such as {lost[0]}: VACUUM or another program has removed them"
             )
 
     def _folder(self, table: TableName) -> Folder:
@@ -282,20 +282,20 @@ class DeltaTables:
         return self._root.within("/".join(names))
 
     def _view(self, table: TableName, wanted: Sequence[str] = ()) -> DeltaView:
-        """The table in the version that was looked at last; `wanted` are its partition columns if it is replaced."""
+        """The table in the version read last; `wanted` are its partition columns if it is replaced."""
         return DeltaView(self._known[table], self._folder(table), self._settings.file_bytes, tuple(wanted))
 
     def _looked(self, table: TableName) -> DeltaView | None:
-        """The table in its newest version to read and commit to, None if it isn't there."""
+        """A view of the table's newest version, None if there is no table."""
         return self._view(table) if self._look(table) else None
 
     def _look(self, table: TableName) -> DeltaTable | None:
-        """The table in its newest version, None if it isn't there."""
+        """The table's newest version, None if there is no table."""
         known = self._known.pop(table, None)
         with translated_errors():
             try:
                 if known is not None:
-                    with suppress(DeltaError, OSError):  # keys that have ended, or a table made anew: it is opened anew
+                    with suppress(DeltaError, OSError):  # expired keys or a recreated table: open it again
                         known.update_incremental()
                         self._known[table] = known
                 if table not in self._known:

@@ -1,4 +1,4 @@
-"""Which values a file may have, as far as what the log says of them can be believed, whoever has written it."""
+"""Which values a file may have, by what the log says of it and every writer gets right."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _CHARACTERS = 12
 """Characters of a text that every writer keeps; some cut texts at 32 characters or 64 bytes, and round the last up."""
 
 _FLOAT_BITS = 52
-"""An integer that was written as a float is off by no more than what is left of it without these."""
+"""An integer that was written as a float is off by at most its value shifted right by so many bits."""
 
 Bounds = dict[str, tuple[object, object]]
-"""By column, values that none of a file's is below or above."""
+"""By column, the bounds of a file's values."""
 
 
 def bounds(actions: pa.Table, schema: pa.Schema) -> list[Bounds]:
-    """What can be believed of each file, from the log's actions that add them.
+    """The reliable bounds of each file, from the log's add actions.
 
-    Integers are exact as far as floats are, which some write them as, dates always, texts by their first characters.
-    Nothing else is believed: times are cut to milliseconds, decimals rounded, and NaN isn't among the floats.
+    Dates are exact. Integers are exact as far as floats are, since some writers write them as floats. Texts are right
+    in their first characters. Others aren't reliable: times are cut to milliseconds, decimals rounded, NaN left out.
     """
     least, greatest = _columns(actions, "min"), _columns(actions, "max")
     found: list[Bounds] = [{} for _ in range(actions.num_rows)]

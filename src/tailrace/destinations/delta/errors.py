@@ -1,4 +1,4 @@
-"""Delta Lake's errors as ours: which may pass, and what is to be done about those that don't."""
+"""Delta Lake's errors translated: which may pass, and what to do about the others."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PASSING = (
 
 
 class RefusedError(Exception):
-    """A commit that Delta Lake refuses though no other writer was quicker, and will refuse again."""
+    """A commit that Delta Lake refuses for good, not because another writer was quicker."""
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Raise Delta's errors as ours, but those that say how it stands."""
+    """Raise Delta's errors as DestinationError, but for those that callers handle."""
     try:
         yield
     except (CommitFailedError, TableNotFoundError):
@@ -38,21 +38,21 @@ def translated_errors() -> Iterator[None]:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the store, or the way to it, was to blame, or another writer was quicker."""
+    """Whether the error may pass: the store or the network failed, or another writer was quicker."""
     if isinstance(error, DeltaError | OSError) and is_lasting(str(error)):
         return False
     return isinstance(error, CommitFailedError) or is_stores(error) or is_passing(error)
 
 
 def is_stores(error: BaseException) -> bool:
-    """Whether Delta Lake was refused, or not answered, by the store, in a way that may pass."""
+    """Whether the store refused Delta Lake, or didn't answer, in a way that may pass."""
     text = str(error)
     is_passing_one = any(said_so in text for said_so in _PASSING) and not is_lasting(text)
     return isinstance(error, DeltaError | OSError) and is_passing_one
 
 
 def have_ended(error: BaseException | None) -> bool:
-    """Whether keys that are given for a while have ended."""
+    """Whether temporary keys have expired."""
     while error is not None:
         if is_of_ended_keys(str(error)):
             return True

@@ -1,4 +1,4 @@
-"""The upkeep of Delta tables: small files put together, a checkpoint of the log, old files and old logs removed."""
+"""Maintenance of Delta tables: puts small files together, checkpoints the log, removes old files and logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HOUR = timedelta(hours=1)
 
 
 def maintained(look: Callable[[], DeltaView], keep: timedelta) -> Iterator[str]:
-    """Maintain one table, which `look` gives as it is; what was done."""
+    """Maintain one table, of which `look` gives a snapshot; what was done."""
     many, few = compacted(look)
     if many:
         yield f"{many:,} files were put together to {few:,}"
@@ -25,7 +25,7 @@ def maintained(look: Callable[[], DeltaView], keep: timedelta) -> Iterator[str]:
         old = version.vacuum(hours, dry_run=True, enforce_retention_duration=False)
         if old:
             version.vacuum(hours, dry_run=False, enforce_retention_duration=False)
-            yield f"{len(old):,} files are removed that it had last more than {hours} hours ago"
+            yield f"{len(old):,} files that it no longer had for more than {hours} hours are removed"
         left = interrupted(view.folder.names(), view.paths(), keep)
         if left:  # an older version may have them still
             all_unused = version.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)

@@ -1,4 +1,4 @@
-"""What a Delta table asks of those who write it, beyond its columns, and which of that tailrace doesn't do.
+"""What a Delta table demands of its writers beyond its columns, and which of these demands tailrace can't meet.
 
 *Source* https://github.com/delta-io/delta/blob/master/PROTOCOL.md, "Table Features" and "Requirements for Writers".
 """
@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 _KNOWN = frozenset(
     {"appendOnly", "invariants", "checkConstraints", "changeDataFeed", "generatedColumns", "timestampNtz"}
 )
-"""Features that a table may have: what they mean stands in its properties and columns, which are looked at."""
+"""Features that a table may have. What they demand is checked by its properties and columns."""
 
 _IDENTITY_VERSION, _FEATURES_VERSION, _READER_VERSION = 6, 7, 3
 
@@ -25,7 +25,7 @@ _OF_COLUMNS = {
     "delta.generationExpression": "is generated",
     "delta.identity.start": "is an identity column",
 }
-"""What a column's metadata makes of it, which nobody checks or fills where files are added as they are."""
+"""Metadata that nobody checks or fills in when files are added as they are, and what a column is by it."""
 
 _OF_REMOVING = {
     "delta.appendOnly": "so that its rows are never changed or removed",
@@ -33,14 +33,14 @@ _OF_REMOVING = {
 }
 
 _UNOPENED = ("Kernel error: Unsupported", "Invalid protocol action", "catalog version", "Unsupported reader")
-"""What deltalake says of tables that it can't even open."""
+"""What deltalake says of tables that it can't open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a table can't be written: what it has, in which column, and how it is mended.
+    """Why a table can't be written: what it has, in which column, and how to mend that.
 
-    `appends` is set where rows can be appended nevertheless.
+    `appends` says that rows can be appended nevertheless.
     """
 
     has: str
@@ -51,20 +51,20 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done to a table: rows are merged with its own, and rows of its own are changed or removed."""
+    """What a checkpoint does to a table: merges rows with its own, and changes or removes rows of its own."""
 
     merges: bool
     removes: bool
 
 
 def problem_of(version: DeltaTable, work: Work) -> Problem | None:
-    """What keeps the table from taking rows by such work; None where nothing does."""
+    """Why such work can't be done on the table; None if it can."""
     looks = (_of_protocol(version), _of_columns(version, work), _of_properties(version, work))
     return next(filter(None, looks), None) or _of_files(version, work)
 
 
 def unopened(error: BaseException | None) -> Problem | None:
-    """What keeps deltalake from opening the table, where that isn't the store."""
+    """Why deltalake can't open the table; None if the store is to blame."""
     text = str(error).partition("\n")[0]
     if not any(said in text for said in _UNOPENED):
         return None
@@ -121,7 +121,7 @@ def _of_properties(version: DeltaTable, work: Work) -> Problem | None:
 
 
 def _of_files(version: DeltaTable, work: Work) -> Problem | None:
-    """Files elsewhere are those of shallow clones, which deltalake doesn't find."""
+    """A problem if files are elsewhere, as those of shallow clones, which deltalake doesn't find."""
     if not (work.merges or work.removes):
         return None
     paths = pa.table(version.get_add_actions())["path"].to_pylist()

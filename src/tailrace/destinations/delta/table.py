@@ -1,4 +1,4 @@
-"""A Delta table in one version: what it has, how its files are read, and the commit that changes it."""
+"""One version of a Delta table: its contents, how its files are read, and the commit that changes it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tailrace.objects import Folder
 from tailrace.objects.answers import explained
 
 _HANDLE = frozenset({"path", "size_bytes", "num_records", "partition"})
-"""What is kept of the log's action of a file, to read and to remove it."""
+"""What is kept of the log's add action of a file, to read and to remove it."""
 
 _ESCAPE = "$"
 """In paths of files: deltalake's Z-ORDER doesn't find those that have a tilde."""
@@ -47,7 +47,7 @@ class DeltaView:
 
     @property
     def schema(self) -> pa.Schema:
-        """Its columns, all of which may be null in files, as Delta's writers have them; see LakeTable."""
+        """Its columns, all nullable in files, as Delta's writers have them; see LakeTable."""
         return nullable(arrow_of(self.version))
 
     @property
@@ -107,11 +107,11 @@ class DeltaView:
                 yield pa.record_batch(values, schema=wanted)
 
     def layout(self) -> Layout:
-        """As other Delta writers do it; see LakeTable."""
+        """As other Delta writers lay files out; see LakeTable."""
         return self.layout_of(self.schema)
 
     def layout_of(self, schema: pa.Schema) -> Layout:
-        """How files with these of the columns are written."""
+        """How files with these columns are written."""
         return Layout(self.folder, "", schema, max_bytes=self.max_bytes, partition_by=self.partition_by, escape=_ESCAPE)
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
@@ -122,7 +122,7 @@ class DeltaView:
         self._write(entry, actions, "append", self.version.schema())
 
     def rearrange(self, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
-        """One commit whose actions change no data, so that streams of changes don't have it; see LakeTable."""
+        """One commit whose actions say that no data changes, so that change streams skip it; see LakeTable."""
         now_ms = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [_add(part, now_ms, changes_data=False) for part in adds]
         actions += [_remove(file.handle, now_ms, changes_data=False) for file in removes]
@@ -188,7 +188,7 @@ class DeltaView:
 
     @contextmanager
     def _refused(self) -> Iterator[None]:
-        """Raise a commit that came too late as ConflictError, and one that is refused whenever it comes as ours."""
+        """Raise a commit that came too late as ConflictError, and one refused for good as DestinationError."""
         before = self.version.version()
         try:
             yield
@@ -203,7 +203,7 @@ class DeltaView:
             raise DestinationError(f"Delta Lake refuses the commit: {explained(error)}") from refused
 
     def _sync(self) -> None:
-        """Have the disk take in the commit; see Folder."""
+        """Sync the commit to the disk; see Folder."""
         self.folder.sync(f"_delta_log/{self.version.version():020}.json")
 
 
@@ -223,7 +223,7 @@ def arrow_of(version: DeltaTable) -> pa.Schema:
 
 
 def _kept(batches: Iterable[pa.RecordBatch], partition_by: Collection[str]) -> Iterator[pa.RecordBatch]:
-    """The rows; raises DestinationError for the text that deltalake's writer would make null of."""
+    """The rows; raises DestinationError for the text that deltalake's writer would turn into null."""
     for batch in batches:
         for name in partition_by:
             if pa.types.is_string(batch[name].type) and pc.any(pc.equal(batch[name], NULL_FOLDER)).as_py():
@@ -263,7 +263,7 @@ def _application(pipeline: str) -> str:
 
 
 def _properties(entry: Entry) -> CommitProperties:
-    """What a commit carries; it is tried once, since another's may need another commit of ours."""
+    """What a commit carries. deltalake tries it once, since after another writer's commit ours may have to differ."""
     return CommitProperties(
         custom_metadata={"tailrace.pipeline": entry.pipeline, "tailrace.checkpoint": str(entry.number)},
         app_transactions=[Transaction(_application(entry.pipeline), entry.sequence)],

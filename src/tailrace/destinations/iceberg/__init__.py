@@ -1,8 +1,8 @@
 """Iceberg tables of a catalog: each checkpoint is one snapshot of each of its tables.
 
 *Durable when* the checkpoint's entry is committed to the pipeline's journal, a table of the catalog, after its files.
-*Visible when* the table's commit is made, which notes the pipeline's entry; tables follow one another.
-*Load verb* Parquet files added as they are; to merge, files whose rows change are written anew.
+*Visible when* the table's commit is made, which records the pipeline's entry; one table after the other.
+*Load verb* Parquet files added as they are; a merge rewrites the files whose rows change.
 *Source* https://iceberg.apache.org/spec and https://py.iceberg.apache.org
 
 Addresses are `iceberg+sqlite:////path/catalog.db?warehouse=s3://bucket/path`, `iceberg+postgresql+psycopg2://...` (any
@@ -62,7 +62,7 @@ SETTINGS = Settings
 
 
 def _rekeyed(stream: Stream, _: tuple[str, ...], __: str | None) -> str:
-    """What gives a table the stream's key: a property, set by any engine."""
+    """How to give a table the stream's key: by a property, which any engine sets."""
     key = written_key(stream.key).replace("'", "''")
     return by(f"ALTER TABLE {stream.table} SET TBLPROPERTIES ('{KEY}' = '{key}')", stream)
 
@@ -91,7 +91,7 @@ _PROPERTIES = {
     TableProperties.MANIFEST_MERGE_ENABLED: "true",
     TableProperties.METADATA_DELETE_AFTER_COMMIT_ENABLED: "true",
 }
-"""What new tables have, which are committed to again and again."""
+"""Properties of new tables, which get many commits."""
 
 
 def build(settings: Settings) -> Destination:
@@ -100,10 +100,10 @@ def build(settings: Settings) -> Destination:
 
 
 class IcebergDestination(LakeDestination):
-    """A LakeDestination on a catalog, whose connections it lets go of."""
+    """A LakeDestination on a catalog, whose connections it closes."""
 
     def close(self) -> None:
-        """Remove what isn't committed, and let go of connections; repeatable."""
+        """Discard what isn't committed, and close connections; repeatable."""
         super().close()
         if isinstance(self._tables, IcebergTables):
             self._tables.close()
@@ -126,7 +126,7 @@ class IcebergTables:
         return IcebergTables, (self._settings,)
 
     def close(self) -> None:
-        """Let go of connections; repeatable."""
+        """Close connections; repeatable."""
         self._catalog.close()
 
     def journal(self, pipeline: str) -> Journal:
@@ -212,11 +212,11 @@ class IcebergTables:
         return arrow_of(Schema(*iceberg_fields(columns)))
 
     def lost_texts(self, stream: Stream, columns: Sequence[TableColumn]) -> Mapping[str, str]:  # noqa: ARG002 as Tables
-        """None: partitions have values, and files their columns too; see Tables."""
+        """None, since partitions have typed values, and files keep the columns too; see Tables."""
         return {}
 
     def staging(self, pipeline: str) -> tuple[Store, str]:
-        """A folder of the journal's table, by whose keys it is reached; see Tables."""
+        """A folder of the journal's table, reached with that table's keys; see Tables."""
         return self._stores[pipeline], _STAGING
 
     def table(self, table: TableName) -> IcebergView:
@@ -228,7 +228,7 @@ class IcebergTables:
         return change
 
     def apply(self, entry: Entry, change: Change) -> Published:
-        """Bring the table to the entry by one commit; see Tables."""
+        """Apply the entry by one commit; see Tables."""
         wanted = self._partitions(change.stream) if change.replace else ()
 
         def look() -> IcebergView:
@@ -251,7 +251,7 @@ class IcebergTables:
                 remove_unused(look().store, takeover, look)
 
     def maintain(self, tables: Collection[TableName], keep: timedelta) -> Iterator[str]:
-        """Each table; journals are as short as can be; see Tables."""
+        """Maintain the tables; journals are always short; see Tables."""
         noted = {table for name in self._catalog.names(self._namespace, JOURNAL) for table in self._noted_by(name)}
         for table in tables or sorted(noted, key=str):
             found = self._look(table) if table in noted else None
@@ -268,7 +268,7 @@ class IcebergTables:
         return noted_tables(found) if found else ()
 
     def addresses(self, table: TableName) -> Sequence[str]:
-        """As the table's snapshot has them, whatever is deleted from them otherwise; see Tables."""
+        """The files of the table's snapshot; files of deletes aren't among them; see Tables."""
         found = self._look(table)
         if found is None:
             return []
@@ -276,12 +276,12 @@ class IcebergTables:
             return sorted(task.file.file_path for task in found.scan().plan_files())
 
     def check(self) -> Sequence[str]:
-        """Where tables are made, tried out; see Tables."""
+        """Where tables are created, by creating one; see Tables."""
         table = TableName(f"_tailrace_check_{secrets.token_hex(4)}")
         made = self._create(table, [TableColumn("id", Kind.INT)], (), ())
-        place, where = location_of(made, made.location()), made.location().rpartition("/")[0]
+        location, where = location_of(made, made.location()), made.location().rpartition("/")[0]
         self._catalog.drop(self._identifier(table))
-        ArrowStore(lambda: place).clear()
+        ArrowStore(lambda: location).clear()
         return [f"Iceberg, {where}: tables may be created and written there, in {self._settings.namespace}."]
 
     def _create(
@@ -290,16 +290,16 @@ class IcebergTables:
         schema = Schema(*iceberg_fields(columns))
         ids = {field.name: field.field_id for field in schema.fields if isinstance(field.field_type, PARTITIONABLE)}
         parts = [
-            PartitionField(ids[name], 1000 + place, IdentityTransform(), name)
-            for place, name in enumerate(name for name in partition_by if name in ids)
+            PartitionField(ids[name], 1000 + position, IdentityTransform(), name)
+            for position, name in enumerate(name for name in partition_by if name in ids)
         ]
         identifier = self._identifier(table)
         properties = _PROPERTIES | ({} if key is None else {KEY: written_key(key)})
         made = self._catalog.create(identifier, schema, PartitionSpec(*parts), properties, self._location(identifier))
         if made is None:
             raise DestinationError(
-                f"the Iceberg table {table} can't be made: the catalog says that it is there, and has no such table, "
-                "as where a view has its name; give the stream another table under `table:`, or drop what has the name"
+                f"the Iceberg table {table} can't be created: the catalog says that it exists, but has no such table, "
+                "as with a view of that name; give the stream another table under `table:`, or drop what has the name"
             )
         self._known[identifier] = made
         return made
@@ -308,7 +308,7 @@ class IcebergTables:
         return partitions_of(self._settings.partition_keys, stream)
 
     def _location(self, identifier: Identifier) -> str | None:
-        """Where a new table is, None where the catalog is to say: a name may mean something in an address."""
+        """Where to put a new table whose name has special characters; None to let the catalog choose."""
         folder = self._settings.folder
         return folder and "/".join([folder, *map(folder_of, identifier)])
 
@@ -339,7 +339,7 @@ def _existing(found: Table) -> ExistingTable:
 
 
 def _refuse_unfit(table: Table, stream: Stream, targets: Collection[str]) -> None:
-    """Raise for a column that the stream's rows can't be written into."""
+    """Raise SchemaError for a column that tailrace can't write."""
     for field in table.schema().fields:
         if field.name in targets and not is_writable(field):
             raise SchemaError(

@@ -1,4 +1,4 @@
-"""A catalog of Iceberg tables: connected when it is first asked, tables looked at, made and dropped, errors told."""
+"""A catalog of Iceberg tables: connects on first use; loads, creates and drops tables; translates errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ERRORS: tuple[type[Exception], ...] = (
     ValueError,
     NotImplementedError,
 )
-"""What the catalog and its files fail with."""
+"""What calls of the catalog and of its files raise."""
 
 _PASSING_ERRORS = (
     exceptions.CommitFailedException,
@@ -73,36 +73,36 @@ _PASSING_TEXTS = (
     "UNAVAILABLE",
     "Connection re",
 )
-"""What the messages of Arrow's file systems have when a store, or the way to it, was to blame."""
+"""What messages of Arrow's file systems contain when the store or the network failed."""
 
 _LASTING = re.compile(
     r"authentication|does not exist|access denied|resolve host|translate host|name or service not known"
 )
-"""What a catalog's database says that it will say again."""
+"""Errors of a catalog's database that won't pass."""
 
 _BUSY = ("database is locked", "timeout", "timed out", "connect", "server closed", "deadlock")
 
 
 class NewFile(PyArrowFile):
-    """A file that is written without a look whether it is there: its name is that of no other."""
+    """A file that is written without checking whether it exists, since its name is unique."""
 
     def create(self, overwrite: bool = True) -> OutputStream:  # noqa: FBT001, FBT002, ARG002 as pyiceberg's
-        """A file that is written anew."""
+        """The file, open for writing."""
         return super().create(overwrite=True)
 
 
 class FileIO(PyArrowFileIO):
-    """Files by Arrow's file systems; those of this machine are on the disk once they are closed."""
+    """Files by Arrow's file systems; local files are synced to the disk when they are closed."""
 
     def new_output(self, location: str) -> NewFile:
-        """A file that is to be written."""
+        """A file to write."""
         found = super().new_output(location)
         return NewFile(location, found._path, found._filesystem, found._buffer_size)  # noqa: SLF001 it is one of pyiceberg's
 
     def _initialize_s3_fs(self, netloc: str | None) -> pyarrow.fs.FileSystem:
-        """S3 to which a small file is put by one request instead of three."""
+        """S3, where a small file takes one request instead of three."""
         made = super()._initialize_s3_fs(netloc)
-        if S3_RETRY_STRATEGY_IMPL in self.properties:  # which a file system made anew would lack
+        if S3_RETRY_STRATEGY_IMPL in self.properties:  # which a new file system would lack
             return made
         _, (options,) = made.__reduce__()
         return pyarrow.fs.S3FileSystem(**options | {"allow_delayed_open": True})
@@ -112,9 +112,9 @@ class FileIO(PyArrowFileIO):
 
 
 class TableChange(Transaction):
-    """A transaction that describes the table anew when that changes, and not each time that it is asked.
+    """A transaction that builds the table's metadata once for each change, not at each access.
 
-    A description has all snapshots in it, and pyiceberg asks for it some twenty times in each commit.
+    Metadata has all snapshots in it, and pyiceberg asks for it some twenty times in a commit.
     """
 
     def __init__(self, table: Table) -> None:
@@ -123,7 +123,7 @@ class TableChange(Transaction):
 
     @property
     def table_metadata(self) -> TableMetadata:
-        """The table as the changes so far make it."""
+        """The table's metadata after the changes so far."""
         known, base, updates = self._described, self._table.metadata, self._updates
         if known is None or known[0] is not base or known[1] is not updates:
             known = self._described = (base, updates, update_table_metadata(base, updates))
@@ -131,7 +131,7 @@ class TableChange(Transaction):
 
 
 class OpenCatalog:
-    """A catalog by pyiceberg's properties. Thread-safe; raises DestinationError."""
+    """A catalog, by pyiceberg's properties. Thread-safe; raises DestinationError."""
 
     def __init__(self, name: str, properties: Mapping[str, str]) -> None:
         self._name = name
@@ -147,17 +147,17 @@ class OpenCatalog:
             return self._catalog
 
     def look(self, identifier: Identifier) -> Table | None:
-        """The table as it is now, None where there is none. What commits to it is tried once."""
+        """The table as it is now, None if there is none. A commit to it is tried once."""
         catalog = self.connected()
         with translated_errors(), suppress(NoSuchTableError, NoSuchNamespaceError):
             for _ in range(_TRIES - 1):
-                with suppress(FileNotFoundError):  # its description was removed, since there are newer ones
+                with suppress(FileNotFoundError):  # its metadata file was removed, since there are newer ones
                     return tried_once(catalog.load_table(identifier))
             return tried_once(catalog.load_table(identifier))
         return None
 
     def has_view(self, identifier: Identifier) -> bool:
-        """Whether there is a view of that name; False where the catalog knows no views, or doesn't say."""
+        """Whether there is a view of that name; False if the catalog has no views or doesn't say."""
         catalog = self.connected()
         with suppress(*_ERRORS):
             return catalog.view_exists(identifier)
@@ -171,7 +171,7 @@ class OpenCatalog:
         properties: Mapping[str, str],
         location: str | None,
     ) -> Table | None:
-        """Make a table, and its namespace, unless they are there; the table as it is then."""
+        """Create a table and its namespace unless they exist; the table after that."""
         catalog, namespace = self.connected(), identifier[:-1]
         with translated_errors():
             if not catalog.namespace_exists(namespace):
@@ -183,27 +183,27 @@ class OpenCatalog:
         return self.look(identifier)
 
     def names(self, namespace: Identifier, start: str) -> Sequence[Identifier]:
-        """The tables of a namespace whose names begin so."""
+        """The tables of a namespace whose names have that prefix."""
         catalog = self.connected()
         with translated_errors(), suppress(NoSuchNamespaceError):
             return [found for found in catalog.list_tables(namespace) if found[-1].startswith(start)]
         return []
 
     def drop(self, identifier: Identifier) -> None:
-        """Let go of a table, whose files stay; it may be gone already."""
+        """Drop a table, whose files stay; it may be gone already."""
         catalog = self.connected()
         with translated_errors(), suppress(NoSuchTableError):
             catalog.drop_table(identifier)
 
     def close(self) -> None:
-        """Let go of connections; repeatable, and asked again it connects anew."""
+        """Close connections; repeatable. A later call connects again."""
         with self._lock:
             catalog, self._catalog = self._catalog, None
         if catalog:
             catalog.close()
 
     def _opened(self) -> Catalog:
-        """A connection. SQL catalogs make their tables then, and others may be doing so."""
+        """Connect. SQL catalogs create their tables then, and another process may do so at the same time."""
         with translated_errors():
             for _ in range(_TRIES - 1):
                 try:
@@ -215,14 +215,14 @@ class OpenCatalog:
 
 
 def tried_once(table: Table) -> Table:
-    """The table, whose next commit isn't repeated on a newer state by pyiceberg: what it does hangs on this one."""
+    """The table, set so that pyiceberg doesn't repeat a commit on a newer state, for which it wasn't made."""
     properties = {**table.metadata.properties, TableProperties.COMMIT_NUM_RETRIES: "0"}
     table.metadata = table.metadata.model_copy(update={"properties": properties})
     return table
 
 
 def location_of(table: Table, location: str) -> Location:
-    """A folder as the table's own files are reached."""
+    """A folder, reached in the way of the table's own files."""
     files = table.io if isinstance(table.io, PyArrowFileIO) else FileIO(table.io.properties)
     with translated_errors():
         scheme, host, path = files.parse_location(location, files.properties)
@@ -240,7 +240,7 @@ def refused() -> Iterator[None]:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Raise the catalog's and the files' errors as ours, but those that say how it stands."""
+    """Raise errors of the catalog and of files as DestinationError, but for those that callers handle."""
     try:
         yield
     except _STATES:
@@ -258,7 +258,7 @@ def translated_errors() -> Iterator[None]:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the catalog or the store, or the way to it, was to blame."""
+    """Whether the error may pass: the catalog, the store or the network failed."""
     if isinstance(error, DBAPIError):
         text = str(error.orig).lower()
         return error.connection_invalidated or (not _LASTING.search(text) and any(busy in text for busy in _BUSY))

@@ -1,4 +1,4 @@
-"""A pipeline's journal in a catalog of Iceberg tables: a table of one row, which each entry takes the place of."""
+"""A pipeline's journal in a catalog of Iceberg tables: a table of one row, which each entry replaces."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The journal as it was: its table, the last entry, and the file that this is in."""
+    """A snapshot of the journal: its table, the last entry, and the file of that entry."""
 
     table: Table | None = None
     entry: Entry | None = None
@@ -89,7 +89,7 @@ class IcebergJournal:
         return self._seen.entry
 
     def add(self, entry: Entry) -> bool:
-        """Put the entry in the place of the one before it, if that is the last; see Journal."""
+        """Replace the entry before it, if that is the last one; see Journal."""
         for _ in range(_TRIES):
             seen = self._now()
             if seen.sequence + 1 != entry.sequence:
@@ -98,48 +98,48 @@ class IcebergJournal:
             self._seen = self._put(entry, seen)
             if self._seen:
                 return True
-        raise DestinationError(f"the journal of the pipeline {self.pipeline!r} is written by too many at once")
+        raise DestinationError(f"the journal of the pipeline {self.pipeline!r} is written by too many runs at once")
 
     def finish(self, entry: Entry) -> None:
-        """Note it by a property of the journal's; see Journal."""
+        """Record it in a property of the journal's table; see Journal."""
         self._set(_FINISHED, str(entry.sequence))
 
     def is_finished(self, entry: Entry) -> bool:
-        """Whether that property has the entry's sequence; see Journal."""
+        """Whether that property holds the entry's sequence; see Journal."""
         return self.table().properties.get(_FINISHED) == str(entry.sequence)
 
     def note(self, table: TableName) -> None:
-        """Remember a table by a property of the journal's; see Journal."""
+        """Record a table in a property of the journal's table; see Journal."""
         self._set(f"{_NOTED}{digest(str(table))}", msgspec.json.encode(table).decode())
 
     def tables(self) -> Sequence[TableName]:
-        """The tables that were noted; see Journal."""
+        """The recorded tables; see Journal."""
         return noted_tables(self.table())
 
     def forget(self) -> None:
         """Drop the table, and remove its files; see Journal."""
         found, self._seen = self._catalog.look(self.identifier), None
         if found:
-            place = location_of(found, found.location())
+            location = location_of(found, found.location())
             self._catalog.drop(self.identifier)
-            ArrowStore(lambda: place).clear()
+            ArrowStore(lambda: location).clear()
 
     def table(self) -> Table:
-        """The journal's table, which there is once it has an entry."""
+        """The journal's table, which exists once the journal has an entry."""
         return self._now().table or self._found()
 
     def location(self) -> Location:
-        """The folder of the journal's table, as its catalog says now that it is reached. Thread-safe."""
+        """The folder of the journal's table, with the catalog's current keys. Thread-safe."""
         found = self._found()
         return location_of(found, found.location())
 
     def sweep(self, store: ArrowStore) -> None:
-        """Remove what is left of entries that weren't put, where none of their sequence can be any more."""
+        """Remove files of entries that weren't put and whose sequence is taken."""
         last = self._now().sequence
         store.remove([n for n in store.names(_DATA) if (sequence_of(n, self.pipeline) or 0) < last - 1])
 
     def _set(self, name: str, value: str) -> None:
-        """Give the table a property, in a commit that others may come before."""
+        """Set a property of the table, again if another commit was quicker."""
         for _ in range(_TRIES):
             found = self.table()
             if found.properties.get(name) == value:
@@ -151,17 +151,17 @@ class IcebergJournal:
     def _found(self) -> Table:
         found = self._catalog.look(self.identifier)
         if found is None:
-            raise DestinationError(f"the journal of the pipeline {self.pipeline!r} isn't there; was it removed?")
+            raise DestinationError(f"the journal of the pipeline {self.pipeline!r} doesn't exist; was it removed?")
         return found
 
     def _now(self) -> _Seen:
-        """The journal as it was seen last."""
+        """The journal as it was read last."""
         if self._seen is None:
             self._seen = self._looked()
         return self._seen
 
     def _looked(self) -> _Seen:
-        """The journal now. Files of an entry are removed once two others have followed: then it is looked at again."""
+        """Read the journal, again if its file is removed meanwhile, as happens two entries later."""
         for tries in range(_TRIES):
             found = self._catalog.look(self.identifier)
             if found is None or found.current_snapshot() is None:
@@ -189,15 +189,15 @@ class IcebergJournal:
         return _Seen(found, entry, files[0])
 
     def _put(self, entry: Entry, seen: _Seen) -> _Seen | None:
-        """Commit the entry behind the one that was seen; None, with nothing done, where that isn't the last."""
+        """Commit the entry after the one that was read; None, with nothing done, if that one isn't the last."""
         table = seen.table or self._made()
-        if seen.table is None and table.current_snapshot():  # another run was quicker to make it
+        if seen.table is None and table.current_snapshot():  # another run created it first
             return None
         with translated_errors():
             file = self._written(entry, table)
             try:
                 left = self._committed(entry, table, seen, file)
-            except (CommitFailedException, FileNotFoundError):  # what was seen is of the past, its files may be gone
+            except (CommitFailedException, FileNotFoundError):  # what was read is outdated, and its files may be gone
                 with suppress(OSError):
                     table.io.delete(file.file_path)
                 return None
@@ -207,7 +207,7 @@ class IcebergJournal:
         return _Seen(table, entry, file)
 
     def _committed(self, entry: Entry, table: Table, seen: _Seen, file: DataFile) -> Sequence[str]:
-        """The files that nothing needs once the entry is committed."""
+        """Commit the entry; the files that nothing needs after that."""
         before = table.current_snapshot()
         expired = [snapshot for snapshot in table.snapshots() if snapshot != before]
         left = [*_files_of(table, expired)]
@@ -246,12 +246,12 @@ class IcebergJournal:
         spec = UNPARTITIONED_PARTITION_SPEC
         made = self._catalog.create(self.identifier, schema, spec, _PROPERTIES, self._location)
         if made is None:
-            raise DestinationError(f"the journal {'.'.join(self.identifier)} was made, and isn't there")
+            raise DestinationError(f"the journal {'.'.join(self.identifier)} was created, and can't be found")
         return made
 
 
 class _Only(_OverwriteFiles):
-    """A snapshot that has what is added to it, and nothing of the one before."""
+    """A snapshot with the added files and none of the snapshot before."""
 
     def _existing_manifests(self) -> list[ManifestFile]:
         return []
@@ -272,7 +272,7 @@ def noted_tables(journal: Table) -> list[TableName]:
 
 
 def _files_of(table: Table, snapshots: Sequence[Snapshot]) -> Iterator[str]:
-    """The files that the snapshots have beside the table's present one, as far as they are there."""
+    """The existing files of snapshots other than the present one."""
     present = table.current_snapshot()
     kept = {manifest.manifest_path for manifest in present.manifests(table.io)} if present else set()
     for snapshot in snapshots:

@@ -1,4 +1,4 @@
-"""The upkeep of Iceberg tables: small files put together, old snapshots expired with the files that only they had."""
+"""Maintenance of Iceberg tables: puts small files together, expires old snapshots, removes files only they had."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NOTE = "tailrace-expired-"
 
 
 def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str]:
-    """Maintain one table, which `look` gives as it is; what was done."""
+    """Maintain one table, of which `look` gives a snapshot; what was done."""
     many, few = compacted(look)
     if many:
         yield f"{many:,} files were put together to {few:,}"
     view, now = look(), datetime.now(UTC)
     if view.table.properties.get("gc.enabled", "true").lower() == "false":
-        return  # who shares the files with another table says so
+        return  # set for tables that share files with another table
     if expired := _expired(view, now - keep, now):
         yield f"{expired:,} snapshots are expired"
     view = look()
@@ -39,11 +39,11 @@ def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str
 
 
 def _expired(view: IcebergView, before: datetime, now: datetime) -> int:
-    """How many snapshots are expired: those from before then, and all but the newest hundred.
+    """Expire snapshots from before then, and all but the newest hundred; how many.
 
-    A description of the table has all snapshots in it, and each load reads and writes several. Those that a branch or a
-    tag is at stay. The files that only expired ones have are noted first, with the time, and stay for now. Where
-    another writer is quicker the snapshots are left to the next time.
+    The table's metadata has all snapshots in it, and each load reads and writes it several times. Heads of branches and
+    tags stay. The files that only expired snapshots have are noted first, with the time, and stay for now. If another
+    writer commits first, nothing is done until the next time.
     """
     table, old = view.table, sorted(view.table.snapshots(), key=lambda snapshot: snapshot.timestamp_ms)
     heads = {ref.snapshot_id for ref in table.metadata.refs.values()}
@@ -70,7 +70,7 @@ def _expired(view: IcebergView, before: datetime, now: datetime) -> int:
 
 
 def _removed(view: IcebergView, before: datetime) -> int:
-    """How many files are removed that were noted before then, and that no snapshot has."""
+    """Remove files that were noted before then and that no snapshot has; how many."""
     store = _notes(view)
     notes = [name for name in store.names("") if name.startswith(_NOTE) and name < f"{_NOTE}{before:%Y%m%dT%H%M%S%f}"]
     if not notes:
@@ -89,7 +89,7 @@ def _removed(view: IcebergView, before: datetime) -> int:
 
 
 def _notes(view: IcebergView) -> ArrowStore:
-    """The folder of the table's descriptions, which has the notes too."""
+    """The folder of the table's metadata, which holds the notes too."""
 
     def location() -> Location:
         table = view.look()
@@ -99,7 +99,7 @@ def _notes(view: IcebergView) -> ArrowStore:
 
 
 def _remove_interrupted(view: IcebergView, keep: timedelta) -> None:
-    """Remove what a maintenance has left that ended before its commit, where no snapshot has it."""
+    """Remove files of a maintenance that ended before its commit, unless a snapshot has them."""
     left = interrupted(view.store.names(""), (), keep)
     if left:
         with translated_errors():
@@ -108,7 +108,7 @@ def _remove_interrupted(view: IcebergView, keep: timedelta) -> None:
 
 
 def _files(table: Table, snapshots: Iterable[Snapshot]) -> Iterator[str]:
-    """All files of snapshots: their lists of manifests, these, and the files of rows and of deletions."""
+    """All files of snapshots: manifest lists, manifests, data files and delete files."""
     read: set[str] = set()
     for snapshot in snapshots:
         yield snapshot.manifest_list

@@ -1,7 +1,7 @@
-"""The rows of a Parquet file by an Iceberg table's columns, each found by its id, with nothing in them changed.
+"""The rows of a Parquet file in an Iceberg table's columns, found by their ids, with no value changed.
 
-pyiceberg's own reader makes empty lists of null ones within which there are structs, which rows that are only
-copied into another file must not become.
+pyiceberg's own reader turns null lists of structs into empty lists. That must not happen to rows that are only copied
+into another file.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tailrace.destinations.iceberg.types import arrow_of
 from tailrace.errors import DestinationError
 
 _Names = Sequence[MappedField] | None
-"""The names by which a file's fields are known that have no ids; None where they have."""
+"""The names that identify the fields of a file without ids; None if it has ids."""
 
 
 def read_rows(table: Table, task: FileScanTask, schema: Schema) -> Iterator[pa.RecordBatch]:
-    """The file's rows, some at a time, in these columns; rows that other writers have deleted are left out."""
+    """The file's rows in these columns, some at a time, without rows that other writers deleted."""
     wanted, file = arrow_of(schema), task.file
     if file.file_format != FileFormat.PARQUET:
         raise DestinationError(
@@ -41,15 +41,15 @@ def read_rows(table: Table, task: FileScanTask, schema: Schema) -> Iterator[pa.R
     with table.io.new_input(file.file_path).open() as source:
         parquet = pa.parquet.ParquetFile(source, pre_buffer=True, coerce_int96_timestamp_unit="us")
         names = _names_of(table, parquet.schema_arrow)
-        places = _places(parquet.schema_arrow, names)
+        indexes = _indexes(parquet.schema_arrow, names)
         ids = [field.field_id for field in schema.fields]
-        constants = _partition_values(table, task, {number for number in ids if number not in places})
-        columns = [parquet.schema_arrow.names[places[number][0]] for number in ids if number in places]
+        constants = _partition_values(table, task, {number for number in ids if number not in indexes})
+        columns = [parquet.schema_arrow.names[indexes[number][0]] for number in ids if number in indexes]
         first = 0
         for batch in parquet.iter_batches(columns=columns):
             rows = batch if deleted is None else _without(batch, deleted, first)
             first += batch.num_rows
-            of_batch = _places(rows.schema, names)
+            of_batch = _indexes(rows.schema, names)
             values = [
                 _column(rows, number, field.type, of_batch, constants)
                 for number, field in zip(ids, wanted, strict=True)
@@ -61,13 +61,13 @@ def _column(
     rows: pa.RecordBatch,
     number: int,
     kind: pa.DataType,
-    places: Mapping[int, tuple[int, _Names]],
+    indexes: Mapping[int, tuple[int, _Names]],
     constants: Mapping[int, pa.Scalar],
 ) -> pa.Array:
-    """A column by its id: the file's, or its partition's value, or nulls where it has none."""
-    if number in places:
-        place, names = places[number]
-        return projected(rows.column(place), kind, names)
+    """A column by its id: the file's values, or else its partition's value, or else nulls."""
+    if number in indexes:
+        index, names = indexes[number]
+        return projected(rows.column(index), kind, names)
     if number in constants:
         return pa.repeat(constants[number].cast(kind), rows.num_rows)
     return pa.nulls(rows.num_rows, kind)
@@ -81,12 +81,12 @@ def projected(values: pa.Array, kind: pa.DataType, names: _Names = None) -> pa.A
         values = values.dictionary_decode()
     mask = values.is_null() if values.null_count else None
     if pa.types.is_struct(kind) and pa.types.is_struct(values.type):
-        places, fields = _places(values.type, names), []
+        indexes, fields = _indexes(values.type, names), []
         for field in kind:
-            place, within = places.get(_get_field_id(field) or 0, (None, None))
-            is_there = place is not None
+            index, within = indexes.get(_get_field_id(field) or 0, (None, None))
+            is_there = index is not None
             fields.append(
-                projected(values.field(place), field.type, within) if is_there else pa.nulls(len(values), field.type)
+                projected(values.field(index), field.type, within) if is_there else pa.nulls(len(values), field.type)
             )
         return pa.StructArray.from_arrays(fields, fields=[*kind], mask=mask)
     if pa.types.is_list(kind) and not pa.types.is_null(values.type):
@@ -99,25 +99,25 @@ def projected(values: pa.Array, kind: pa.DataType, names: _Names = None) -> pa.A
 
 
 def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Values of a narrower type, or of another writer's; what is finer than a microsecond is no part of a column."""
+    """The values cast from a narrower or another writer's type; times are cut to microseconds."""
     is_finer = pa.types.is_timestamp(values.type) or pa.types.is_time64(values.type)
     if is_finer and values.type.unit == "ns" and values.type != kind:
         values = pc.floor_temporal(values, unit="microsecond")
     return values if values.type == kind else values.cast(kind)
 
 
-def _places(fields: Iterable[pa.Field], names: _Names) -> Mapping[int, tuple[int, _Names]]:
-    """Where each field stands, by its id, and the names of those within it."""
+def _indexes(fields: Iterable[pa.Field], names: _Names) -> Mapping[int, tuple[int, _Names]]:
+    """The index of each field by its id, and the names of the fields within it."""
     if names is None:
-        ids = [(_get_field_id(field), place) for place, field in enumerate(fields)]
-        return {number: (place, None) for number, place in ids if number is not None}
+        ids = [(_get_field_id(field), index) for index, field in enumerate(fields)]
+        return {number: (index, None) for number, index in ids if number is not None}
     known = {name: mapped for mapped in names for name in mapped.names}
-    found = [(known[field.name], place) for place, field in enumerate(fields) if field.name in known]
-    return {mapped.field_id: (place, mapped.fields) for mapped, place in found if mapped.field_id is not None}
+    found = [(known[field.name], index) for index, field in enumerate(fields) if field.name in known]
+    return {mapped.field_id: (index, mapped.fields) for mapped, index in found if mapped.field_id is not None}
 
 
 def _names_of(table: Table, schema: pa.Schema) -> _Names:
-    """How the fields of a file are known that has no ids; raises DestinationError where there is no telling."""
+    """The names that identify the fields of a file without ids; raises DestinationError if the table has none."""
     if any(_get_field_id(field) is not None for field in schema):
         return None
     mapping = table.name_mapping()
@@ -130,18 +130,18 @@ def _names_of(table: Table, schema: pa.Schema) -> _Names:
 
 
 def _partition_values(table: Table, task: FileScanTask, missing: set[int]) -> Mapping[int, pa.Scalar]:
-    """The values that all rows of a file share, of columns that the file itself lacks."""
+    """The partition's values for columns that the file itself lacks."""
     spec, schema = table.specs()[task.file.spec_id], table.schema()
     found: dict[int, Any] = {}
-    for place, field in enumerate(spec.fields):
+    for index, field in enumerate(spec.fields):
         if field.source_id in missing and isinstance(field.transform, IdentityTransform):
-            value = task.file.partition[place]
+            value = task.file.partition[index]
             if value is not None:
                 found[field.source_id] = _convert_scalar(value, schema.find_type(field.source_id))
     return found
 
 
 def _without(rows: pa.RecordBatch, deleted: pa.ChunkedArray, first: int) -> pa.RecordBatch:
-    """The rows that aren't deleted; `first` is where the first of them stands in the file."""
-    places = pa.arange(first, first + rows.num_rows)
-    return rows.filter(pc.invert(pc.is_in(places, value_set=deleted)))
+    """The rows that aren't deleted; `first` is the position of the first row in the file."""
+    indexes = pa.arange(first, first + rows.num_rows)
+    return rows.filter(pc.invert(pc.is_in(indexes, value_set=deleted)))

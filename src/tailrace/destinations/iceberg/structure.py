@@ -1,4 +1,4 @@
-"""What a table is: its partitions, and the columns and partitions that one has which is replaced."""
+"""The structure of a table: its partitions, and what replacing it makes of columns and partitions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tailrace.lake.entries import Change
 
 
 def is_partitionable(field: PartitionField, kind: IcebergType) -> bool:
-    """Whether files can be written that the table partitions so."""
+    """Whether tailrace can write files of such a partition field."""
     is_identity = isinstance(field.transform, IdentityTransform) and isinstance(kind, PARTITIONABLE)
     return is_identity or isinstance(field.transform, VoidTransform)
 
@@ -38,21 +38,21 @@ def partition_columns(table: Table, metadata: TableMetadata) -> tuple[str, ...]:
 
 
 def partition_names(wanted: Sequence[str], schema: Schema) -> tuple[str, ...]:
-    """Those of the wanted columns that the table has, and that can partition it."""
+    """Those of the wanted columns that the table has and that can partition it."""
     types = {field.name: field.field_type for field in schema.fields}
     return tuple(name for name in wanted if isinstance(types.get(name), PARTITIONABLE))
 
 
 def held_fields(metadata: TableMetadata) -> set[int]:
-    """The columns that the table is, or was, partitioned or sorted by, which it can't be without."""
+    """The columns that the table is or was partitioned or sorted by; they can't be dropped."""
     held = {field.source_id for spec in metadata.partition_specs for field in spec.fields}
     return held | {field.source_id for order in metadata.sort_orders for field in order.fields}
 
 
 def restructure(transaction: Transaction, change: Change) -> None:
-    """Give the table the change's columns: those that stay keep their ids, one of another type is another column.
+    """Give the table the change's columns. Columns that stay keep their ids; one of another type gets a new id.
 
-    A column that the table is, or was, partitioned or sorted by stays, since older files' descriptions need it.
+    A column that the table is or was partitioned or sorted by stays, since the metadata of older files needs it.
     """
     metadata = transaction.table_metadata
     held = held_fields(metadata)
@@ -77,7 +77,7 @@ def restructure(transaction: Transaction, change: Change) -> None:
 
 
 def repartition(transaction: Transaction, wanted: Sequence[str]) -> None:
-    """Partition the table by those of the columns that it has; where it has none, it stays as it is."""
+    """Partition the table by those of the columns that it has; if it has none, nothing changes."""
     metadata = transaction.table_metadata
     schema, fields = metadata.schema(), metadata.spec().fields
     sources = {field.name: schema.find_column_name(field.source_id) or "" for field in fields}

@@ -1,4 +1,4 @@
-"""One state of an Iceberg table: its files read, and what is committed to it, refused if it isn't the present one."""
+"""One state of an Iceberg table: reads its files, and commits to it unless the table has changed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from tailrace.schema.keys import written_key
 from tailrace.schema.names import digest
 
 KEY = "tailrace.key"
-"""The table property that has the key's columns, as JSON."""
+"""The table property that holds the key's columns, as JSON."""
 
 _MAINTAINED = "tailrace.maintenance"
 _PIPELINE, _SEQUENCE = "tailrace.pipeline", "tailrace.sequence"
@@ -133,7 +133,7 @@ class IcebergView:
         return [name for name in written if f"{self._folder}/{name}" not in added] if added else []
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
-        """One snapshot, or a property alone where no file changes; see LakeTable."""
+        """One snapshot, or only a property if no file changes; see LakeTable."""
         with translated_errors(), refused():
             files = self._data_files(adds, self.table.metadata)
             if not files and not removes and not is_unnamed(entry.pipeline):
@@ -153,7 +153,7 @@ class IcebergView:
             transaction.commit_transaction()
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
-        """One commit with the columns' changes and one snapshot; see LakeTable."""
+        """One commit of new columns and one snapshot; see LakeTable."""
         with translated_errors():
             transaction = TableChange(self.table)
             restructure(transaction, change)
@@ -191,7 +191,7 @@ class IcebergView:
         adds: Sequence[DataFile],
         removes: Sequence[LiveFile],
     ) -> None:
-        """Add a snapshot to the transaction, which is refused if the table has another by then."""
+        """Add a snapshot to the transaction, which is refused if the table has a newer one by then."""
         if adds and not removes:
             appending = transaction.update_snapshot(snapshot_properties=properties).merge_append()
             for file in adds:
@@ -207,7 +207,7 @@ class IcebergView:
         producer.commit()
 
     def _commit_mark(self, entry: Entry) -> None:
-        """Set the property, if the table has the snapshot that it had."""
+        """Set the property, if the table still has the same snapshot."""
         current = self.table.metadata.current_snapshot_id
         self.table.catalog.commit_table(
             self.table,
@@ -223,7 +223,7 @@ class IcebergView:
             return [*threads.map(partial(self._data_file, metadata), parts)]
 
     def _data_file(self, metadata: TableMetadata, part: Part) -> DataFile:
-        """What a manifest says of a part, under the columns and partitions that the table has then."""
+        """A part as a manifest lists it, in the table's columns and partitions after the commit."""
         location = f"{self._folder}/{part.path}"
         with self.table.io.new_input(location).open() as file:
             footer = pa.parquet.read_metadata(file)
@@ -242,7 +242,7 @@ class IcebergView:
 def data_file(
     table: Table, location: str, size: int, footer: pyarrow.parquet.FileMetaData, partition: Record
 ) -> DataFile:
-    """What a manifest says of a Parquet file whose columns have field ids."""
+    """A Parquet file with field ids as a manifest lists it."""
     schema = pyarrow_to_schema(footer.schema.to_arrow_schema())
     paths = parquet_path_to_id_mapping(schema)
     plan = compute_statistics_plan(schema, table.properties)
@@ -267,7 +267,7 @@ def data_file(
 
 
 def _has_bounds(column: pyarrow.parquet.ColumnChunkMetaData) -> bool:
-    """Whether pyiceberg can say what a column's bounds are; it would warn of missing ones, as of long texts."""
+    """Whether pyiceberg can read a column's bounds; it would warn of missing ones, as of long texts."""
     try:
         return bool(column.is_stats_set) and (not column.statistics.has_min_max or column.statistics.max is not None)
     except OverflowError:  # dates and times of other writers that Python has not
@@ -275,7 +275,7 @@ def _has_bounds(column: pyarrow.parquet.ColumnChunkMetaData) -> bool:
 
 
 def overwriting(transaction: Transaction, properties: Mapping[str, str]) -> _OverwriteFiles:
-    """A snapshot that removes files and adds others."""
+    """A snapshot that replaces files by others."""
     is_first = transaction.table_metadata.current_snapshot_id is None
     return _Overwriting(
         operation=Operation.APPEND if is_first else Operation.OVERWRITE,
@@ -286,14 +286,14 @@ def overwriting(transaction: Transaction, properties: Mapping[str, str]) -> _Ove
 
 
 class _Overwriting(_OverwriteFiles):
-    """pyiceberg's, without manifests that have nothing but removals of the past, which it would keep for ever."""
+    """pyiceberg's own, without manifests that list only earlier removals, which it would keep for ever."""
 
     def _existing_manifests(self) -> list[ManifestFile]:
         return [m for m in super()._existing_manifests() if m.has_added_files() or m.has_existing_files()]
 
 
 def carried(entry: Entry) -> dict[str, str]:
-    """What a snapshot says of the checkpoint that it is of."""
+    """The properties by which a snapshot names its checkpoint."""
     return {
         _PIPELINE: entry.pipeline,
         "tailrace.checkpoint": str(entry.number),
@@ -314,7 +314,7 @@ def _mark(pipeline: str) -> str:
 
 
 def _note(transaction: Transaction, entry: Entry, properties: Mapping[str, str] | None = None) -> None:
-    """Note the entry in the table's properties; that of a run without a name is known by its snapshot alone."""
+    """Record the entry in the table's properties; that of a run without a pipeline only stands in its snapshot."""
     noted = dict(properties or {})
     if not is_unnamed(entry.pipeline):
         noted[_mark(entry.pipeline)] = str(entry.sequence)
@@ -338,7 +338,7 @@ def _live_file(task: FileScanTask, schema: Schema) -> LiveFile:
 
 
 def _bounds(file: DataFile, schema: Schema) -> Mapping[str, tuple[object, object]]:
-    """The least and greatest values of columns of integers and dates, which alone are exact by any writer."""
+    """The bounds of integer and date columns, the only ones that are exact whoever wrote them."""
     found: dict[str, tuple[object, object]] = {}
     for field in schema.fields:
         low, high = ((bounds or {}).get(field.field_id) for bounds in (file.lower_bounds, file.upper_bounds))

@@ -1,4 +1,4 @@
-"""What an Iceberg table has that keeps tailrace from writing it, found before any checkpoint is decided.
+"""Checks whether tailrace can write an Iceberg table, made before any checkpoint is decided.
 
 *Source* https://iceberg.apache.org/spec and https://iceberg.apache.org/docs/latest/configuration/#table-properties
 """
@@ -27,8 +27,8 @@ _EQUALITY_DELETES = "total-equality-deletes"
 
 
 @dataclass(frozen=True, slots=True)
-class _Obstacle:
-    """What the table has, how it is mended, and the column it is about; whether rows can be appended nevertheless."""
+class _Problem:
+    """What the table has, how to mend that, and in which column; `appends` says that rows can still be appended."""
 
     has: str
     way: str
@@ -37,7 +37,7 @@ class _Obstacle:
 
 
 def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> None:
-    """Raise SchemaError where the table can't take what checkpoints of the stream do.
+    """Raise SchemaError if checkpoints of the stream can't be applied to the table.
 
     `partition_by` are the columns that a replaced table is to be partitioned by, if the settings name any.
     """
@@ -63,28 +63,28 @@ def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> N
 
 
 def problem_of(table: Table) -> str | None:
-    """What the table has that keeps its files from being written anew; None where nothing does."""
+    """Why the table's files can't be rewritten; None if they can."""
     found = _of_format(table) or _of_partitions(table) or _of_rewriting(table)
     return found.has if found else None
 
 
-def _of_format(table: Table) -> _Obstacle | None:
+def _of_format(table: Table) -> _Problem | None:
     if table.format_version > FORMAT_VERSION:
-        return _Obstacle(
+        return _Problem(
             f"version {table.format_version} of the format, which pyiceberg doesn't write",
             "load into a table of version 2",
         )
     if _ENCRYPTION in table.properties:
-        return _Obstacle(f"the property {_ENCRYPTION}, and tailrace doesn't encrypt files", "load into another table")
+        return _Problem(f"the property {_ENCRYPTION}, and tailrace doesn't encrypt files", "load into another table")
     return None
 
 
-def _of_partitions(table: Table) -> _Obstacle | None:
+def _of_partitions(table: Table) -> _Problem | None:
     schema = table.schema()
     for field in table.spec().fields:
         name, kind = schema.find_column_name(field.source_id), schema.find_type(field.source_id)
         if not is_partitionable(field, kind):
-            return _Obstacle(
+            return _Problem(
                 f"partitions by {field.transform} of {name!r}, a {kind}, which tailrace doesn't write",
                 f"run `ALTER TABLE {'.'.join(table.name())} DROP PARTITION FIELD {field.name}`, or partition it by "
                 "columns of few values themselves",
@@ -93,13 +93,13 @@ def _of_partitions(table: Table) -> _Obstacle | None:
     return None
 
 
-def _of_replaced(table: Table, stream: Stream) -> _Obstacle | None:
-    """A column that older files are described by, and that would become another one."""
+def _of_replaced(table: Table, stream: Stream) -> _Problem | None:
+    """A problem if a column that the metadata of older files needs would get another type."""
     held = held_fields(table.metadata)
     wanted = {column.name: TableColumn.of(column) for column in stream.columns}
     for field in table.schema().fields if stream.contract != "discard_columns" else ():
         if field.field_id in held and field.name in wanted and not is_held(field, wanted[field.name]):
-            return _Obstacle(
+            return _Problem(
                 f"{field.name!r} as {field.field_type}, by which it is or was partitioned or sorted, and which would "
                 f"become {type_of(wanted[field.name])}",
                 f"drop the table (`DROP TABLE {'.'.join(table.name())}`), or give the stream's column another name "
@@ -109,8 +109,8 @@ def _of_replaced(table: Table, stream: Stream) -> _Obstacle | None:
     return None
 
 
-def _of_identifiers(table: Table, stream: Stream) -> _Obstacle | None:
-    """Identifier fields, by which other engines tell rows apart, that aren't the stream's key."""
+def _of_identifiers(table: Table, stream: Stream) -> _Problem | None:
+    """A problem if the identifier fields, by which other engines tell rows apart, aren't the stream's key."""
     names = table.schema().identifier_field_names()
     filled = {column.name for column in stream.columns if column.required and not column.nullable}
     is_fit = names == {*stream.key} if stream.is_merged else names <= {*stream.key, *filled}
@@ -118,24 +118,24 @@ def _of_identifiers(table: Table, stream: Stream) -> _Obstacle | None:
         return None
     have = spelled(sorted(names))
     set_to = f"SET IDENTIFIER FIELDS {', '.join(stream.key)}" if stream.key else f"DROP IDENTIFIER FIELDS {have[1:-1]}"
-    return _Obstacle(
+    return _Problem(
         f"the identifier fields {have}, and the stream the key {spelled(stream.key)}",
         f"run `ALTER TABLE {'.'.join(table.name())} {set_to}`",
     )
 
 
-def _of_rewriting(table: Table) -> _Obstacle | None:
-    """What keeps the table's own rows from being written anew."""
+def _of_rewriting(table: Table) -> _Problem | None:
+    """Why the table's own rows can't be rewritten."""
     for field in table.schema().fields:
         if not is_writable(field):
-            return _Obstacle(
-                f"{field.name!r} as {field.field_type}, and tailrace doesn't write files with that anew",
+            return _Problem(
+                f"{field.name!r} as {field.field_type}, and tailrace can't rewrite files with that",
                 "load into a table without that column",
                 field.name,
                 appends=True,
             )
     if _has_equality_deletes(table):
-        return _Obstacle(
+        return _Problem(
             "equality deletes, which pyiceberg doesn't read",
             "have another engine apply them (`CALL system.rewrite_data_files(table => "
             f"'{'.'.join(table.name())}', options => map('delete-file-threshold', '1'))`)",
@@ -143,7 +143,7 @@ def _of_rewriting(table: Table) -> _Obstacle | None:
         )
     written = table.properties.get(TableProperties.WRITE_FILE_FORMAT, "parquet").lower()
     if written != "parquet":
-        return _Obstacle(
+        return _Problem(
             f"{TableProperties.WRITE_FILE_FORMAT} = {written}, and tailrace reads files of Parquet alone",
             "set that property to parquet, and have another engine rewrite the files",
             appends=True,
@@ -152,7 +152,7 @@ def _of_rewriting(table: Table) -> _Obstacle | None:
 
 
 def _has_equality_deletes(table: Table) -> bool:
-    """Whether files say which keys are deleted: as the snapshot's summary has it, or else its manifests."""
+    """Whether the table has equality deletes, by the snapshot's summary or else its manifests."""
     snapshot = table.current_snapshot()
     if snapshot is None:
         return False

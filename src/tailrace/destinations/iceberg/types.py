@@ -59,7 +59,7 @@ PARTITIONABLE = (
     TimestampType,
     TimestamptzType,
 )
-"""Types whose values text keeps, and that are equal or not."""
+"""Types that a table can be partitioned by, since their values can be written as text and compared."""
 
 _WRITABLE = (*PARTITIONABLE, BinaryType, FloatType, DoubleType)
 _DOCUMENTED = frozenset({Kind.JSON, Kind.UUID})
@@ -67,7 +67,7 @@ _DOCUMENTED = frozenset({Kind.JSON, Kind.UUID})
 
 _DOCUMENTED_WITHIN = _DOCUMENTED | {Kind.TIME}
 _TYPES_WITHIN = {**ICEBERG_TYPES, Kind.TIME: StringType()}
-"""The types of places in structs and lists, where a time of day is a string in every lake."""
+"""The types of leaves in structs and lists, where a time of day is a string in every lake."""
 
 KINDS: Mapping[type[IcebergType], Kind] = {
     **{type(spelled): kind for kind, spelled in ICEBERG_TYPES.items() if kind not in _DOCUMENTED},
@@ -113,22 +113,22 @@ def is_held(field: NestedField, column: TableColumn) -> bool:
 
 
 def is_writable(field: NestedField) -> bool:
-    """Whether files have the field's values as Iceberg has them, those of all that is within it too."""
+    """Whether files hold the field's values, nested ones too, as Iceberg defines them."""
     return _is_writable(field.field_type)
 
 
 def missing_in(field: NestedField, column: TableColumn) -> Iterator[tuple[tuple[str, ...], NestedField]]:
-    """What the field's structs lack that the column's have, each by its path."""
+    """The fields that the column's structs have and the field's lack, by their path."""
     yield from _missing((field.name,), field.field_type, _nested_of(column))
 
 
 def arrow_of(schema: Schema) -> pa.Schema:
-    """Columns as files have them, with their ids; all may be null there."""
+    """The schema of files with these columns and their ids; all are nullable."""
     return pa.schema([_plain(field) for field in schema_to_pyarrow(schema)])
 
 
 def partition_value(text: str | None, spelled: IcebergType) -> object:
-    """A partition's value as Iceberg has it: days and microseconds are numbers."""
+    """A partition's value in Iceberg's form, where days and microseconds are numbers."""
     if text is None:
         return None
     if isinstance(spelled, TimeType):
@@ -160,7 +160,7 @@ def _field_within(number: int, name: str, nested: Nested, ids: Iterator[int]) ->
 
 
 def _doc(nested: Nested, kinds: frozenset[Kind] = _DOCUMENTED) -> str | None:
-    """What a field says of a kind that is a string there; that of a list, of the kind of its items."""
+    """The `doc` of a field whose kind is a string in Iceberg; a list's is that of its items."""
     if nested.items is not None:
         return _doc(nested.items, _DOCUMENTED_WITHIN)
     return nested.kind.value if nested.is_leaf and nested.kind in kinds else None
@@ -207,7 +207,7 @@ def _is_writable(found: IcebergType) -> bool:
 
 
 def _plain(field: pa.Field) -> pa.Field:
-    """The field without large texts and lists, which takes null."""
+    """The field, nullable, without large types of texts and lists."""
     kind = _SMALL.get(field.type, field.type)
     if pa.types.is_struct(kind):
         kind = pa.struct([_plain(inner) for inner in kind])

@@ -84,7 +84,7 @@ class MySQLSession:
         """Nothing: a session keeps no more than its settings."""
 
     def close(self) -> None:
-        """Let go of the connection; see Session."""
+        """Close the connection; see Session."""
         with self._translated_errors():
             self._connection.close()
 
