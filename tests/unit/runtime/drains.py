@@ -8,7 +8,7 @@ from tailrace.destinations.memory import MemoryDestination
 from tailrace.errors import RecordError, Violation
 from tailrace.model import Column, Kind
 from tailrace.runtime.budget import Budget
-from tailrace.runtime.drain import Drain, Observer
+from tailrace.runtime.drain import Boundary, Drain, Observer
 from tailrace.runtime.retry import Retry
 from tailrace.testing.parts import PIPELINE, batch, stream
 
@@ -28,6 +28,14 @@ THINGS = things()
 def rows(*numbers, of=THINGS, checkpoint=1):
     """A batch of rows whose numbers are those of their lines."""
     return batch(of, *((number,) for number in numbers), first_line=numbers[0], checkpoint=checkpoint)
+
+
+OPTIONS = {"refuses": None, "fails": False, "max_parallelism": 1, "max_bytes": 10**6}
+
+
+def end(line, state=b"{}", **more):
+    """The end of a checkpoint at that line."""
+    return Boundary(line, state, **more)
 
 
 class Watched:
@@ -114,7 +122,7 @@ class Going:
         for item in items:
             try:
                 self.drain.put(item)
-            except Exception:  # noqa: BLE001, S112 it stays, and is given at the end
+            except Exception:  # noqa: BLE001 it stays, and is given at the end
                 continue
         return self.failure()
 

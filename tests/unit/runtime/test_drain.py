@@ -4,31 +4,13 @@ import threading
 from dataclasses import replace
 
 import pytest
-from drains import AT, LIMIT_S, THINGS, Gate, Going, rows, things
+from drains import AT, LIMIT_S, THINGS, Gate, end, rows, things
 
 from tailrace.destinations.memory import Fault, TransientError
 from tailrace.errors import DestinationError, FencedError, SchemaError
 from tailrace.model import Activation, Checkpoint, Published
-from tailrace.runtime.drain import Boundary, Preparation
+from tailrace.runtime.drain import Preparation
 from tailrace.testing.parts import PIPELINE, stream
-
-
-@pytest.fixture
-def going():
-    """Begins drains; ends them afterwards."""
-    begun = []
-
-    def begin(*arguments, **options):
-        begun.append(Going(*arguments, **options))
-        return begun[-1]
-
-    yield begin
-    for each in begun:
-        each.drain.abandon()
-
-
-def end(line, state=b"{}", **more):
-    return Boundary(line, state, **more)
 
 
 def test_work_is_done_in_the_order_in_which_it_comes(going):
