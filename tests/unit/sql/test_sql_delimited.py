@@ -70,7 +70,11 @@ def test_numbers_and_bytes_read_back_as_they_were(rows):
 @pytest.mark.parametrize(
     ("values", "arrow", "text"),
     [
-        (["", "NULL", None, 'a"b', "a,b", "a\nb", "a\\"], pa.string(), '""\n"NULL"\nNULL\n"a""b"\n"a,b"\n"a\nb"\n"a\\"\n'),
+        (
+            ["", "NULL", None, 'a"b', "a,b", "a\nb", "a\\"],
+            pa.string(),
+            '""\n"NULL"\nNULL\n"a""b"\n"a,b"\n"a\nb"\n"a\\"\n',
+        ),
         ([True, False, None], pa.bool_(), "1\n0\nNULL\n"),
         ([b"", b"\x00\xff", None], pa.binary(), "\n00ff\nNULL\n"),
         ([Decimal("0.000000100"), Decimal("-1.5")], pa.decimal128(20, 9), "0.000000100\n-1.500000000\n"),
