@@ -68,11 +68,7 @@ def test_no_number_that_is_changed_is_passed_over(text):
     if "." not in text and "e" not in text.lower() and -(2**63) <= int(text) < 2**64:
         return  # it is kept as it is
     value, kept = Decimal(text), float(text)
-    assert value in {
-        Decimal(repr(kept)),
-        Decimal(f"{kept:.17g}"),
-        Decimal(struct.unpack("d", struct.pack("d", kept))[0]),
-    }
+    assert value in {Decimal(repr(kept)), Decimal(f"{kept:.17g}"), Decimal(kept)}
 
 
 def test_rows_with_a_number_that_would_be_changed_are_refused_by_their_lines():
