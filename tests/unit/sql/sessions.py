@@ -1,4 +1,4 @@
-"""A session over a database in memory that notes its statements, and fails at the one that it is told to."""
+"""A session over a real database that notes its statements, and fails at the one that it is told to."""
 
 import re
 
@@ -18,8 +18,9 @@ class Recorded:
     `fails_at` is the number of the statement, from 1, that is lost: `after` it was done, or before.
     """
 
-    def __init__(self, fails_at=0, *, after=False):
-        self.session = SQLiteFile(":memory:", 0).open()
+    def __init__(self, fails_at=0, *, after=False, path=":memory:"):
+        self.session = SQLiteFile(str(path), 5).open()
+        self.is_closed = False
         self.statements = []
         self.fails_at = fails_at
         self.after = after
@@ -39,6 +40,10 @@ class Recorded:
 
     def load(self, table, columns, rows):
         self.session.load(table, columns, rows)
+
+    def close(self):
+        self.is_closed = True
+        self.session.close()
 
     def tables(self):
         """The rows of every table."""
