@@ -191,6 +191,19 @@ def test_a_checkpoint_that_is_refused_as_a_whole_names_its_end_and_is_staged_ane
     assert (made.numbers(), made.budget.held) == ([1, 2, 3], 0)
 
 
+def test_all_rows_of_a_refused_checkpoint_are_staged_anew_though_none_is_beyond_the_line(going):
+    made = going({("commit", 1): Fault(RowsRefusedError("a key is there twice"))})
+    made.put_all(rows(1, 2), rows(3), end(4))
+    made.drain.resume(3)
+    made.put(end(3)).drain.finish()
+    assert made.destination.calls[-4:] == [
+        ("recover", PIPELINE),
+        ("stage", 1, 2, 1),
+        ("stage", 3, 3, 1),
+        ("commit", 1, b"{}", (1, 3)),
+    ]
+
+
 def test_a_destination_that_fails_while_rows_are_let_go_of_ends_the_run(going):
     made = going({("recover", 2): Fault(DestinationError("down"))}, **refusing(6), fails=True)
     made.put_all(rows(1, 2), rows(6))

@@ -86,6 +86,7 @@ def at(microsecond, year=2024):
         (MYSQL, "enum('1')", pa.int64(), [], [1]),
         (REDSHIFT, "super", TEXT, [f'"{LONG}"', f'["{LONG}", 1]', "1"], [f'"{LONG}x"', f'{{"a": [1, "{LONG}é"]}}']),
         (REDSHIFT, "super", TEXT, [str([1] * 40_000)], [f'{{"{LONG}x": 1}}']),
+        (REDSHIFT, "super", TEXT, ['{"a": ["x"]}', "null"], []),
         (DIALECT, "character varying(3)", TEXT, ["abcd"], []),
         (DIALECT, "real", pa.float64(), [0.1], []),
     ],
