@@ -73,14 +73,18 @@ def test_a_run_without_a_pipeline_has_no_later_one():
         (
             change(staged=(Staged(stream(name="s", method=Method.UPSERT), {}, (Part("a", 2, 9),)),)),
             (7, 9),
-            "The table own.things lacks 2 rows of the stream 's' of checkpoint 3, from the input lines 7 to 9, "
-            "which were to be merged by upsert; the rows are not saved.",
+            (
+                "The table own.things lacks 2 rows of the stream 's' of checkpoint 3, from the input lines 7 to 9, "
+                "which were to be merged by upsert; the rows are not saved."
+            ),
         ),
         (
             change(replace=True, files=(Part("a", 2, 9),)),
             None,
-            "The table own.things lacks 2 rows of the stream 's' of checkpoint 3; they were to take the place "
-            "of all that it has; the rows are not saved.",
+            (
+                "The table own.things lacks 2 rows of the stream 's' of checkpoint 3; they were to take the place "
+                "of all that it has; the rows are not saved."
+            ),
         ),
         (
             change(activate=(Activate(THINGS, 4, 1), Activate(THINGS, 5, 2))),
