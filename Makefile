@@ -12,7 +12,7 @@ define cargo
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test ready check setup tap services lint types unit native pure newest torture bench clean
+.PHONY: demo test ready check setup tap album services lint types unit native pure newest torture bench clean
 
 demo: setup tap        ## load real data with a real tap into DuckDB, and show it
 	$(PYTHON) examples/demo.py
@@ -23,9 +23,10 @@ test:                  ## everything: lint, types, all tests on real databases, 
 	$(PYTHON) -m coverage erase
 	SERVICES_REQUIRED=1 $(PYTEST) -m "not newest" -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		--ignore tests/laws --ignore tests/conformance tests
-	SERVICES_REQUIRED=1 $(PYTEST) -m "not newest" -n 3 --dist load --maxschedchunk 1 tests/laws tests/conformance
+	SERVICES_REQUIRED=1 PYTHONPATH=.work/album $(PYTEST) -m "not newest" -n 3 --dist load --maxschedchunk 1 \
+		tests/laws tests/conformance examples/album
 
-ready: native setup services tap types lint pure # each as soon as what it needs is there
+ready: native setup services tap album types lint pure # each as soon as what it needs is there
 
 check: setup lint types unit ## what to run while working: lint, types, unit tests
 
@@ -34,6 +35,9 @@ setup:
 
 tap: setup
 	scripts/setup-tap
+
+album: setup
+	scripts/setup-album
 
 services: setup
 	scripts/setup-services

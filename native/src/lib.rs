@@ -6,7 +6,6 @@ pub mod columns;
 pub mod decode;
 pub mod json;
 pub mod number;
-pub mod others;
 pub mod plan;
 #[cfg(feature = "python")]
 mod python;
@@ -14,4 +13,5 @@ pub mod run;
 pub mod split;
 pub mod text;
 pub mod time;
+pub mod unknown_fields;
 pub mod values;

@@ -11,11 +11,11 @@ use crate::columns::Filling;
 use crate::decode::{Decoded, Doubtful, Noted};
 use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
 use crate::number::{Places, int64_of};
-use crate::others::Others;
 use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
 use crate::split::record_type;
 use crate::text::unescape;
 use crate::time::{cut_timestamp_us, timestamp_us};
+use crate::unknown_fields::UnknownFields;
 use crate::values::Reading;
 
 /// The most names that a message may have beside its own before it is left to the reference.
@@ -36,7 +36,7 @@ pub struct Run<'a> {
     prefix: &'a [u8],
     seen: Vec<u64>,
     followers: Vec<usize>,
-    others: Others,
+    unknown: UnknownFields,
     scratch: Vec<u8>,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
             prefix: b"",
             seen: vec![0; plan.field_count.div_ceil(64)],
             followers: plan.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
-            others: Others::new(plan.objects.len()),
+            unknown: UnknownFields::new(plan.objects.len()),
             scratch: Vec::new(),
         }
     }
@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
 
     /// Read the line that begins at a place as the next row; gives the place behind its line feed.
     pub fn read_line(&mut self, start: usize, line: i64) -> Sure<usize> {
-        self.others.begin_row();
+        self.unknown.begin_row();
         if !self.is_utf8 {
             let end = memchr::memchr(b'\n', &self.data[start..]).ok_or(Doubt)?;
             std::str::from_utf8(&self.data[start..start + end]).map_err(|_| Doubt)?;
@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
             return Err(Doubt);
         }
         self.lines.push(line);
-        self.others.count_row();
+        self.unknown.count_row();
         Ok(cursor.at() + 1)
     }
 
@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
         columns.push(self.versions.finish(&Column::plain("version", Kind::Int))?);
         columns.push(self.extracted_at.finish(&Column::plain("extracted_at", Kind::Timestamptz))?);
         columns.push(Arc::new(Int64Array::from(self.lines)));
-        Ok(Decoded { columns, doubtful, unknown: self.others.counts(&self.plan.objects), inexact, coerced, odd })
+        Ok(Decoded { columns, doubtful, unknown: self.unknown.counts(&self.plan.objects), inexact, coerced, odd })
     }
 
     fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<()> {
@@ -330,7 +330,7 @@ impl<'a> Run<'a> {
         }
         self.scratch.clear();
         unescape(name.raw, &mut self.scratch)?;
-        self.others.see(number, &self.scratch)
+        self.unknown.see(number, &self.scratch)
     }
 
     fn note_missing(&mut self, object: &'a Object) -> Sure<()> {

@@ -11,6 +11,8 @@ from typing import Self
 import pyarrow as pa
 
 from tailrace.errors import Violation
+from tailrace.pipelines import is_unnamed as is_unnamed  # noqa: PLC0414 the names of pipelines are among these nouns
+from tailrace.pipelines import unnamed as unnamed  # noqa: PLC0414 as above
 from tailrace.runs import RecordRun as RecordRun  # noqa: PLC0414 one of these nouns
 
 LINE = "_tailrace_line"
@@ -183,6 +185,16 @@ class Stream:
         return self.filled_with(Fill.TABLE_VERSION) is not None
 
     @property
+    def is_merged(self) -> bool:
+        """Whether rows of the stream are told apart by their key."""
+        return bool(self.key) and self.method is not Method.APPEND
+
+    @property
+    def waits_for_commit(self) -> bool:
+        """Whether rows go into their table only at the commit, in the order of their lines."""
+        return self.is_merged or self.versioned
+
+    @property
     def arrow(self) -> pa.Schema:
         """The schema of the stream's batches: its columns in order, then the line."""
         fields = [pa.field(c.name, c.arrow) for c in self.columns]
@@ -326,6 +338,11 @@ class Checkpoint:
     activate: tuple[Activation, ...] = ()
     replace: tuple[Stream, ...] = ()
     final: bool = False
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nobody recovers it: a run without a pipeline has ended well with it."""
+        return self.final and is_unnamed(self.pipeline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 from pyiceberg.transforms import BucketTransform
-from stopping import StoppedError, stop_at_the_entry
+from stopping import StoppedError, stop, when_entered
 
 from tailrace.destinations import open_destination
 from tailrace.errors import CommitUnknownError, DestinationError
@@ -116,7 +116,7 @@ def stuck(lake, tailrace):
                 destination.stage(batch(one, (1, "B"), (2, "b"), first_line=10 * place + 3, checkpoint=number))
             )
 
-        stop_at_the_entry(destination, "after")
+        when_entered(destination, stop)
         with pytest.raises(StoppedError):
             destination.commit(checkpoint(*receipts, number=number, pipeline=PIPELINE))
     lake.spoil("bad")

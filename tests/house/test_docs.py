@@ -16,6 +16,8 @@ from tailrace.destinations import NAMES, settings_model, traits_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FOLDERS = ("bench", "docs", "examples", "native", "services", "tests")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 MODELS = {"run": Settings, "stream": StreamSettings, **{name: settings_model(name) for name in NAMES}}
 
 
@@ -51,6 +53,14 @@ def test_a_destinations_page_has_the_types_of_its_code_and_says_what_users_ask(p
 def test_the_page_of_what_was_proven_is_as_its_record_makes_it():
     generate = generator()
     assert generate.PROVEN.read_text(encoding="utf-8") == generate.proven_page()
+
+
+def test_the_page_on_writing_a_destination_has_the_example_as_it_is():
+    generate = generator()
+    assert generate.WRITING.read_text(encoding="utf-8") == generate.writing_page()
+    lines = (generate.EXAMPLE / "tailrace_album.py").read_text(encoding="utf-8").splitlines()
+    assert f"## A destination in {len(lines)} lines" in generate.writing_page()
+    assert len(lines) < 100
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - {"memory"}))
@@ -109,7 +119,31 @@ def test_every_verb_has_a_worked_example_in_the_readme():
     assert verbs <= shown
 
 
-def test_links_between_pages_lead_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page}: {target}"
+def anchors(page):
+    """What a link into a page can name: its headings, in GitHub's spelling."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ +(.*?) *$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def lost_links(page):
+    """The relative links of a page that lead nowhere: to no file, or to no heading in it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    lost = []
+    for target in re.findall(r"\]\((?![a-z]+:)([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            lost.append(target)
+    return lost
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page):
+    assert lost_links(page) == []
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    page = tmp_path / "a.md"
+    page.write_text("# One thing, two\n[a](a.md#one-thing-two) [b](#one) [c](c.md) [d](https://c.md)\n")
+    assert lost_links(page) == ["#one", "c.md"]

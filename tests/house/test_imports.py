@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,25 +12,23 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-BOTTOM = {"errors", "log", "config", "model", "runs", "aliases", "configfile", "compute"}
+BOTTOM = {"errors", "log", "config", "model", "pipelines", "runs", "compute"}
 ALLOWED = {
     "errors": set(),
     "log": set(),
     "compute": set(),
     "runs": set(),
-    "model": {"errors", "runs"},
-    "config": {"model", "errors"},
-    "aliases": set(),
-    "configfile": {"aliases", "config", "errors", "log"},
+    "pipelines": set(),
+    "model": {"errors", "pipelines", "runs"},
+    "config": {"errors", "log", "model", "pipelines"},
     "destination": {"model", "errors"},
     "singer": BOTTOM,
     "schema": BOTTOM,
     "decode": BOTTOM | {"schema"},
     "sql": BOTTOM | {"destination", "schema"},
-    "refusals": BOTTOM,
-    "objects": BOTTOM | {"refusals"},
-    "lake": BOTTOM | {"destination", "schema", "decode", "sql", "objects", "refusals"},
-    "destinations": BOTTOM | {"destination", "schema", "sql", "objects", "lake", "refusals"},
+    "objects": BOTTOM,
+    "lake": BOTTOM | {"destination", "schema", "decode", "sql", "objects"},
+    "destinations": BOTTOM | {"destination", "schema", "sql", "objects", "lake"},
     "runtime": BOTTOM | {"singer", "schema", "decode", "destination"},
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
     "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime"},
@@ -109,3 +108,20 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         _ = tailrace.lod
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_how_a_run_without_a_pipeline_is_named_stands_in_one_place(path):
+    spelled = re.findall(r"""(?:startswith|removeprefix)\(["']~|f["']~\{""", path.read_text(encoding="utf-8"))
+    assert not spelled
+
+
+KITS = ("sql", "lake", "objects", "destinations")
+WIRE = {"tailrace.singer", "tailrace.runs", "tailrace.decode.records", "tailrace.model.RecordRun"}
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if part_of(m) in KITS], ids=lambda p: str(p.relative_to(SOURCE)))
+def test_no_kit_builds_a_line_of_singer(path):
+    texts = [str(n.value) for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Constant)]
+    assert not [text for text in texts if re.search(r'"RECORD"|"STATE"|"SCHEMA"|"record":|^RECORD$', text)]
+    assert not imported(path) & WIRE

@@ -30,7 +30,7 @@ from services.redshift import redshift
 from services.s3 import s3
 
 import tailrace
-from tailrace.testing.crashes import LARGE, Tally, crashes_at_random_instants_lose_no_row_and_load_none_twice
+from tailrace.testing.crashes import LARGE, Tally, crash_at_random_instants
 
 KILLS, KILLS_A_PLACE = 200, 20
 """Behind so many a new place begins."""
@@ -108,7 +108,7 @@ def _tortured(kind: str) -> Tally:
         for seed in range(SEED, SEED + KILLS // KILLS_A_PLACE):
             rows = ROWS_OF_LAKES if kind in KINDS else ROWS
             subject = places().subject
-            whole += crashes_at_random_instants_lose_no_row_and_load_none_twice(subject, KILLS_A_PLACE, rows, seed)
+            whole += crash_at_random_instants(subject, KILLS_A_PLACE, rows, seed)
     return whole
 
 

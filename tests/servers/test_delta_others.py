@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, Field, write_deltalake
+from stopping import StoppedError, stop, when_entered
 
 from tailrace import load
 from tailrace.destinations import open_destination
@@ -200,21 +201,13 @@ def test_files_that_wait_outlast_a_vacuum_and_a_log_that_is_cleaned_up(tmp_path,
     assert [row["id"] for row in rows_of(path)] == [0, 0, 1, 1, 2, 2]
 
 
-class Killed(BaseException):
-    """The end of a process, as far as a destination can tell."""
-
-
 def test_files_that_were_removed_before_a_later_run_could_add_them_are_missed(tmp_path, path):
-    def on_step(name):
-        if name == "checkpoint":
-            raise Killed
-
     one = stream(key=())
     killed = open_destination(f"delta:{tmp_path}", {})
     killed.recover(PIPELINE)
     killed.prepare(one)
-    killed.on_step = on_step
-    with pytest.raises(Killed):
+    when_entered(killed, stop)
+    with pytest.raises(StoppedError):
         killed.commit(checkpoint(killed.stage(batch(one, (1, "a")))))
     DeltaTable(path).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
     again = open_destination(f"delta:{tmp_path}", {})

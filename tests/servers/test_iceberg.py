@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import DayTransform
 from pyiceberg.types import DateType, FixedType, LongType, NestedField, StringType, TimestamptzType, UUIDType
+from stopping import StoppedError, stop, when_applied, when_entered
 
 import tailrace
 from tailrace.destinations.iceberg import IcebergTables, Settings, build, from_url
@@ -180,7 +182,7 @@ def test_runs_without_pipeline_leave_nothing_but_their_snapshots(lake):
 
 def test_a_key_and_kinds_that_iceberg_has_not_are_found_again(lake):
     lake.load(schema({"id": INT, "u": UUID, "j": {}}, ["id"]), record({"id": 1}))
-    found = IcebergTables(lake.settings()).found(THINGS)
+    found = IcebergTables(lake.settings()).existing(THINGS)
     assert found.key == ("id",)
     assert {column.name: column.kind for column in found.columns} == {"id": "INT", "u": "UUID", "j": "JSON"}
     assert [field.doc for field in lake.table().schema().fields] == [None, "UUID", "JSON"]
@@ -320,18 +322,6 @@ def test_columns_that_must_not_be_null_are_let_be_null(lake):
     assert [field.required for field in lake.table().schema().fields] == [True, False]
 
 
-class CrashError(BaseException):
-    """The end of a process."""
-
-
-def crash_at(destination, step):
-    def passed(name):
-        if name == step:
-            raise CrashError
-
-    destination.on_step = passed
-
-
 def test_a_crash_between_the_tables_of_a_checkpoint_loses_nothing(lake):
     appended, merged = stream(key=(), name="appended"), stream(name="merged")
     destination = lake.open()
@@ -340,8 +330,8 @@ def test_a_crash_between_the_tables_of_a_checkpoint_loses_nothing(lake):
     for one in (appended, merged):
         destination.prepare(one)
         receipts.append(destination.stage(batch(one, (1, "a"))))
-    crash_at(destination, "merge")
-    with pytest.raises(CrashError):
+    when_applied(destination, stop)
+    with pytest.raises(StoppedError):
         destination.commit(checkpoint(*receipts, pipeline="p"))
     assert lake.rows("merged") == []
     with closing(lake.open()) as other:
@@ -349,8 +339,11 @@ def test_a_crash_between_the_tables_of_a_checkpoint_loses_nothing(lake):
     assert lake.rows("appended") == lake.rows("merged") == [{"id": 1, "name": "a"}]
 
 
-@pytest.mark.parametrize("step", ["before_commit", "checkpoint", "merge"])
-def test_what_a_crash_has_left_is_removed_by_the_next_run_and_nothing_else(lake, step):
+BEFORE_THE_ENTRY = partial(when_entered, before=True)
+
+
+@pytest.mark.parametrize("when", [BEFORE_THE_ENTRY, when_entered, when_applied], ids=["before", "entered", "applied"])
+def test_what_a_crash_has_left_is_removed_by_the_next_run_and_nothing_else(lake, when):
     with closing(lake.open()) as destination:
         commit_rows(destination, stream(key=(), name="things"), (1, "a"), pipeline="p")
     destination = lake.open()
@@ -358,12 +351,12 @@ def test_what_a_crash_has_left_is_removed_by_the_next_run_and_nothing_else(lake,
     one = stream(key=(), name="things")
     destination.prepare(one)
     receipt = destination.stage(batch(one, (2, "b"), checkpoint=2))
-    crash_at(destination, step)
-    with pytest.raises(CrashError):
+    when(destination, stop)
+    with pytest.raises(StoppedError):
         destination.commit(checkpoint(receipt, number=last.number + 1, pipeline="p"))
     with closing(lake.open()) as other:
         other.recover("p")
-    assert [row["id"] for row in lake.rows()] == ([1] if step == "before_commit" else [1, 2])
+    assert [row["id"] for row in lake.rows()] == ([1] if when is BEFORE_THE_ENTRY else [1, 2])
     assert len(lake.files("things/data/**/*")) == len(lake.rows())
     assert lake.files("_tailrace_journal_*/staging/*") == []
 

@@ -18,6 +18,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
 )
 from pyiceberg.table import CommitTableRequest
+from stopping import when_entered
 
 import tailrace
 from tailrace.destinations.iceberg import Settings, build, from_url
@@ -146,11 +147,11 @@ def test_a_commit_whose_answer_is_lost_is_found_out_and_not_done_twice(server, t
     request = ("POST", f"/v1/namespaces/main/tables/{table}")
     destination = opened(server)
 
-    def passed(step):
-        if step == "before_commit" and not server.lost:
+    def lose():
+        if not server.lost:
             server.faults[request] = fault
 
-    destination.on_step = passed
+    when_entered(destination, lose, before=True)
     messages = [schema(COLUMNS, ["id"]), record({"id": 2, "name": "b"}), state(1)]
     report = tailrace.load((json.dumps(m).encode() for m in messages), destination, pipeline="p")
     assert server.lost == [request[1]]

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.types import StringType
+from stopping import when_applied, when_committed, when_entered
 
 import tailrace
 from tailrace.destinations.iceberg import Settings, build, from_url
@@ -28,13 +29,11 @@ class Lake:
         url = f"iceberg+sqlite:///{self.folder}/c.db?warehouse={self.folder}/lake&namespace=main"
         return build(Settings.model_validate(from_url(url)))
 
-    def load(self, name, *ids, on_step=None):
-        destination = self.open()
-        destination.on_step = on_step or destination.on_step
+    def load(self, name, *ids, to=None):
         rows = [{"id": number, "name": name} for number in ids]
         both = [*records(*rows), *(record(row, stream="log") for row in rows)]
         messages = [THINGS, LOG, *both, state({"n": name})]
-        return tailrace.load((json.dumps(m).encode() for m in messages), destination, pipeline="p")
+        return tailrace.load((json.dumps(m).encode() for m in messages), to or self.open(), pipeline="p")
 
     def table(self, name="things"):
         return self.catalog.load_table(("main", name))
@@ -99,6 +98,10 @@ def expected(action, rows):
     return sorted([*rows, (50, "theirs")] if action is append else rows)
 
 
+class KilledError(Exception):
+    """The end of a run, as far as a destination can tell."""
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_what_another_writer_does_between_runs_stays_and_rows_come_once(lake, action):
     lake.load("a", 1, 2, 3)
@@ -114,39 +117,35 @@ def test_what_another_writer_does_between_runs_stays_and_rows_come_once(lake, ac
 @pytest.mark.parametrize("action", ACTIONS)
 def test_what_another_writer_does_between_decision_and_commit_stays_and_rows_come_once(lake, action):
     lake.load("a", 1, 2, 3)
+    killed = lake.open()
 
-    class KilledError(Exception):
-        pass
+    def kill():
+        for name in ("things", "log"):
+            action(lake.table(name))
+        raise KilledError
 
-    def kill(step):
-        if step == "checkpoint":
-            for name in ("things", "log"):
-                action(lake.table(name))
-            raise KilledError
-
+    when_entered(killed, kill)
     with pytest.raises(KilledError):
-        lake.load("b", 3, 4, on_step=kill)
+        lake.load("b", 3, 4, to=killed)
     lake.load("c", 5)
     assert lake.ids() == expected(action, [(1, "a"), (2, "a"), (3, "b"), (4, "b"), (5, "c")])
     assert lake.ids("log") == expected(action, [(1, "a"), (2, "a"), (3, "a"), (3, "b"), (4, "b"), (5, "c")])
 
 
-@pytest.mark.parametrize("step", ["merge", "after_commit"])
-def test_snapshots_that_expire_before_a_commit_is_known_bring_nothing_twice(lake, step):
+@pytest.mark.parametrize("when", [when_applied, when_committed])
+def test_snapshots_that_expire_before_a_commit_is_known_bring_nothing_twice(lake, when):
     """The table's property says what it was brought to, when no snapshot does any more."""
     lake.load("a", 1)
+    killed = lake.open()
 
-    class KilledError(Exception):
-        pass
+    def kill():
+        append(lake.table("log"))
+        expire(lake.table("log"))
+        raise KilledError
 
-    def kill(now):
-        if now == step:
-            append(lake.table("log"))
-            expire(lake.table("log"))
-            raise KilledError
-
+    when(killed, kill)
     with pytest.raises(KilledError):
-        lake.load("b", 2, on_step=kill)
+        lake.load("b", 2, to=killed)
     lake.load("c", 3)
     assert lake.ids("log") == [(1, "a"), (2, "b"), (3, "c"), (50, "theirs")]
 

@@ -13,6 +13,7 @@ import tailrace
 from tailrace.destinations import open_destination
 from tailrace.errors import DestinationError, RecordError, RowsRefusedError, SchemaError, TailraceError
 from tailrace.model import Column, Kind, Method
+from tailrace.sql.session import LoggedSession
 from tailrace.testing.messages import ANY, BINARY, BOOL, DATE, FLOAT, INT, TEXT, TIMESTAMPTZ, decimal, record, schema
 from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
 
@@ -255,7 +256,7 @@ def test_bytes_in_a_key_are_told_apart_and_json_has_no_place_there(query, any_my
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before the exchange", "after the exchange"])
-def test_an_exchange_that_a_crash_has_left_undone_is_done_by_recovery(query, any_mysql_url, is_done):
+def test_an_exchange_that_a_crash_has_left_undone_is_done_by_recovery(query, any_mysql_url, is_done, monkeypatch):
     things = stream(key=(), method=Method.REPLACE)
     with closing(open_destination(any_mysql_url, {})) as old:
         commit_rows(old, stream(key=()), (1, "old"))
@@ -263,9 +264,13 @@ def test_an_exchange_that_a_crash_has_left_undone_is_done_by_recovery(query, any
     class CrashError(Exception):
         pass
 
-    def crash(step):
-        if step == "after_commit":
+    execute = LoggedSession.execute
+
+    def crash(session, sql, parameters=()):
+        changed = execute(session, sql, parameters)
+        if sql == "COMMIT":
             raise CrashError
+        return changed
 
     new = open_destination(any_mysql_url, {})
     last = new.recover("p")
@@ -273,9 +278,10 @@ def test_an_exchange_that_a_crash_has_left_undone_is_done_by_recovery(query, any
     new.prepare(things)
     receipt = new.stage(batch(things, (2, "new")))
     if not is_done:
-        new.on_step = crash
+        monkeypatch.setattr(LoggedSession, "execute", crash)
         with pytest.raises(CrashError):
             new.commit(checkpoint(receipt, pipeline="p", replace=(things,), final=True))
+        monkeypatch.undo()
         assert query("SELECT id FROM things") == [(1,)]
     else:
         new.commit(checkpoint(receipt, pipeline="p", replace=(things,), final=True))

@@ -9,7 +9,8 @@ from tailrace import load
 from tailrace.destinations import open_destination
 from tailrace.destinations.iceberg.catalog import may_pass
 from tailrace.errors import DestinationError
-from tailrace.objects import Folder, StoreSettings, is_passing
+from tailrace.objects import Folder, StoreSettings
+from tailrace.objects.errors import is_passing
 from tailrace.testing.messages import INT, record, schema
 from tailrace.testing.parts import PIPELINE
 
@@ -87,7 +88,7 @@ def test_each_call_is_refused_once(call, status, code, wanted):
 
 @pytest.mark.parametrize(("status", "code"), BUSY)
 def test_a_store_that_is_busy_may_be_asked_again(status, code, monkeypatch):
-    monkeypatch.setattr("tailrace.objects._ATTEMPTS", 1)
+    monkeypatch.setattr("tailrace.objects.stores.ATTEMPTS", 1)
     with refusing(status, code) as store:
         settings = StoreSettings(**given(store.endpoint))
         with pytest.raises(DestinationError) as caught:

@@ -8,8 +8,8 @@ import typer
 
 from tailrace import __version__
 from tailrace.cli import inspecting, loading, upkeep
-from tailrace.cli.failing import exit_code_of
-from tailrace.cli.frames import without_pandas
+from tailrace.cli.exit_codes import exit_code_of
+from tailrace.cli.without_pandas import without_pandas
 
 app = typer.Typer(
     help="Load Singer streams into databases, warehouses and lakes: fast, in flat memory, exactly once.",

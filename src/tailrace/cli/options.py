@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tailrace.aliases import ADDRESSES, PARTS_OF_ADDRESS
 from tailrace.config import Settings
-from tailrace.configfile import environment_values, file_values, flag_values, merged, own_names, split
+from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS
+from tailrace.config.sources import environment_values, file_values, flag_values, merged, own_names, split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError

@@ -11,9 +11,9 @@ import typer
 
 from tailrace import __version__
 from tailrace.cli.about import about_facts, about_markdown
-from tailrace.cli.failing import exit_code_of
-from tailrace.cli.frames import without_pandas
+from tailrace.cli.exit_codes import exit_code_of
 from tailrace.cli.loading import load
+from tailrace.cli.without_pandas import without_pandas
 
 CAPABILITIES = ["about", "activate-version", "hard-delete", "schema-flattening", "target-schema"]
 

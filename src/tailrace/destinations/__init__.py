@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from pydantic import BaseModel, ValidationError
 
-from tailrace.configfile import own_names
+from tailrace.config.sources import own_names
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError
 from tailrace.model import Traits

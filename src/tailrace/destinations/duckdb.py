@@ -285,12 +285,12 @@ class _DuckDBSession:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         self._end_feeding()
-        with _told():
+        with _translated_errors():
             return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         self._end_feeding()
-        with _told():
+        with _translated_errors():
             return self._connection.execute(sql, list(parameters)).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -312,7 +312,7 @@ class _DuckDBSession:
             raise
 
     def _load_checked(self, table: TableName, columns: Sequence[str], rows: pa.Table, checks: Sequence[Check]) -> None:
-        with _told():
+        with _translated_errors():
             self._connection.register(_ROWS.name, rows)
         try:
             refused = self.query(_REFUSALS.query(checks))
@@ -324,7 +324,7 @@ class _DuckDBSession:
             self._unregister()
 
     def _insert(self, sql: str, rows: pa.RecordBatchReader) -> None:
-        with _told():
+        with _translated_errors():
             self._connection.register(_ROWS.name, rows)
             try:
                 self._connection.execute(sql)
@@ -341,9 +341,9 @@ class _DuckDBSession:
         if feeding is not None:
             feeding.end()
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Let go of the cached blocks of tables, which would grow with the file up to the memory limit."""
-        with _told():
+        with _translated_errors():
             limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])
         with suppress(duckdb.Error):  # it has let go of what it could: there may be no space to spill the rest
             self._connection.execute("SET memory_limit = '1MB'")
@@ -352,7 +352,7 @@ class _DuckDBSession:
     def close(self) -> None:
         with suppress(DestinationError):  # what isn't committed is undone
             self._end_feeding()
-        with _told():
+        with _translated_errors():
             self._connection.close()
 
     def _checks(self, table: TableName, columns: Sequence[str]) -> list[Check]:
@@ -377,7 +377,7 @@ class _DuckDBSession:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """Raise DuckDB's errors as ours."""
     try:
         yield

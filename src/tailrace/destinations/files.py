@@ -32,9 +32,10 @@ from tailrace.lake.listing import Listed, Listing
 from tailrace.lake.manifests import Upkeep
 from tailrace.lake.partitions import NULL_FOLDER, partition_names
 from tailrace.lake.settings import LakeSettings, lake_settings
-from tailrace.lake.tables import Found, Journal, LakeTable, Layout, Store
+from tailrace.lake.tables import ExistingTable, Journal, LakeTable, Layout, Store
 from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
-from tailrace.objects import Folder, is_passing
+from tailrace.objects import Folder
+from tailrace.objects.errors import is_passing
 from tailrace.schema.evolve import TableColumn
 
 from_url = lake_settings
@@ -130,26 +131,26 @@ class FileTables:
         """The table itself; see Tables."""
         return table
 
-    def found(self, table: TableName) -> Found | None:
+    def existing(self, table: TableName) -> ExistingTable | None:
         """The columns that manifests name, and those that this run has added; see Tables."""
         is_known = table in self._tables() or table in self._made
         return self._has(table) if is_known else None
 
-    def accepting(self, stream: Stream) -> Found | None:
-        """As found() has it: every table takes more files; see Tables."""
-        return self.found(stream.table)
+    def accepting(self, stream: Stream) -> ExistingTable | None:
+        """As existing() has it: every table takes more files; see Tables."""
+        return self.existing(stream.table)
 
-    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
+    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> ExistingTable:
         """Nothing but to know columns and key, which the manifest of the first commit names; see Tables."""
         self._made[stream.table], self._keys[stream.table] = [*columns], tuple(key)
         return self._has(stream.table)
 
-    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> ExistingTable:
         """Know the columns, which files have from now on; see Tables."""
         self._made.setdefault(table, []).extend(columns)
         return self._has(table)
 
-    def relax(self, table: TableName, columns: Sequence[str]) -> Found:
+    def relax(self, table: TableName, columns: Sequence[str]) -> ExistingTable:
         """Nothing: every column takes null; see Tables."""
         del columns
         return self._has(table)
@@ -195,7 +196,7 @@ class FileTables:
         listed = self._tables().get(change.name)
         return msgspec.structs.replace(change, voids=tuple(listed.files) if listed else ())
 
-    def bring(self, entry: Entry, change: Change) -> Published:
+    def apply(self, entry: Entry, change: Change) -> Published:
         """Nothing but to count: the manifest is all there is; see Tables."""
         del entry
         deleted = self._rows_of(change.voids) if change.voids else 0
@@ -242,12 +243,12 @@ class FileTables:
         rows = {part.path: part.rows for part in parts}
         return sum(rows.get(path, 0) for path in paths)
 
-    def _has(self, table: TableName) -> Found:
+    def _has(self, table: TableName) -> ExistingTable:
         listed = self._tables().get(table)
         columns = [*(listed.columns.values() if listed else ()), *self._made.get(table, ())]
         newest = tuple({column.name: column for column in columns}.values())  # structs may have grown
         key = listed.key if listed and listed.key is not None else self._keys.get(table)
-        return Found(newest, key, self.schema_of(newest))
+        return ExistingTable(newest, key, self.schema_of(newest))
 
     def _tables(self) -> Mapping[TableName, Listed]:
         with self._lock:

@@ -205,11 +205,11 @@ class _SQLiteSession:
         self._connection = connection
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        with _told():
+        with _translated_errors():
             return max(self._connection.execute(sql, [_bound(value) for value in parameters]).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with _told():
+        with _translated_errors():
             return self._connection.execute(sql, [_bound(value) for value in parameters]).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -219,7 +219,7 @@ class _SQLiteSession:
         self.execute("SAVEPOINT tailrace_load")
         try:
             for part in _parts(rows, columns):
-                with _told():
+                with _translated_errors():
                     self._connection.executemany(insert, part)
         except DestinationError as error:
             self.execute("ROLLBACK TO tailrace_load")
@@ -231,12 +231,12 @@ class _SQLiteSession:
             raise RowsRefusedError(f"the table {table} refuses {len(reasons)} rows", reasons) from error.__cause__
         self.execute("RELEASE tailrace_load")
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Let go of the cached pages."""
         self.execute("PRAGMA shrink_memory")
 
     def close(self) -> None:
-        with _told():
+        with _translated_errors():
             self._connection.close()
 
     def _refused(self, insert: str, columns: Sequence[str], rows: pa.Table) -> dict[int, str]:
@@ -253,7 +253,7 @@ class _SQLiteSession:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """Raise SQLite's errors as ours."""
     try:
         yield

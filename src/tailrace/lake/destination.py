@@ -16,17 +16,17 @@ import pyarrow as pa
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
 from tailrace.lake.entries import Activate, Change, Entry, Part, Staged, part_name, plan
 from tailrace.lake.following import follow, given_up, saved
+from tailrace.lake.mapping import LakeMapping, LakeMappings
 from tailrace.lake.nested import read_nested
 from tailrace.lake.notes import Notes
 from tailrace.lake.partitions import lost_rows
 from tailrace.lake.parts import Parts
-from tailrace.lake.placing import Placed, Placing
 from tailrace.lake.tables import Journal, Tables
 from tailrace.log import get_logger
 from tailrace.model import Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.pipelines import is_unnamed
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.texts import TEXTS
-from tailrace.sql.checkpoints import is_unnamed
 
 _log = get_logger("lake")
 
@@ -44,7 +44,7 @@ class LakeDestination:
         self._tables = tables
         self._is_passing = is_passing
         self._lock = threading.RLock()
-        self._placing = Placing(tables, traits)
+        self._mappings = LakeMappings(tables, traits)
         self._journal: Journal | None = None
         self._last: Entry | None = None
         self._decided: Entry | None = None
@@ -82,10 +82,10 @@ class LakeDestination:
 
     def _taken_over(self, pipeline: str, left_out: Callable[[Entry | None], Collection[TableName]]) -> Entry | None:
         """The last entry of the pipeline, which is this run's now: tables are at it, but for those `left_out` gives."""
-        self._let_go()
+        self._discard_staged()
         self._journal = self._last = self._decided = None
         self._is_whole = True
-        self._placing.begin(pipeline)
+        self._mappings.begin(pipeline)
         journal, fence = self._tables.journal(pipeline), secrets.token_hex(8)
         while True:
             last = journal.last()
@@ -107,35 +107,35 @@ class LakeDestination:
     def _redo(self, last: Entry, without: Collection[TableName]) -> None:
         """Bring the tables to the entry that aren't there yet."""
         changes = [change for change in last.tables if change.name not in without]
-        follow(last, changes, self._brought_if_there).raise_for_errors(self.is_transient)
+        follow(last, changes, self._applied_if_there).raise_for_errors(self.is_transient)
 
-    def _brought_if_there(self, last: Entry, change: Change) -> Published:
-        if change.replace or self._tables.found(change.name):
-            return self._tables.bring(last, change)
+    def _applied_if_there(self, last: Entry, change: Change) -> Published:
+        if change.replace or self._tables.existing(change.name):
+            return self._tables.apply(last, change)
         _log.warning("a table was removed before its last checkpoint was brought to it", table=str(change.name))
         return Published()
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
         with self._lock:
-            placed = self._placing.place(stream)
-            self._noted(placed)
-            self._refuse_lost_journal(placed.table)
+            mapping = self._mappings.of(stream)
+            self._noted(mapping)
+            self._refuse_lost_journal(mapping.table)
 
     def stage(self, batch: Batch) -> Receipt:
         """Write the batch's rows into files of this machine, uploaded once they are large; see Destination."""
         stream = batch.stream
         with self._lock:
-            placed = self._placing.place(stream)
-            parts = self._parts_of(stream, placed)
-        rows, refused = cast_rows(batch.rows, stream, placed.targets)
-        read = read_nested(rows, stream, placed.targets, parts.schema)
-        refused |= read.refused | lost_rows(read.rows, placed.lost_texts)
+            mapping = self._mappings.of(stream)
+            parts = self._parts_of(stream, mapping)
+        rows, refused = cast_rows(batch.rows, stream, mapping.targets)
+        read = read_nested(rows, stream, mapping.targets, parts.schema)
+        refused |= read.refused | lost_rows(read.rows, mapping.lost_texts)
         if refused:
             raise RowsRefusedError(
-                f"stream {stream.name!r}: the table {placed.table} doesn't take {len(refused)} rows unchanged", refused
+                f"stream {stream.name!r}: the table {mapping.table} doesn't take {len(refused)} rows unchanged", refused
             )
-        parts.add(_physical(read.rows, placed.table, parts.schema))
+        parts.add(_physical(read.rows, mapping.table, parts.schema))
         with self._lock:
             self._rows += rows.num_rows
             self._notes.say(stream, read)
@@ -163,7 +163,7 @@ class LakeDestination:
     def close(self) -> None:
         """Remove what isn't committed; repeatable."""
         with self._lock, suppress(DestinationError):
-            self._let_go()
+            self._discard_staged()
             if self._journal and self._last and is_unnamed(self._last.pipeline):
                 if self._last.sequence == 1:
                     self._journal.forget()  # nothing was committed, and no later run has the name
@@ -180,7 +180,7 @@ class LakeDestination:
 
     def plan(self, stream: Stream) -> Sequence[str]:
         """What prepare() would do to the stream's table, in words, none of it done; see Inspectable."""
-        return self._placing.statements(stream)
+        return self._mappings.statements(stream)
 
     def files(self, table: TableName) -> Sequence[str]:
         """The addresses of the files that have the table's rows now; see Listable."""
@@ -189,7 +189,7 @@ class LakeDestination:
     def _refuse_lost_journal(self, table: TableName) -> None:
         """Raise where the table has a later entry than the journal: it would take new ones for old, and skip them."""
         last, journal = self._last, self._journal
-        if last is None or journal is None or not self._tables.rewrites or self._tables.found(table) is None:
+        if last is None or journal is None or not self._tables.rewrites or self._tables.existing(table) is None:
             return
         applied = self._tables.table(table).applied(last.pipeline)
         if applied <= last.sequence:
@@ -207,18 +207,18 @@ class LakeDestination:
         """Whether it is worth a note that the run has brought its tables to its last entry, and left nothing."""
         return self._tables.rewrites and self._is_whole and self._decided is None and not last.is_takeover
 
-    def _noted(self, placed: Placed) -> Journal:
+    def _noted(self, mapping: LakeMapping) -> Journal:
         """The journal, in which it stands that the run loads into that table."""
         if self._journal is None:
             raise DestinationError("the pipeline must be recovered first")
-        self._journal.note(placed.table)
+        self._journal.note(mapping.table)
         return self._journal
 
-    def _parts_of(self, stream: Stream, placed: Placed) -> Parts:
+    def _parts_of(self, stream: Stream, mapping: LakeMapping) -> Parts:
         """The files that the stream's rows go into."""
         if stream not in self._parts:
-            self._noted(placed)
-            self._parts[stream] = Parts(placed.layout, partial(self._name, self._next()))
+            self._noted(mapping)
+            self._parts[stream] = Parts(mapping.layout, partial(self._name, self._next()))
         return self._parts[stream]
 
     def _next(self) -> tuple[str, int]:
@@ -232,7 +232,7 @@ class LakeDestination:
         self._files += 1
         return part_name(*entry, self._files)
 
-    def _let_go(self) -> None:
+    def _discard_staged(self) -> None:
         """Remove what isn't committed, here and in the store; what may be committed stays there."""
         parts, self._parts = self._parts, {}
         is_in_doubt, self._is_in_doubt = self._is_in_doubt, False
@@ -277,7 +277,7 @@ class LakeDestination:
 
     def _followed(self, entry: Entry) -> Mapping[str, Published]:
         """What bringing the tables to the entry did, by stream."""
-        done = follow(entry, entry.tables, self._tables.bring)
+        done = follow(entry, entry.tables, self._tables.apply)
         self._is_whole = self._is_whole and not done.errors
         done.raise_for_errors(self.is_transient)
         return done.published
@@ -289,7 +289,7 @@ class LakeDestination:
                 store, _ = self._tables.staging(entry.pipeline)
                 for change in entry.tables:
                     store.remove(part.path for staged in change.staged for part in staged.files)
-                if entry.final and is_unnamed(entry.pipeline):
+                if entry.is_forgotten:
                     journal.forget()
 
     def _changes(self, checkpoint: Checkpoint) -> list[Change]:
@@ -309,13 +309,13 @@ class LakeDestination:
         if self._tables.rewrites:
             self._tables.accepting(streams[-1])
         for stream in streams:
-            placed = self._placing.place(stream)
+            mapping = self._mappings.of(stream)
             parts = self._parts[stream].seal() if stream in self._parts else []
-            if placed.waits:
-                staged.append(Staged(plan(stream), dict(placed.targets), tuple(parts), placed.cleared))
+            if mapping.is_merged:
+                staged.append(Staged(plan(stream), dict(mapping.targets), tuple(parts), mapping.cleared))
             else:
                 files += parts
-        newest = self._placing.place(streams[-1])
+        newest = self._mappings.of(streams[-1])
         return Change(
             stream=streams[-1].name,
             table=newest.table.name,
@@ -327,7 +327,7 @@ class LakeDestination:
             activate=tuple(
                 Activate(plan(a.stream), a.version, a.line)
                 for a in checkpoint.activate
-                if a.stream.name == streams[-1].name and newest.waits
+                if a.stream.name == streams[-1].name and newest.is_merged
             ),
             replace=streams[-1].method is Method.REPLACE,
         )

@@ -43,17 +43,17 @@ class Engine:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; see Session."""
-        with _told():
+        with _translated_errors():
             return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """All rows of a query; see Session."""
-        with _told():
+        with _translated_errors():
             return self._connection.execute(sql, list(parameters)).fetchall()
 
     def read(self, sql: str) -> Iterator[pa.RecordBatch]:
         """The rows of a query, some at a time. No other statement may run until they are read."""
-        with _told():
+        with _translated_errors():
             reader: pa.RecordBatchReader = self._connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
             yield from reader
 
@@ -71,14 +71,14 @@ class Engine:
     @contextmanager
     def rows_as(self, table: TableName, rows: pa.Table) -> Iterator[None]:
         """Have rows be a table of that name for a while."""
-        with _told():
+        with _translated_errors():
             self._connection.register(table.name, rows)
         try:
             yield
         finally:
             self._connection.unregister(table.name)
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Nothing: it doesn't last; see Session."""
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ def _spilling_folder() -> Iterator[str]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """Raise DuckDB's errors as ours."""
     try:
         yield

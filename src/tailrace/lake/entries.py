@@ -10,12 +10,12 @@ import msgspec
 
 from tailrace.errors import DestinationError
 from tailrace.model import Checkpoint, Stream, TableName
+from tailrace.pipelines import is_unnamed, unnamed
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
-from tailrace.sql.checkpoints import is_unnamed
 
-MAINTENANCE = "~maintenance"
-"""The pipeline, of a name that no run has, whose files and entries are those of maintenance."""
+MAINTENANCE = unnamed("maintenance")
+"""The pipeline whose files and entries are those of maintenance; no run has that name."""
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -115,6 +115,11 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether a run takes the pipeline over by it."""
         return self.run == self.sequence
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nobody recovers it: a run without a pipeline has ended well with it."""
+        return self.final and is_unnamed(self.pipeline)
+
     def after(self, checkpoint: Checkpoint, tables: tuple[Change, ...]) -> Entry:
         """The entry behind this one, of the same run, that decides the checkpoint."""
         state = None if checkpoint.state is None else checkpoint.state.decode()
@@ -137,7 +142,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The last checkpoint, as a run that recovers it is told."""
-        if self.at is None or (self.final and is_unnamed(self.pipeline)):
+        if self.at is None or self.is_forgotten:
             return None
         state = None if self.state is None else self.state.encode()
         return Checkpoint(self.pipeline, self.number, state, self.at)

@@ -14,41 +14,42 @@ from typing import IO, BinaryIO
 import pyarrow as pa
 import pyarrow.fs
 
-from tailrace.objects import python_file, told
+from tailrace.objects.errors import translated_errors
+from tailrace.objects.reading import python_file
 
 _PIECE_BYTES = 8 * 2**20
 _AGE_S = 600
 """How long a file system is used: keys that a catalog gives end after a while."""
 
-Place = tuple[pyarrow.fs.FileSystem, str]
+Location = tuple[pyarrow.fs.FileSystem, str]
 """A file system, and the path of a folder in it."""
 
 
 class ArrowStore:
     """A Store on a folder; `look` gives it, and is asked anew now and then. `known` is what it gave just now."""
 
-    def __init__(self, look: Callable[[], Place], known: Place | None = None) -> None:
+    def __init__(self, look: Callable[[], Location], known: Location | None = None) -> None:
         self._look = look
         self._known = known
         self._since_s = time.monotonic()
 
     def put_file(self, name: str, file: IO[bytes]) -> None:
         """Upload the file; see Store."""
-        system, root = self._place()
-        with told(), system.open_output_stream(f"{root}/{name}") as target:
+        system, root = self._location()
+        with translated_errors(), system.open_output_stream(f"{root}/{name}") as target:
             shutil.copyfileobj(file, target, _PIECE_BYTES)
 
     def open(self, name: str) -> BinaryIO:
         """The file; see Store."""
-        system, root = self._place()
-        with told():
+        system, root = self._location()
+        with translated_errors():
             return python_file(system.open_input_file(f"{root}/{name}"))
 
     def names(self, folder: str) -> Iterator[str]:
         """The names of all files in the folder; see Store."""
-        system, root = self._place()
+        system, root = self._location()
         selector = pyarrow.fs.FileSelector(f"{root}/{folder}".rstrip("/"), recursive=True, allow_not_found=True)
-        with told():
+        with translated_errors():
             found = system.get_file_info(selector)
         for file in found:
             if file.type == pyarrow.fs.FileType.File:
@@ -56,19 +57,19 @@ class ArrowStore:
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove the files; see Store."""
-        system, root = self._place()
-        with told():
+        system, root = self._location()
+        with translated_errors():
             for name in names:
                 with suppress(FileNotFoundError):
                     system.delete_file(f"{root}/{name}")
 
     def clear(self) -> None:
         """Remove the folder with all that is in it."""
-        system, root = self._place()
-        with told(), suppress(FileNotFoundError):
+        system, root = self._location()
+        with translated_errors(), suppress(FileNotFoundError):
             system.delete_dir(root)
 
-    def _place(self) -> Place:
+    def _location(self) -> Location:
         if self._known is None or time.monotonic() - self._since_s > _AGE_S:
             self._known, self._since_s = self._look(), time.monotonic()
         return self._known

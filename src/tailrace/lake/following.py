@@ -16,7 +16,7 @@ from tailrace.lake.entries import Change, Entry, Part, folder_of
 from tailrace.lake.partitions import folder_of_partition
 from tailrace.lake.tables import Store, Tables
 from tailrace.model import LINE, Published, TableName
-from tailrace.sql.checkpoints import is_unnamed
+from tailrace.pipelines import is_unnamed
 
 _PIECE_BYTES = 8 * 2**20
 
@@ -52,12 +52,12 @@ class Followed:
         raise CommitUnknownError(told) from cause
 
 
-def follow(entry: Entry, changes: Sequence[Change], bring: Callable[[Entry, Change], Published]) -> Followed:
+def follow(entry: Entry, changes: Sequence[Change], apply: Callable[[Entry, Change], Published]) -> Followed:
     """Bring each changed table to the entry, whatever becomes of the others."""
     done = Followed(entry)
     for change in changes:
         try:
-            done.published[change.stream] = bring(entry, change)
+            done.published[change.stream] = apply(entry, change)
         except (DestinationError, SchemaError) as error:
             done.errors[change.name] = error
     return done

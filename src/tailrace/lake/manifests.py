@@ -18,8 +18,8 @@ from tailrace.lake.parts import Parts
 from tailrace.lake.tables import Layout
 from tailrace.model import TableName
 from tailrace.objects import Folder
+from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql.checkpoints import is_unnamed
 
 _GONE = f"{FOLDER}/gone"
 _LEASE = timedelta(hours=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from tailrace.lake.formats import KIND
-from tailrace.lake.tables import Found
+from tailrace.lake.tables import ExistingTable
 from tailrace.model import Kind
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.nested import Nested, are_fields, nested_of, nested_text
@@ -29,12 +29,12 @@ def marked_schema(columns: Sequence[TableColumn], key: Sequence[str] | None = No
     return pa.schema(fields)
 
 
-def found_in(schema: pa.Schema) -> Found:
+def found_in(schema: pa.Schema) -> ExistingTable:
     """The table that has these fields, marked or not."""
     marks = {field.name: field.metadata[_KEY] for field in schema if _KEY in (field.metadata or {})}
     places = {int(mark): name for name, mark in marks.items() if mark.isdigit()}
     key = tuple(places[place] for place in sorted(places))
-    return Found(tuple(map(_column, schema)), key if marks else None, schema)
+    return ExistingTable(tuple(map(_column, schema)), key if marks else None, schema)
 
 
 def lacking(have: pa.DataType | None, want: pa.Field) -> pa.Field | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Protocol, TypeVar
 
@@ -13,23 +12,16 @@ import msgspec
 import pyarrow as pa
 
 from tailrace import compute as pc
-from tailrace.decode import decoder
+from tailrace.decode.bare import BareObjects
 from tailrace.decode.refusal import json_path, shown
 from tailrace.errors import Violation
-from tailrace.model import LINE, Clock, Column, Decoded, Inexact, Kind, Noted, RecordRun, Stream, TableName
+from tailrace.model import LINE, Column, Decoded, Inexact, Kind, Noted, Stream
 from tailrace.schema.cast import failing
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.nested import Nested, nested_of
 from tailrace.schema.texts import TEXTS
 
-_NAME = "nested"
 _ITEM = "v"
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_CLOCK = Clock(_EPOCH, lambda: _EPOCH)
-_BEFORE, _BEHIND, _NOTHING = (
-    pa.scalar(text, pa.large_string()) for text in ('{"type":"RECORD","stream":"nested","record":', "}\n", "")
-)
-_BEFORE_ITEM, _BEHIND_ITEM = b'{"type":"RECORD","stream":"nested","record":{"v":', b"}}\n"
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _N = TypeVar("_N", bound=Noted)
 
@@ -193,24 +185,9 @@ class _Member:
             return pa.nulls(len(values), self._arrow)
 
 
-class _Members:
-    """Reads the fields of objects, as a record's are read; a field that it hasn't is refused."""
-
-    def __init__(self, members: Sequence[_Member], coerce: str) -> None:
-        properties = {each.name: each.schema for each in members}
-        stream = Stream(
-            _NAME,
-            TableName(_NAME),
-            tuple(each.column for each in members),
-            unknown_fields="fail",
-            coerce=coerce,
-            json_schema=msgspec.json.encode({"type": "object", "properties": properties}),
-        )
-        self._decoder = decoder(stream, _CLOCK)
-
-    def read(self, lines: bytes, count: int) -> Decoded:
-        """The values of the fields in that many lines, which are counted from 1."""
-        return self._decoder.decode(RecordRun(_NAME, (lines,), ((1, count),)))
+def _decoder_of(members: Sequence[_Member], coerce: str) -> BareObjects:
+    """Decodes objects that have these fields."""
+    return BareObjects([each.column for each in members], {each.name: each.schema for each in members}, coerce)
 
 
 class _Objects:
@@ -222,7 +199,7 @@ class _Objects:
         self._by_name = {
             name: _Member(name, inner, have.fields[name], types[name], coerce) for name, inner in want.fields.items()
         }
-        self._members = _Members([*self._by_name.values()], coerce)
+        self._decoder = _decoder_of([*self._by_name.values()], coerce)
 
     def read(self, texts: pa.Array, spot: _Spot, notes: _Notes) -> pa.Array:
         """The objects; see _Place."""
@@ -231,14 +208,10 @@ class _Objects:
         present = pc.fill_null(is_object, fill_value=False)
         if not pc.any(present).as_py():
             return pa.nulls(len(texts), self.arrow)
-        decoded = self._decoded(texts.filter(present))
+        decoded = self._decoder.decode(texts.filter(present))
         kept = _noted(decoded, present, spot, notes, prefix="$")
         columns = [self._column(each, decoded, kept, spot, notes) for each in self.arrow]
         return pa.StructArray.from_arrays(columns, fields=[*self.arrow], mask=pc.invert(present))
-
-    def _decoded(self, texts: pa.Array) -> Decoded:
-        lines = pc.binary_join_element_wise(_BEFORE, texts, _BEHIND, _NOTHING)
-        return self._members.read(lines.buffers()[2].to_pybytes(), len(texts))
 
     def _column(self, wanted: pa.Field, decoded: Decoded, kept: pa.Array, spot: _Spot, notes: _Notes) -> pa.Array:
         member = self._by_name.get(wanted.name)
@@ -256,7 +229,7 @@ class _Arrays:
             raise ValueError(f"{want.spelling} doesn't go into {have.spelling}")
         self.arrow = arrow
         self._item = _Member(_ITEM, want.items, have.items, arrow.value_type, coerce)
-        self._members = _Members([self._item], coerce)
+        self._decoder = _decoder_of([self._item], coerce)
 
     def read(self, texts: pa.Array, spot: _Spot, notes: _Notes) -> pa.Array:
         """The arrays; see _Place."""
@@ -279,8 +252,7 @@ class _Arrays:
     def _read(self, items: Sequence[msgspec.Raw], spot: _Spot, notes: _Notes) -> pa.Array:
         if not items:
             return pa.array([], self.arrow.value_type)
-        lines = _BEFORE_ITEM + (_BEHIND_ITEM + _BEFORE_ITEM).join(items) + _BEHIND_ITEM
-        decoded = self._members.read(lines, len(items))
+        decoded = self._decoder.decode_values(_ITEM, items)
         kept = _noted(decoded, pa.repeat(pa.scalar(value=True), len(items)), spot, notes, prefix=f"$.{_ITEM}")
         return self._item.read(_spread(decoded.rows[self._item.column.name].combine_chunks(), kept), spot, notes)
 

@@ -74,7 +74,7 @@ class Parts:
     def add(self, rows: pa.Table) -> None:
         """Take rows in, which have the layout's columns. An upload that fails is left to seal()."""
         parts = [*partitioned(rows, self._layout.partition_by)]
-        with self._lock, self._told():
+        with self._lock, self._translated_errors():
             for partition, part in parts:
                 one = self._of(partition)
                 one.waiting.append(part)
@@ -86,7 +86,7 @@ class Parts:
     def seal(self) -> list[Part]:
         """The parts that all rows so far are in, uploaded. When that fails it can be repeated."""
         with self._lock:
-            with self._told():
+            with self._translated_errors():
                 for partition in [*self._open]:
                     self._close(partition)
             self._upload()
@@ -182,7 +182,7 @@ class Parts:
         self._layout.store.put_file(part.path, file)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """Raise what this machine's disk has against a file as our error, and again whenever more is asked for."""
         folder = tempfile.gettempdir()
         if self._is_broken:

@@ -34,11 +34,13 @@ _TRIES, _LONGEST_WAIT_S = 100, 1.0
 
 def removes(stream: Stream) -> bool:
     """Whether checkpoints of the stream may change rows that its table has, or remove them."""
-    is_changing = publish.is_merged(stream) and (stream.method is not Method.INSERT_IGNORE or stream.hard_delete)
+    is_changing = stream.is_merged and (stream.method is not Method.INSERT_IGNORE or stream.hard_delete)
     return is_changing or stream.versioned or stream.method is Method.REPLACE
 
 
-def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
+def apply_change(
+    look: Callable[[], LakeTable], waiting: Store, entry: Entry, change: Change, left: list[str]
+) -> Published:
     """What bringing the table to the entry did; nothing is done if the table is there already.
 
     `look` gives the table as it is, `waiting` is the store of staged files. Where another writer is quicker, the table
@@ -52,7 +54,7 @@ def brought(look: Callable[[], LakeTable], waiting: Store, entry: Entry, change:
             _clear(left, table, table.left(entry.pipeline, entry.sequence, left))
             return Published(inserted=change.rows)
         try:
-            done = _brought(table, waiting, entry, change, left)
+            done = _applied(table, waiting, entry, change, left)
         except ConflictError:
             if tries == _TRIES - 1:
                 raise
@@ -73,7 +75,7 @@ def _clear(left: list[str], table: LakeTable, unused: Sequence[str]) -> None:
     left.clear()
 
 
-def _brought(table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
+def _applied(table: LakeTable, waiting: Store, entry: Entry, change: Change, left: list[str]) -> Published:
     if change.replace:
         return _replaced(table, waiting, entry, change)
     if change.staged or change.activate:
@@ -88,7 +90,7 @@ def _replaced(table: LakeTable, waiting: Store, entry: Entry, change: Change) ->
     schema = _schema_of(waiting, change)
     with engine() as memory:
         merging = _Merging(memory, waiting, entry, change, schema)
-        if any(publish.is_merged(staged.stream) or staged.stream.versioned for staged in change.staged):
+        if any(staged.stream.waits_for_commit for staged in change.staged):
             done = merging.run()
             rows = memory.read(queries.all_of(_TABLE))
         else:
@@ -235,7 +237,7 @@ class _Merging:
     @property
     def key(self) -> list[str]:
         """The table's columns by which staged rows are told apart; empty where they aren't."""
-        merged = [staging for staging in self.stagings if publish.is_merged(staging.stream)]
+        merged = [staging for staging in self.stagings if staging.stream.is_merged]
         return merged[0].place.key(merged[0].stream) if merged else []
 
     @property

@@ -97,7 +97,7 @@ class LiveFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ExistingTable:
     """A table that exists: its columns, and its key, None where that isn't known."""
 
     columns: tuple[TableColumn, ...]
@@ -159,26 +159,26 @@ class Tables(Protocol):
     def named(self, table: TableName) -> TableName:
         """The table in the schema that it stands in."""
 
-    def found(self, table: TableName) -> Found | None:
+    def existing(self, table: TableName) -> ExistingTable | None:
         """What is there under that name, None if nothing."""
 
-    def accepting(self, stream: Stream) -> Found | None:
+    def accepting(self, stream: Stream) -> ExistingTable | None:
         """The stream's table as it is now, None if it isn't there.
 
         Raises SchemaError where it can't take what checkpoints of the stream do to it. It is asked when a stream
         begins, and again before a checkpoint of it is decided, after which there is no way back.
         """
 
-    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
+    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> ExistingTable:
         """Make the stream's table with that key, be it empty, unless it was made already; what is there then."""
 
-    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> ExistingTable:
         """Add columns that take null, and to those that are there the fields that their structs lack.
 
         What the table is then; of a column that is there all else is as it was.
         """
 
-    def relax(self, table: TableName, columns: Sequence[str]) -> Found:
+    def relax(self, table: TableName, columns: Sequence[str]) -> ExistingTable:
         """Let columns take null that don't; raises SchemaError where that can't be had."""
 
     def layout(self, stream: Stream, columns: Sequence[TableColumn]) -> Layout:
@@ -199,7 +199,7 @@ class Tables(Protocol):
     def decided(self, change: Change) -> Change:
         """The change as an entry is to have it, with what is to go."""
 
-    def bring(self, entry: Entry, change: Change) -> Published:
+    def apply(self, entry: Entry, change: Change) -> Published:
         """Bring the change's table to the entry, unless it is there; what that did."""
 
     def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:

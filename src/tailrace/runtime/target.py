@@ -17,7 +17,7 @@ from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
 from tailrace.errors import RecordsWithoutSchemaError, SchemaError, naming_line
 from tailrace.log import get_logger
-from tailrace.model import Batch, Checkpoint, Clock, Column, Growth, Method, Published, RecordRun, Stream
+from tailrace.model import Batch, Checkpoint, Clock, Column, Growth, Method, Published, RecordRun, Stream, unnamed
 from tailrace.runtime.activations import Activations
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint
@@ -60,7 +60,7 @@ class Target:
         self._monotonic_s = monotonic_s
         self._clock = Clock(started_at=now(), now=now)
         self._run = uuid.uuid4().hex
-        self._pipeline = settings.pipeline or f"~{self._run}"
+        self._pipeline = settings.pipeline or unnamed(self._run)
         self._retry = Retry(destination, settings.retry_s)
         self._invalid = Invalid(settings, self.tally, self._pipeline, self._run)
         self._streams = Streams(settings, destination.traits)

@@ -18,9 +18,6 @@ from tailrace.sql.statements import create_table
 TABLE = "_tailrace_checkpoints"
 """The name of the table, in the destination's default schema."""
 
-_UNNAMED = "~"
-"""What the names of runs begin with that have no pipeline: they are forgotten once they end well."""
-
 _COLUMNS = (
     TableColumn("pipeline", Kind.TEXT, nullable=False),
     TableColumn("number", Kind.INT, nullable=False),
@@ -75,7 +72,7 @@ class Checkpoints:
     def store(self, session: Session, checkpoint: Checkpoint, fence: str) -> None:
         """Make the checkpoint the pipeline's last; raises FencedError unless the fence and the one before are there."""
         expected = (checkpoint.pipeline, checkpoint.number - 1, fence)
-        if _is_forgotten(checkpoint):
+        if checkpoint.is_forgotten:
             changed = session.execute(self.forget, expected)
         else:
             state = None if checkpoint.state is None else checkpoint.state.decode()
@@ -87,7 +84,7 @@ class Checkpoints:
     def has_landed(self, row: Row | None, checkpoint: Checkpoint) -> bool:
         """Whether the pipeline's row says that the checkpoint was committed."""
         if row is None:
-            return _is_forgotten(checkpoint)
+            return checkpoint.is_forgotten
         return row.number == checkpoint.number and row.at == checkpoint.at
 
     @property
@@ -138,19 +135,10 @@ class Checkpoints:
         return expression.sql(dialect=self._dialect.sqlglot)
 
 
-def is_unnamed(pipeline: str) -> bool:
-    """Whether that is the name of a run that has no pipeline."""
-    return pipeline.startswith(_UNNAMED)
-
-
 def _instant(text: str) -> datetime:
     """A time as the database writes it, which is UTC."""
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _is_forgotten(checkpoint: Checkpoint) -> bool:
-    return checkpoint.final and is_unnamed(checkpoint.pipeline)
 
 
 def _column(name: str) -> exp.Column:

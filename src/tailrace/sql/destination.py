@@ -18,7 +18,7 @@ from tailrace.sql.checkpoints import Checkpoints, Row, prefix
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.failures import of_rows, of_stream, of_table
 from tailrace.sql.limits import fitting_rows
-from tailrace.sql.publish import LAST_LINE, Staging, Transaction, waits
+from tailrace.sql.publish import LAST_LINE, Staging, Transaction
 from tailrace.sql.session import Database, LoggedSession, Session
 from tailrace.sql.tables import Place, Tables
 
@@ -76,7 +76,7 @@ class SqlDestination:
         with self._lock, self._in_one_piece(), of_stream(batch.stream.name):
             stream, place = batch.stream, self._place(batch.stream)
             transaction = self._begun()
-            if waits(stream):
+            if stream.waits_for_commit:
                 staging = self._staging(stream, place)
                 rows = fitting_rows(self._dialect, batch, staging.place.table, staging.place.targets)
                 self._open().load(staging.table, rows.column_names, rows)
@@ -302,7 +302,7 @@ class SqlDestination:
 
     def _tidy(self) -> None:
         """Do what is left to do after a commit."""
-        self._open().rest()
+        self._open().release_memory()
 
     def _publish(
         self, checkpoint: Checkpoint, direct: Mapping[str, int], stagings: Sequence[Staging]

@@ -8,9 +8,9 @@ from sqlglot import exp
 
 from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
+from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql import statements
-from tailrace.sql.checkpoints import is_unnamed
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Tables

@@ -90,7 +90,7 @@ class StagedFiles:
             if names:
                 self._files.copy(session, staging.table, [*staging.place.columns, LINE], names)
 
-    def let_go(self, session: Session, staging: Staging) -> None:
+    def drop(self, session: Session, staging: Staging) -> None:
         """Drop a table; see Waiting."""
         session.execute(statements.drop_temporary(self._dialect, staging.table))
 

@@ -42,23 +42,13 @@ class Transaction:
     stagings: dict[Stream, Staging] = field(default_factory=dict)
 
 
-def is_merged(stream: Stream) -> bool:
-    """Whether rows of the stream are told apart by their key."""
-    return bool(stream.key) and stream.method is not Method.APPEND
-
-
-def waits(stream: Stream) -> bool:
-    """Whether rows of the stream can go into their table only at the commit, in the order of their lines."""
-    return is_merged(stream) or stream.versioned
-
-
 def merge(session: Session, dialect: Dialect, staging: Staging, first: int, end: int) -> Published:
     """Bring the rows from line `first` to before line `end` into their table."""
     stream, place = staging.stream, staging.place
     staged = _number(session, merging.count_segment(dialect, staging.table), (first, end))
     if not staged:
         return Published()
-    if not is_merged(stream):
+    if not stream.is_merged:
         sql = merging.insert_segment(dialect, place.table, place.columns, staging.table)
         return Published(inserted=session.execute(sql, (first, end)))
     if stream.method is Method.INSERT_IGNORE:

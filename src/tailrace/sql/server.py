@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.pipelines import is_unnamed
 from tailrace.schema.names import digest
 from tailrace.sql import statements
-from tailrace.sql.checkpoints import Row, is_unnamed, prefix
+from tailrace.sql.checkpoints import Row, prefix
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.exchanges import Exchanges
 from tailrace.sql.failures import of_stream, of_table
 from tailrace.sql.files import Files, StagedFiles
 from tailrace.sql.limits import fitting_rows
-from tailrace.sql.obstacles import ObstacleTables
-from tailrace.sql.publish import Staging, waits
+from tailrace.sql.publish import Staging
 from tailrace.sql.session import Database, LoggedSession
 from tailrace.sql.staging import StagingTables, Waiting
+from tailrace.sql.table_checks import CheckedTables
 from tailrace.sql.tables import Place
 
 
@@ -32,14 +33,14 @@ class Serving:
     `appends_directly`: rows that wait for nothing go into their table within the commit's own transaction, over one
     session; a lost connection then ends the run. Otherwise all rows are staged. `unlogged` says whether staging tables
     can be without a log. `ddl_commits` says that DDL ends the open transaction. `files` is where rows wait; without
-    it they wait in staging tables. `obstacles` is the query of what is wrong with a table; see ObstacleTables.
+    it they wait in staging tables. `table_checks` is the query of what is wrong with a table; see CheckedTables.
     """
 
     appends_directly: bool = False
     unlogged: bool = False
     ddl_commits: bool = False
     files: Files | None = None
-    obstacles: str = ""
+    table_checks: str = ""
 
 
 class ServerDestination(SqlDestination):
@@ -58,8 +59,8 @@ class ServerDestination(SqlDestination):
         self._staged: Waiting = (
             StagedFiles(serving.files, dialect) if serving.files else StagingTables(database, dialect)
         )
-        if serving.obstacles:
-            self._tables = ObstacleTables(dialect, traits, schema, serving.obstacles)
+        if serving.table_checks:
+            self._tables = CheckedTables(dialect, traits, schema, serving.table_checks)
         self._tables.stages_all = not serving.appends_directly
         self._exchanges = Exchanges(dialect, self._tables, schema)
         self._landed: tuple[Checkpoint, dict[str, Published]] | None = None
@@ -70,7 +71,7 @@ class ServerDestination(SqlDestination):
     def stage(self, batch: Batch) -> Receipt:
         """Load the rows into their staging table, or into the open transaction; see Destination."""
         stream = batch.stream
-        if self._serving.appends_directly and not waits(stream) and stream.method is not Method.REPLACE:
+        if self._serving.appends_directly and not stream.waits_for_commit and stream.method is not Method.REPLACE:
             return super().stage(batch)
         with self._lock, self._in_one_piece(), of_stream(stream.name):
             place = self._place(stream)
@@ -215,7 +216,7 @@ class ServerDestination(SqlDestination):
         return self._publish(checkpoint, direct, stagings)
 
     def _let_go(self, staging: Staging) -> None:
-        self._staged.let_go(self._open(), staging)
+        self._staged.drop(self._open(), staging)
 
     def _swapped(self, stream: Stream) -> Published:
         if not self._serving.ddl_commits:

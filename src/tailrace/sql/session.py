@@ -30,7 +30,7 @@ class Session(Protocol):
         goes on as if the call hadn't been.
         """
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Give back memory that the database keeps for later, between two checkpoints; no transaction is open."""
 
     def close(self) -> None:
@@ -84,9 +84,9 @@ class LoggedSession:
         self._session.load(table, columns, rows)
         _log.debug("load", table=str(table), rows=rows.num_rows)
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Give back memory; see Session."""
-        self._session.rest()
+        self._session.release_memory()
 
     def close(self) -> None:
         """Let go of the connection; see Session."""

@@ -21,7 +21,7 @@ Make = Callable[[int], tuple[Staging, str]]
 
 
 class Waiting(Protocol):
-    """The rows of the checkpoint that is being loaded. Thread-safe; `arrive` and `let_go` are the commit's."""
+    """The rows of the checkpoint that is being loaded. Thread-safe; `arrive` and `drop` are the commit's."""
 
     @property
     def tables(self) -> list[Staging]:
@@ -39,7 +39,7 @@ class Waiting(Protocol):
     def arrive(self, session: Session) -> None:
         """Bring all rows into the staging tables, within the session's transaction."""
 
-    def let_go(self, session: Session, staging: Staging) -> None:
+    def drop(self, session: Session, staging: Staging) -> None:
         """Drop a staging table, within the session's transaction, once its rows are where they belong."""
 
     def discard(self) -> None:
@@ -106,7 +106,7 @@ class StagingTables:
     def arrive(self, session: Session) -> None:
         """Nothing: rows are in the tables from the start."""
 
-    def let_go(self, session: Session, staging: Staging) -> None:
+    def drop(self, session: Session, staging: Staging) -> None:
         """Nothing: the tables are dropped after the commit, since others may have them open."""
 
     def discard(self) -> None:

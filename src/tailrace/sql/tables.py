@@ -159,8 +159,7 @@ class Tables:
         new: list[Column | TableColumn] = [*fit.add, *(widening.want for widening in fit.widen)]
         refuse_digits(session, self._dialect, self._traits, stream, table, new)
         count = len(found.columns if found else ()) + len(fit.add)
-        is_keyed = bool(stream.key) and stream.method is not Method.APPEND
-        is_staged = self.stages_all or is_keyed or stream.versioned or stream.method is Method.REPLACE
+        is_staged = self.stages_all or stream.waits_for_commit or stream.method is Method.REPLACE
         limit = self._dialect.max_columns - is_staged
         if self._dialect.max_columns and count > limit:
             raise SchemaError(

@@ -33,10 +33,21 @@ from tailrace.testing import (
     texts,
     versions,
 )
+from tailrace.testing.lacking import DELETIONS, REPLACEMENTS, UPSERTS
 from tailrace.testing.seams import Seam
 from tailrace.testing.subject import Behaviour, Rows, Subject
 
-__all__ = ["BEHAVIOURS", "LAWS", "Behaviour", "Rows", "Seam", "Subject"]
+__all__ = [
+    "BEHAVIOURS",
+    "DELETIONS",
+    "LAWS",
+    "REPLACEMENTS",
+    "UPSERTS",
+    "Behaviour",
+    "Rows",
+    "Seam",
+    "Subject",
+]
 
 _THEMES = (kinds, texts, keys, methods, versions, deletions, evolution, names, columns, refusals, checkpoints, contract)
 

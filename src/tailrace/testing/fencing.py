@@ -24,8 +24,10 @@ def _overtake(subject: Subject, source: Replay, settings: Mapping[str, Any]) -> 
     older, newer = CrashLaw(subject, settings), CrashLaw(subject, LARGE)
     with loading(older.order(source, pause_at=_PAUSE_AT)) as load:
         load.wait_until_paused()
-        whole = newer.load(source)
+        with loading(newer.order(source)) as load_of_newer:
+            whole = load_of_newer.end()
+        assert not whole.error, whole.error
         ended = load.end()
     assert "FencedError" in ended.error, ended.error or "the older run was not refused"
     newer.require_truth(source, sorted({*ended.told, *whole.told}), was_interrupted=False)
-    assert newer.positions(source)[0] == source.rows
+    newer.require_whole(source)

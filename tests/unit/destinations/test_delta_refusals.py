@@ -83,7 +83,7 @@ def refusal(endpoint):
     patience = {"max_retries": "1", "retry_timeout": "2s"}
     settings = Settings(url="s3://bucket/lake", region="eu-west-1", endpoint=endpoint, storage_options=patience, **keys)
     with pytest.raises(DestinationError) as error:
-        DeltaTables(settings).found(TableName("things"))
+        DeltaTables(settings).existing(TableName("things"))
     return error.value
 
 

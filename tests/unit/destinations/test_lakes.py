@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from stopping import StoppedError, stop_at_the_entry, stop_behind_table
+from stopping import StoppedError, stop, when_applied, when_entered
 
 from tailrace import load
 from tailrace.destinations import open_destination
@@ -83,9 +83,9 @@ def load_killed(when, address, one, *rows):
     receipt = destination.stage(batch(one, *rows, checkpoint=number))
     if when != "staged":
         if when == "behind the table":
-            stop_behind_table(destination, 1)
+            when_applied(destination, stop)
         else:
-            stop_at_the_entry(destination, when)
+            when_entered(destination, stop, before=when == "before")
         with pytest.raises(StoppedError):
             destination.commit(checkpoint(receipt, number=number))
     for parts in destination._parts.values():
@@ -123,7 +123,7 @@ def test_a_table_that_has_the_checkpoint_keeps_it_while_others_are_brought_to_it
     for place, one in enumerate(streams):
         destination.prepare(one)
         receipts.append(destination.stage(batch(one, (1, "x"), first_line=place + 1)))
-    stop_behind_table(destination, 2)
+    when_applied(destination, stop, tables=2)
     with pytest.raises(StoppedError):
         destination.commit(checkpoint(*receipts))
     for _ in range(2):

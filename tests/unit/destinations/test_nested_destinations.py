@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
-from stopping import StoppedError, stop_at_the_entry
+from stopping import StoppedError, stop, when_entered
 
 import tailrace
 from tailrace.config import Settings
@@ -350,7 +350,7 @@ def test_a_decided_checkpoint_is_brought_to_the_table_by_the_next_run(delta):
     stopped.recover(PIPELINE)
     stopped.prepare(things)
     receipt = stopped.stage(batch(things, *sent))
-    stop_at_the_entry(stopped, "after")
+    when_entered(stopped, stop)
     with pytest.raises(StoppedError):
         stopped.commit(checkpoint(receipt))
     assert delta.rows() == []

@@ -21,10 +21,10 @@ from deltalake import DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tailrace.destination import Destination
-from tailrace.destinations.delta.errors import have_ended, may_pass, told
+from tailrace.destinations.delta.errors import have_ended, may_pass, translated_errors
 from tailrace.destinations.delta.maintaining import maintained
-from tailrace.destinations.delta.protocol import Obstacle, Work, obstacle, unopened
-from tailrace.destinations.delta.table import DeltaView, arrow_of, found_of
+from tailrace.destinations.delta.protocol import Problem, Work, problem_of, unopened
+from tailrace.destinations.delta.table import DeltaView, arrow_of, existing_table
 from tailrace.errors import DestinationError, SchemaError
 from tailrace.lake.cleaning import remove_staged, remove_unused
 from tailrace.lake.destination import LakeDestination
@@ -32,14 +32,13 @@ from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of
 from tailrace.lake.journal import FOLDER, ObjectJournal, journals_of, shortened
 from tailrace.lake.marks import KEY, NO_KEY, lacking, marked_schema
 from tailrace.lake.partitions import partition_names
-from tailrace.lake.rewriting import brought, removes
+from tailrace.lake.rewriting import apply_change, removes
 from tailrace.lake.settings import LakeSettings, lake_settings
-from tailrace.lake.tables import Found, Journal, Layout, Store
+from tailrace.lake.tables import ExistingTable, Journal, Layout, Store
 from tailrace.model import Kind, Method, Published, Stream, TableName, Traits
 from tailrace.objects import Folder
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import anew, by
-from tailrace.sql.publish import waits
 
 from_url = lake_settings
 
@@ -123,32 +122,32 @@ class DeltaTables:
         """The table itself; see Tables."""
         return table
 
-    def found(self, table: TableName) -> Found | None:
+    def existing(self, table: TableName) -> ExistingTable | None:
         """The table's columns, by its newest version; see Tables."""
         found = self._look(table)
-        return None if found is None else found_of(found)
+        return None if found is None else existing_table(found)
 
-    def accepting(self, stream: Stream) -> Found | None:
-        """As found() has it; see Tables."""
+    def accepting(self, stream: Stream) -> ExistingTable | None:
+        """As existing() has it; see Tables."""
         try:
             found = self._look(stream.table)
         except DestinationError as error:
-            if hindrance := unopened(error.__cause__):
-                raise _refused(stream, hindrance) from error
+            if problem := unopened(error.__cause__):
+                raise _refused(stream, problem) from error
             raise
         if found is None:
             return None
-        if hindrance := obstacle(found, _work_of(stream)):
-            raise _refused(stream, hindrance)
-        return found_of(found)
+        if problem := problem_of(found, _work_of(stream)):
+            raise _refused(stream, problem)
+        return existing_table(found)
 
-    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
+    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> ExistingTable:
         """Make the table; see Tables."""
         partition_by = partition_names(self._settings.partitions(stream.name), columns)
         self._make(stream.table, self.schema_of(columns, key), partition_by)
-        return found_of(self._newest(stream.table))
+        return existing_table(self._newest(stream.table))
 
-    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> ExistingTable:
         """Add columns, and fields of structs, in a commit of their own; see Tables."""
         fields = self.schema_of(columns)
         for _ in range(_TRIES):
@@ -158,11 +157,11 @@ class DeltaTables:
             missing = [Field.from_arrow(field) for field in lacked if field]
             if not missing:
                 break
-            with told(), suppress(CommitFailedError):  # another writer was quicker
+            with translated_errors(), suppress(CommitFailedError):  # another writer was quicker
                 found.alter.add_columns(missing)
-        return found_of(found)
+        return existing_table(found)
 
-    def relax(self, table: TableName, columns: Sequence[str]) -> Found:
+    def relax(self, table: TableName, columns: Sequence[str]) -> ExistingTable:
         """Refuse: there is no way to; see Tables."""
         raise SchemaError(
             f"the Delta table {table} has the column {columns[0]!r}, which is NOT NULL, and the stream may have null; "
@@ -204,7 +203,7 @@ class DeltaTables:
         """The change itself; see Tables."""
         return change
 
-    def bring(self, entry: Entry, change: Change) -> Published:
+    def apply(self, entry: Entry, change: Change) -> Published:
         """Bring the table to the entry by one commit; see Tables."""
         wanted = partition_names(self._settings.partitions(change.stream), change.columns) if change.replace else ()
         streams = [*(staged.stream for staged in change.staged), *(activate.stream for activate in change.activate)]
@@ -215,19 +214,19 @@ class DeltaTables:
             if change.replace and self._look(change.name) is None:
                 self._make(change.name, self.schema_of(change.columns, change.key), wanted)
             found, view = self._newest(change.name), self._view(change.name, wanted)
-            if view.applied(entry.pipeline) < entry.sequence and (hindrance := obstacle(found, work)):
-                raise DestinationError(f"the Delta table {change.name} has {hindrance.has}; {hindrance.way}")
+            if view.applied(entry.pipeline) < entry.sequence and (problem := problem_of(found, work)):
+                raise DestinationError(f"the Delta table {change.name} has {problem.has}; {problem.way}")
             return view
 
         self._refuse_lost(entry, change)
         left = self._left.setdefault(change.name, [])
         try:
-            return brought(look, self._root, entry, change, left)
+            return apply_change(look, self._root, entry, change, left)
         except DestinationError as error:
             if not have_ended(error):
                 raise
             self._known.pop(change.name, None)  # it is opened anew, with keys that are asked for anew
-            return brought(look, self._root, entry, change, left)
+            return apply_change(look, self._root, entry, change, left)
 
     def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
@@ -247,8 +246,8 @@ class DeltaTables:
             found = self._look(table) if table in noted else None
             if found is None:
                 yield f"{table}: no pipeline loads into it."
-            elif hindrance := obstacle(found, Work(merges=True, removes=False)):
-                yield f"{table}: left as it is, since it has {hindrance.has}."
+            elif problem := problem_of(found, Work(merges=True, removes=False)):
+                yield f"{table}: left as it is, since it has {problem.has}."
             else:
                 for done in maintained(partial(self.table, table), keep):
                     yield f"{table}: {done}."
@@ -293,7 +292,7 @@ class DeltaTables:
     def _look(self, table: TableName) -> DeltaTable | None:
         """The table in its newest version, None if it isn't there."""
         known = self._known.pop(table, None)
-        with told():
+        with translated_errors():
             try:
                 if known is not None:
                     with suppress(DeltaError, OSError):  # keys that have ended, or a table made anew: it is opened anew
@@ -313,7 +312,7 @@ class DeltaTables:
 
     def _make(self, table: TableName, schema: pa.Schema, partition_by: Sequence[str]) -> None:
         """Make a table, unless another writer was quicker."""
-        with told(), suppress(CommitFailedError):
+        with translated_errors(), suppress(CommitFailedError):
             self._known[table] = DeltaTable.create(
                 self._folder(table).url,
                 schema=schema,
@@ -329,15 +328,15 @@ class DeltaTables:
 
 def _work_of(stream: Stream) -> Work:
     """What checkpoints of the stream do to its table."""
-    return Work(stream.method is not Method.REPLACE and waits(stream), removes(stream))
+    return Work(stream.method is not Method.REPLACE and stream.waits_for_commit, removes(stream))
 
 
-def _refused(stream: Stream, hindrance: Obstacle) -> SchemaError:
-    append = "set `method: append`, or " if hindrance.appends and stream.method is not Method.APPEND else ""
+def _refused(stream: Stream, problem: Problem) -> SchemaError:
+    append = "set `method: append`, or " if problem.appends and stream.method is not Method.APPEND else ""
     return SchemaError(
-        f"the Delta table {stream.table} has {hindrance.has}; {append}{hindrance.way}, or leave the stream out with "
+        f"the Delta table {stream.table} has {problem.has}; {append}{problem.way}, or leave the stream out with "
         "`select: false` under `streams:`",
         stream=stream.name,
-        column=hindrance.column,
-        have=hindrance.has,
+        column=problem.column,
+        have=problem.has,
     )

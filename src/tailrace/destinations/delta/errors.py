@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tailrace.errors import DestinationError
-from tailrace.objects import is_passing
-from tailrace.refusals import is_lasting, is_of_ended_keys, said
+from tailrace.objects.answers import explained, is_lasting, is_of_ended_keys
+from tailrace.objects.errors import is_passing
 
 _PASSING = (
     "error sending request",
@@ -27,14 +27,14 @@ class RefusedError(Exception):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Raise Delta's errors as ours, but those that say how it stands."""
     try:
         yield
     except (CommitFailedError, TableNotFoundError):
         raise
     except (DeltaError, OSError) as error:
-        raise DestinationError(f"Delta Lake: {said(error)}") from error
+        raise DestinationError(f"Delta Lake: {explained(error)}") from error
 
 
 def may_pass(error: BaseException) -> bool:

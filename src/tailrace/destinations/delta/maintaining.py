@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-from tailrace.destinations.delta.errors import told
+from tailrace.destinations.delta.errors import translated_errors
 from tailrace.destinations.delta.table import DeltaView
 from tailrace.lake.compacting import compacted, interrupted
 
@@ -22,7 +22,7 @@ def maintained(look: Callable[[], DeltaView], keep: timedelta) -> Iterator[str]:
     view = look()
     version = view.version
     hours = math.ceil(keep / _HOUR)
-    with told():
+    with translated_errors():
         old = version.vacuum(hours, dry_run=True, enforce_retention_duration=False)
         if old:
             version.vacuum(hours, dry_run=False, enforce_retention_duration=False)

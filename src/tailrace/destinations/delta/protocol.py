@@ -37,7 +37,7 @@ _UNOPENED = ("Kernel error: Unsupported", "Invalid protocol action", "catalog ve
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class Problem:
     """Why a table can't be written: what it has, in which column, and how it is mended.
 
     `appends` is set where rows can be appended nevertheless.
@@ -57,50 +57,50 @@ class Work:
     removes: bool
 
 
-def obstacle(version: DeltaTable, work: Work) -> Obstacle | None:
+def problem_of(version: DeltaTable, work: Work) -> Problem | None:
     """What keeps the table from taking rows by such work; None where nothing does."""
     looks = (_of_protocol(version), _of_columns(version, work), _of_properties(version, work))
     return next(filter(None, looks), None) or _of_files(version, work)
 
 
-def unopened(error: BaseException | None) -> Obstacle | None:
+def unopened(error: BaseException | None) -> Problem | None:
     """What keeps deltalake from opening the table, where that isn't the store."""
     text = str(error).partition("\n")[0]
     if not any(said in text for said in _UNOPENED):
         return None
-    return Obstacle(f"features that deltalake doesn't read ({text.removeprefix('Kernel error: ')})", _without("them"))
+    return Problem(f"features that deltalake doesn't read ({text.removeprefix('Kernel error: ')})", _without("them"))
 
 
-def _of_protocol(version: DeltaTable) -> Obstacle | None:
+def _of_protocol(version: DeltaTable) -> Problem | None:
     protocol = version.protocol()
     asked = {*(protocol.writer_features or ()), *(protocol.reader_features or ())} - _KNOWN
     if asked:
         names = ", ".join(sorted(asked))
         way = f"drop what can be dropped (`ALTER TABLE ... DROP FEATURE {min(asked)}`), or {_without('them')}"
-        return Obstacle(f"table features that tailrace doesn't write: {names}", way)
+        return Problem(f"table features that tailrace doesn't write: {names}", way)
     if protocol.min_writer_version == _IDENTITY_VERSION:
-        return Obstacle("minWriterVersion 6, which stands for identity columns", _without("them"))
+        return Problem("minWriterVersion 6, which stands for identity columns", _without("them"))
     if protocol.min_writer_version > _FEATURES_VERSION or protocol.min_reader_version > _READER_VERSION:
         versions = f"{protocol.min_reader_version}, minWriterVersion {protocol.min_writer_version}"
-        return Obstacle(f"minReaderVersion {versions}, which deltalake doesn't know", _without("that"))
+        return Problem(f"minReaderVersion {versions}, which deltalake doesn't know", _without("that"))
     mapping = version.metadata().configuration.get("delta.columnMapping.mode", "none")
-    return None if mapping == "none" else Obstacle(f"column mapping by {mapping}", _without("it"))
+    return None if mapping == "none" else Problem(f"column mapping by {mapping}", _without("it"))
 
 
-def _of_columns(version: DeltaTable, work: Work) -> Obstacle | None:
+def _of_columns(version: DeltaTable, work: Work) -> Problem | None:
     for path, field in _fields(msgspec.json.decode(version.schema().to_json())):
         for name, what in _OF_COLUMNS.items():
             if name in field["metadata"]:
                 said = field["metadata"][name]
                 expression = f" ({said})" if isinstance(said, str) else ""
-                return Obstacle(f"the column {path!r}, which {what}{expression}", _without("that"), path)
+                return Problem(f"the column {path!r}, which {what}{expression}", _without("that"), path)
         if work.merges and "." in path and not field["nullable"]:
             has = f"the column {path!r}, which is NOT NULL within a struct"
-            return Obstacle(has, _without("that"), path, appends=True)
+            return Problem(has, _without("that"), path, appends=True)
     return None
 
 
-def _of_properties(version: DeltaTable, work: Work) -> Obstacle | None:
+def _of_properties(version: DeltaTable, work: Work) -> Problem | None:
     properties = version.metadata().configuration
     for name, text in sorted(properties.items()):
         if name.startswith("delta.constraints."):
@@ -109,24 +109,24 @@ def _of_properties(version: DeltaTable, work: Work) -> Obstacle | None:
                 f"drop it (`ALTER TABLE ... DROP CONSTRAINT {constraint}`, or "
                 f"`DeltaTable(...).alter.drop_constraint({constraint!r})`)"
             )
-            return Obstacle(f"the CHECK constraint {constraint!r} ({text}), which tailrace doesn't check", way)
+            return Problem(f"the CHECK constraint {constraint!r} ({text}), which tailrace doesn't check", way)
     for name, why in _OF_REMOVING.items() if work.removes else ():
         if (properties.get(name) or "").lower() == "true":
             way = (
                 f"turn it off (`ALTER TABLE ... SET TBLPROPERTIES ('{name}' = 'false')`, or "
                 f"`DeltaTable(...).alter.set_table_properties({{'{name}': 'false'}})`)"
             )
-            return Obstacle(f"{name} = true, {why}", way, appends=True)
+            return Problem(f"{name} = true, {why}", way, appends=True)
     return None
 
 
-def _of_files(version: DeltaTable, work: Work) -> Obstacle | None:
+def _of_files(version: DeltaTable, work: Work) -> Problem | None:
     """Files elsewhere are those of shallow clones, which deltalake doesn't find."""
     if not (work.merges or work.removes):
         return None
     paths = pa.table(version.get_add_actions())["path"].to_pylist()
     if any("://" in path for path in paths):
-        return Obstacle("files of another table, as shallow clones do", _without("them"), appends=True)
+        return Problem("files of another table, as shallow clones do", _without("them"), appends=True)
     return None
 
 

@@ -19,15 +19,15 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from tailrace import compute as pc
 from tailrace.destinations.delta.bounds import bounds
-from tailrace.destinations.delta.errors import RefusedError, is_stores, told
+from tailrace.destinations.delta.errors import RefusedError, is_stores, translated_errors
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.marks import found_in, marked_schema
 from tailrace.lake.partitions import NULL_FOLDER
 from tailrace.lake.parts import Parts
-from tailrace.lake.tables import ConflictError, Found, Layout, LiveFile
+from tailrace.lake.tables import ConflictError, ExistingTable, Layout, LiveFile
 from tailrace.objects import Folder
-from tailrace.refusals import said
+from tailrace.objects.answers import explained
 
 _HANDLE = frozenset({"path", "size_bytes", "num_records", "partition"})
 """What is kept of the log's action of a file, to read and to remove it."""
@@ -61,7 +61,7 @@ class DeltaView:
 
     def files(self) -> Sequence[LiveFile]:
         """What the log adds and doesn't remove; see LakeTable."""
-        with told():
+        with translated_errors():
             actions = pa.table(self.version.get_add_actions())
         handles = actions.select([name for name in actions.column_names if name in _HANDLE]).to_pylist()
         limits = bounds(actions, self.schema)
@@ -72,7 +72,7 @@ class DeltaView:
 
     def paths(self) -> set[str]:
         """The paths of its files in the table's folder."""
-        with told():
+        with translated_errors():
             return {unquote(path) for path in pa.table(self.version.get_add_actions())["path"].to_pylist()}
 
     def left(self, pipeline: str, sequence: int, written: Collection[str]) -> Sequence[str]:
@@ -126,7 +126,7 @@ class DeltaView:
         now_ms = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [_add(part, now_ms, changes_data=False) for part in adds]
         actions += [_remove(file.handle, now_ms, changes_data=False) for file in removes]
-        with told(), self._refused():
+        with translated_errors(), self._refused():
             self.version.create_write_transaction(
                 actions, "append", self.version.schema(), commit_properties=CommitProperties(max_commit_retries=0)
             )
@@ -162,12 +162,12 @@ class DeltaView:
             parts.close()
 
     def _write(self, entry: Entry, actions: Sequence[AddAction | RemoveAction], mode: Any, schema: Schema) -> None:
-        with told(), self._refused():
+        with translated_errors(), self._refused():
             self.version.create_write_transaction([*actions], mode, schema, commit_properties=_properties(entry))
         self._sync()
 
     def _overwrite_by_deltalake(self, entry: Entry, rows: pa.RecordBatchReader, partition_by: tuple[str, ...]) -> None:
-        with told(), self._refused():
+        with translated_errors(), self._refused():
             write_deltalake(
                 self.version,
                 rows,
@@ -195,12 +195,12 @@ class DeltaView:
         except CommitFailedError as error:
             self.version.update_incremental()
             if self.version.version() != before:
-                raise ConflictError(f"Delta Lake: {said(error)}") from error
+                raise ConflictError(f"Delta Lake: {explained(error)}") from error
             if is_stores(error):
-                raise DestinationError(f"Delta Lake: {said(error)}") from error
-            refused = RefusedError(said(error))
+                raise DestinationError(f"Delta Lake: {explained(error)}") from error
+            refused = RefusedError(explained(error))
             refused.__cause__ = error
-            raise DestinationError(f"Delta Lake refuses the commit: {said(error)}") from refused
+            raise DestinationError(f"Delta Lake refuses the commit: {explained(error)}") from refused
 
     def _sync(self) -> None:
         """Have the disk take in the commit; see Folder."""
@@ -212,7 +212,7 @@ def _add(part: Part, now_ms: int, *, changes_data: bool = True) -> AddAction:
     return AddAction(part.path, part.size, part.partition, now_ms, changes_data, told)
 
 
-def found_of(version: DeltaTable) -> Found:
+def existing_table(version: DeltaTable) -> ExistingTable:
     """The columns of a table."""
     return found_in(arrow_of(version))
 

@@ -28,13 +28,13 @@ from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import NestedField
 
 from tailrace.destination import Destination
-from tailrace.destinations.iceberg.catalog import Identifier, may_pass, place_of, told
+from tailrace.destinations.iceberg.catalog import Identifier, location_of, may_pass, translated_errors
 from tailrace.destinations.iceberg.journal import JOURNAL, IcebergJournal, journal_name, noted_tables
 from tailrace.destinations.iceberg.maintaining import maintained
-from tailrace.destinations.iceberg.obstacles import FORMAT_VERSION, hindrance, refuse_unfit
 from tailrace.destinations.iceberg.settings import Settings, catalog_settings
 from tailrace.destinations.iceberg.structure import partition_columns, partition_names
 from tailrace.destinations.iceberg.table import KEY, IcebergView
+from tailrace.destinations.iceberg.table_checks import FORMAT_VERSION, problem_of, refuse_unfit
 from tailrace.destinations.iceberg.types import (
     ICEBERG_TYPES,
     PARTITIONABLE,
@@ -50,9 +50,9 @@ from tailrace.lake.cleaning import remove_staged, remove_unused
 from tailrace.lake.destination import LakeDestination
 from tailrace.lake.entries import MAX_NAME_LENGTH, Change, Entry, folder_of
 from tailrace.lake.filesystem import ArrowStore
-from tailrace.lake.rewriting import brought
+from tailrace.lake.rewriting import apply_change
 from tailrace.lake.settings import partitions_of
-from tailrace.lake.tables import Found, Journal, Layout, Store
+from tailrace.lake.tables import ExistingTable, Journal, Layout, Store
 from tailrace.model import Kind, Published, Stream, TableName, Traits
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import by, read_key, written_key
@@ -134,19 +134,19 @@ class IcebergTables:
         self._known.clear()
         location = self._location((*self._namespace, journal_name(pipeline)))
         journal = IcebergJournal(self._catalog, self._namespace, pipeline, location)
-        self._stores[pipeline] = ArrowStore(journal.place)
+        self._stores[pipeline] = ArrowStore(journal.location)
         return journal
 
     def named(self, table: TableName) -> TableName:
         """The table in its namespace; see Tables."""
         return table if table.schema else TableName(table.name, self._settings.namespace)
 
-    def found(self, table: TableName) -> Found | None:
+    def existing(self, table: TableName) -> ExistingTable | None:
         """The table's columns, and the key that it was made with; see Tables."""
         found = self._look(table)
-        return None if found is None else _found(found)
+        return None if found is None else _existing(found)
 
-    def accepting(self, stream: Stream) -> Found | None:
+    def accepting(self, stream: Stream) -> ExistingTable | None:
         """The table as it is now; see Tables."""
         table = self.named(stream.table)
         found = self._look(table)
@@ -161,9 +161,9 @@ class IcebergTables:
             return None
         columns = Schema(*iceberg_fields([*map(TableColumn.of, stream.columns)]))
         refuse_unfit(found, stream, partition_names(self._partitions(stream.name), columns))
-        return _found(found)
+        return _existing(found)
 
-    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> Found:
+    def create(self, stream: Stream, columns: Sequence[TableColumn], key: Sequence[str]) -> ExistingTable:
         """Make the table; see Tables."""
         wanted = self._partitions(stream.name)
         unfit = [c.name for c in columns if c.name in wanted and not isinstance(type_of(c), PARTITIONABLE)]
@@ -173,31 +173,31 @@ class IcebergTables:
                 key="partition_keys",
                 hint="partition by columns of few values, as a date",
             )
-        return _found(self._create(stream.table, columns, key, wanted))
+        return _existing(self._create(stream.table, columns, key, wanted))
 
-    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> Found:
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> ExistingTable:
         """Add columns, and fields of structs, in a commit of their own; see Tables."""
         for _ in range(_TRIES):
             found = self._newest(table)
             missing = [*_missing(found.schema(), columns)]
             if not missing:
                 break
-            with told(), suppress(CommitFailedException), found.update_schema() as update:
+            with translated_errors(), suppress(CommitFailedException), found.update_schema() as update:
                 for path, field in missing:
                     update.add_column(path, field.field_type, field.doc)
-        return _found(found)
+        return _existing(found)
 
-    def relax(self, table: TableName, columns: Sequence[str]) -> Found:
+    def relax(self, table: TableName, columns: Sequence[str]) -> ExistingTable:
         """Make columns optional, in a commit of their own; see Tables."""
         for _ in range(_TRIES):
             found = self._newest(table)
             required = [name for name in columns if found.schema().find_field(name).required]
             if not required:
                 break
-            with told(), suppress(CommitFailedException), found.update_schema() as update:
+            with translated_errors(), suppress(CommitFailedException), found.update_schema() as update:
                 for name in required:
                     update.make_column_optional((name,))
-        return _found(found)
+        return _existing(found)
 
     def layout(self, stream: Stream, columns: Sequence[TableColumn]) -> Layout:
         """Parquet files in the table's data folder; see Tables."""
@@ -227,7 +227,7 @@ class IcebergTables:
         """The change itself; see Tables."""
         return change
 
-    def bring(self, entry: Entry, change: Change) -> Published:
+    def apply(self, entry: Entry, change: Change) -> Published:
         """Bring the table to the entry by one commit; see Tables."""
         wanted = self._partitions(change.stream) if change.replace else ()
 
@@ -238,7 +238,7 @@ class IcebergTables:
 
         waiting, _ = self.staging(entry.pipeline)
         left = self._left.setdefault(change.name, [])
-        return brought(look, waiting, entry, change, left)
+        return apply_change(look, waiting, entry, change, left)
 
     def clean(self, journal: Journal, takeover: Entry, *, is_settled: bool) -> None:
         """Remove files of the pipeline that no commit can add any more; see Tables."""
@@ -257,7 +257,7 @@ class IcebergTables:
             found = self._look(table) if table in noted else None
             if found is None:
                 yield f"{table}: no pipeline loads into it."
-            elif has := hindrance(found):
+            elif has := problem_of(found):
                 yield f"{table}: left as it is, since it has {has}."
             else:
                 for done in maintained(partial(self.table, table), keep):
@@ -272,14 +272,14 @@ class IcebergTables:
         found = self._look(table)
         if found is None:
             return []
-        with told():
+        with translated_errors():
             return sorted(task.file.file_path for task in found.scan().plan_files())
 
     def check(self) -> Sequence[str]:
         """Where tables are made, tried out; see Tables."""
         table = TableName(f"_tailrace_check_{secrets.token_hex(4)}")
         made = self._create(table, [TableColumn("id", Kind.INT)], (), ())
-        place, where = place_of(made, made.location()), made.location().rpartition("/")[0]
+        place, where = location_of(made, made.location()), made.location().rpartition("/")[0]
         self._catalog.drop(self._identifier(table))
         ArrowStore(lambda: place).clear()
         return [f"Iceberg, {where}: tables may be created and written there, in {self._settings.namespace}."]
@@ -332,10 +332,10 @@ class IcebergTables:
         return found
 
 
-def _found(found: Table) -> Found:
+def _existing(found: Table) -> ExistingTable:
     """The columns of a table."""
     columns = tuple(column_of(field) for field in found.schema().fields)
-    return Found(columns, read_key(found.properties.get(KEY)), arrow_of(found.schema()))
+    return ExistingTable(columns, read_key(found.properties.get(KEY)), arrow_of(found.schema()))
 
 
 def _refuse_unfit(table: Table, stream: Stream, targets: Collection[str]) -> None:

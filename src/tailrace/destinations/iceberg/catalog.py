@@ -30,10 +30,10 @@ from requests import RequestException
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from tailrace.errors import DestinationError
-from tailrace.lake.filesystem import LocalDisk, Place
+from tailrace.lake.filesystem import LocalDisk, Location
 from tailrace.lake.tables import ConflictError
-from tailrace.objects import is_passing
-from tailrace.refusals import said
+from tailrace.objects.answers import explained
+from tailrace.objects.errors import is_passing
 
 Identifier = tuple[str, ...]
 """The namespace's parts, and the table's name."""
@@ -149,7 +149,7 @@ class OpenCatalog:
     def look(self, identifier: Identifier) -> Table | None:
         """The table as it is now, None where there is none. What commits to it is tried once."""
         catalog = self.connected()
-        with told(), suppress(NoSuchTableError, NoSuchNamespaceError):
+        with translated_errors(), suppress(NoSuchTableError, NoSuchNamespaceError):
             for _ in range(_TRIES - 1):
                 with suppress(FileNotFoundError):  # its description was removed, since there are newer ones
                     return tried_once(catalog.load_table(identifier))
@@ -173,7 +173,7 @@ class OpenCatalog:
     ) -> Table | None:
         """Make a table, and its namespace, unless they are there; the table as it is then."""
         catalog, namespace = self.connected(), identifier[:-1]
-        with told():
+        with translated_errors():
             if not catalog.namespace_exists(namespace):
                 for depth in range(1, len(namespace) + 1):
                     with suppress(NamespaceAlreadyExistsError, IntegrityError):
@@ -185,14 +185,14 @@ class OpenCatalog:
     def names(self, namespace: Identifier, start: str) -> Sequence[Identifier]:
         """The tables of a namespace whose names begin so."""
         catalog = self.connected()
-        with told(), suppress(NoSuchNamespaceError):
+        with translated_errors(), suppress(NoSuchNamespaceError):
             return [found for found in catalog.list_tables(namespace) if found[-1].startswith(start)]
         return []
 
     def drop(self, identifier: Identifier) -> None:
         """Let go of a table, whose files stay; it may be gone already."""
         catalog = self.connected()
-        with told(), suppress(NoSuchTableError):
+        with translated_errors(), suppress(NoSuchTableError):
             catalog.drop_table(identifier)
 
     def close(self) -> None:
@@ -204,7 +204,7 @@ class OpenCatalog:
 
     def _opened(self) -> Catalog:
         """A connection. SQL catalogs make their tables then, and others may be doing so."""
-        with told():
+        with translated_errors():
             for _ in range(_TRIES - 1):
                 try:
                     return load_catalog(self._name, **self._properties)
@@ -221,10 +221,10 @@ def tried_once(table: Table) -> Table:
     return table
 
 
-def place_of(table: Table, location: str) -> Place:
+def location_of(table: Table, location: str) -> Location:
     """A folder as the table's own files are reached."""
     files = table.io if isinstance(table.io, PyArrowFileIO) else FileIO(table.io.properties)
-    with told():
+    with translated_errors():
         scheme, host, path = files.parse_location(location, files.properties)
         return files.fs_by_scheme(scheme, host), path
 
@@ -239,7 +239,7 @@ def refused() -> Iterator[None]:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Raise the catalog's and the files' errors as ours, but those that say how it stands."""
     try:
         yield
@@ -253,7 +253,7 @@ def told() -> Iterator[None]:
         raise DestinationError(f"Iceberg: the catalog doesn't allow it: {how} ({_first_line(error)})") from error
     except _ERRORS as error:
         is_elsewhere = str(error).startswith("RESTError 404")
-        what = "no catalog is at the address: mend `uri`" if is_elsewhere else said(error)
+        what = "no catalog is at the address: mend `uri`" if is_elsewhere else explained(error)
         raise DestinationError(f"Iceberg: {what}") from error
 
 

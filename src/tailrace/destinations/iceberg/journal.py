@@ -21,12 +21,19 @@ from pyiceberg.table.snapshots import Operation, Snapshot
 from pyiceberg.table.update.snapshot import ExpireSnapshots, _OverwriteFiles
 from pyiceberg.typedef import Record
 
-from tailrace.destinations.iceberg.catalog import Identifier, OpenCatalog, TableChange, place_of, told, tried_once
+from tailrace.destinations.iceberg.catalog import (
+    Identifier,
+    OpenCatalog,
+    TableChange,
+    location_of,
+    translated_errors,
+    tried_once,
+)
 from tailrace.destinations.iceberg.table import carried, data_file
 from tailrace.destinations.iceberg.types import arrow_of, iceberg_fields
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Entry, decoded, encoded, part_name, sequence_of
-from tailrace.lake.filesystem import ArrowStore, Place
+from tailrace.lake.filesystem import ArrowStore, Location
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
@@ -113,7 +120,7 @@ class IcebergJournal:
         """Drop the table, and remove its files; see Journal."""
         found, self._seen = self._catalog.look(self.identifier), None
         if found:
-            place = place_of(found, found.location())
+            place = location_of(found, found.location())
             self._catalog.drop(self.identifier)
             ArrowStore(lambda: place).clear()
 
@@ -121,10 +128,10 @@ class IcebergJournal:
         """The journal's table, which there is once it has an entry."""
         return self._now().table or self._found()
 
-    def place(self) -> Place:
+    def location(self) -> Location:
         """The folder of the journal's table, as its catalog says now that it is reached. Thread-safe."""
         found = self._found()
-        return place_of(found, found.location())
+        return location_of(found, found.location())
 
     def sweep(self, store: ArrowStore) -> None:
         """Remove what is left of entries that weren't put, where none of their sequence can be any more."""
@@ -138,7 +145,7 @@ class IcebergJournal:
             if found.properties.get(name) == value:
                 return
             self._seen = None
-            with told(), suppress(CommitFailedException):
+            with translated_errors(), suppress(CommitFailedException):
                 TableChange(found).set_properties({name: value}).commit_transaction()
 
     def _found(self) -> Table:
@@ -159,7 +166,7 @@ class IcebergJournal:
             found = self._catalog.look(self.identifier)
             if found is None or found.current_snapshot() is None:
                 return _Seen(found)
-            with told():
+            with translated_errors():
                 try:
                     return self._read(found)
                 except FileNotFoundError:
@@ -186,7 +193,7 @@ class IcebergJournal:
         table = seen.table or self._made()
         if seen.table is None and table.current_snapshot():  # another run was quicker to make it
             return None
-        with told():
+        with translated_errors():
             file = self._written(entry, table)
             try:
                 left = self._committed(entry, table, seen, file)

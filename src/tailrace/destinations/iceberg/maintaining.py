@@ -14,10 +14,10 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-from tailrace.destinations.iceberg.catalog import place_of, told, tried_once
+from tailrace.destinations.iceberg.catalog import location_of, translated_errors, tried_once
 from tailrace.destinations.iceberg.table import IcebergView
 from tailrace.lake.compacting import compacted, interrupted
-from tailrace.lake.filesystem import ArrowStore, Place
+from tailrace.lake.filesystem import ArrowStore, Location
 
 _MOST_SNAPSHOTS = 100
 _NOTE = "tailrace-expired-"
@@ -57,7 +57,7 @@ def _expired(view: IcebergView, before: datetime, now: datetime) -> int:
     ]
     if not gone:
         return 0
-    with told():
+    with translated_errors():
         kept = [snapshot for snapshot in old if snapshot not in gone]
         files = sorted({*_files(table, gone)} - {*_files(table, kept)})
         note = io.BytesIO(msgspec.json.encode(files))
@@ -80,7 +80,7 @@ def _removed(view: IcebergView, before: datetime) -> int:
     for name in notes:
         with store.open(name) as file:
             noted |= {*msgspec.json.decode(file.read(), type=list[str])}
-    with told():
+    with translated_errors():
         files = noted - {*_files(view.table, view.table.snapshots())}
         for path in files:
             with suppress(FileNotFoundError):
@@ -92,18 +92,18 @@ def _removed(view: IcebergView, before: datetime) -> int:
 def _notes(view: IcebergView) -> ArrowStore:
     """The folder of the table's descriptions, which has the notes too."""
 
-    def place() -> Place:
+    def location() -> Location:
         table = view.look()
-        return place_of(table, f"{table.location()}/metadata")
+        return location_of(table, f"{table.location()}/metadata")
 
-    return ArrowStore(place)
+    return ArrowStore(location)
 
 
 def _remove_interrupted(view: IcebergView, keep: timedelta) -> None:
     """Remove what a maintenance has left that ended before its commit, where no snapshot has it."""
     left = interrupted(view.store.names(""), (), keep, time.time())
     if left:
-        with told():
+        with translated_errors():
             known = {path.rpartition("/")[2] for path in _files(view.table, view.table.snapshots())}
         view.store.remove(name for name in left if name.rpartition("/")[2] not in known)
 

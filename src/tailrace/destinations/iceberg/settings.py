@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from tailrace.configfile import names_of
+from tailrace.config.sources import names_of
 from tailrace.destinations.iceberg.catalog import OpenCatalog
 from tailrace.errors import ConfigError
 from tailrace.objects import AwsSettings

@@ -32,7 +32,7 @@ from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import DateType, IntegerType, LongType
 
-from tailrace.destinations.iceberg.catalog import TableChange, place_of, refused, told
+from tailrace.destinations.iceberg.catalog import TableChange, location_of, refused, translated_errors
 from tailrace.destinations.iceberg.reading import read_rows
 from tailrace.destinations.iceberg.structure import partition_columns, repartition, restructure
 from tailrace.destinations.iceberg.types import (
@@ -40,12 +40,12 @@ from tailrace.destinations.iceberg.types import (
     partition_value,
 )
 from tailrace.lake.entries import Change, Entry, Part, part_name
-from tailrace.lake.filesystem import ArrowStore, Place
+from tailrace.lake.filesystem import ArrowStore, Location
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, Layout, LiveFile
+from tailrace.pipelines import is_unnamed
 from tailrace.schema.keys import written_key
 from tailrace.schema.names import digest
-from tailrace.sql.checkpoints import is_unnamed
 
 KEY = "tailrace.key"
 """The table property that has the key's columns, as JSON."""
@@ -81,7 +81,7 @@ class IcebergView:
 
     def files(self) -> Sequence[LiveFile]:
         """The files of the table's snapshot; see LakeTable."""
-        with told():
+        with translated_errors():
             tasks = [*self.table.scan().plan_files()]
         schema = self.table.schema()
         return [_live_file(task, schema) for task in tasks]
@@ -91,7 +91,7 @@ class IcebergView:
         task: Any = file.handle
         schema = self.table.schema() if columns is None else self.table.schema().select(*columns)
         rows = 0
-        with told():
+        with translated_errors():
             for batch in read_rows(self.table, task, schema):
                 rows += batch.num_rows
                 yield batch
@@ -114,17 +114,17 @@ class IcebergView:
     def store(self) -> ArrowStore:
         """Its data folder."""
 
-        def place() -> Place:
-            return place_of(self.look(), self._folder)
+        def location() -> Location:
+            return location_of(self.look(), self._folder)
 
-        return ArrowStore(place, place_of(self.table, self._folder))
+        return ArrowStore(location, location_of(self.table, self._folder))
 
     def left(self, pipeline: str, sequence: int, written: Collection[str]) -> Sequence[str]:
         """By the snapshot that carries the entry; see LakeTable."""
         if not written:
             return []
         added: set[str] = set()
-        with told():
+        with translated_errors():
             for snapshot in self.table.snapshots():
                 if _is_of(snapshot, pipeline) and _sequence_of(snapshot) == sequence:
                     manifests = snapshot.manifests(self.table.io)
@@ -134,7 +134,7 @@ class IcebergView:
 
     def commit(self, entry: Entry, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
         """One snapshot, or a property alone where no file changes; see LakeTable."""
-        with told(), refused():
+        with translated_errors(), refused():
             files = self._data_files(adds, self.table.metadata)
             if not files and not removes and not is_unnamed(entry.pipeline):
                 self._commit_mark(entry)
@@ -146,7 +146,7 @@ class IcebergView:
 
     def rearrange(self, adds: Sequence[Part], removes: Sequence[LiveFile]) -> None:
         """One snapshot, which says that it changes no rows; see LakeTable."""
-        with told(), refused():
+        with translated_errors(), refused():
             files = self._data_files(adds, self.table.metadata)
             transaction = TableChange(self.table)
             self._change(transaction, {_MAINTAINED: "true"}, files, removes)
@@ -154,7 +154,7 @@ class IcebergView:
 
     def overwrite(self, entry: Entry, change: Change, rows: pa.RecordBatchReader) -> None:
         """One commit with the columns' changes and one snapshot; see LakeTable."""
-        with told():
+        with translated_errors():
             transaction = TableChange(self.table)
             restructure(transaction, change)
             repartition(transaction, self.partition_by)
@@ -171,7 +171,7 @@ class IcebergView:
             parts.discard()
             raise
         try:
-            with told(), refused():
+            with translated_errors(), refused():
                 self._change(transaction, carried(entry), self._data_files(adds, metadata), self.files())
                 transaction.commit_transaction()
         except ConflictError:

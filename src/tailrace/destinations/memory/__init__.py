@@ -160,7 +160,7 @@ class MemoryDestination:
                 raise DestinationError(f"checkpoint {checkpoint.number} doesn't publish what is staged")
             published = self._published(checkpoint)
             checkpoints[pipeline] = Checkpoint(pipeline, checkpoint.number, checkpoint.state, checkpoint.at)
-            if checkpoint.final and pipeline.startswith("~"):
+            if checkpoint.is_forgotten:
                 del checkpoints[pipeline]
             self._staged.clear()
             return published

@@ -22,9 +22,9 @@ from sqlglot import exp
 
 from tailrace.destination import Destination
 from tailrace.destinations.mysql.connection import Connection, words_of
-from tailrace.destinations.mysql.obstacles import OBSTACLES
 from tailrace.destinations.mysql.session import MySQLSession, is_about_rows
 from tailrace.destinations.mysql.settings import Settings
+from tailrace.destinations.mysql.table_checks import TABLE_CHECKS
 from tailrace.destinations.mysql.variables import prepare
 from tailrace.errors import ConfigError, DestinationError
 from tailrace.model import Kind, Traits
@@ -168,7 +168,7 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    serving = Serving(ddl_commits=True, obstacles=OBSTACLES)
+    serving = Serving(ddl_commits=True, table_checks=TABLE_CHECKS)
     return ServerDestination(MySQLServer(settings), DIALECT, TRAITS, serving, settings.database)
 
 

@@ -19,9 +19,8 @@ from tailrace.log import get_logger
 from tailrace.model import LINE, TableName
 from tailrace.sql import delimited, statements
 from tailrace.sql.dialect import Dialect
-from tailrace.sql.finite import refuse_infinite
-from tailrace.sql.nul import typed
 from tailrace.sql.remedies import MYSQL, advised
+from tailrace.sql.unsupported_values import refuse_infinite, typed
 
 _NOT_ALLOWED = frozenset({1148, 3948, 4166})
 """LOAD DATA LOCAL isn't allowed by the server."""
@@ -60,13 +59,13 @@ class MySQLSession:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; see Session."""
-        with self._told():
+        with self._translated_errors():
             done = self._prepared(sql, parameters)[0] if parameters else self._connection.cmd_query(sql.encode())
         return int(done.get("affected_rows", 0))
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """All rows of a query; see Session."""
-        with self._told():
+        with self._translated_errors():
             return self._prepared(sql, parameters)[1]
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -81,16 +80,16 @@ class MySQLSession:
             self._insert(table, columns, rows)
         self.execute("RELEASE SAVEPOINT tailrace_load")
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Nothing: a session keeps no more than its settings."""
 
     def close(self) -> None:
         """Let go of the connection; see Session."""
-        with self._told():
+        with self._translated_errors():
             self._connection.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """Raise MySQL's errors as ours."""
         try:
             yield
@@ -118,7 +117,7 @@ class MySQLSession:
     def _load_local(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> bool:
         """Load the rows by LOAD DATA; false where the server doesn't allow it."""
         self._connection.rows = b"".join(delimited.delimited([rows[name] for name in columns]))
-        with self._told():
+        with self._translated_errors():
             try:
                 sql = delimited.load_data(self._dialect, table, rows.select(columns).schema)
                 done = self._connection.cmd_query(sql.encode())
@@ -149,7 +148,7 @@ class MySQLSession:
 
     def _warnings(self) -> list[tuple[object, ...]]:
         """Level, number and words of each warning of the last statement; MySQL doesn't prepare what asks for them."""
-        with self._told():
+        with self._translated_errors():
             self._connection.cmd_query(b"SHOW WARNINGS")
             return [tuple(map(_text, row)) for row in self._connection.get_rows()[0]]
 

@@ -30,11 +30,11 @@ from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.keys import ByConstraint
-from tailrace.sql.nul import typed, without_nul
 from tailrace.sql.placeholders import percent
 from tailrace.sql.relations import POSTGRES_COLUMNS, POSTGRES_DEPENDENTS, POSTGRES_OTHERS, POSTGRES_PINS
 from tailrace.sql.remedies import POSTGRES, POSTGRES_LOGIN, advised, quoted
 from tailrace.sql.server import ServerDestination, Serving
+from tailrace.sql.unsupported_values import typed, without_nul
 from tailrace.sql.url import server_settings
 
 from_url = server_settings
@@ -289,11 +289,11 @@ class _PostgresSession:
         self._names = {"user": connection.info.user, "database": connection.info.dbname}
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        with self._told():
+        with self._translated_errors():
             return max(self._connection.execute(percent(sql).encode(), parameters).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._told():
+        with self._translated_errors():
             return self._connection.execute(percent(sql).encode(), parameters).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -308,15 +308,15 @@ class _PostgresSession:
             raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
         self.execute("RELEASE SAVEPOINT tailrace_load")
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Nothing: a session keeps no more than its catalogs."""
 
     def close(self) -> None:
-        with self._told():
+        with self._translated_errors():
             self._connection.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """Raise PostgreSQL's errors as ours."""
         try:
             yield
@@ -335,7 +335,7 @@ class _PostgresSession:
     def _tried(self, copy: bytes, rows: pa.Table) -> DestinationError | None:
         """Copy the rows; the error when their values are to blame, and then it is as if nothing had been copied."""
         try:
-            with self._told():
+            with self._translated_errors():
                 self._copy(copy, rows)
         except DestinationError as error:
             if not _is_about_rows(error.__cause__):

@@ -33,8 +33,9 @@ from tailrace.destination import Destination
 from tailrace.destinations.redshift.settings import Settings
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
-from tailrace.objects import Folder, is_passing, told
-from tailrace.refusals import is_lasting
+from tailrace.objects import Folder
+from tailrace.objects.answers import is_lasting
+from tailrace.objects.errors import is_passing, translated_errors
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.texts import TEXTS
 from tailrace.sql.delimited import contents, delimited_lines
@@ -42,13 +43,13 @@ from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import identifier, insert_into, table_of, written
 from tailrace.sql.keys import ByComment
 from tailrace.sql.limits import refuse_long_lines, refuse_null
-from tailrace.sql.nul import without_nul
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
 from tailrace.sql.relations import REDSHIFT_COLUMNS, REDSHIFT_DEPENDENTS, REDSHIFT_OTHERS
 from tailrace.sql.remedies import REDSHIFT, REDSHIFT_LOGIN, Remedy, advised
 from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Tables
+from tailrace.sql.unsupported_values import without_nul
 from tailrace.sql.url import server_settings
 
 from_url = server_settings
@@ -165,7 +166,7 @@ class RedshiftServer:
         )
         login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
         try:
-            with told(), _told(REDSHIFT_LOGIN):
+            with translated_errors(), _translated_errors(REDSHIFT_LOGIN):
                 connection = redshift_connector.connect(**login, **tls, max_prepared_statements=0)
         except DestinationError as error:
             words = str(error).removeprefix("Redshift: ")
@@ -232,11 +233,11 @@ class _RedshiftSession:
             sql, parameters = with_literals(sql, parameters), ()
         elif LINE in sql:
             sql, parameters = with_numbers(sql, parameters)
-        with _told():
+        with _translated_errors():
             return max(int(self._ran(sql, parameters).rowcount), 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with _told():
+        with _translated_errors():
             return [tuple(row) for row in self._ran(sql, parameters).fetchall()]
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -250,18 +251,18 @@ class _RedshiftSession:
             part = rows.select(list(columns)).slice(start, at_once)
             sql = _insert_values(table, [found[name] for name in columns], part.num_rows)
             try:
-                with _told():
+                with _translated_errors():
                     self._ran(sql, [value for row in zip(*map(_values, part.columns), strict=True) for value in row])
             except DestinationError as error:
                 if not RedshiftServer.is_about_rows(error.__cause__):
                     raise
                 raise RowsRefusedError(f"the table {table} refuses rows: {error}") from error.__cause__
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         """Nothing: a session keeps no more than its settings."""
 
     def close(self) -> None:
-        with _told():
+        with _translated_errors():
             self._connection.close()
 
     def _ran(self, sql: str, parameters: Sequence[object]) -> Cursor:
@@ -311,7 +312,7 @@ class S3Files:
 
 
 @contextmanager
-def _told(remedies: Sequence[Remedy] = REDSHIFT, user: str = "the user") -> Iterator[None]:
+def _translated_errors(remedies: Sequence[Remedy] = REDSHIFT, user: str = "the user") -> Iterator[None]:
     """Raise Redshift's errors as ours."""
     try:
         yield

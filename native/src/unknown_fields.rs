@@ -16,14 +16,14 @@ struct Other {
 }
 
 /// The fields that a plan doesn't name, in the order in which they were seen first.
-pub struct Others {
+pub struct UnknownFields {
     fields: Vec<Other>,
     by_name: Vec<HashMap<Vec<u8>, usize>>,
     in_row: Vec<usize>,
     tries: u64,
 }
 
-impl Others {
+impl UnknownFields {
     /// None yet, of that many objects.
     pub fn new(objects: usize) -> Self {
         Self { fields: Vec::new(), by_name: vec![HashMap::new(); objects], in_row: Vec::new(), tries: 0 }

@@ -88,7 +88,7 @@ def is_missing_bucket(text: str) -> bool:
     return _way(text) == _MISSING
 
 
-def said(error: BaseException) -> str:
+def explained(error: BaseException) -> str:
     """What an error says, without what only drivers understand, and what to do about it where that is known."""
     text = str(error)
     way, code = _way(text), _code(text)

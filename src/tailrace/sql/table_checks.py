@@ -1,6 +1,6 @@
 """Tables that somebody else has made and that would change rows, or lose something of their own: refused before that.
 
-What a database has of that kind is found by a query of its own, as data; see ObstacleTables.
+What a database has of that kind is found by a query of its own, as data; see CheckedTables.
 """
 
 from __future__ import annotations
@@ -14,29 +14,28 @@ from tailrace.schema.evolve import Fit, TableColumn
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import table_of, written
-from tailrace.sql.publish import is_merged
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Found, Tables
 
 
 @dataclass(frozen=True, slots=True)
-class _Obstacle:
+class _Problem:
     """What is wrong with a column, or with the table where that is empty; `cure` is its type or the table's option."""
 
     column: str
     matters: str
-    trouble: str
+    what: str
     cure: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Examined(Found):
-    """A table that exists, with its obstacles."""
+class _Checked(Found):
+    """A table that exists, with its problems."""
 
-    obstacles: tuple[_Obstacle, ...] = ()
+    problems: tuple[_Problem, ...] = ()
 
 
-class ObstacleTables(Tables):
+class CheckedTables(Tables):
     """Tables of a database whose `query` says what is wrong with one of them.
 
     Its parameters are schema (or null) and name, thrice. Its rows are column (empty: the table), when it matters
@@ -54,22 +53,22 @@ class ObstacleTables(Tables):
         if found is None:
             return None
         rows = session.query(self._query, (table.schema, table.name) * 3)
-        obstacles = tuple(_Obstacle(*map(str, row)) for row in rows)
-        return _Examined(found.columns, found.key, found.constraint, found.generated, obstacles)
+        problems = tuple(_Problem(*map(str, row)) for row in rows)
+        return _Checked(found.columns, found.key, found.constraint, found.generated, problems)
 
     def statements(self, found: Found | None, stream: Stream, table: TableName) -> list[str]:
         """What makes the table fit the stream. Raises SchemaError where nothing does, or something is in the way."""
-        if isinstance(found, _Examined):
+        if isinstance(found, _Checked):
             fit = self._fit(found, stream)
             matters = _matters(fit, stream)
             columns = {column.name: column for column in found.columns}
-            for obstacle in found.obstacles:
-                if obstacle.column in matters[obstacle.matters]:
+            for problem in found.problems:
+                if problem.column in matters[problem.matters]:
                     raise SchemaError(
-                        self._told(obstacle, columns.get(obstacle.column), fit, table),
+                        self._message(problem, columns.get(problem.column), fit, table),
                         stream=stream.name,
-                        column=obstacle.column or None,
-                        have=obstacle.trouble,
+                        column=problem.column or None,
+                        have=problem.what,
                     )
             self._refuse_long_key((found.key or ()) if found.constraint else (), fit, stream, table)
         return super().statements(found, stream, table)
@@ -98,17 +97,17 @@ class ObstacleTables(Tables):
                 )
         return super()._creation(stream, table)
 
-    def _told(self, obstacle: _Obstacle, column: TableColumn | None, fit: Fit, table: TableName) -> str:
+    def _message(self, problem: _Problem, column: TableColumn | None, fit: Fit, table: TableName) -> str:
         """What is wrong, and the statement that mends it."""
         dialect = self._dialect
         if column is None:
             name = written(dialect, table_of(table))
-            return f"the table {table} {obstacle.trouble}; run `ALTER TABLE {name} {obstacle.cure}`"
-        if obstacle.matters != "altered":
-            cure = statements.alter_type(dialect, table, replace(column, sql_type=obstacle.cure))
-            other = ", or leave it out with `select: false` under `columns:`" if obstacle.matters == "loaded" else ""
+            return f"the table {table} {problem.what}; run `ALTER TABLE {name} {problem.cure}`"
+        if problem.matters != "altered":
+            cure = statements.alter_type(dialect, table, replace(column, sql_type=problem.cure))
+            other = ", or leave it out with `select: false` under `columns:`" if problem.matters == "loaded" else ""
             return (
-                f"the table {table} has the column {column.name!r} {obstacle.trouble}; run `{cure}`, with what else "
+                f"the table {table} has the column {column.name!r} {problem.what}; run `{cure}`, with what else "
                 f"SHOW CREATE TABLE says of the column{other}"
             )
         wanted = next((widening.want for widening in fit.widen if widening.have is column), column)
@@ -117,15 +116,15 @@ class ObstacleTables(Tables):
         )
         return (
             f"the column {column.name!r} of the table {table} has to be altered, and would lose its "
-            f"{obstacle.trouble}; run `{change}` with that added"
+            f"{problem.what}; run `{change}` with that added"
         )
 
 
 def _matters(fit: Fit, stream: Stream) -> dict[str, set[str]]:
-    """The columns that are concerned, by when an obstacle matters."""
+    """The columns that are concerned, by when a problem matters."""
     return {
         "always": {""},
         "loaded": {target.name for target in fit.targets.values()},
-        "key": {fit.targets[name].name for name in stream.key} if is_merged(stream) else set(),
+        "key": {fit.targets[name].name for name in stream.key} if stream.is_merged else set(),
         "altered": {*fit.relax, *(widening.have.name for widening in fit.widen)},
     }

@@ -5,7 +5,7 @@ import pytest
 from tailrace import load
 from tailrace.cli.options import setup
 from tailrace.config import Settings
-from tailrace.configfile import validated
+from tailrace.config.sources import validated
 from tailrace.errors import ConfigError
 from tailrace.testing.messages import INT, record, schema
 

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from tailrace.errors import SchemaError
-from tailrace.lake.tables import Found, Layout, Tables
+from tailrace.lake.tables import ExistingTable, Layout, Tables
 from tailrace.model import LINE, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.schema.keys import Keys, is_same_key, other_key
-from tailrace.sql.publish import is_merged
 
 _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
 """What is altered in place: structs gain fields."""
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """Where a stream's rows go.
+class LakeMapping:
+    """Where a stream's rows go, and how.
 
-    `targets` says which of the table's `columns` takes each of the stream's, and `cleared` which have no value in rows
-    that get new ones; see Fit. `waits` says that the files, whose rows then have their line, are merged into the table
-    by the commit; otherwise they are added to it as they are.
+    `targets` gives the column of the table that takes each column of the stream; `columns` are all that the table has.
+    `cleared` are columns that an update sets to null; see Fit. `is_merged` says that the commit merges the files into
+    the table, and that their rows have their line for that; otherwise the files are added to the table as they are.
+    `lost_texts` gives, for a partition column, the text that its reader would take for null.
     """
 
     table: TableName
@@ -32,19 +32,19 @@ class Placed:
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...] | None
     layout: Layout
-    waits: bool
+    is_merged: bool
     lost_texts: Mapping[str, str]
     cleared: tuple[str, ...] = ()
 
 
-class Placing:
+class LakeMappings:
     """The places of a run's streams. Not thread-safe."""
 
     def __init__(self, tables: Tables, traits: Traits) -> None:
         self._tables = tables
         self._traits = traits
         self._pipeline = ""
-        self._placed: dict[Stream, Placed] = {}
+        self._mappings: dict[Stream, LakeMapping] = {}
         self._beside: dict[str, tuple[TableColumn, ...]] = {}
         self._keys = Keys(traits)
 
@@ -52,22 +52,22 @@ class Placing:
         """Forget everything: a run of the pipeline begins."""
         self._pipeline = pipeline
         self._keys.begin()
-        self._placed.clear()
+        self._mappings.clear()
         self._beside.clear()
 
-    def place(self, stream: Stream) -> Placed:
+    def of(self, stream: Stream) -> LakeMapping:
         """Where the stream's rows go; its table is made, or altered, when need be."""
-        if stream not in self._placed:
+        if stream not in self._mappings:
             self._keys.accept(stream)
             table = self._tables.named(stream.table)
-            self._placed = {other: placed for other, placed in self._placed.items() if placed.table != table}
+            self._mappings = {other: mapping for other, mapping in self._mappings.items() if mapping.table != table}
             found = self._tables.accepting(stream)
             is_replaced = stream.method is Method.REPLACE
-            self._placed[stream] = (self._replacing if is_replaced else self._fitted)(stream, table, found)
-        return self._placed[stream]
+            self._mappings[stream] = (self._replacing if is_replaced else self._fitted)(stream, table, found)
+        return self._mappings[stream]
 
     def statements(self, stream: Stream) -> list[str]:
-        """What place() would do now to the stream's table, in words."""
+        """What of() would do now to the stream's table, in words."""
         table = self._tables.named(stream.table)
         found = self._tables.accepting(stream)
         if found is None or stream.method is Method.REPLACE:
@@ -78,14 +78,14 @@ class Placing:
         grown = [f"add fields to {each.have.name} of {table}: {each.want.spelling}" for each in fit.widen]
         return [*added, *grown, *(f"let {name} of {table} be null" for name in fit.relax)]
 
-    def _fit(self, found: Found, stream: Stream) -> Fit:
+    def _fit(self, found: ExistingTable, stream: Stream) -> Fit:
         is_other = found.key is not None and not is_same_key(found.key, stream.key, self._traits)
         if is_other and not self._tables.rewrites and stream.method is not Method.REPLACE:
             # Rows are only appended, and readers that tell them apart know another key.
             raise other_key(stream, found.key or (), self._traits, f"the table {stream.table} has the former")
         return changes(found.columns, stream, self._traits, _ALTERABLE, found.key)
 
-    def _fitted(self, stream: Stream, table: TableName, found: Found | None) -> Placed:
+    def _fitted(self, stream: Stream, table: TableName, found: ExistingTable | None) -> LakeMapping:
         if found is None:
             found = self._tables.create(stream, [*map(TableColumn.of, stream.columns)], stream.key)
         fit = self._fit(found, stream)
@@ -95,20 +95,20 @@ class Placing:
             found = self._tables.relax(table, fit.relax)
         targets, cleared = self._targets(found, stream)
         _refuse_unknown(found, stream, targets)
-        waits = self._tables.rewrites and (is_merged(stream) or stream.versioned)
+        is_merged = self._tables.rewrites and stream.waits_for_commit
         layout = self._tables.layout(stream, [*targets.values()])
-        if waits:
+        if is_merged:
             layout = self._staging(layout.schema)
         known = stream.key if found.key is None and not self._tables.rewrites else found.key
         lost = self._tables.lost_texts(stream, [*targets.values()])
-        return Placed(table, targets, found.columns, known, layout, waits, lost, cleared)
+        return LakeMapping(table, targets, found.columns, known, layout, is_merged, lost, cleared)
 
-    def _targets(self, found: Found, stream: Stream) -> tuple[Mapping[str, TableColumn], tuple[str, ...]]:
+    def _targets(self, found: ExistingTable, stream: Stream) -> tuple[Mapping[str, TableColumn], tuple[str, ...]]:
         """The table's column for each of the stream's, and those that are cleared."""
         have, fit = {column.name: column for column in found.columns}, self._fit(found, stream)
         return {name: have.get(target.name, target) for name, target in fit.targets.items()}, fit.cleared
 
-    def _replacing(self, stream: Stream, table: TableName, present: Found | None) -> Placed:
+    def _replacing(self, stream: Stream, table: TableName, present: ExistingTable | None) -> LakeMapping:
         """The place in a table that comes in the place of the present one at the end."""
         loaded = stream
         if stream.contract != "evolve" and present is not None:
@@ -119,20 +119,20 @@ class Placing:
         gained = _gained(fit) if fit else map(TableColumn.of, loaded.columns)
         by_name = {column.name: column for column in (*columns, *gained)}
         columns = self._beside[stream.name] = tuple(by_name.values())
-        found = Found(columns, None, self._tables.schema_of(columns))
+        found = ExistingTable(columns, None, self._tables.schema_of(columns))
         targets, cleared = self._targets(found, loaded)
-        waits = self._tables.rewrites
+        is_merged = self._tables.rewrites
         own = [*targets.values()]
-        layout = self._staging(self._tables.schema_of(own)) if waits else self._tables.layout(stream, own)
+        layout = self._staging(self._tables.schema_of(own)) if is_merged else self._tables.layout(stream, own)
         lost = self._tables.lost_texts(stream, own)
-        return Placed(table, targets, columns, stream.key, layout, waits, lost, cleared)
+        return LakeMapping(table, targets, columns, stream.key, layout, is_merged, lost, cleared)
 
     def _staging(self, schema: pa.Schema) -> Layout:
         store, folder = self._tables.staging(self._pipeline)
         return Layout(store, folder, pa.schema([*schema, pa.field(LINE, pa.int64())]))
 
 
-def _refuse_unknown(found: Found, stream: Stream, targets: Mapping[str, TableColumn]) -> None:
+def _refuse_unknown(found: ExistingTable, stream: Stream, targets: Mapping[str, TableColumn]) -> None:
     """Raise for structs, lists and maps of the table that rows can't be written into."""
     for name, target in targets.items():
         if target.kind is None and pa.types.is_nested(found.schema.field(target.name).type):

@@ -1,8 +1,8 @@
-"""Text with the character NUL, for databases that have none, neither in text nor in JSON."""
+"""Values that a database has no way to hold: NUL in text and in JSON, NaN and infinity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import pyarrow as pa
 
@@ -46,6 +46,17 @@ def without_nul(
         said = {line: "; ".join(of_line) for line, of_line in reasons.items()}
         raise RowsRefusedError(f"{database} has no NUL in text, and {len(reasons)} rows have one", said)
     return rows
+
+
+def refuse_infinite(rows: pa.Table, columns: Sequence[str], database: str) -> None:
+    """Raise RowsRefusedError for rows with NaN or infinity in one of these columns; `database` is its name."""
+    reasons: dict[int, str] = {}
+    for name in columns:
+        if pa.types.is_floating(rows.schema.field(name).type):
+            lines = rows[LINE].filter(pc.invert(pc.is_finite(rows[name]))).to_pylist()
+            reasons |= dict.fromkeys(lines, f"column {name!r}: {database} has no NaN and no infinity")
+    if reasons:
+        raise RowsRefusedError(f"{database} has no NaN and no infinity, and {len(reasons)} rows have one", reasons)
 
 
 def typed(session: Session, dialect: Dialect, table: TableName, sql_type: str) -> Callable[[], list[str]]:

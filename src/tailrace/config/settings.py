@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from tailrace.model import Method
-
-MAX_NAME_LENGTH = 255
-"""The characters of a pipeline's name; databases have keys of so many."""
+from tailrace.pipelines import wrong_with_name
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -156,7 +153,7 @@ class Settings(StreamSettings):
     @field_validator("pipeline")
     @classmethod
     def _pipeline_is_a_name(cls, pipeline: str | None) -> str | None:
-        if pipeline is not None and (wrong := _wrong_with_name(pipeline)):
+        if pipeline is not None and (wrong := wrong_with_name(pipeline)):
             raise ValueError(wrong)
         return pipeline
 
@@ -174,18 +171,3 @@ class Settings(StreamSettings):
             if fnmatch.fnmatchcase(name, pattern):
                 merged |= StreamSettings.model_validate(overrides).model_dump(exclude_unset=True)
         return StreamSettings.model_validate(merged)
-
-
-def _wrong_with_name(pipeline: str) -> str | None:
-    """What is wrong with a pipeline's name, if anything."""
-    if not pipeline.strip():
-        return "a pipeline's name may not be empty"
-    if pipeline.startswith("~"):
-        return "a pipeline's name may not begin with ~, as those do that runs without a pipeline are given"
-    if pipeline != pipeline.strip():
-        return "a pipeline's name may not begin or end with a blank"
-    if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in pipeline):
-        return "a pipeline's name may not have characters in it that can't be seen"
-    if len(pipeline) > MAX_NAME_LENGTH:
-        return f"a pipeline's name may have {MAX_NAME_LENGTH} characters, and this one has {len(pipeline)}"
-    return None

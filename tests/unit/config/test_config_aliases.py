@@ -6,9 +6,9 @@ import logging
 import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from tailrace.aliases import ADDRESSES, ALIASES
 from tailrace.cli.options import setup
-from tailrace.configfile import split
+from tailrace.config.aliases import ADDRESSES, ALIASES
+from tailrace.config.sources import split
 from tailrace.errors import ConfigError
 
 

@@ -21,6 +21,7 @@ from pyiceberg.types import (
     StructType,
     UUIDType,
 )
+from stopping import when_staged
 
 import tailrace
 from tailrace.destinations.iceberg import Settings, build, from_url
@@ -152,12 +153,12 @@ def test_what_comes_in_the_way_while_a_stream_is_loaded_is_refused_before_a_chec
 
     one = threading.Lock()  # streams are staged by several threads, of which one hinders
 
-    def hinder(step):
-        if step == "stage" and one.acquire(blocking=False):
+    def hinder():
+        if one.acquire(blocking=False):
             with lake.table().transaction() as transaction:
                 transaction.set_properties(**{"encryption.key-id": "k"})
 
-    destination.on_step = hinder
+    when_staged(destination, hinder)
     with pytest.raises(SchemaError, match="encryption"):
         lake.load(*OTHERS, *THINGS, state({"n": 2}), to=destination, pipeline="p")
     report = lake.load(*OTHERS, state({"n": 3}), pipeline="p")

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pyiceberg.manifest import DataFileContent, ManifestContent
 from pyiceberg.table import Table, TableProperties
 
-from tailrace.destinations.iceberg.catalog import told
+from tailrace.destinations.iceberg.catalog import translated_errors
 from tailrace.destinations.iceberg.structure import held_fields, is_partitionable
 from tailrace.destinations.iceberg.types import is_held, is_writable, type_of
 from tailrace.errors import SchemaError
 from tailrace.model import Method, Stream
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import spelled
-from tailrace.sql.publish import is_merged
 
 FORMAT_VERSION = 2
 """The newest version of the format that pyiceberg writes."""
@@ -50,7 +49,7 @@ def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> N
         found = found or _of_replaced(table, stream)
     else:
         found = found or _of_identifiers(table, stream)
-        if is_merged(stream) or stream.versioned:
+        if stream.waits_for_commit:
             found = found or _of_rewriting(table)
     if found:
         append = "set `method: append`, or " if found.appends and stream.method is not Method.APPEND else ""
@@ -63,7 +62,7 @@ def refuse_unfit(table: Table, stream: Stream, partition_by: Sequence[str]) -> N
         )
 
 
-def hindrance(table: Table) -> str | None:
+def problem_of(table: Table) -> str | None:
     """What the table has that keeps its files from being written anew; None where nothing does."""
     found = _of_format(table) or _of_partitions(table) or _of_rewriting(table)
     return found.has if found else None
@@ -114,7 +113,7 @@ def _of_identifiers(table: Table, stream: Stream) -> _Obstacle | None:
     """Identifier fields, by which other engines tell rows apart, that aren't the stream's key."""
     names = table.schema().identifier_field_names()
     filled = {column.name for column in stream.columns if column.required and not column.nullable}
-    is_fit = names == {*stream.key} if is_merged(stream) else names <= {*stream.key, *filled}
+    is_fit = names == {*stream.key} if stream.is_merged else names <= {*stream.key, *filled}
     if not names or is_fit:
         return None
     have = spelled(sorted(names))
@@ -160,7 +159,7 @@ def _has_equality_deletes(table: Table) -> bool:
     known = snapshot.summary and snapshot.summary[_EQUALITY_DELETES]
     if known is not None:
         return known != "0"
-    with told():
+    with translated_errors():
         manifests = [m for m in snapshot.manifests(table.io) if m.content == ManifestContent.DELETES]
         entries = (entry for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io))
         return any(entry.data_file.content == DataFileContent.EQUALITY_DELETES for entry in entries)

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 
-from tailrace.aliases import ADDRESSES, ALIASES, OPTIONAL, without_switched_off
-from tailrace.config import Settings, StreamSettings
+from tailrace.config.aliases import ADDRESSES, ALIASES, OPTIONAL, without_switched_off
+from tailrace.config.settings import Settings, StreamSettings
 from tailrace.errors import ConfigError
 from tailrace.log import get_logger
 

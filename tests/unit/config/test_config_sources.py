@@ -4,7 +4,7 @@ import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.config import Settings
-from tailrace.configfile import environment_values, file_values, flag_values, merged, split
+from tailrace.config.sources import environment_values, file_values, flag_values, merged, split
 from tailrace.errors import ConfigError
 
 

@@ -1,6 +1,6 @@
-"""The query of what is wrong with a table of MySQL or MariaDB, for tailrace: see sql/obstacles."""
+"""The query of what is wrong with a table of MySQL or MariaDB, for tailrace: see sql/table_checks."""
 
-OBSTACLES = """
+TABLE_CHECKS = """
     SELECT '' COLLATE utf8mb4_bin, 'always',
         concat('has the engine ' COLLATE utf8mb4_bin, engine, ', whose rows aren''t committed with the checkpoint'),
         'ENGINE = InnoDB' COLLATE utf8mb4_bin

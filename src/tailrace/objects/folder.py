@@ -1,0 +1,138 @@
+"""A folder of an object store: files are put, put if absent, read, listed and removed."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, BinaryIO
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, GenericError
+from obstore.store import LocalStore, ObjectStore
+
+from tailrace.objects.answers import is_missing_bucket
+from tailrace.objects.errors import is_passing, translated_errors
+from tailrace.objects.reading import python_file
+from tailrace.objects.settings import AwsSettings
+from tailrace.objects.stores import local_path, opened_store
+
+_REMOVALS = 4
+_READ_WHOLE_BYTES = 16 * 2**20
+
+
+class Folder:
+    """A folder of an object store, or of this machine: `s3://bucket/path`, `gs:`, `az:`, `file:` or `memory:`.
+
+    Picklable before use and thread-safe; nothing is connected before the first call. What is written is durable on
+    return. Raises DestinationError.
+    """
+
+    def __init__(self, settings: AwsSettings, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._settings = settings
+        self._store: ObjectStore | None = None
+        self._synced: frozenset[Path] = frozenset()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Folder, (self._settings, self.url)
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file, in the place of one of that name."""
+        with translated_errors(self.url):
+            obstore.put(self._opened(), name, content)
+        self.sync(name)
+
+    def put_new(self, name: str, content: bytes) -> bool:
+        """Write a file, unless there is one of that name that has other content; whether it is there now."""
+        with translated_errors(self.url):
+            try:
+                obstore.put(self._opened(), name, content, mode="create")
+            except AlreadyExistsError:
+                return bytes(obstore.get(self._opened(), name).bytes()) == content
+        self.sync(name)
+        return True
+
+    def put_file(self, name: str, file: IO[bytes]) -> None:
+        """Upload what an open file has from where it stands, in the place of one of that name."""
+        with translated_errors(self.url):
+            obstore.put(self._opened(), name, file)
+        self.sync(name)
+
+    def get(self, name: str) -> bytes:
+        """What a file holds."""
+        with translated_errors(self.url):
+            return bytes(obstore.get(self._opened(), name).bytes())
+
+    def open(self, name: str) -> BinaryIO:
+        """A file, to be read and sought in."""
+        with translated_errors(self.url):
+            got = obstore.get(self._opened(), name)
+            if got.meta["size"] <= _READ_WHOLE_BYTES:
+                return io.BytesIO(bytes(got.bytes()))
+            return python_file(obstore.open_reader(self._opened(), name))
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        """The names of all files in a folder, and those within it, with their folders."""
+        with translated_errors(self.url):
+            for listed in obstore.list(self._opened(), folder or None):
+                for file in listed:
+                    yield str(file["path"])
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files; those that aren't there are no error."""
+        with translated_errors(self.url):
+            for name in names:
+                self._removed(name)
+
+    def _removed(self, name: str) -> None:
+        """Remove a file; the store's own way to do so isn't repeated when the connection breaks."""
+        for tries in range(_REMOVALS, -1, -1):
+            try:
+                obstore.delete(self._opened(), name)
+                break
+            except FileNotFoundError as error:
+                if is_missing_bucket(str(error)):
+                    raise
+                break
+            except GenericError as error:
+                if not tries or not is_passing(error):
+                    raise
+
+    def clear(self, folder: str) -> None:
+        """Remove all files of a folder, and on this machine the folder itself."""
+        self.remove([*self.names(folder)])
+        if isinstance(self._opened(), LocalStore):
+            shutil.rmtree(local_path(self.url) / folder, ignore_errors=True)
+
+    def address(self, name: str) -> str:
+        """Where a file is: a path of this machine, or the address in the store."""
+        return str(local_path(self.url) / name) if urlsplit(self.url).scheme == "file" else f"{self.url}/{name}"
+
+    def within(self, folder: str) -> Folder:
+        """A folder in it."""
+        return Folder(self._settings, f"{self.url}/{folder}") if folder else self
+
+    def _opened(self) -> ObjectStore:
+        if self._store is None:
+            self._store = opened_store(self._settings, self.url)
+        return self._store
+
+    def sync(self, name: str) -> None:
+        """On this machine: have the disk take in a file and its name; object stores do so by themselves."""
+        if isinstance(self._opened(), LocalStore):
+            root = local_path(self.url)
+            path = root / name
+            folders = path.parents[: len(path.parts) - len(root.parts)]
+            new = [folder for folder in folders[1:] if folder not in self._synced]
+            for each in (path, path.parent, *new):
+                handle = os.open(each, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+            if path.parent not in self._synced:
+                self._synced = self._synced | {*folders}

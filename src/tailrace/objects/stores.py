@@ -1,0 +1,70 @@
+"""Object stores opened by their address, with keys that are asked for again before they end."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote, urlsplit
+
+import boto3
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
+
+from tailrace.objects.settings import ATTEMPTS, ATTEMPTS_S, AwsSettings, StoreSettings
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
+
+_MEMORIES: dict[str, MemoryStore] = {}
+
+
+def local_path(url: str) -> Path:
+    """The folder of this machine at a `file:` address."""
+    return Path(unquote(urlsplit(url).path))
+
+
+def opened_store(settings: AwsSettings, url: str) -> ObjectStore:
+    """The store at an address; a folder of this machine is made."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return LocalStore(local_path(url), mkdir=True)
+    if parts.scheme == "memory":
+        return _MEMORIES.setdefault(url, MemoryStore())
+    retry: Any = {"max_retries": ATTEMPTS, "retry_timeout": timedelta(seconds=ATTEMPTS_S)}
+    options: dict[str, Any] = dict(settings.storage_options) if isinstance(settings, StoreSettings) else {}
+    if parts.scheme not in {"s3", "s3a"}:
+        return from_url(url, config=cast("Any", options), retry_config=retry)
+    session = boto3.Session(region_name=settings.region)
+    places = {"region": session.region_name, "endpoint": settings.endpoint}
+    options |= {name: place for name, place in places.items() if place}
+    if provider := _provider(settings, session):
+        options["credential_provider"] = provider
+    else:
+        options |= settings.credentials()
+    client: Any = {"allow_http": bool(settings.endpoint and settings.endpoint.startswith("http:"))}
+    return S3Store(
+        parts.netloc, prefix=unquote(parts.path).strip("/"), client_options=client, retry_config=retry, **options
+    )
+
+
+def _role_keys(settings: StoreSettings) -> S3Credential:
+    """Keys of the role as the store takes them, which asks again before they end."""
+    given = settings.role_keys()
+    return {
+        "access_key_id": given["AccessKeyId"],
+        "secret_access_key": given["SecretAccessKey"],
+        "token": given["SessionToken"],
+        "expires_at": given["Expiration"].astimezone(UTC),
+    }
+
+
+def _provider(settings: AwsSettings, session: boto3.Session) -> Any:
+    """What gives keys anew when they end; None where the settings have keys."""
+    if isinstance(settings, StoreSettings) and settings.role_arn:
+        return partial(_role_keys, settings)
+    if settings.access_key_id:
+        return None
+    settings.credentials()  # where there are none AWS's own error says what to do
+    return Boto3CredentialProvider(session)
