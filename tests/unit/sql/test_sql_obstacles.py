@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 from sessions import Recorded
+from tailrace.sql.obstacles import ObstacleTables
 
 from tailrace.destinations.sqlite import DIALECT, TRAITS
 from tailrace.errors import SchemaError
 from tailrace.model import Column, Kind, Method, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql import statements
-from tailrace.sql.obstacles import ObstacleTables
 from tailrace.testing.parts import ID, NAME, stream
 
 MYSQL = replace(
