@@ -96,7 +96,7 @@ def test_the_commit_makes_the_tables_and_copies_each_ones_files_in_one_go(folder
     assert session.query("SELECT * FROM stage_1 ORDER BY id") == [(1, "a", 1), (2, "b", 2)]
     assert session.query("SELECT * FROM stage_2") == []
     for staging in waiting.tables:
-        waiting.let_go(session, staging)
+        waiting.drop(session, staging)
     assert session.query("SELECT name FROM sqlite_temp_master") == []
 
 

@@ -13,7 +13,6 @@ from tailrace.model import Activation, Kind, Method, Published, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql import publish, statements
 from tailrace.sql.dialect import Merge
-from tailrace.sql.publish import is_merged, waits
 from tailrace.sql.tables import Place
 
 PLAIN = things(ID, VALUE)
@@ -193,7 +192,7 @@ def test_a_table_that_was_built_beside_takes_the_place_of_the_one_that_was_there
     ],
 )
 def test_rows_wait_for_the_commit_where_their_order_matters(of, merged, waiting):
-    assert (is_merged(of), waits(of)) == (merged, waiting)
+    assert (of.is_merged, of.waits_for_commit) == (merged, waiting)
 
 
 LETTERS = st.sampled_from([None, "a", "b"])

@@ -134,5 +134,5 @@ def test_at_the_end_tables_are_dropped_and_sessions_closed(server, waiting):
 def test_the_commit_finds_rows_in_their_tables_and_leaves_these_to_be_dropped_after_it(server, waiting):
     staging, session = load(waiting, (1, "a")), Recorded()
     waiting.arrive(session)
-    waiting.let_go(session, staging)
+    waiting.drop(session, staging)
     assert (session.statements, waiting.tables) == ([], [staging])

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sessions import Recorded
-from tailrace.sql.finite import refuse_infinite
-from tailrace.sql.nul import typed, without_nul
 
 from tailrace.destinations.sqlite import DIALECT
 from tailrace.errors import RowsRefusedError
@@ -16,6 +14,7 @@ from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.placeholders import literal, percent, with_literals, with_numbers
 from tailrace.sql.statements import create_table
+from tailrace.sql.unsupported_values import refuse_infinite, typed, without_nul
 
 BACKSLASHES = r"\\"
 

@@ -3,8 +3,8 @@
 import sys
 
 import pytest
-from tailrace.cli.failing import exit_code_of
 
+from tailrace.cli.exit_codes import exit_code_of
 from tailrace.errors import (
     ConfigError,
     DestinationError,

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 from sessions import Recorded
-from tailrace.sql.obstacles import ObstacleTables
 
 from tailrace.destinations.sqlite import DIALECT, TRAITS
 from tailrace.errors import SchemaError
 from tailrace.model import Column, Kind, Method, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql import statements
+from tailrace.sql.table_checks import CheckedTables
 from tailrace.testing.parts import ID, NAME, stream
 
 MYSQL = replace(
@@ -29,7 +29,7 @@ def tables(*obstacles):
     rows = " UNION ALL ".join("SELECT '{}', '{}', '{}', '{}'".format(*each) for each in obstacles)
     if not rows:
         rows = "SELECT 1, 2, 3, 4 LIMIT 0"
-    return ObstacleTables(
+    return CheckedTables(
         MYSQL, TRAITS, None, f"SELECT * FROM ({rows}) WHERE ?1 IS ?3 AND ?2 = ?4 AND ?5 IS ?1 AND ?6 = ?2"
     )
 
