@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,8 @@ class Runs:
         """A run that is killed so many seconds after it has told so many states, unless it has ended by then."""
         with self.started() as command:
             first = [line for _ in range(told) if (line := command.stdout.readline())]
-            command.wait(after_s)
+            with suppress(subprocess.TimeoutExpired):
+                command.wait(after_s)
             command.kill()
             out, err = command.communicate()
         return Ended(command.returncode, positions([*first, *out.splitlines()]), err.decode())

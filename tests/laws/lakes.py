@@ -305,7 +305,7 @@ def _bucket(server: S3Server, faults: FaultProxy) -> Objects:
             "AWS_ALLOW_HTTP": "true",
             "aws_conditional_put": "etag",
         },
-        {f"s3.{name.removesuffix('_id').replace('_', '-')}": value for name, value in options.items()},
+        {f"s3.{name.replace('_', '-')}": value for name, value in options.items()},
         faults,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from datetime import timedelta
 
@@ -17,7 +16,7 @@ _LONGEST = timedelta(days=1)
 """How long the maintenance of one table may take."""
 
 
-def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
+def compacted(look: Callable[[], LakeTable], now_s: float) -> tuple[int, int]:
     """Put small files of a table together; how many files became how many. Fewer than two are left alone.
 
     `look` gives a snapshot of the table. If another writer commits first, nothing is done until the next time, since
@@ -28,7 +27,7 @@ def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
     groups = _groups(table)
     if not groups:
         return 0, 0
-    token, began_s = secrets.token_hex(8), int(time.time())
+    token, began_s = secrets.token_hex(8), int(now_s)
     parts = Parts(table.layout(), lambda number: part_name(MAINTENANCE, began_s, f"{token}-{number}"))
     try:
         for group in groups:
@@ -47,12 +46,12 @@ def compacted(look: Callable[[], LakeTable]) -> tuple[int, int]:
     return len(removes), len(adds)
 
 
-def interrupted(names: Iterable[str], known: Collection[str], keep: timedelta) -> list[str]:
+def interrupted(names: Iterable[str], known: Collection[str], keep: timedelta, now_s: float) -> list[str]:
     """A table's files that maintenance wrote longer ago than `keep`, at least a day, and that aren't known.
 
     They were left by a maintenance that ended before its commit, or belong to an older version of the table.
     """
-    before_s = time.time() - max(keep, _LONGEST).total_seconds()
+    before_s = now_s - max(keep, _LONGEST).total_seconds()
     written = {name: sequence_of(name, MAINTENANCE) for name in names}
     return [name for name, at_s in written.items() if at_s is not None and at_s < before_s and name not in known]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,26 +14,39 @@ from tailrace.log import get_logger
 
 _log = get_logger("retry")
 _FREE = "free some space"
+_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=30.0)
 _Result = TypeVar("_Result")
 
 
 class Retry:
     """Repeats calls of one destination, with exponential backoff and jitter, for at most `retry_s` seconds a call."""
 
-    def __init__(self, destination: Destination, retry_s: float, *, first_wait_s: float = 0.2) -> None:
+    def __init__(
+        self,
+        destination: Destination,
+        retry_s: float,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._destination = destination
-        self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._may_pass),
-            stop=tenacity.stop_after_delay(retry_s),
-            wait=tenacity.wait_exponential_jitter(multiplier=first_wait_s, max=30.0),
-            before_sleep=self._say,
-            reraise=True,
-        )
+        self._retry_s = retry_s
+        self._sleep = sleep
+        self._monotonic_s = monotonic_s
 
     def call(self, verb: Callable[..., _Result], *arguments: object) -> _Result:
         """The result of `verb(*arguments)`; its last error when the time is up or the error won't pass."""
+        ends_at_s = self._monotonic_s() + self._retry_s
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._may_pass),
+            stop=lambda _: self._monotonic_s() >= ends_at_s,
+            wait=lambda attempt: max(0.0, min(_BACKOFF(attempt), ends_at_s - self._monotonic_s())),
+            sleep=self._sleep,
+            before_sleep=self._say,
+            reraise=True,
+        )
         try:
-            return self._retrying.copy()(verb, *arguments)
+            return retrying(verb, *arguments)
         except DestinationError as error:
             if is_for_want_of_space(error) and _FREE not in str(error):
                 error.add_note(f"the disk that it writes to is full: {_FREE} there, then run again")

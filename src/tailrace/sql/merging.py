@@ -161,7 +161,7 @@ def upsert_winners(
     if not is_mysql(dialect):
         changes = [exp.EQ(this=column_of(name), expression=column_of(name, "excluded")) for name in to]
         changes += _nulls(clear)
-        action = exp.var("DO UPDATE" if to else "DO NOTHING")
+        action = exp.var("DO UPDATE" if changes else "DO NOTHING")
         insert.set(
             "conflict", exp.OnConflict(conflict_keys=[*map(identifier, key)], action=action, expressions=changes)
         )
@@ -172,7 +172,7 @@ def upsert_winners(
     changes += _nulls(clear)
     insert.expression.where(is_set(MATCH, "w"), copy=False)
     insert.set("conflict", exp.OnConflict(duplicate=True, action=exp.var("UPDATE"), expressions=changes))
-    return [written(dialect, insert), fresh] if to else [fresh]
+    return [written(dialect, insert), fresh] if changes else [fresh]
 
 
 def insert_first(

@@ -130,7 +130,7 @@ def _merging(dialect: Dialect, staging: Staging, keep: list[str], kept: list[str
         return merging.upsert_winners(dialect, table, source, _WINNERS, columns=columns, key=key, to=to, clear=clear)
     if merge is Merge.UPDATE:
         update = merging.update_matched(dialect, table, source, _WINNERS, key=key, to=to, clear=clear)
-        return [update, fresh] if to else [fresh]
+        return [update, fresh] if to or clear else [fresh]
     delete = merging.delete_matched(dialect, table, source, _WINNERS, key)
     if not kept:
         return [delete, merging.insert_winners(dialect, table, source, _WINNERS, columns=columns)]

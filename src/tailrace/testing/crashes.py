@@ -54,9 +54,7 @@ def a_crash_at_any_call_loses_no_row_and_loads_none_twice(subject: Subject) -> T
     return law.tally
 
 
-def crash_at_random_instants(
-    subject: Subject, crashes: int = 10, rows: int = 2000, seed: int = 1
-) -> Tally:
+def crash_at_random_instants(subject: Subject, crashes: int = 10, rows: int = 2000, seed: int = 1) -> Tally:
     """Between two told states and before the first, several while each source of so many rows is loaded."""
     law, numbers = CrashLaw(subject, LARGE), count(1)
     instants = law.instants(_large("whole_", rows, seed), seed)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from tailrace.testing.crashes import LARGE, CrashLaw
 from tailrace.testing.forked import loading
 from tailrace.testing.replay import Replay
@@ -16,12 +13,14 @@ _ROWS, _PAUSE_AT = 1500, 900
 
 def the_older_of_two_runs_is_fenced(subject: Subject) -> None:
     """Whether it has committed something before the newer one took the pipeline over, or nothing."""
+    newer = CrashLaw(subject, LARGE)
     for prefix, settings in (("first_", _ONE_CHECKPOINT), ("later_", LARGE)):
-        _overtake(subject, Replay(seed=7, rows=_ROWS, state_every=40, people=60, prefix=prefix), settings)
+        _overtake(
+            CrashLaw(subject, settings), newer, Replay(seed=7, rows=_ROWS, state_every=40, people=60, prefix=prefix)
+        )
 
 
-def _overtake(subject: Subject, source: Replay, settings: Mapping[str, Any]) -> None:
-    older, newer = CrashLaw(subject, settings), CrashLaw(subject, LARGE)
+def _overtake(older: CrashLaw, newer: CrashLaw, source: Replay) -> None:
     with loading(older.order(source, pause_at=_PAUSE_AT)) as load:
         load.wait_until_paused()
         with loading(newer.order(source)) as load_of_newer:

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, decoded, encoded, folder_of, part_name, sequence_of
-from tailrace.lake.journal import ObjectJournal
+from tailrace.lake.journal import FOLDER, ObjectJournal, bases_of, journals_of, manifests_of, shortened
 from tailrace.lake.listing import Listing, listed
-from tailrace.model import Kind, TableName
+from tailrace.model import Checkpoint, Kind, TableName
 from tailrace.objects import Folder, StoreSettings
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
@@ -148,3 +150,85 @@ def test_a_files_name_says_which_entry_it_was_written_for():
     assert sequence_of(f"{part_name('q', 42, 7)}.parquet", "p") is None
     assert sequence_of("part-00000-b531334c.parquet", "p") is None
     assert sequence_of(f"{digest('p')}-nothing", "p") is None
+
+
+def names_of(journal):
+    return [name.rpartition("/")[2] for name in journal.names()]
+
+
+def test_old_entries_are_removed_and_none_takes_their_place(root):
+    journal = ObjectJournal(root, "p")
+    for sequence in (1, 2, 3):
+        journal.add(entry(sequence))
+    assert (journal.pruned(), journal.prune(2)) == (0, 2)
+    assert (names_of(journal), journal.pruned()) == (["0000000003.json"], 2)
+    late = ObjectJournal(root, "p")
+    assert [late.add(entry(sequence, fence="late")) for sequence in (1, 2, 3)] == [False, False, False]
+    assert names_of(journal) == ["0000000003.json"]
+    assert journal.add(entry(4))
+
+
+def test_removing_old_entries_again_finds_none_and_remembers_the_last_time(root):
+    journal = ObjectJournal(root, "p")
+    for sequence in (1, 2, 3, 4):
+        journal.add(entry(sequence))
+    journal.prune(1)
+    assert (journal.prune(1), journal.prune(3), journal.pruned()) == (0, 2, 3)
+    assert [name.rpartition("/")[2] for name in root.names(f"{journal.folder}/pruned")] == ["0000000003"]
+
+
+def test_a_journal_is_shortened_to_its_last_entry(root):
+    journal = ObjectJournal(root, "p")
+    assert shortened(journal) is None
+    journal.add(entry(1))
+    assert shortened(journal) is None
+    for sequence in (2, 3):
+        journal.add(entry(sequence))
+    assert shortened(journal) == "The journal of the pipeline 'p': 2 old entries are removed."
+    assert (journal.last().sequence, shortened(journal)) == (3, None)
+
+
+def test_the_journals_of_a_lake_are_those_that_have_entries(root):
+    for name in ("a/b", "列"):
+        ObjectJournal(root, name).add(replace_pipeline(name))
+    ObjectJournal(root, "noted").note(THINGS)
+    assert sorted(journal.pipeline for journal in journals_of(root)) == ["a/b", "列"]
+
+
+def test_readers_go_by_the_newest_entry_that_stands_for_others_and_those_behind_it(root):
+    journal, other = ObjectJournal(root, "p"), ObjectJournal(root, "q")
+    for sequence in (1, 2, 3):
+        journal.add(entry(sequence))
+    other.add(replace_pipeline("q"))
+    for sequence in (1, 2):
+        journal.put_base(entry(sequence))
+    root.put(f"{journal.folder}/base-x.json", b"")
+    read = manifests_of(root, FOLDER)
+    assert sorted(name.removeprefix(f"{FOLDER}/") for name in read) == [
+        "p/0000000003.json",
+        "p/base-0000000002.json",
+        "q/0000000001.json",
+    ]
+    assert bases_of(read) == {f"{FOLDER}/p/base-0000000002.json"}
+    assert len([name for name in root.names(journal.folder) if "base-" in name]) == 2  # the older one was removed
+
+
+def test_an_entry_follows_another_of_the_same_run():
+    last = Entry("p", 4, 3, "f", 7, "{}", AT)
+    after = last.after(Checkpoint("p", 8, b'{"n":1}', AT, final=True), (change("a"),))
+    assert after == Entry("p", 5, 3, "f", 8, '{"n":1}', AT, True, (change("a"),))
+    assert (last.is_takeover, entry(1).is_takeover) == (False, True)
+    assert after.decides(Checkpoint("p", 8, None, AT))
+    assert not after.decides(Checkpoint("p", 8, None, AT.replace(minute=1)))
+    assert not after.decides(Checkpoint("p", 7, None, AT))
+    assert after.checkpoint == Checkpoint("p", 8, b'{"n":1}', AT)
+    assert last.after(Checkpoint("p", 8, None, AT), ()).checkpoint.state is None
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_two_names_never_share_a_folder(one, other):
+    folder = folder_of(one)
+    assert (folder == folder_of(other)) == (one == other)
+    assert "/" not in folder
+    assert folder not in {"", ".", ".."}
+    assert len(folder.encode()) <= 200

@@ -2,11 +2,9 @@
 
 import json
 import re
-import subprocess
-import sys
-from contextlib import closing
+import resource
+from contextlib import closing, contextmanager
 from itertools import zip_longest
-from pathlib import Path
 
 import pytest
 
@@ -203,26 +201,35 @@ def test_a_file_of_something_else_is_refused_and_stays_as_it_is(tmp_path):
     assert path.read_text() == "127.0.0.1 localhost\n::1 local"
 
 
+@contextmanager
+def files_of_at_most(size):
+    """What writes more fails, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def fill(quarantine, lines):
+    for line in lines:
+        quarantine.add(STREAM, MESSAGE, refused(line))
+    quarantine.cover(2, lines[-1])
+
+
 @pytest.mark.parametrize("limit", [300, 70_000])
 def test_a_disk_that_is_full_is_an_error_that_says_so_and_leaves_whole_lines(tmp_path, limit):
-    script = f"""
-import resource, sys
-sys.path[:0] = {[str(Path(__file__).parent)]!r}
-from test_quarantine import *
-quarantine = Quarantine(Path({str(tmp_path / "q.jsonl")!r}), "p", "run1")
-quarantine.add(STREAM, MESSAGE, refused(1))
-quarantine.cover(1, 1)
-resource.setrlimit(resource.RLIMIT_FSIZE, (quarantine._path.stat().st_size + {limit},) * 2)
-try:
-    for line in range(2, 1000):
-        quarantine.add(STREAM, MESSAGE, refused(line))
-    quarantine.cover(2, 1000)
-except ConfigError as error:
-    print(error)
-quarantine.close()
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    assert b"q.jsonl can't be written: File too large (raise the limit" in done.stdout
+    path = tmp_path / "q.jsonl"
+    quarantine = Quarantine(path, "p", "run1")
+    quarantine.add(STREAM, MESSAGE, refused(1))
+    quarantine.cover(1, 1)
+    with (
+        files_of_at_most(quarantine._path.stat().st_size + limit),
+        pytest.raises(ConfigError, match=r"q.jsonl can't be written: File too large \(raise the limit"),
+    ):
+        fill(quarantine, range(2, 1000))
+    quarantine.close()
     assert replayed(tmp_path / "q.jsonl") == [1]
     assert (tmp_path / "q.jsonl").read_bytes().endswith(b"}\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ _HOUR = timedelta(hours=1)
 
 def maintained(look: Callable[[], DeltaView], keep: timedelta) -> Iterator[str]:
     """Maintain one table, of which `look` gives a snapshot; what was done."""
-    many, few = compacted(look)
+    many, few = compacted(look, time.time())
     if many:
         yield f"{many:,} files were put together to {few:,}"
     view = look()
@@ -26,7 +27,7 @@ def maintained(look: Callable[[], DeltaView], keep: timedelta) -> Iterator[str]:
         if old:
             version.vacuum(hours, dry_run=False, enforce_retention_duration=False)
             yield f"{len(old):,} files that it no longer had for more than {hours} hours are removed"
-        left = interrupted(view.folder.names(), view.paths(), keep)
+        left = interrupted(view.folder.names(), view.paths(), keep, time.time())
         if left:  # an older version may have them still
             all_unused = version.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
             unused = {path.rpartition("/")[2] for path in all_unused}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ _NOTE = "tailrace-expired-"
 
 def maintained(look: Callable[[], IcebergView], keep: timedelta) -> Iterator[str]:
     """Maintain one table, of which `look` gives a snapshot; what was done."""
-    many, few = compacted(look)
+    many, few = compacted(look, time.time())
     if many:
         yield f"{many:,} files were put together to {few:,}"
     view, now = look(), datetime.now(UTC)
@@ -100,7 +101,7 @@ def _notes(view: IcebergView) -> ArrowStore:
 
 def _remove_interrupted(view: IcebergView, keep: timedelta) -> None:
     """Remove files of a maintenance that ended before its commit, unless a snapshot has them."""
-    left = interrupted(view.store.names(""), (), keep)
+    left = interrupted(view.store.names(""), (), keep, time.time())
     if left:
         with translated_errors():
             known = {path.rpartition("/")[2] for path in _files(view.table, view.table.snapshots())}

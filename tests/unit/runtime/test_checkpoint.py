@@ -1,0 +1,303 @@
+"""Checkpoints: when one is due, at which STATE it ends, which states stay safe points, and how a commit is settled."""
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.config import Settings
+from tailrace.destinations.memory import Fault, MemoryDestination, TransientError
+from tailrace.errors import CommitUnknownError, DestinationError, FencedError
+from tailrace.model import Published
+from tailrace.runtime import checkpoint as checkpoints
+from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint, committed
+from tailrace.runtime.retry import Retry
+from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
+
+NEVER = {"checkpoint_rows": 10**9, "checkpoint_bytes": 10**12, "checkpoint_age_s": 10**9}
+
+
+def policy(**settings):
+    """A policy that begins at second 100, whose limits are out of reach but for those that are given."""
+    return CheckpointPolicy(Settings(**(NEVER | settings)), 100.0)
+
+
+def point(line, state=b"{}"):
+    return SafePoint(line, state)
+
+
+def with_states(*lines, **settings):
+    made = policy(**settings)
+    for line in lines:
+        made.pass_state(point(line))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("limit", "records", "size", "now_s", "is_due"),
+    [
+        ({"checkpoint_rows": 3}, 2, 10**9, 10**6, False),
+        ({"checkpoint_rows": 3}, 3, 0, 100.0, True),
+        ({"checkpoint_rows": 3}, 4, 0, 100.0, True),
+        ({"checkpoint_bytes": 50}, 10**6, 49, 10**6, False),
+        ({"checkpoint_bytes": 50}, 0, 50, 100.0, True),
+        ({"checkpoint_bytes": 50}, 0, 51, 100.0, True),
+        ({"checkpoint_age_s": 5}, 10**6, 10**9, 104.75, False),
+        ({"checkpoint_age_s": 5}, 0, 0, 105.0, True),
+        ({"checkpoint_age_s": 5}, 0, 0, 105.25, True),
+        ({}, 10**6, 10**9, 10**6, False),
+    ],
+)
+def test_a_checkpoint_is_due_from_the_limit_on_and_not_before(limit, records, size, now_s, is_due):
+    made = with_states(1, **limit)
+    made.read(records, size)
+    assert made.is_due(now_s) is is_due
+
+
+def test_what_is_read_adds_up_to_the_limit():
+    made = with_states(1, checkpoint_rows=3)
+    made.read(2, 10)
+    assert not made.is_due(100.0)
+    made.read(1, 10)
+    assert made.is_due(100.0)
+
+
+def test_without_a_state_no_limit_makes_a_checkpoint_due():
+    made = policy(checkpoint_rows=1, checkpoint_bytes=1, checkpoint_age_s=1)
+    made.read(5, 500)
+    assert (made.is_due(10**6), made.latest) == (False, None)
+    made.pass_state(point(6))
+    assert (made.is_due(10**6), made.latest) == (True, point(6))
+
+
+def test_a_checkpoint_ends_at_the_last_state_that_has_passed():
+    made = with_states(2, 4, 9)
+    assert made.latest == point(9)
+
+
+def test_a_checkpoint_that_is_taken_needs_another_state_before_the_next():
+    made = with_states(2, checkpoint_rows=1)
+    made.read(9, 9)
+    made.take(made.latest)
+    assert (made.latest, made.is_due(100.0)) == (None, False)
+    made.pass_state(point(3))
+    assert (made.latest, made.is_due(100.0)) == (point(3), True)
+
+
+def test_counting_begins_anew_behind_a_checkpoint_with_what_is_left_beyond_it():
+    made = with_states(2, checkpoint_rows=3, checkpoint_age_s=5)
+    made.read(7, 70)
+    made.take(made.latest)
+    made.restart(2, 20, 104.0)
+    made.pass_state(point(8))
+    assert not made.is_due(108.75)
+    assert made.is_due(109.0)
+    made.read(1, 10)
+    assert made.is_due(104.0)
+
+
+@pytest.mark.parametrize("limit", [{"checkpoint_rows": 2}, {"checkpoint_bytes": 20}, {"checkpoint_age_s": 5}])
+def test_a_checkpoint_without_a_state_is_due_at_each_limit_where_that_is_wanted(limit):
+    wanted, unwanted = policy(commit_without_state=True, **limit), policy(**limit)
+    for made in (wanted, unwanted):
+        made.read(1, 19)
+        assert not made.is_due_without_state(104.75)
+        made.read(1, 1)
+    assert (wanted.is_due_without_state(105.0), unwanted.is_due_without_state(105.0)) == (True, False)
+
+
+def test_a_checkpoint_without_a_state_is_not_due_while_nothing_was_read():
+    made = policy(commit_without_state=True, checkpoint_age_s=5)
+    assert not made.is_due_without_state(10**6)
+
+
+def test_a_state_that_has_passed_comes_before_a_checkpoint_without_one():
+    made = policy(commit_without_state=True, checkpoint_rows=1)
+    made.read(1, 1)
+    made.pass_state(point(2))
+    assert (made.is_due(100.0), made.is_due_without_state(100.0)) == (True, False)
+
+
+def test_a_checkpoint_without_a_state_makes_no_state_true_and_parts_the_states_around_it():
+    made = policy(commit_without_state=True)
+    assert made.take(SafePoint(5, None)) is None
+    assert made.is_taken(point(5))
+    assert not made.is_taken(point(6))
+    made.pass_state(point(8, b"8"))
+    assert made.take(made.latest) == b"8"
+
+
+def test_a_checkpoint_makes_the_state_true_at_which_it_ends():
+    made = policy()
+    for line in (2, 4):
+        made.pass_state(point(line, b"%d" % line))
+    assert made.take(point(2, b"2")) == b"2"
+    assert (made.is_taken(point(2)), made.is_taken(point(4))) == (True, False)
+    assert made.take(None) == b"4"
+
+
+def test_the_end_of_the_input_makes_the_last_state_true_once():
+    made = with_states(2, 4)
+    assert made.take(None) == b"{}"
+    assert made.take(None) is None
+
+
+def test_the_end_of_an_input_without_states_makes_none_true():
+    assert policy().take(None) is None
+
+
+def test_states_behind_records_of_a_replaced_table_end_no_checkpoint_before_the_end():
+    made = policy(checkpoint_rows=1, commit_without_state=True)
+    made.pass_state(point(2, b"2"))
+    made.hold()
+    made.read(9, 9)
+    made.pass_state(point(5, b"5"))
+    assert (made.latest, made.last_before(None)) == (point(2, b"2"), point(2, b"2"))
+    assert made.take(made.latest) == b"2"
+    assert (made.is_due(10**6), made.is_due_without_state(10**6)) == (False, False)
+    assert made.take(None) == b"5"
+
+
+def test_a_run_can_end_at_the_last_state_before_a_line():
+    made = with_states(3, 5, 8)
+    found = [made.last_before(line) for line in (1, 3, 4, 5, 6, 8, 9, None)]
+    assert found == [None, None, point(3), point(3), point(5), point(5), point(8), point(8)]
+
+
+def test_a_run_can_not_end_before_what_is_committed():
+    made = with_states(3, 5, 8)
+    made.committed(5)
+    assert [made.last_before(line) for line in (4, 6, 8, 9)] == [None, None, None, point(8)]
+
+
+def test_behind_a_commit_the_states_that_it_covers_are_forgotten():
+    made = with_states(3, 5, 8)
+    made.committed(5)
+    made.restart(0, 0, 100.0)
+    assert made.latest == point(8)
+    made.committed(8)
+    made.restart(0, 0, 100.0)
+    assert (made.latest, made.last_before(None)) == (None, None)
+
+
+def test_a_checkpoint_that_was_asked_for_and_is_not_committed_can_be_taken_back():
+    made = with_states(3, 5, 8)
+    made.take(point(3))
+    made.committed(3)
+    made.take(point(8))
+    assert (made.latest, made.is_taken(point(5))) == (None, True)
+    made.retreat()
+    assert (made.latest, made.is_taken(point(3)), made.is_taken(point(5))) == (point(8), True, False)
+    assert made.last_before(8) == point(5)
+    assert made.take(point(5)) == b"{}"
+
+
+def test_of_superseded_states_the_last_stays():
+    made = with_states(2, 4, 6, 8)
+    made.supersede(6)
+    assert [made.last_before(line) for line in (3, 5, 6, 7, 9)] == [None, None, None, point(6), point(8)]
+
+
+def test_superseding_leaves_a_state_alone_that_is_the_only_one_up_to_there():
+    made = with_states(4, 6)
+    for line in (1, 3, 4, 5):
+        made.supersede(line)
+    assert made.last_before(6) == point(4)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, unique=True).map(sorted), st.integers(0, 41), st.integers(1, 41))
+def test_superseding_changes_nothing_for_lines_beyond(lines, until_line, ahead):
+    before, after = with_states(*lines), with_states(*lines)
+    after.supersede(until_line)
+    assert after.last_before(until_line + ahead) == before.last_before(until_line + ahead)
+    assert after.latest == before.latest
+
+
+def test_states_are_crowded_by_their_bytes_until_they_are_superseded(monkeypatch):
+    monkeypatch.setattr(checkpoints, "MAX_STATE_BYTES", 1000)
+    made = policy()
+    made.pass_state(point(1, b"x" * 5000))
+    assert not made.is_crowded  # one is never too much: without it there is no way back
+    made.pass_state(point(2, b"y"))
+    assert made.is_crowded
+    made.supersede(2)
+    assert not made.is_crowded
+    made.pass_state(point(3, b"z" * 698))
+    assert not made.is_crowded  # 101 + 798 bytes, with what a state takes by itself
+    made.pass_state(SafePoint(4, None))
+    assert not made.is_crowded
+    made.pass_state(point(5, b""))
+    assert made.is_crowded
+
+
+class Commit:
+    """A checkpoint of three rows in two batches, staged in a memory that can be told to fail."""
+
+    def __init__(self, fail_at):
+        self.destination = MemoryDestination(uuid.uuid4().hex, fail_at)
+        self.destination.recover(PIPELINE)
+        of = stream(key=())
+        receipts = [
+            self.destination.stage(batch(of, (1, "a"), (2, "b"))),
+            self.destination.stage(batch(of, (3, "c"), first_line=3)),
+        ]
+        self.checkpoint = checkpoint(*receipts)
+
+    def __call__(self):
+        return committed(self.destination, Retry(self.destination, 5, sleep=lambda _: None), self.checkpoint)
+
+    def rows(self):
+        return len(self.destination.tables()["things"])
+
+
+@pytest.fixture
+def commit():
+    return Commit
+
+
+def test_a_commit_gives_what_it_did(commit):
+    made = commit({})
+    assert made() == {"things": Published(inserted=3)}
+    assert made.rows() == 3
+
+
+def test_a_commit_that_fails_for_a_while_is_tried_again(commit):
+    made = commit({("commit", 1): Fault(TransientError("busy"))})
+    assert made() == {"things": Published(inserted=3)}
+
+
+def test_a_commit_of_unknown_outcome_that_has_landed_counts_its_rows_as_inserted(commit):
+    made = commit({("commit", 1): Fault(CommitUnknownError("lost"), after=True)})
+    assert made() == {"things": Published(inserted=3)}
+    assert made.rows() == 3
+
+
+def test_a_commit_of_unknown_outcome_is_read_back_as_often_as_that_takes(commit):
+    lost = Fault(CommitUnknownError("lost"), after=True)
+    made = commit({("commit", 1): lost, ("recover", 2): Fault(TransientError("busy"))})
+    assert made() == {"things": Published(inserted=3)}
+
+
+def test_a_commit_of_unknown_outcome_that_has_not_landed_is_an_error_that_says_what_to_do(commit):
+    made = commit({("commit", 1): Fault(CommitUnknownError("lost"))})
+    with pytest.raises(DestinationError, match="checkpoint 1 was not committed; run again") as failed:
+        made()
+    assert isinstance(failed.value.__cause__, CommitUnknownError)
+    assert made.rows() == 0
+
+
+def test_a_commit_of_unknown_outcome_that_follows_another_is_not_taken_for_that_one(commit):
+    made = commit({("commit", 2): Fault(CommitUnknownError("lost"))})
+    made()
+    receipt = made.destination.stage(batch(stream(key=()), (4, "d"), first_line=4, checkpoint=2))
+    made.checkpoint = checkpoint(receipt, number=2)
+    with pytest.raises(DestinationError, match="checkpoint 2 was not committed"):
+        made()
+
+
+def test_a_commit_that_is_refused_is_neither_tried_again_nor_read_back(commit):
+    made = commit({("recover", 2): Fault(AssertionError("asked"))})
+    MemoryDestination(made.destination._made_from[0]).recover(PIPELINE)
+    with pytest.raises(FencedError):
+        made()
