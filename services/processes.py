@@ -14,9 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-START_LIMIT_S = 300.0
-END_LIMIT_S = 120.0
-"""A hundred times what an idle machine needs: reached by what hangs alone, however busy the machine is."""
+LIMIT_S = 300.0
+"""A hundred times what an idle machine needs for a step: reached by what hangs alone, however busy the machine is."""
 
 _PORTS = range(20_000, 32_000)
 """Below those that systems give to connections by themselves."""
@@ -124,7 +123,7 @@ class Server(ABC):
                 self.deaths.append(self._death("ended"))
             with suppress(subprocess.TimeoutExpired):
                 self._process.send_signal(self.ending)
-                self._process.wait(END_LIMIT_S)
+                self._process.wait(LIMIT_S)
         self.kill()
 
     def revive(self) -> None:
@@ -138,7 +137,7 @@ class Server(ABC):
         self.start()
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        _wait_until(lambda: process.poll() is not None or self.is_ready(), START_LIMIT_S, self._logged)
+        wait_until(lambda: process.poll() is not None or self.is_ready(), self._logged)
         if process.poll() is not None:
             raise RuntimeError(f"{self.name} doesn't start (exit code {process.returncode}):\n{self._logged()}")
 
@@ -162,7 +161,7 @@ class Server(ABC):
                     os.kill(process, signal.SIGKILL)
             return not left
 
-        _wait_until(is_empty, END_LIMIT_S, lambda: f"{self.name} doesn't end: {processes_in(self.folder)}")
+        wait_until(is_empty, lambda: f"{self.name} doesn't end: {processes_in(self.folder)}")
 
 
 def processes_in(folder: Path) -> list[int]:
@@ -175,10 +174,10 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
-def _wait_until(condition: Callable[[], bool], limit_s: float, told: Callable[[], str]) -> None:
-    """Wait for a condition; a TimeoutError with what is told when that takes too long."""
-    deadline_s = time.monotonic() + limit_s
+def wait_until(condition: Callable[[], object], told: Callable[[], str]) -> None:
+    """Wait for a condition; a TimeoutError with what is told when it never comes."""
+    deadline_s = time.monotonic() + LIMIT_S
     while not condition():
         if time.monotonic() > deadline_s:
-            raise TimeoutError(f"nothing after {limit_s:.0f} s:\n{told()}")
-        time.sleep(0.02)
+            raise TimeoutError(f"waited {LIMIT_S:.0f} s: {told()}")
+        time.sleep(0.01)

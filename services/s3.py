@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import boto3
 
-from services.processes import MissingServiceError, Server
+from services.processes import LIMIT_S, MissingServiceError, Server
 
 PROGRAM = Path(__file__).parents[1] / ".work" / "services" / "s3" / "bin" / "moto_server"
 
@@ -112,7 +112,7 @@ class S3Server(Server):
     def is_ready(self) -> bool:
         """See Server."""
         try:
-            with urllib.request.urlopen(self.endpoint, timeout=5):
+            with urllib.request.urlopen(self.endpoint, timeout=LIMIT_S):
                 return True
         except (urllib.error.URLError, OSError):
             return False

@@ -1,5 +1,6 @@
 """Real servers for tests, each started when first asked for, one for each of the processes that tests run in."""
 
+import os
 from functools import partial
 
 import hypothesis
@@ -13,8 +14,13 @@ from services.redshift import redshift
 from services.s3 import s3
 from telling import hear_deaths, said_of_deaths, said_of_mysql, tell_deaths
 
-# Machines that run tests are busy, and no law is about time.
-hypothesis.settings.register_profile("tests", deadline=None)
+# Machines that run tests are busy, and no law is about time. Examples are the same in every run unless more are wanted.
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize="TAILRACE_EXAMPLES" not in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("tests")
 
 

@@ -92,7 +92,7 @@ def tailrace(lake, tmp_path):
             text=True,
             check=False,
             env={key: os.environ[key] for key in os.environ if not key.startswith("TAILRACE_")},
-            timeout=120,
+            timeout=6000,
         )
 
     return run
@@ -214,7 +214,7 @@ def test_a_checkpoint_of_a_database_is_whole(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 2
     assert "every table or in none" in done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ import duckdb
 import mysql.connector
 import psycopg
 from replaying_tap import SCHEMAS
+from services.processes import wait_until
 
 PIPELINE = "p"
 CHECKPOINTS = "_tailrace_checkpoints"
-LET_GO_LIMIT_S = 60.0
 
 
 class Reader(Protocol):
@@ -75,10 +74,7 @@ class Database:
 
     def wait_until_let_go(self) -> None:
         """Wait for a server to notice that a process which was killed is gone; it may be committing until then."""
-        deadline = time.monotonic() + LET_GO_LIMIT_S
-        while self.reader.users():
-            assert time.monotonic() < deadline, "the database still serves a process that is gone"
-            time.sleep(0.01)
+        wait_until(lambda: not self.reader.users(), lambda: "the database still serves a process that is gone")
 
 
 Places = Callable[[], Database]

@@ -17,7 +17,7 @@ from services.redshift import redshift
 from tailrace.destinations import open_destination
 
 ROWS, CUTS, SERVER_KILLS = 3000, 12, 4
-QUICK = ("checkpoint_rows=500", "batch_rows=200", "retry_s=30")
+QUICK = ("checkpoint_rows=500", "batch_rows=200", "retry_s=300")
 
 SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql, "redshift": redshift}
 
