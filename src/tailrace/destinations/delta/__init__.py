@@ -88,14 +88,10 @@ _PROPERTIES = {"delta.checkpointInterval": "10"}
 """Of new tables: after so many commits the log is summed up, so that opening a table reads few of them."""
 
 
-class Settings(LakeSettings):
-    """The settings of Delta Lake."""
+SETTINGS = LakeSettings
 
 
-SETTINGS = Settings
-
-
-def build(settings: Settings) -> Destination:
+def build(settings: LakeSettings) -> Destination:
     """The destination of these settings."""
     return LakeDestination(DeltaTables(settings), TRAITS, may_pass)
 
@@ -105,7 +101,7 @@ class DeltaTables:
 
     rewrites = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: LakeSettings) -> None:
         self._settings = settings
         self._root = Folder(settings, settings.root)
         self._known: dict[TableName, DeltaTable] = {}
