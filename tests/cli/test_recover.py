@@ -14,6 +14,7 @@ import pytest
 from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 from pyiceberg.transforms import BucketTransform
+from stopping import StoppedError, stop_at_the_entry
 
 from tailrace.destinations import open_destination
 from tailrace.errors import CommitUnknownError, DestinationError
@@ -26,10 +27,6 @@ from tailrace.testing.parts import batch, checkpoint, stream
 TAILRACE = str(Path(sys.executable).with_name("tailrace"))
 ROW = {"id": INT, "name": TEXT}
 PIPELINE = "nightly"
-
-
-class Killed(BaseException):
-    """The end of a process, as far as a destination can tell."""
 
 
 class Delta:
@@ -119,12 +116,8 @@ def stuck(lake, tailrace):
                 destination.stage(batch(one, (1, "B"), (2, "b"), first_line=10 * place + 3, checkpoint=number))
             )
 
-        def end(step):
-            if step == "checkpoint":
-                raise Killed
-
-        destination.on_step = end
-        with pytest.raises(Killed):
+        stop_at_the_entry(destination, "after")
+        with pytest.raises(StoppedError):
             destination.commit(checkpoint(*receipts, number=number, pipeline=PIPELINE))
     lake.spoil("bad")
     return lake

@@ -75,8 +75,8 @@ class Place:
             case "iceberg":
                 return self._of_catalog(table)
             case "duckdb" | "sqlite":
-                return file(self.kind, self.folder / "db").rows(table)
-        return database(self.server, self.address).rows(table)
+                return file(self.kind, self.folder / "db").subject.rows(table)
+        return database(self.server, self.address).subject.rows(table)
 
     def tables(self, case: Case, columns: dict[str, Sequence[str]]) -> dict[str, list[Row]]:
         """The visible rows of the case's selected streams, in those columns."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -14,11 +14,17 @@ from urllib.parse import urlsplit
 import duckdb
 import mysql.connector
 import psycopg
-from replaying_tap import SCHEMAS
-from services.processes import wait_until
+from mysql.connector.errorcode import ER_NO_SUCH_TABLE
 
-PIPELINE = "p"
-CHECKPOINTS = "_tailrace_checkpoints"
+from tailrace.destinations import open_destination
+from tailrace.objects import Folder
+from tailrace.sql.session import LoggedSession
+from tailrace.testing import Seam, Subject
+
+CHECKPOINTS, EXCHANGES = "_tailrace_checkpoints", "_tailrace_exchanges"
+
+SEAMS = (Seam(LoggedSession, ("execute", "load")), Seam(Folder, ("put", "put_file", "remove")))
+"""What changes something in a database, or in the bucket from which it copies."""
 
 
 class Reader(Protocol):
@@ -32,53 +38,22 @@ class Reader(Protocol):
         """The names of its tables."""
 
     def read(self, table: str) -> list[dict[str, Any]]:
-        """The visible rows of a table that is there, by column name."""
+        """The visible rows of a table, by column name; none where it isn't there."""
 
     def users(self) -> int:
         """How many sessions of others the database still serves."""
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """A database as the laws see it."""
+class Place:
+    """A new, empty place, by the address that tailrace loads into, and as the laws see it."""
 
-    reader: Reader
-    upserts: bool = True
-    """Whether a stream with a key has one row for each; otherwise it has a row for each record."""
-
-    @property
-    def url(self) -> str:
-        """The address that tailrace loads into."""
-        return self.reader.url
-
-    def position(self) -> int:
-        """The position in the state that the database remembers for the pipeline; 0 when it remembers none."""
-        remembered = [row["state"] for row in self.rows(CHECKPOINTS) if row["pipeline"] == PIPELINE]
-        return json.loads(remembered[0])["position"] if remembered and remembered[0] else 0
-
-    def positions(self) -> list[int]:
-        """The positions that a table may be at when a run was interrupted, the newest first."""
-        return [self.position()]
-
-    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        """The visible rows of each table of the source, sorted."""
-        return {table: ordered(tuple(row.values()) for row in self.rows(table)) for table in SCHEMAS}
-
-    def leftovers(self) -> list[str]:
-        """Tables that are neither the source's nor those in which tailrace remembers."""
-        return sorted(self.reader.names() - {*SCHEMAS, CHECKPOINTS, "_tailrace_exchanges"})
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """The visible rows of a table by column name; none where it isn't there."""
-        return self.reader.read(table) if table in self.reader.names() else []
-
-    def wait_until_let_go(self) -> None:
-        """Wait for a server to notice that a process which was killed is gone; it may be committing until then."""
-        wait_until(lambda: not self.reader.users(), lambda: "the database still serves a process that is gone")
+    url: str
+    subject: Subject
 
 
-Places = Callable[[], Database]
-"""Gives a new, empty database at each call."""
+Places = Callable[[], Place]
+"""Gives a new, empty place at each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +65,7 @@ class DuckDB:
     @property
     def url(self) -> str:
         """See Reader."""
-        return f"duckdb:///{self.path}"
+        return f"duckdb:///{self.path}?threads=1"
 
     def names(self) -> set[str]:
         """See Reader."""
@@ -98,7 +73,10 @@ class DuckDB:
 
     def read(self, table: str) -> list[dict[str, Any]]:
         """See Reader."""
-        return self._rows(f'SELECT * FROM "{table}"')
+        try:
+            return self._rows(f'SELECT * FROM "{table}"')
+        except duckdb.CatalogException:
+            return []
 
     def users(self) -> int:
         """See Reader."""
@@ -107,7 +85,7 @@ class DuckDB:
     def _rows(self, query: str) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
-        with duckdb.connect(str(self.path), read_only=True) as connection:
+        with duckdb.connect(str(self.path), read_only=True, config={"threads": 1}) as connection:
             return connection.sql(query).to_arrow_table().to_pylist()
 
 
@@ -128,7 +106,12 @@ class SQLite:
 
     def read(self, table: str) -> list[dict[str, Any]]:
         """See Reader."""
-        return self._rows(f'SELECT * FROM "{table}"')
+        try:
+            return self._rows(f'SELECT * FROM "{table}"')
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
 
     def users(self) -> int:
         """See Reader."""
@@ -158,7 +141,10 @@ class Postgres:
 
     def read(self, table: str) -> list[dict[str, Any]]:
         """See Reader."""
-        return self._rows(f'SELECT * FROM public."{table}"')
+        try:
+            return self._rows(f'SELECT * FROM public."{table}"')
+        except psycopg.errors.UndefinedTable:
+            return []
 
     def users(self) -> int:
         """See Reader."""
@@ -188,7 +174,12 @@ class MySQL:
 
     def read(self, table: str) -> list[dict[str, Any]]:
         """See Reader."""
-        return self._rows(f"SELECT * FROM `{table}`")
+        try:
+            return self._rows(f"SELECT * FROM `{table}`")
+        except mysql.connector.errors.ProgrammingError as error:
+            if error.errno == ER_NO_SUCH_TABLE:
+                return []
+            raise
 
     def users(self) -> int:
         """See Reader."""
@@ -204,26 +195,15 @@ class MySQL:
             return list(cursor.fetchall())
 
 
-def ordered(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The rows in the order of how they are written."""
-    return sorted(rows, key=repr)
-
-
-def file(kind: str, path: Path) -> Database:
+def file(kind: str, path: Path) -> Place:
     """The database in a file."""
-    return Database(DuckDB(path) if kind == "duckdb" else SQLite(path))
+    return _place(DuckDB(path) if kind == "duckdb" else SQLite(path))
 
 
 def files(kind: str, folder: Path) -> Places:
     """New database files in the folder."""
-    made = 0
-
-    def place() -> Database:
-        nonlocal made
-        made += 1
-        return file(kind, folder / f"{made}.{kind}")
-
-    return place
+    numbers = count(1)
+    return lambda: file(kind, folder / f"{next(numbers)}.{kind}")
 
 
 def databases(server: Any) -> Places:
@@ -231,18 +211,34 @@ def databases(server: Any) -> Places:
     return lambda: database(server, server.database())
 
 
-def database(server: Any, url: str) -> Database:
+def database(server: Any, url: str) -> Place:
     """The database of a server at that address."""
-    return Database(_reader(server, url, url))
+    return _place(_reader(server, url, url))
 
 
-def through(server: Any, port: int) -> Database:
+def through(server: Any, port: int) -> Place:
     """A new database of the server, to which tailrace connects through another port."""
     url = server.database()
-    return Database(_reader(server, url, url.replace(f":{server.port}/", f":{port}/")))
+    return _place(_reader(server, url, url.replace(f":{server.port}/", f":{port}/")))
 
 
 def _reader(server: Any, address: str, url: str) -> Reader:
     if url.startswith("redshift"):
         return Postgres(server.behind(address), url)
     return (MySQL if url.startswith("mysql") else Postgres)(address, url)
+
+
+def _place(reader: Reader) -> Place:
+    def rows(table: str, schema: str | None = None) -> list[dict[str, Any]]:
+        assert schema is None
+        return reader.read(table)
+
+    subject = Subject(
+        open=lambda: open_destination(reader.url, {}),
+        rows=rows,
+        seams=SEAMS,
+        remembered=lambda pipeline: [row["state"] for row in rows(CHECKPOINTS) if row["pipeline"] == pipeline],
+        leftovers=lambda tables: reader.names() - {*tables, CHECKPOINTS, EXCHANGES},
+        is_settled=lambda: not reader.users(),
+    )
+    return Place(reader.url, subject)

@@ -1,144 +1,158 @@
 """No crash loses a row, loads one twice, or tells a state ahead of its rows; nor do runs that are stopped or fail."""
 
 import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from crashing import (
-    TAILRACE,
-    Source,
-    command,
-    killed,
-    positions,
-    require_truth,
-    run,
-    running,
-    spread_kills,
-)
-from lakes import KINDS, TROUBLE, lakes
-from launcher import STEPS
-from places import databases, files
+from crashing import Runs, positions
+from lakes import KINDS, TROUBLE, lakes, local_lake
+from places import databases, file, files
 from replaying_tap import PAUSED
 from services.faults import fault_proxy
 from waiting import wait_for
 
-ROWS = 4000
-ROWS_OF_LAKES = 1000
-"""Each file is some requests, and the way to object stores has delays of its own."""
-KILLS_EACH_STEP, KILLS_AT_INSTANTS = 3, 10
+from tailrace.testing.crashes import a_crash_at_any_call_loses_no_row_and_loads_none_twice
+from tailrace.testing.replay import Replay
 
-ONE_CHECKPOINT = ("checkpoint_rows=1000000", "batch_rows=200")
+SOURCE = Replay(seed=7, rows=2000, state_every=40, people=60)
+SILENT_AT = 1250
+ROWS_OF_LAKES, KILLS = 800, 3
+ONE_CHECKPOINT = ("checkpoint_rows=1000000",)
 """Settings under which nothing but the end of a run is a boundary."""
 
-
 DATABASES = ("duckdb", "sqlite", "postgres", "mariadb", "mysql", "redshift")
+SERVERS = ("postgres", "mariadb", "mysql", "redshift")
 
 
 @pytest.fixture(params=DATABASES)
 def kind(request):
-    """Of what kind a database is; how a run is told to end, or fails, is nothing to a lake."""
+    """Of what kind a place is; how a run is told to end, or fails, is nothing to a lake."""
     return request.param
 
 
 @pytest.fixture
+def place(request, kind, tmp_path):
+    """A new place; lakes are in a folder."""
+    if kind in KINDS:
+        return local_lake(kind, tmp_path)
+    if kind in SERVERS:
+        return databases(request.getfixturevalue(f"{kind}_server"))()
+    return file(kind, tmp_path / "place")
+
+
+@pytest.fixture
 def places(request, kind, tmp_path):
-    """Gives a new database at each call; for lakes there is trouble on the way to the object store."""
+    """Gives a new place at each call; on the way to lakes, which are in buckets, there is trouble."""
     if kind in KINDS:
         server = request.getfixturevalue("s3_server")
         with fault_proxy(server.host, server.port, TROUBLE[kind], seed=1) as faults:
             yield lakes(kind, server, faults, tmp_path)
-    elif kind in ("duckdb", "sqlite"):
-        yield files(kind, tmp_path)
-    else:
+    elif kind in SERVERS:
         yield databases(request.getfixturevalue(f"{kind}_server"))
+    else:
+        yield files(kind, tmp_path)
 
 
 @pytest.fixture
-def replayed():
-    """A source that has rows behind the STATE before its 2500th row."""
-    made = Source(seed=7, rows=ROWS)
-    assert made.last_state(2500) < 2500
-    return made
+def runs(place, tmp_path):
+    """Runs over a source that has rows behind the last STATE before the row at which the tap falls silent."""
+    assert SOURCE.last_state(SILENT_AT) < SILENT_AT
+    return Runs(place, SOURCE, tmp_path)
 
 
-def complete(database, replayed):
-    """Start a run that isn't disturbed, after which the tables must equal the source."""
-    ended = run(command(database, replayed))
-    assert ended.code == 0, ended.stderr
-    assert database.tables() == replayed.tables(ROWS, upserts=database.upserts)
-    return ended
+@contextmanager
+def genuine(*arguments):
+    """`tailrace` as a shell starts it."""
+    words = [Path(sys.executable).with_name("tailrace"), *arguments]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, bufsize=0, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *DATABASES], indirect=True)
-def test_runs_that_are_killed_anywhere_come_to_exactly_the_source(kind, places):
-    rows = ROWS_OF_LAKES if kind in KINDS else ROWS
-    kills = spread_kills(places, each_step=KILLS_EACH_STEP, instants=KILLS_AT_INSTANTS, rows=rows, seed=1)
-    tally = killed(places, kills, rows, seed=1)
-    assert tally.kills == dict.fromkeys(STEPS, KILLS_EACH_STEP) | {"random instant": KILLS_AT_INSTANTS}
+def test_runs_that_crash_at_any_call_come_to_exactly_the_source(place):
+    tally = a_crash_at_any_call_loses_no_row_and_loads_none_twice(place.subject)
+    assert tally.crashes["before"] == tally.crashes["after"] > 30
 
 
-def test_sigterm_commits_and_tells_the_last_state_and_leaves_what_comes_behind_it(places, replayed):
-    database = places()
-    words = [TAILRACE, *command(database, replayed, "--silent-at", 2500, settings=ONE_CHECKPOINT)]
-    with running(words) as process:
-        wait_for(process.stderr, PAUSED)
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate()
-    assert process.returncode == 143
-    assert positions(out.splitlines()) == [replayed.last_state(2500)]
-    assert database.position() == replayed.last_state(2500)
-    require_truth(database, replayed, [replayed.last_state(2500)])
-    complete(database, replayed)
+@pytest.mark.parametrize("kind", [*KINDS, *DATABASES], indirect=True)
+def test_processes_of_the_command_line_that_are_killed_come_to_exactly_the_source(kind, places, tmp_path):
+    source = Replay(seed=1, rows=ROWS_OF_LAKES if kind in KINDS else SOURCE.rows, state_every=40, people=60)
+    instant = Runs(places(), source, tmp_path, start=genuine).instants(seed=1)
+    kills = 0
+    while kills < KILLS:
+        runs, told = Runs(places(), source, tmp_path, start=genuine), []
+        while kills < KILLS and (ended := runs.killed(*instant())).code != 0:
+            assert ended.code == -signal.SIGKILL, ended.stderr
+            kills += 1
+            told += ended.told
+            runs.require_truth(told, was_interrupted=True)
+        runs.complete()
 
 
-def test_sigint_ends_with_its_own_exit_code(places, replayed):
-    database = places()
-    with running([TAILRACE, *command(database, replayed, "--silent-at", 2500)]) as process:
-        wait_for(process.stderr, PAUSED)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate()
-    assert process.returncode == 130
-    assert positions(out.splitlines())[-1] == replayed.last_state(2500)
-    require_truth(database, replayed, positions(out.splitlines()))
+def test_sigterm_commits_and_tells_the_last_state_and_leaves_what_comes_behind_it(runs):
+    with runs.started("--silent-at", SILENT_AT, settings=ONE_CHECKPOINT) as command:
+        wait_for(command.stderr, PAUSED)
+        command.send_signal(signal.SIGTERM)
+        out, _ = command.communicate()
+    assert command.returncode == 143
+    assert positions(out.splitlines()) == [SOURCE.last_state(SILENT_AT)]
+    assert runs.position() == SOURCE.last_state(SILENT_AT)
+    runs.require_truth([SOURCE.last_state(SILENT_AT)])
+    runs.complete()
 
 
-def test_sigterm_before_the_first_state_commits_nothing(places, replayed):
-    database, silent_at = places(), replayed.states()[0] - 1
-    with running([TAILRACE, *command(database, replayed, "--silent-at", silent_at)]) as process:
-        wait_for(process.stderr, PAUSED)
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate()
-    assert (process.returncode, out) == (143, b"")
-    assert database.tables() == replayed.tables(0)
-    complete(database, replayed)
+def test_sigint_ends_with_its_own_exit_code(runs):
+    with runs.started("--silent-at", SILENT_AT) as command:
+        wait_for(command.stderr, PAUSED)
+        command.send_signal(signal.SIGINT)
+        out, _ = command.communicate()
+    assert command.returncode == 130
+    assert positions(out.splitlines())[-1] == SOURCE.last_state(SILENT_AT)
+    runs.require_truth(positions(out.splitlines()))
 
 
-def test_a_tap_that_fails_leaves_what_it_sent_up_to_its_last_state(places, replayed):
-    database = places()
-    ended = run(command(database, replayed, "--fail-at", 2500))
+def test_sigterm_before_the_first_state_commits_nothing(runs):
+    with runs.started("--silent-at", SOURCE.states()[0] - 1) as command:
+        wait_for(command.stderr, PAUSED)
+        command.send_signal(signal.SIGTERM)
+        out, _ = command.communicate()
+    assert (command.returncode, out) == (143, b"")
+    assert runs.position() == 0
+    runs.require_truth([])
+    runs.complete()
+
+
+def test_a_tap_that_fails_leaves_what_it_sent_up_to_its_last_state(runs):
+    ended = runs.run("--fail-at", SILENT_AT)
     assert ended.code == 8
     assert "ended with exit code 3" in ended.stderr
-    assert ended.told[-1] == database.position() == replayed.last_state(2500)
-    require_truth(database, replayed, ended.told)
-    complete(database, replayed)
+    assert ended.told[-1] == runs.position() == SOURCE.last_state(SILENT_AT)
+    runs.require_truth(ended.told)
+    runs.complete()
 
 
-def test_a_silent_tap_has_its_last_state_told_by_age(places, replayed):
-    database = places()
+def test_a_silent_tap_has_its_last_state_told_by_age(runs):
     by_age = ("checkpoint_age_s=0.2", "batch_age_s=0.2")
-    with running([TAILRACE, *command(database, replayed, "--silent-at", 2500, settings=by_age)]) as process:
-        told = [positions([process.stdout.readline()])[0]]
-        while told[-1] < replayed.last_state(2500):
-            told += positions([process.stdout.readline()])
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate()
-    assert process.returncode == 143, err.decode()
+    with runs.started("--silent-at", SILENT_AT, settings=by_age) as command:
+        told = positions([command.stdout.readline()])
+        while told[-1] < SOURCE.last_state(SILENT_AT):
+            told += positions([command.stdout.readline()])
+        command.send_signal(signal.SIGTERM)
+        out, err = command.communicate()
+    assert command.returncode == 143, err.decode()
     assert out == b""
-    assert database.position() == told[-1] == replayed.last_state(2500)
-    require_truth(database, replayed, told)
-    complete(database, replayed)
+    assert runs.position() == told[-1]
+    runs.require_truth(told)
+    runs.complete()
 
 
-def test_a_run_with_nothing_new_changes_nothing(places, replayed):
-    database = places()
-    assert complete(database, replayed).told[-1] == ROWS
-    assert complete(database, replayed).told == []
+def test_a_run_with_nothing_new_changes_nothing(runs):
+    assert runs.complete().told[-1] == SOURCE.rows
+    assert runs.complete().told == []

@@ -5,10 +5,13 @@ import sys
 from contextlib import ExitStack
 
 import pytest
+from commands import tailrace
 from counting_tap import TABLE
-from crashing import HERE, TAILRACE, positions, running
+from crashing import TAP, positions
 from lakes import lakes
 from services.faults import Rates, fault_proxy
+
+from tailrace.testing.crashes import wait_until_settled
 
 IDS, ROUNDS = 200, 12
 SETTINGS = ("checkpoint_rows=100", "batch_rows=50")
@@ -24,7 +27,7 @@ def place(request, s3_server, tmp_path):
 def command(place, meet, first, *tap):
     """The arguments of `tailrace` that load every second id, in a pipeline of its own."""
     numbers = ("--first", first, "--ids", IDS, "--rounds", ROUNDS, "--meet", meet)
-    words = [sys.executable, HERE / "counting_tap.py", *numbers, *tap]
+    words = [sys.executable, TAP.with_name("counting_tap.py"), *numbers, *tap]
     sets = [word for setting in SETTINGS for word in ("--set", setting)]
     return ["run", "--tap", shlex.join(map(str, words)), "--to", place.url, "--pipeline", f"of {first}", *sets]
 
@@ -33,15 +36,15 @@ def loaded_by_two(place, meet, *tap):
     """Load by two runs at the same time; the table's rows, sorted."""
     meet.mkdir()
     with ExitStack() as stack:
-        both = [stack.enter_context(running([TAILRACE, *command(place, meet, n, *tap)])) for n in (0, 1)]
+        both = [stack.enter_context(tailrace(*command(place, meet, n, *tap))) for n in (0, 1)]
         for process in both:
             out, err = process.communicate()
             assert process.returncode == 0, err.decode()
             assert positions(out.splitlines())[-1] == IDS // 2 * ROUNDS
             assert len(out.splitlines()) >= 4, "there are several checkpoints"
-    place.wait_until_let_go()
-    assert place.reader.leftovers() == []
-    return sorted((row["id"], row["round"]) for row in place.rows(TABLE))
+    wait_until_settled(place.subject)
+    assert not place.subject.leftovers([TABLE])
+    return sorted((row["id"], row["round"]) for row in place.subject.rows(TABLE))
 
 
 def test_rows_that_two_runs_append_are_all_there_and_none_twice(place, tmp_path):

@@ -1,4 +1,4 @@
-"""Kills loads 200 times a destination, checks the rows after each kill, and writes what came of it to TORTURE.md.
+"""Kills loads 200 times a destination at random instants, checks the rows each time, and writes TORTURE.md.
 
 `torture.py KIND...` does so for some destinations, and leaves the lines of the others as they are.
 """
@@ -10,6 +10,7 @@ import platform
 import sqlite3
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,9 +20,7 @@ import deltalake
 import duckdb
 import pyarrow as pa
 import pyiceberg
-from crashing import SETTINGS, Tally, killed, spread_kills
 from lakes import KINDS, TROUBLE, lakes
-from launcher import STEPS
 from places import Places, databases, files
 from services.faults import fault_proxy
 from services.mariadb import mariadb
@@ -31,8 +30,10 @@ from services.redshift import redshift
 from services.s3 import s3
 
 import tailrace
+from tailrace.testing.crashes import LARGE, Tally, crashes_at_random_instants_lose_no_row_and_load_none_twice
 
-EACH_STEP, INSTANTS = 24, 80
+KILLS, KILLS_A_PLACE = 200, 20
+"""Behind so many a new place begins."""
 ROWS, ROWS_OF_LAKES, SEED = 6000, 3000, 20_000
 RESULT = Path(__file__).with_name("TORTURE.md")
 SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql, "redshift": redshift}
@@ -50,45 +51,44 @@ VERSIONS = {
 
 HEAD = """# Killed, and started again
 
-`make torture` writes this page. A tap replays a source of {rows} rows ({fewer} for files and lakes) in three streams,
-two without a key and one that is updated again and again, with a STATE about every 40 rows; `tailrace run` loads it
-with {settings}. Its process is killed with SIGKILL: at every step of a checkpoint, and at random instants between two
-told states and before the first. It is started again until the source is loaded, then the next source begins, until
-all kills are spent.
+`make torture` writes this page. A source of {rows} rows ({fewer} for files and lakes) in three streams, two without a
+key and one that is updated again and again, with a STATE about every 40 rows, is loaded with {settings}. The process is
+killed with SIGKILL at random instants: between two told states, and before the first. Another goes on until the source
+is loaded, then the next source begins, until all kills are spent. Beside this, `make test` kills a small run before and
+after each of its calls that change something.
 
-After every kill, and at every end, the database is read with nothing but its driver: the tables hold exactly the rows
-that the remembered state covers, none is missing and none is there twice, no state on stdout is ahead of them, and in
-the end the tables equal the source. Delta Lake and Iceberg commit a checkpoint for each table by itself, behind the
-journal's entry that decides it: after a kill each table is at the last entry or at the one before, still with no state
-on stdout ahead of it, and after a run that ended well all are at the last.
+After every kill, and at every end, the place is read with nothing but its driver: the tables hold exactly the rows that
+the remembered state covers, none is missing and none is there twice, no told state is ahead of them, and in the end the
+tables equal the source. Delta Lake and Iceberg commit a checkpoint for each table by itself, behind the journal's entry
+that decides it: after a kill each table is at the last entry or at the one before, still with no told state ahead of
+it, and after a run that ended well all are at the last.
 
 tailrace {tailrace}, pyarrow {pyarrow}, Python {python}; {machine}, {cores} cores. Redshift is PostgreSQL and
 an S3 server here, behind what stands in for it. Between tailrace and the S3 server of the lakes is a proxy that makes
 trouble all the time: of 1,000 requests 10 are answered with 500, 10 with 503, and 20 lose their connection, half of
 them when the server has done the request. Of Iceberg's, which are more than twice as many, 4, 4 and 8.
 
-| destination | date | {names} | kills | runs | sources loaded | rows compared | minutes | result |
-|---|---|{rules}---:|---:|---:|---:|---:|---|
+| destination | date | kills | sources loaded | rows compared | minutes | result |
+|---|---|---:|---:|---:|---:|---|
 """
 
 
 def main() -> None:
     """Torture each destination; a broken promise ends the program with what was found, and writes nothing."""
     kinds = sys.argv[1:] or list(VERSIONS)
-    names = [*STEPS, "random instant"]
-    new = {VERSIONS[kind]: _line(kind, names, _tortured(kind)) for kind in kinds}
-    lines = _lines() | new
+    lines = _lines()
+    for kind in kinds:
+        started_s = time.monotonic()
+        lines[VERSIONS[kind]] = _line(kind, _tortured(kind), time.monotonic() - started_s)
     head = HEAD.format(
         rows=f"{ROWS:,}",
         fewer=f"{ROWS_OF_LAKES:,}",
-        settings=" and ".join(f"`{setting}`" for setting in SETTINGS),
+        settings=" and ".join(f"`{name}={value}`" for name, value in LARGE.items() if name.endswith("_rows")),
         tailrace=tailrace.__version__,
         pyarrow=pa.__version__,
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         cores=os.cpu_count(),
-        names=" | ".join(names),
-        rules="---:|" * len(names),
     )
     in_order = [lines[version] for version in VERSIONS.values() if version in lines]
     RESULT.write_text(head + "".join(in_order), encoding="utf-8")
@@ -103,15 +103,18 @@ def _lines() -> dict[str, str]:
 
 
 def _tortured(kind: str) -> Tally:
+    whole = Tally()
     with _places(kind) as places:
-        rows = ROWS_OF_LAKES if kind in KINDS else ROWS
-        kills = spread_kills(places, each_step=EACH_STEP, instants=INSTANTS, rows=rows, seed=SEED)
-        return killed(places, kills, rows, seed=SEED)
+        for seed in range(SEED, SEED + KILLS // KILLS_A_PLACE):
+            rows = ROWS_OF_LAKES if kind in KINDS else ROWS
+            subject = places().subject
+            whole += crashes_at_random_instants_lose_no_row_and_load_none_twice(subject, KILLS_A_PLACE, rows, seed)
+    return whole
 
 
 @contextmanager
 def _places(kind: str) -> Iterator[Places]:
-    """Gives new databases of that kind; a server is started for them."""
+    """Gives new places of that kind; a server is started for them."""
     if kind in SERVERS:
         with SERVERS[kind]() as server:
             yield databases(server)
@@ -127,11 +130,10 @@ def _places(kind: str) -> Iterator[Places]:
             yield files(kind, Path(folder))
 
 
-def _line(kind: str, names: list[str], tally: Tally) -> str:
-    kills = " | ".join(str(tally.kills.get(name, 0)) for name in names)
-    numbers = f"{sum(tally.kills.values())} | {tally.runs} | {tally.loads} | {tally.rows:,} | {tally.seconds / 60:.0f}"
+def _line(kind: str, tally: Tally, seconds: float) -> str:
+    numbers = f"{tally.crashes.total()} | {tally.loads} | {tally.rows:,} | {seconds / 60:.0f}"
     date = datetime.now(UTC).date().isoformat()
-    return f"| {VERSIONS[kind]} | {date} | {kills} | {numbers} | no row lost, none twice, no state ahead |\n"
+    return f"| {VERSIONS[kind]} | {date} | {numbers} | no row lost, none twice, no state ahead |\n"
 
 
 if __name__ == "__main__":

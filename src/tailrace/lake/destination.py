@@ -31,22 +31,16 @@ from tailrace.sql.checkpoints import is_unnamed
 _log = get_logger("lake")
 
 
-def _pass(_: str) -> None:
-    """What is called at each step when nobody listens."""
-
-
 class LakeDestination:
     """A Destination, and Inspectable, on a lake.
 
     A commit uploads the checkpoint's files and puts an entry into the pipeline's journal, which decides it: whoever is
     second to put one of that sequence is fenced. Then each table is brought to the entry by one commit of its own;
-    where that is interrupted, recover() does it anew. `on_step` is called in passing with the names of a checkpoint's
-    steps: stage, before_commit, checkpoint, merge, after_commit.
+    where that is interrupted, recover() does it anew.
     """
 
     def __init__(self, tables: Tables, traits: Traits, is_passing: Callable[[BaseException], bool]) -> None:
         self.traits = traits
-        self.on_step: Callable[[str], None] = _pass
         self._tables = tables
         self._is_passing = is_passing
         self._lock = threading.RLock()
@@ -145,7 +139,6 @@ class LakeDestination:
         with self._lock:
             self._rows += rows.num_rows
             self._notes.say(stream, read)
-        self.on_step("stage")
         return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, self._token)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
@@ -158,7 +151,6 @@ class LakeDestination:
             published = self._followed(self._last)
             self._decided = None
             self._tidy(self._last, self._journal)
-            self.on_step("after_commit")
             return published
 
     def is_transient(self, error: Exception) -> bool:
@@ -262,7 +254,6 @@ class LakeDestination:
                 "let go, or other processes have staged; run again"
             )
         changes = tuple(self._changes(checkpoint))
-        self.on_step("before_commit")
         return last.after(checkpoint, changes)
 
     def _decide(self, entry: Entry, journal: Journal) -> None:
@@ -277,7 +268,6 @@ class LakeDestination:
         if not is_ours:
             self._is_in_doubt = False
             raise FencedError(entry.pipeline)
-        self.on_step("checkpoint")
         self._last, self._decided, self._rows = entry, entry, 0
         replaced = {change.stream for change in entry.tables if change.replace}
         for stream in [*self._parts]:
@@ -287,15 +277,10 @@ class LakeDestination:
 
     def _followed(self, entry: Entry) -> Mapping[str, Published]:
         """What bringing the tables to the entry did, by stream."""
-        done = follow(entry, entry.tables, self._brought)
+        done = follow(entry, entry.tables, self._tables.bring)
         self._is_whole = self._is_whole and not done.errors
         done.raise_for_errors(self.is_transient)
         return done.published
-
-    def _brought(self, entry: Entry, change: Change) -> Published:
-        done = self._tables.bring(entry, change)
-        self.on_step("merge")
-        return done
 
     def _tidy(self, entry: Entry, journal: Journal) -> None:
         """Remove what no later run needs, as far as that goes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -23,21 +23,15 @@ from tailrace.sql.session import Database, LoggedSession, Session
 from tailrace.sql.tables import Place, Tables
 
 
-def _pass(_: str) -> None:
-    """What is called at each step when nobody listens."""
-
-
 class SqlDestination:
     """A Destination, and Inspectable, on a database of that dialect. `schema` is where tables stand by default.
 
     Everything since the last commit waits in one transaction; an error that ends the transaction loses what was
-    staged, and the next commit says so. `on_step` is called in passing with the names of a checkpoint's steps: stage,
-    merge, checkpoint, before_commit, after_commit.
+    staged, and the next commit says so.
     """
 
     def __init__(self, database: Database, dialect: Dialect, traits: Traits, schema: str | None = None) -> None:
         self.traits = traits
-        self.on_step: Callable[[str], None] = _pass
         self._database = database
         self._dialect = dialect
         self._schema = schema
@@ -92,7 +86,6 @@ class SqlDestination:
                 transaction.direct[stream.name] = transaction.direct.get(stream.name, 0) + rows.num_rows
                 transaction.tables.add(place.table)
             transaction.rows += rows.num_rows
-            self.on_step("stage")
             return Receipt(
                 stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, transaction.token
             )
@@ -103,15 +96,12 @@ class SqlDestination:
             self._require_staged(checkpoint)
             with of_rows(self._database), self._in_one_piece():
                 published = self._published(checkpoint)
-                self.on_step("checkpoint")
                 self._checkpoints.store(self._open(), checkpoint, self._fence)
-                self.on_step("before_commit")
             try:
                 self._run("COMMIT")
             except DestinationError as error:
                 self._settle(checkpoint, error)
             self._transaction = None
-            self.on_step("after_commit")
             with suppress(DestinationError):  # the checkpoint is committed, whatever becomes of the rest
                 self._tidy()
             return published
@@ -325,7 +315,6 @@ class SqlDestination:
             with of_stream(name):
                 merged = self._merged(staged, activations, checkpoint.at)
             published[name] = published.get(name, Published()) + merged
-        self.on_step("merge")
         for stream in checkpoint.replace:
             with of_stream(stream.name):
                 swapped = self._swapped(stream)

@@ -87,7 +87,6 @@ class ServerDestination(SqlDestination):
                 if self._is_fenced():
                     raise FencedError(self._pipeline) from error
             raise
-        self.on_step("stage")
         return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, staging.table.name)
 
     def commit(self, checkpoint: Checkpoint) -> dict[str, Published]:

@@ -4,6 +4,9 @@ For the author of a destination: make a `Subject` (how to open your destination 
 table without your own code; `Rows` says how the values are to look) and run each of `BEHAVIOURS` on a fresh one:
 `behaviour(subject)`, parametrised by pytest. What your destination can't have goes into `Subject.lacks`, the
 behaviour's name with the reason; it is then skipped with that reason.
+
+`LAWS` are what holds when processes are killed, and when two run at once. They too take a subject, which says a little
+more for them, and fork processes to load into it: the destination is pickled, as every one can be before use.
 """
 
 from __future__ import annotations
@@ -11,14 +14,17 @@ from __future__ import annotations
 import functools
 import inspect
 from types import ModuleType
+from typing import Any
 from unittest import SkipTest
 
 from tailrace.testing import (
     checkpoints,
     columns,
     contract,
+    crashes,
     deletions,
     evolution,
+    fencing,
     keys,
     kinds,
     methods,
@@ -27,9 +33,10 @@ from tailrace.testing import (
     texts,
     versions,
 )
+from tailrace.testing.seams import Seam
 from tailrace.testing.subject import Behaviour, Rows, Subject
 
-__all__ = ["BEHAVIOURS", "Behaviour", "Rows", "Subject"]
+__all__ = ["BEHAVIOURS", "LAWS", "Behaviour", "Rows", "Seam", "Subject"]
 
 _THEMES = (kinds, texts, keys, methods, versions, deletions, evolution, names, columns, refusals, checkpoints, contract)
 
@@ -45,12 +52,12 @@ def _unless_lacked(behaviour: Behaviour) -> Behaviour:
     """The behaviour, skipped for a subject that says it lacks it."""
 
     @functools.wraps(behaviour)
-    def checked(subject: Subject) -> None:
+    def checked(subject: Subject) -> Any:
         unknown = subject.lacks.keys() - NAMES
         assert not unknown, f"`lacks` names behaviours that there aren't: {', '.join(sorted(unknown))}"
         if behaviour.__name__ in subject.lacks:
             raise SkipTest(subject.lacks[behaviour.__name__])
-        behaviour(subject)
+        return behaviour(subject)
 
     return checked
 
@@ -58,5 +65,13 @@ def _unless_lacked(behaviour: Behaviour) -> Behaviour:
 BEHAVIOURS: tuple[Behaviour, ...] = tuple(_unless_lacked(b) for theme in _THEMES for b in _behaviours(theme))
 """Every behaviour. One that the subject lacks raises unittest.SkipTest, which pytest takes for a skip."""
 
-NAMES = frozenset(behaviour.__name__ for behaviour in BEHAVIOURS)
+LAWS: tuple[Behaviour, ...] = tuple(
+    map(
+        _unless_lacked,
+        (crashes.a_crash_at_any_call_loses_no_row_and_loads_none_twice, fencing.the_older_of_two_runs_is_fenced),
+    )
+)
+"""What holds when processes are killed, and when two run at once; skipped, or lacked, as behaviours are."""
+
+NAMES = frozenset(behaviour.__name__ for behaviour in (*BEHAVIOURS, *LAWS))
 """The names that `Subject.lacks` may have."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from stopping import StoppedError, stop_at_the_entry, stop_behind_table
 
 from tailrace import load
 from tailrace.destinations import open_destination
@@ -73,28 +74,28 @@ def parquet_in(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
 
 
-def killed_at(step, address, one, *rows):
-    """A checkpoint of a run that ends at that step."""
+def load_killed(when, address, one, *rows):
+    """A checkpoint of a run that ends once rows are staged, before or after its entry is written, or at the end."""
     destination = open_destination(address, {})
-
-    def on_step(name):
-        if name == step:
-            raise Killed
-
     last = destination.recover(PIPELINE)
     number = last.number + 1 if last else 1
-    destination.on_step = on_step
     destination.prepare(one)
-    with pytest.raises(Killed):
-        destination.commit(checkpoint(destination.stage(batch(one, *rows, checkpoint=number)), number=number))
+    receipt = destination.stage(batch(one, *rows, checkpoint=number))
+    if when != "staged":
+        if when == "behind the table":
+            stop_behind_table(destination, 1)
+        else:
+            stop_at_the_entry(destination, when)
+        with pytest.raises(StoppedError):
+            destination.commit(checkpoint(receipt, number=number))
     for parts in destination._parts.values():
         parts.close()  # as the end of a process does
 
 
-@pytest.mark.parametrize("step", ["stage", "before_commit"])
-def test_files_of_a_checkpoint_that_was_not_decided_are_removed_by_the_next_run(lake, root, step):
+@pytest.mark.parametrize("when", ["staged", "before"])
+def test_files_of_a_checkpoint_that_was_not_decided_are_removed_by_the_next_run(lake, root, when):
     one = stream(key=())
-    killed_at(step, lake, one, (1, "a"))
+    load_killed(when, lake, one, (1, "a"))
     again = open_destination(lake, {})
     assert again.recover(PIPELINE) is None
     assert parquet_in(root) == []
@@ -105,7 +106,7 @@ def test_files_of_a_checkpoint_that_was_not_decided_are_removed_by_the_next_run(
 @pytest.mark.parametrize("key", [(), ("id",)], ids=["appended", "upserted"])
 def test_a_checkpoint_that_was_decided_is_brought_to_its_tables_by_the_next_run(lake, root, key):
     one = stream(key=key)
-    killed_at("checkpoint", lake, one, (1, "a"), (2, "b"))
+    load_killed("after", lake, one, (1, "a"), (2, "b"))
     again = open_destination(lake, {})
     assert again.recover(PIPELINE).number == 1
     again.close()
@@ -122,14 +123,8 @@ def test_a_table_that_has_the_checkpoint_keeps_it_while_others_are_brought_to_it
     for place, one in enumerate(streams):
         destination.prepare(one)
         receipts.append(destination.stage(batch(one, (1, "x"), first_line=place + 1)))
-    steps = iter(["", Killed])
-
-    def on_step(name):
-        if name == "merge" and next(steps, None) is Killed:
-            raise Killed
-
-    destination.on_step = on_step
-    with pytest.raises(Killed):
+    stop_behind_table(destination, 2)
+    with pytest.raises(StoppedError):
         destination.commit(checkpoint(*receipts))
     for _ in range(2):
         again = open_destination(lake, {})
@@ -141,7 +136,7 @@ def test_a_table_that_has_the_checkpoint_keeps_it_while_others_are_brought_to_it
 def test_files_are_removed_though_the_run_that_was_to_remove_them_did_not(lake, root, monkeypatch):
     one = stream(key=())
     load([schema(ROW), record({"id": 1})], to=lake, pipeline=PIPELINE)
-    killed_at("before_commit", lake, one, (2, "b"))
+    load_killed("before", lake, one, (2, "b"))
     for _ in range(3):
         with monkeypatch.context() as patched:
             again = open_destination(lake, {})
@@ -183,7 +178,7 @@ def test_files_of_a_merge_that_was_cut_short_are_removed_though_the_next_run_die
 @pytest.mark.parametrize(("scheme", "store"), [("delta", Folder), ("iceberg", ArrowStore)])
 def test_what_another_run_brings_and_removes_meanwhile_is_not_missed(root, monkeypatch, scheme, store):
     address = merging_lake(scheme, root)
-    killed_at("checkpoint", address, stream(), (1, "a"), (2, "b"))
+    load_killed("after", address, stream(), (1, "a"), (2, "b"))
     opened, others = store.open, [open_destination(address, {})]
 
     def open_late(folder, name):
@@ -203,7 +198,7 @@ def test_what_another_run_brings_and_removes_meanwhile_is_not_missed(root, monke
 
 def test_a_checkpoint_is_brought_to_its_tables_once(lake):
     one = stream(key=())
-    killed_at("merge", lake, one, (1, "a"))
+    load_killed("behind the table", lake, one, (1, "a"))
     for _ in range(3):
         again = open_destination(lake, {})
         assert again.recover(PIPELINE).number == 1
@@ -211,11 +206,11 @@ def test_a_checkpoint_is_brought_to_its_tables_once(lake):
     assert [row["id"] for row in rows_of(lake)] == [1]
 
 
-@pytest.mark.parametrize("step", ["", "checkpoint"], ids=["after a run", "after a crash"])
-def test_a_table_that_was_removed_does_not_hold_its_pipeline_up(lake, root, step):
+@pytest.mark.parametrize("is_killed", [False, True], ids=["after a run", "after a crash"])
+def test_a_table_that_was_removed_does_not_hold_its_pipeline_up(lake, root, is_killed):
     one = stream(key=())
-    if step:
-        killed_at(step, lake, one, (1, "a"))
+    if is_killed:
+        load_killed("after", lake, one, (1, "a"))
     else:
         load([schema(ROW), record({"id": 1})], to=lake, pipeline=PIPELINE)
     shutil.rmtree(root / "things", ignore_errors=True)

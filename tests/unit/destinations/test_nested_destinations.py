@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from stopping import StoppedError, stop_at_the_entry
 
 import tailrace
 from tailrace.config import Settings
@@ -19,7 +20,7 @@ from tailrace.errors import ConfigError, RecordError, SchemaError
 from tailrace.model import TableName
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import SchemaMessage
-from tailrace.testing.parts import commit_rows
+from tailrace.testing.parts import PIPELINE, batch, checkpoint
 
 INT, TEXT, NUMBER = ({"type": ["null", name]} for name in ("integer", "string", "number"))
 
@@ -341,22 +342,17 @@ def test_structs_partition_nothing(lake):
 
 def test_a_decided_checkpoint_is_brought_to_the_table_by_the_next_run(delta):
     """Its entry in the journal, which is JSON, carries what columns are made of."""
-
-    class StoppedError(Exception):
-        pass
-
-    def stop(step):
-        if step == "checkpoint":
-            raise StoppedError
-
     things = stream_of(delta, schema(at=ADDRESS))
     stopped = delta.open()
-    stopped.on_step = stop
     objects = [row.get("at") for row in ROWS]
     texts = [None if value is None else json.dumps(value, separators=(",", ":")) for value in objects]
     sent = list(zip(range(1, 6), texts, strict=True))
+    stopped.recover(PIPELINE)
+    stopped.prepare(things)
+    receipt = stopped.stage(batch(things, *sent))
+    stop_at_the_entry(stopped, "after")
     with pytest.raises(StoppedError):
-        commit_rows(stopped, things, *sent)
+        stopped.commit(checkpoint(receipt))
     assert delta.rows() == []
     delta.open().recover("pipeline")
     assert delta.rows() == KEPT

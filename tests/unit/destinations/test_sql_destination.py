@@ -2,10 +2,6 @@
 
 import os
 import pickle
-import signal
-import subprocess
-import sys
-import textwrap
 
 import pytest
 
@@ -18,9 +14,8 @@ from tailrace.errors import (
 )
 from tailrace.model import Column, Kind, Method, Published
 from tailrace.sql.destination import SqlDestination
+from tailrace.sql.session import LoggedSession
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
-
-STEPS = ["stage", "merge", "checkpoint", "before_commit", "after_commit"]
 
 
 class FailingSession:
@@ -67,51 +62,24 @@ def failing(file):
     return SqlDestination(database, plain._dialect, plain.traits, plain._schema), database
 
 
-def test_the_steps_of_a_checkpoint_are_passed_in_order(file):
-    destination, passed = file.open(), []
-    destination.on_step = passed.append
-    commit_rows(destination, stream(), (1, "a"))
-    assert passed == STEPS
-
-
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("key", [("id",), ()])
-def test_a_process_that_is_killed_at_any_step_leaves_a_whole_checkpoint(file, step, key):
-    script = f"""
-        import os, signal
-        from tailrace.destinations import open_destination
-        from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
-        things = stream(key={key!r})
-        destination = open_destination({file.name!r}, {{"path": {str(file.path)!r}}})
-        commit_rows(destination, things, (1, "a"))
-        destination.on_step = lambda step: step == {step!r} and os.kill(os.getpid(), signal.SIGKILL)
-        receipt = destination.stage(batch(things, (1, "b"), (2, "b"), checkpoint=2))
-        destination.commit(checkpoint(receipt, number=2))
-    """
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    destination = file.open()
-    number = destination.recover(PIPELINE).number
-    destination.close()
-    assert number == (2 if step == "after_commit" else 1)
-    expected = {1: [(1, "a")], 2: [(1, "b"), (2, "b")] if key else [(1, "a"), (1, "b"), (2, "b")]}
-    assert file.rows("SELECT id, name FROM things ORDER BY 1, 2") == expected[number]
-
-
-@pytest.mark.parametrize("step", ["merge", "checkpoint", "before_commit"])
-def test_an_error_in_a_commit_undoes_it_and_what_was_staged_is_not_committed_without_its_rows(file, step):
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_an_error_in_a_commit_undoes_it_and_what_was_staged_is_not_committed_without_its_rows(file, nth, monkeypatch):
     destination = file.open()
     commit_rows(destination, stream(), (1, "a"))
     receipt = destination.stage(batch(stream(), (2, "b"), checkpoint=2))
+    statements = []
+    execute = LoggedSession.execute
 
-    def fail(passed):
-        if passed == step:
+    def failing(session, sql, parameters=()):
+        statements.append(sql)
+        if len(statements) == nth:
             raise KeyboardInterrupt
+        return execute(session, sql, parameters)
 
-    destination.on_step = fail
+    monkeypatch.setattr(LoggedSession, "execute", failing)
     with pytest.raises(KeyboardInterrupt):
         destination.commit(checkpoint(receipt, number=2))
-    destination.on_step = lambda _: None
+    assert "COMMIT" not in statements
     with pytest.raises(DestinationError, match="checkpoint 2 can't be committed: what waits"):
         destination.commit(checkpoint(receipt, number=2))
     destination.close()
