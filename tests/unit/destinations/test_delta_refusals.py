@@ -82,7 +82,8 @@ def refusal(endpoint):
     """What looking for a table there raises."""
     keys = {"access_key_id": "a", "secret_access_key": "b"}
     patience = {"max_retries": "1", "retry_timeout": "2s"}
-    settings = LakeSettings(url="s3://bucket/lake", region="eu-west-1", endpoint=endpoint, storage_options=patience, **keys)
+    where = {"url": "s3://bucket/lake", "region": "eu-west-1", "endpoint": endpoint}
+    settings = LakeSettings(**where, storage_options=patience, **keys)
     with pytest.raises(DestinationError) as error:
         DeltaTables(settings).found(TableName("things"))
     return error.value
