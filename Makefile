@@ -1,6 +1,9 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-PYTHON := .venv/bin/python
+# Scripts is what Windows calls it.
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest -W error
+AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 PURE_PYTEST := .work/pure/bin/python -m pytest -W error --noconftest
 
 # What is compiled once is kept, instead of being compiled by each of the processes that tests start.
@@ -8,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Run a command of cargo, where there is a Rust that can build tailrace-native and the command is there.
 define cargo
-@if ! scripts/has-rust || ! cargo $(1) -h > /dev/null 2>&1; then echo "cargo $(1) can't be had here"; else \
+@if ! bash scripts/has-rust || ! cargo $(1) -h > /dev/null 2>&1; then echo "cargo $(1) can't be had here"; else \
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
@@ -19,7 +22,7 @@ demo: setup tap        ## load real data with a real tap into DuckDB, and show i
 
 # Laws and conformance wait a lot, coverage would double their time, and the long ones come first.
 test:                  ## everything: lint, types, all tests on real databases, branch coverage
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory ready
+	$(AT_ONCE) ready
 	$(PYTHON) -m coverage erase
 	SERVICES_REQUIRED=1 $(PYTEST) -m "not newest" -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		--ignore tests/laws --ignore tests/conformance tests
@@ -28,10 +31,11 @@ test:                  ## everything: lint, types, all tests on real databases, 
 
 ready: native setup services tap album types lint pure # each as soon as what it needs is there
 
-check: setup lint types unit ## what to run while working: lint, types, unit tests
+check: setup           ## what to run while working: lint, types, unit tests
+	$(AT_ONCE) unit types lint native
 
 setup:
-	scripts/setup
+	bash scripts/setup
 
 tap: setup
 	scripts/setup-tap
@@ -44,18 +48,18 @@ services: setup
 	scripts/setup-suite
 
 lint: setup
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(call cargo,fmt,--check)
 	$(call cargo,clippy,--quiet --release --all-targets -- -D warnings)
 
 types: setup
-	.venv/bin/mypy
+	$(BIN)/mypy
 
-unit: setup native
+unit: setup
 	$(PYTEST) -n 2 tests/unit tests/statements tests/house
 
-native:                ## the tests of tailrace-native's crate
+native: setup          ## the tests of tailrace-native's crate
 	$(call cargo,test,--quiet --no-default-features)
 
 pure: setup            ## decoding and loading without tailrace-native, in a Python of their own

@@ -16,7 +16,8 @@ from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-_CLOSE_LIMIT_S = 60.0
+from services.processes import LIMIT_S
+
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 _OF_ONE_CONNECTION = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect"}
 """Headers that aren't passed on: the proxy has connections of its own, and knows how long a body is."""
@@ -95,7 +96,7 @@ class FaultProxy(ThreadingHTTPServer):
         with socket.create_connection(self.server_address[:2]) as own, self._changed:
             # Connections are taken in the order in which they were made: before ours are all that count.
             name = own.getsockname()
-            assert self._changed.wait_for(lambda: name in self._clients.values(), _CLOSE_LIMIT_S)
+            assert self._changed.wait_for(lambda: name in self._clients.values(), LIMIT_S)
             return len(self._clients) - 1
 
     def close(self) -> None:
@@ -107,7 +108,7 @@ class FaultProxy(ThreadingHTTPServer):
             for client in self._clients:
                 with suppress(OSError):
                     client.shutdown(socket.SHUT_RDWR)
-            assert self._changed.wait_for(lambda: not self._clients, _CLOSE_LIMIT_S), "requests don't end"
+            assert self._changed.wait_for(lambda: not self._clients, LIMIT_S), "requests don't end"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Take a connection."""
@@ -189,7 +190,7 @@ class _Request(BaseHTTPRequestHandler):
 
     def _asked(self, body: bytes) -> tuple[int, str, list[tuple[str, str]], bytes]:
         """The server's answer."""
-        with closing(HTTPConnection(*self.server.server, timeout=60)) as connection:
+        with closing(HTTPConnection(*self.server.server, timeout=LIMIT_S)) as connection:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in _passed(self.headers.items()):
                 connection.putheader(name, value)

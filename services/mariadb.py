@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.certificates import made_certificate
-from services.processes import MissingServiceError, free_port, give, kill, owner_of_servers, start, stop, wait_until
+from services.processes import MissingServiceError, Server, give, owner_of_servers
 
 USER = "mysql"
 """The system's user that the server runs as, when we are root."""
@@ -20,28 +19,26 @@ USER = "mysql"
 _SERVER = "/usr/sbin/mariadbd"
 
 
-class MariaDBServer:
+class MariaDBServer(Server):
     """A server in a folder; its user `tailrace`, with a password, may do everything."""
 
-    host = "127.0.0.1"
+    name = "MariaDB"
+    system_user = USER
     user = "tailrace"
 
     def __init__(self, folder: Path, *, local_infile: bool, tls: bool) -> None:
         self.version = version()
-        self.port = free_port()
+        super().__init__(folder)
         self.password = secrets.token_urlsafe(12)
         self._settings = [f"--local-infile={int(local_infile)}"]
-        self._folder = folder
-        self._data = folder / "data"
-        self._log = folder / "log"
+        self._data = self.folder / "data"
         self._made = 0
-        give(folder, USER)
         install = [
             "mariadb-install-db",
             "--no-defaults",
             f"--datadir={self._data}",
             "--skip-test-db",
-            f"--tmpdir={folder}",
+            f"--tmpdir={self.folder}",
         ]
         before = ["setpriv", *owner_of_servers(USER)] if owner_of_servers(USER) else []
         subprocess.run([*before, *install, "--auth-root-authentication-method=normal"], capture_output=True, check=True)
@@ -54,16 +51,16 @@ class MariaDBServer:
         grant = f"GRANT ALL ON *.* TO '{self.user}'@'%' IDENTIFIED BY '{self.password}' WITH GRANT OPTION"
         self._sql(grant)
 
-    def start(self) -> None:
-        """Start the server, and wait until it takes connections."""
-        words = [
+    def command(self) -> list[str]:
+        """See Server."""
+        return [
             _SERVER,
             "--no-defaults",
             f"--datadir={self._data}",
             f"--port={self.port}",
-            f"--socket={self._folder / 'socket'}",
-            f"--pid-file={self._folder / 'pid'}",
-            f"--tmpdir={self._folder}",  # a server that starts removes what others have in a folder that they share
+            f"--socket={self.folder / 'socket'}",
+            f"--pid-file={self.folder / 'pid'}",
+            f"--tmpdir={self.folder}",  # a server that starts removes what others have in a folder that they share
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=128M",
@@ -71,16 +68,12 @@ class MariaDBServer:
             "--innodb-flush-method=nosync",
             *self._settings,
         ]
-        self._process = start(words, USER, self._log, death_signal="KILL")
-        wait_until(lambda: self._admin("ping").returncode == 0, self._process, self._log)
 
-    def kill(self) -> None:
-        """End the server as a crash does."""
-        kill(self._process)
-
-    def stop(self) -> None:
-        """End the server."""
-        stop(self._process, signal.SIGTERM)
+    def is_ready(self) -> bool:
+        """See Server."""
+        command = ["mariadb-admin", "--no-defaults", f"--socket={self.folder / 'socket'}", "-uroot", "ping"]
+        done = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
+        return done.returncode == 0
 
     def database(self) -> str:
         """The address of a new, empty database."""
@@ -93,12 +86,9 @@ class MariaDBServer:
         """Drop the database."""
         self._sql(f"DROP DATABASE {url.rpartition('/')[2]}")
 
-    def _admin(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        command = ["mariadb-admin", "--no-defaults", f"--socket={self._folder / 'socket'}", "-uroot", *words]
-        return subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
-
     def _sql(self, statement: str) -> None:
-        command = ["mariadb", "--no-defaults", f"--socket={self._folder / 'socket'}", "-uroot"]
+        self.revive()
+        command = ["mariadb", "--no-defaults", f"--socket={self.folder / 'socket'}", "-uroot"]
         subprocess.run(command, input=statement.encode(), capture_output=True, check=True)
 
 

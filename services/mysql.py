@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from services.certificates import made_certificate
 from services.debian import Programs, had
-from services.processes import free_port, kill, start, stop, wait_until
+from services.processes import Server
 
 PROGRAMS = Programs(
     "mysql",
@@ -24,22 +23,20 @@ PROGRAMS = Programs(
 )
 
 
-class MySQLServer:
+class MySQLServer(Server):
     """A server in a folder, set as it is shipped but for `local_infile`; its user `tailrace` may do everything.
 
     It encrypts with a certificate that it has made by itself, or with `tls` with one that names its address.
     """
 
-    host = "127.0.0.1"
+    name = "MySQL"
     user = "tailrace"
 
     def __init__(self, folder: Path, *, local_infile: bool, tls: bool) -> None:
-        self.port = free_port()
-        self.password = secrets.token_urlsafe(12)
         self.version = version()
+        super().__init__(folder)
+        self.password = secrets.token_urlsafe(12)
         self._settings = [f"--local-infile={int(local_infile)}"]
-        self._folder = folder
-        self._log = folder / "log"
         self._made = 0
         subprocess.run([*self._program(), "--initialize-insecure"], capture_output=True, check=True)
         if tls:
@@ -52,13 +49,13 @@ class MySQLServer:
             f"GRANT ALL ON *.* TO '{self.user}'@'%' WITH GRANT OPTION"
         )
 
-    def start(self) -> None:
-        """Start the server, and wait until it takes connections."""
-        words = [
+    def command(self) -> list[str]:
+        """See Server."""
+        return [
             *self._program(),
             f"--port={self.port}",
-            f"--socket={self._folder / 'socket'}",
-            f"--pid-file={self._folder / 'pid'}",
+            f"--socket={self.folder / 'socket'}",
+            f"--pid-file={self.folder / 'pid'}",
             "--bind-address=127.0.0.1",
             "--mysqlx=OFF",  # it would listen on a second port, the same for all servers
             "--skip-name-resolve",
@@ -68,16 +65,11 @@ class MySQLServer:
             "--sync-binlog=0",
             *self._settings,
         ]
-        self._process = start(words, None, self._log, death_signal="KILL")
-        wait_until(lambda: self._admin("ping").returncode == 0, self._process, self._log)
 
-    def kill(self) -> None:
-        """End the server as a crash does."""
-        kill(self._process)
-
-    def stop(self) -> None:
-        """End the server."""
-        stop(self._process, signal.SIGTERM)
+    def is_ready(self) -> bool:
+        """See Server."""
+        command = [str(PROGRAMS.path("mysqladmin")), "--no-defaults", f"--socket={self.folder / 'socket'}", "-uroot"]
+        return subprocess.run([*command, "ping"], capture_output=True, check=False).returncode == 0
 
     def database(self) -> str:
         """The address of a new, empty database."""
@@ -101,17 +93,14 @@ class MySQLServer:
             f"--lc-messages-dir={usr}/share/mysql",
             f"--character-sets-dir={usr}/share/mysql/charsets",
             "--secure-file-priv=",
-            f"--datadir={self._folder / 'data'}",
-            f"--tmpdir={self._folder}",
+            f"--datadir={self.folder / 'data'}",
+            f"--tmpdir={self.folder}",  # a server that starts removes what others have in a folder that they share
             *(["--user=root"] if os.geteuid() == 0 else ()),
         ]
 
-    def _admin(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        command = [str(PROGRAMS.path("mysqladmin")), "--no-defaults", f"--socket={self._folder / 'socket'}", "-uroot"]
-        return subprocess.run([*command, *words], capture_output=True, check=False)
-
     def _sql(self, statement: str) -> None:
-        command = [str(PROGRAMS.path("mysql")), "--no-defaults", f"--socket={self._folder / 'socket'}", "-uroot"]
+        self.revive()
+        command = [str(PROGRAMS.path("mysql")), "--no-defaults", f"--socket={self.folder / 'socket'}", "-uroot"]
         subprocess.run(command, input=statement.encode(), capture_output=True, check=True)
 
 

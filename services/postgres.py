@@ -10,21 +10,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from services.certificates import made_certificate
 from services.debian import Programs, had
-from services.processes import (
-    MissingServiceError,
-    free_port,
-    give,
-    kill,
-    owner_of_servers,
-    start,
-    stop,
-    wait_until,
-)
+from services.processes import MissingServiceError, Server, give, owner_of_servers
 
 USER = "postgres"
 """The system's user that the server runs as, when we are root."""
@@ -41,22 +32,22 @@ _SETTINGS = {
 }
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """A server in a folder; its superuser is `tailrace`, with a password."""
 
-    host = "127.0.0.1"
+    name = "PostgreSQL"
+    system_user = USER
+    death_signal = "QUIT"
+    ending = signal.SIGINT  # without waiting for sessions
     user = "tailrace"
 
     def __init__(self, folder: Path, program: Callable[[str], str], auth: str, *, tls: bool) -> None:
         self._program = program
         self.version = version(program)
-        self.port = free_port()
+        super().__init__(folder)
         self.password = secrets.token_urlsafe(12)
-        self._folder = folder
-        self._data = folder / "data"
-        self._log = folder / "log"
+        self._data = self.folder / "data"
         self._made = 0
-        give(folder, USER)
         password = folder / "password"
         password.write_text(self.password, encoding="utf-8")
         give(password, USER)
@@ -70,34 +61,16 @@ class PostgresServer:
             self._settings |= {"ssl": "on", **{name: str(path) for name, path in files.items()}}
         self.start()
 
-    def start(self) -> None:
-        """Start the server, and wait until it takes connections."""
+    def command(self) -> list[str]:
+        """See Server."""
         settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
-        words = [
-            self._program("postgres"),
-            "-D",
-            str(self._data),
-            "-p",
-            str(self.port),
-            "-k",
-            str(self._folder),
-            *settings,
-        ]
-        self._process = start(words, USER, self._log, death_signal="QUIT")
+        where = ["-D", str(self._data), "-p", str(self.port), "-k", str(self.folder)]
+        return [self._program("postgres"), *where, *settings]
+
+    def is_ready(self) -> bool:
+        """See Server."""
         ready = [self._program("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
-        wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, self._process, self._log)
-
-    def kill(self) -> None:
-        """End the server as a crash does: none of its processes gets to write anything more."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")
-        kill(self._process)
-        for child in children.split():
-            with suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End the server without waiting for its sessions."""
-        stop(self._process, signal.SIGINT)
+        return subprocess.run(ready, check=False).returncode == 0
 
     def database(self) -> str:
         """The address of a new, empty database."""
@@ -111,6 +84,7 @@ class PostgresServer:
         self._sql(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     def _sql(self, statement: str) -> None:
+        self.revive()
         words = [self._program("psql"), "-q", "-h", self.host, "-p", str(self.port), "-U", self.user, "-d", "postgres"]
         environment = {**os.environ, "PGPASSWORD": self.password}
         subprocess.run([*words, "-v", "ON_ERROR_STOP=1", "-c", statement], env=environment, check=True)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-START_LIMIT_S = 60.0
+LIMIT_S = 300.0
+"""A hundred times what an idle machine needs for a step: reached by what hangs alone, however busy the machine is."""
+
+_PORTS = range(20_000, 32_000)
+"""Below those that systems give to connections by themselves."""
 
 
 class MissingServiceError(Exception):
@@ -19,10 +26,19 @@ class MissingServiceError(Exception):
 
 
 def free_port() -> int:
-    """A free port of the loopback."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
+    """A port of the loopback on which nobody listens; no other caller is given it while this process lives.
+
+    A server that was killed can be started on it again: the system gives it to no connection.
+    """
+    for _ in range(1000):
+        port = _PORTS[secrets.randbelow(len(_PORTS))]
+        # A name that the system forgets when the processes that have it are gone; nothing is left in a folder.
+        with socket.socket(socket.AF_UNIX) as claim, socket.socket() as listening, suppress(OSError):
+            claim.bind(f"\0tailrace-port-{port}")
+            listening.bind(("127.0.0.1", port))
+            claim.detach()
+            return port
+    raise RuntimeError(f"no port from {_PORTS.start} to {_PORTS.stop} is free")
 
 
 def owner_of_servers(user: str) -> list[str]:
@@ -36,41 +52,132 @@ def give(folder: Path, user: str) -> None:
         shutil.chown(folder, user, user)
 
 
-def start(words: Sequence[str], user: str | None, log: Path, *, death_signal: str) -> subprocess.Popen[bytes]:
-    """A server that runs as that user (None is our own), and gets the signal when this process is gone."""
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            ["setpriv", "--pdeathsig", death_signal, *(owner_of_servers(user) if user else ()), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd="/",
-        )
+class Server(ABC):
+    """A server on a port and in a folder of its own, where all its processes work; by that they are found.
+
+    One that dies by itself is started again with what it had in its folder, once, before it is next used.
+    """
+
+    name: str
+    host = "127.0.0.1"
+    system_user: str | None = None
+    """The system's user that it runs as, where we are root; None is our own."""
+    death_signal = "KILL"
+    """What it gets when this process is gone."""
+    ending = signal.SIGTERM
+    """How it likes to be ended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.port = free_port()
+        self.deaths: list[str] = []
+        self._log = self.folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        if self.system_user:
+            give(self.folder, self.system_user)
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What starts the server."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether the server takes connections."""
+
+    @property
+    def pid(self) -> int:
+        """The number of the server's first process."""
+        assert self._process is not None, "the server doesn't run"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the server, and wait until it takes connections."""
+        owner = owner_of_servers(self.system_user) if self.system_user else []
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", self.death_signal, *owner, *self.command()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=self.folder,
+            )
+        try:
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End the server as a crash does: none of its processes gets to write anything more, or is left."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._end_what_is_left()
+
+    def stop(self) -> None:
+        """End the server as it likes to be ended, and if need be at once."""
+        if self._process is not None:
+            if self._process.poll() is not None:
+                self.deaths.append(self._death("ended"))
+            with suppress(subprocess.TimeoutExpired):
+                self._process.send_signal(self.ending)
+                self._process.wait(LIMIT_S)
+        self.kill()
+
+    def revive(self) -> None:
+        """Start the server again if it has died by itself; RuntimeError if it did so before."""
+        if self._process is None or self._process.poll() is None:
+            return
+        if self.deaths:
+            raise RuntimeError(f"{self._death('died again')}; it isn't started any more. {self.deaths[0]}")
+        self.deaths.append(self._death("was started again"))
+        self._end_what_is_left()
+        self.start()
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        wait_until(lambda: process.poll() is not None or self.is_ready(), self._logged)
+        if process.poll() is not None:
+            raise RuntimeError(f"{self.name} doesn't start (exit code {process.returncode}):\n{self._logged()}")
+
+    def _death(self, what_then: str) -> str:
+        """How the server ended, in which test that was seen, and what it had logged."""
+        code = self._process.returncode if self._process else 0
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        seen = os.environ.get("PYTEST_CURRENT_TEST", "no test")
+        return f"{self.name} died by itself ({how}, seen in {seen}) and {what_then}; it had logged:\n{self._logged()}"
+
+    def _logged(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")[-4000:]
+
+    def _end_what_is_left(self) -> None:
+        """End the processes that the server has started; they hold its memory and its ports until they are gone."""
+
+        def is_empty() -> bool:
+            left = processes_in(self.folder)
+            for process in left:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            return not left
+
+        wait_until(is_empty, lambda: f"{self.name} doesn't end: {processes_in(self.folder)}")
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for a server's condition; raises with its log if it ends before that, or takes too long."""
-    deadline = time.monotonic() + START_LIMIT_S
+def processes_in(folder: Path) -> list[int]:
+    """The processes that work in the folder or below."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it is gone, or somebody else's
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(int(process.name))
+    return found
+
+
+def wait_until(condition: Callable[[], object], told: Callable[[], str]) -> None:
+    """Wait for a condition; a TimeoutError with what is told when it never comes."""
+    deadline_s = time.monotonic() + LIMIT_S
     while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            told = log.read_text(encoding="utf-8", errors="replace")[-4000:]
-            raise RuntimeError(f"{process.args} doesn't answer (exit code {process.returncode}):\n{told}")
-        time.sleep(0.02)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a server and its children at once, as a crash does."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def stop(process: subprocess.Popen[bytes], ending: signal.Signals) -> None:
-    """End a server gracefully, or by force if that takes too long."""
-    if process.poll() is None:
-        process.send_signal(ending)
-    try:
-        process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        kill(process)
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"waited {LIMIT_S:.0f} s: {told()}")
+        time.sleep(0.01)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from services.processes import LIMIT_S
+
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -139,7 +141,7 @@ class Proxy:
     @staticmethod
     def _wait_for_answer(link: _Link) -> None:
         """Wait until the server has answered, so that it has done what it was sent."""
-        link.server.settimeout(30)
+        link.server.settimeout(LIMIT_S)
         link.server.recv(65536)
 
     def _cut_all(self) -> None:

@@ -63,6 +63,7 @@ class RedshiftServer:
     def __init__(self, server: PostgresServer, objects: S3Server, folder: Path) -> None:
         self.objects = objects
         self._server = server
+        self.parts = (server, objects)
         self._folder = folder
         self._listening = socket.create_server((self.host, 0))
         self.port: int = self._listening.getsockname()[1]
@@ -99,6 +100,21 @@ class RedshiftServer:
     def start(self) -> None:
         """Start the database's server again."""
         self._server.start()
+
+    def revive(self) -> None:
+        """Start what is behind the proxy again where it has died by itself."""
+        for part in self.parts:
+            part.revive()
+
+    @property
+    def pid(self) -> int:
+        """The number of the database's first process."""
+        return self._server.pid
+
+    @property
+    def deaths(self) -> list[str]:
+        """How what is behind the proxy has died by itself."""
+        return [death for part in self.parts for death in part.deaths]
 
     def close(self) -> None:
         """Refuse new connections."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import tempfile
 import urllib.error
@@ -14,7 +13,7 @@ from urllib.parse import quote
 
 import boto3
 
-from services.processes import MissingServiceError, free_port, start, stop, wait_until
+from services.processes import LIMIT_S, MissingServiceError, Server
 
 PROGRAM = Path(__file__).parents[1] / ".work" / "services" / "s3" / "bin" / "moto_server"
 
@@ -28,23 +27,20 @@ def version() -> str:
     return subprocess.run(words, capture_output=True, check=True, text=True).stdout.strip()
 
 
-class S3Server:
-    """A server that keeps its buckets in memory; any key of AWS opens it."""
+class S3Server(Server):
+    """A server that keeps its buckets in memory, and loses them when it ends; any key of AWS opens it."""
 
-    host = "127.0.0.1"
+    name = "S3"
     region = "eu-west-1"
     key = "tailrace-key"
     secret = "tailrace/secret+'key"
 
     def __init__(self, folder: Path) -> None:
         self.version = version()
-        self.port = free_port()
+        super().__init__(folder)
         self.endpoint = f"http://{self.host}:{self.port}"
         self._made = 0
-        log = folder / "log"
-        words = [str(PROGRAM), "-H", self.host, "-p", str(self.port)]
-        self._process = start(words, None, log, death_signal="KILL")
-        wait_until(self._answers, self._process, log)
+        self.start()
         self._client = boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -53,8 +49,13 @@ class S3Server:
             aws_secret_access_key=self.secret,
         )
 
+    def command(self) -> list[str]:
+        """See Server."""
+        return [str(PROGRAM), "-H", self.host, "-p", str(self.port)]
+
     def bucket(self) -> str:
         """The name of a new, empty bucket."""
+        self.revive()
         self._made += 1
         name = f"bucket-{self._made}"
         self._client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.region})
@@ -106,11 +107,12 @@ class S3Server:
     def stop(self) -> None:
         """End the server."""
         self._client.close()
-        stop(self._process, signal.SIGTERM)
+        super().stop()
 
-    def _answers(self) -> bool:
+    def is_ready(self) -> bool:
+        """See Server."""
         try:
-            with urllib.request.urlopen(self.endpoint, timeout=5):
+            with urllib.request.urlopen(self.endpoint, timeout=LIMIT_S):
                 return True
         except (urllib.error.URLError, OSError):
             return False

@@ -1,28 +1,57 @@
 """Real servers for tests, each started when first asked for, one for each of the processes that tests run in."""
 
+import os
 from functools import partial
 
 import hypothesis
 import pytest
-from needs import had
+from needs import had, revive_servers
 from services.mariadb import mariadb
 from services.mysql import mysql
 from services.postgres import postgres
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
 from services.s3 import s3
-from telling import said_of_mysql
+from telling import hear_deaths, said_of_deaths, said_of_mysql, tell_deaths
 
-# Machines that run tests are busy, and no law is about time.
-hypothesis.settings.register_profile("tests", deadline=None)
+# Machines that run tests are busy, and no law is about time. Examples are the same in every run unless more are wanted.
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize="TAILRACE_EXAMPLES" not in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("tests")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Let every test begin with servers that run."""
+    revive_servers()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown():
+    """See which test a server has died in, and let what the test had there be dropped."""
+    revive_servers()
+
+
+def pytest_sessionfinish(session):
+    """Let the run know which servers died."""
+    tell_deaths(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Take what a process that has run tests knows."""
+    hear_deaths(node)
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Say whether the server that can't be had everywhere was."""
-    if said := said_of_mysql(terminalreporter.stats):
+    """Say which servers died, and whether the one that can't be had everywhere was."""
+    if said := [*said_of_deaths(), *filter(None, [said_of_mysql(terminalreporter.stats)])]:
         terminalreporter.section("servers")
-        terminalreporter.write_line(said)
+        terminalreporter.write_line("\n".join(said))
 
 
 @pytest.fixture(scope="session")

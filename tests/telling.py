@@ -1,11 +1,32 @@
-"""What a run of the tests says at its end of the server that can't be had everywhere."""
+"""What a run of the tests says of its servers at its end: of one that can't be had everywhere, of those that died."""
 
 import re
 
+from needs import deaths
 from services.mysql import version
 from services.processes import MissingServiceError
 
 _ON_MYSQL = re.compile(r"^tests/(attacks|conformance|laws|servers)/.*\[(.*[-_])?mysql([-_].*)?\]")
+
+
+_DEATHS = "deaths of servers"
+_told_by_workers = []
+
+
+def tell_deaths(config):
+    """Hand over how servers died, where another process tells the end of the run."""
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_DEATHS] = deaths()
+
+
+def hear_deaths(node):
+    """Keep what a process hands over that has run tests; nothing where it crashed."""
+    _told_by_workers.extend(getattr(node, "workeroutput", {}).get(_DEATHS, ()))
+
+
+def said_of_deaths():
+    """How servers have died by themselves, in all processes that have run tests."""
+    return [*deaths(), *_told_by_workers]
 
 
 def said_of_mysql(stats):

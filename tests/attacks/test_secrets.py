@@ -10,7 +10,8 @@ import traceback
 import pytest
 
 import tailrace
-from tailrace.cli import main
+from tailrace.cli import app
+from tailrace.cli.exit_codes import exit_code_of
 from tailrace.destinations import open_destination
 from tailrace.testing.messages import INT, record, schema, state
 
@@ -68,8 +69,7 @@ def run(monkeypatch, capfd, tmp_path):
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["tailrace", *words, *(["messages"] if words[0] == "load" else [])])
-        with pytest.raises(SystemExit):
-            main()
+        exit_code_of(app)
         told = capfd.readouterr()
         return told.out + told.err
 

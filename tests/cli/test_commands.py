@@ -30,7 +30,7 @@ def tailrace(tmp_path):
             capture_output=True,
             check=False,
             env={key: os.environ[key] for key in os.environ if not key.startswith("TAILRACE_")} | environ,
-            timeout=120,
+            timeout=600,
         )
 
     return run

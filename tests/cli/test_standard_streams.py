@@ -145,7 +145,7 @@ def test_an_answer_that_nobody_reads_is_an_error():
 def test_ctrl_c_on_a_terminal_stops_a_run_whose_tap_has_a_session_of_its_own(tmp_path):
     (tmp_path / "s.singer").write_bytes(SENT)
     tap = tmp_path / "tap.sh"
-    tap.write_text("cat s.singer\necho $$ > pid\nexec sleep 1000\n")
+    tap.write_text("echo $$ > pid\ncat s.singer\nexec sleep 1000\n")
     words = [TAILRACE, "run", "--tap", "sh tap.sh", "--pipeline", "p", *DUCKDB, "--set", "checkpoint_rows=1"]
     ours, theirs = os.openpty()
     script = "import fcntl, os, sys, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
@@ -162,7 +162,7 @@ def test_ctrl_c_on_a_terminal_stops_a_run_whose_tap_has_a_session_of_its_own(tmp
             assert process.stdout.readline() == b'{"n": 1}\n'
             os.write(ours, b"\x03")
             told = process.stdout.read()
-            assert process.wait(60) == 130
+            assert process.wait(600) == 130
         finally:
             process.send_signal(signal.SIGKILL)
             os.close(ours)

@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from services.processes import LIMIT_S, wait_until
 
 TAILRACE = Path(sys.executable).with_name("tailrace")
 LINES = (
@@ -39,17 +39,17 @@ def is_running(pid):
 
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_nothing_of_a_tap_outlives_its_run(tap, tmp_path, ending, code):
-    words = tap("sleep 1000 &\necho $$ $! > pids\nwait\n")
+    words = tap("sleep 1000 &\necho $$ $! > said\nmv said pids\nwait\n")
     with subprocess.Popen(
         [TAILRACE, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout.readline() == b'{"n":1}\n'
+        wait_until((tmp_path / "pids").exists, lambda: "the tap says no pids")
         pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
         process.send_signal(ending)
-        assert process.wait(60) == code
-    deadline_s = time.monotonic() + 30
-    while any(map(is_running, pids)) and time.monotonic() < deadline_s and ending is signal.SIGKILL:
-        time.sleep(0.02)
+        assert process.wait(LIMIT_S) == code
+    if ending is signal.SIGKILL:
+        wait_until(lambda: not any(map(is_running, pids)), lambda: f"of {pids} one still runs")
     assert [is_running(pid) for pid in pids] == [False, False]
 
 

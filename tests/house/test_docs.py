@@ -75,7 +75,7 @@ def test_the_version_of_a_library_that_tests_use_is_no_newer_than_what_make_newe
     pinned = re.search(rf"^{library}==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]
     proven = [entry["version"] for entry in json.loads(generator().RECORD.read_text()) if entry["on"] == library]
     numbers = [tuple(map(int, version.split("."))) for version in proven]
-    assert all(number >= tuple(map(int, pinned.split("."))) for number in numbers), "run `make newest`"
+    assert min(numbers, default=()) >= tuple(map(int, pinned.split("."))), "run `make newest`"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -89,6 +89,7 @@ def test_the_readme_and_the_page_on_checkpoints_have_a_destinations_guarantee(na
     promise = re.split("[:,]", traits_of(name).guarantee)[0]
     for page in (README, checkpoints):
         row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert promise
         assert promise in row
 
 

@@ -46,22 +46,61 @@ def part_of(path: Path) -> str:
 
 
 def imported(path: Path) -> set[str]:
+    """The full names of all that a file of the package imports."""
+    return imported_by(path.read_text(encoding="utf-8"), ".".join(path.relative_to(SOURCE.parent).parent.parts))
+
+
+def imported_by(text: str, package: str) -> set[str]:
+    """The full names of all that the text of a module in that package imports, at its top or later."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
     return names
+
+
+def forbidden(part: str, names: set[str]) -> set[str]:
+    """The parts of the package among imported names that the table doesn't allow this part."""
+    parts = {name.split(".")[1] for name in names if name.startswith("tailrace.")} - {"__version__"}
+    return parts - {part} - ALLOWED[part]
 
 
 @pytest.mark.parametrize(
     "path", [m for m in MODULES if m != SOURCE / "__init__.py"], ids=lambda p: str(p.relative_to(SOURCE))
 )
 def test_a_module_imports_only_what_the_table_allows(path):
-    part = part_of(path)
-    parts = {name.split(".")[1] for name in imported(path) if name.startswith("tailrace.")} - {"__version__"}
-    assert parts - {part} <= ALLOWED[part]
+    assert forbidden(part_of(path), imported(path)) == set()
+
+
+def test_the_table_has_every_part_and_no_other():
+    parts = {part_of(path) for path in MODULES} - {"__init__"}
+    assert set(ALLOWED) == parts
+    assert set().union(*ALLOWED.values()) <= parts
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import tailrace.destinations.duckdb",
+        "import tailrace.destinations as d",
+        "from tailrace import destinations",
+        "from tailrace.destinations import duckdb",
+        "from .. import destinations",
+        "from ..destinations import duckdb",
+        "def later():\n    from tailrace.destinations.duckdb import Settings",
+        "if TYPE_CHECKING:\n    from tailrace.destinations.duckdb import Settings",
+    ],
+)
+def test_an_import_that_the_table_does_not_allow_is_found(line):
+    names = imported_by(
+        f"from tailrace.errors import ConfigError\nfrom .reader import Reader\n{line}", "tailrace.singer"
+    )
+    assert forbidden("singer", names) == {"destinations"}
+    assert forbidden("cli", names) == set()
 
 
 def destination_of(path: Path) -> str:

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-TABLE, STATE_EVERY = "counted", 20
+TABLE, STATE_EVERY, MEET_LIMIT_S = "counted", 20, 300.0
 SCHEMA = {"properties": {"id": {"type": "integer"}, "round": {"type": "integer"}}}
 
 
@@ -26,7 +26,9 @@ def main() -> None:
     key = ["id"] if asked.is_keyed else []
     _send({"type": "SCHEMA", "stream": TABLE, "schema": SCHEMA, "key_properties": key})
     (asked.meet / str(asked.first)).touch()
+    deadline_s = time.monotonic() + MEET_LIMIT_S
     while not (asked.meet / str(1 - asked.first)).exists():
+        assert time.monotonic() < deadline_s, "the other tap doesn't come"
         time.sleep(0.005)
     sent = 0
     for number in range(asked.rounds):

@@ -12,10 +12,11 @@ import pytest
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from services.faults import Rates, fault_proxy
+from services.processes import LIMIT_S, wait_until
 
 QUICK = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=5), "base": 2}
-MORE_RETRIES = {"max_retries": 20, "retry_timeout": timedelta(seconds=60), "backoff": QUICK}
-NO_RETRIES = {"max_retries": 0, "retry_timeout": timedelta(seconds=60)}
+MORE_RETRIES = {"max_retries": 20, "retry_timeout": timedelta(seconds=LIMIT_S), "backoff": QUICK}
+NO_RETRIES = {"max_retries": 0, "retry_timeout": timedelta(seconds=LIMIT_S)}
 
 
 def store(server, proxy, retries):
@@ -33,7 +34,7 @@ def store(server, proxy, retries):
 
 def asked(port, method, path, body=None, headers=(), **more):
     """The status and the content of an answer, on a connection of its own."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)) as connection:
         connection.request(method, path, body, dict(headers), **more)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -90,7 +91,7 @@ def test_bodies_come_in_chunks_or_with_a_length_or_when_they_are_asked_for(s3_se
         assert asked(proxy.port, "PUT", f"/{bucket}/length", large)[0] == 200
         halves = iter([large[:7], large[7:]])
         assert asked(proxy.port, "PUT", f"/{bucket}/chunks", halves, encode_chunked=True)[0] == 200
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=LIMIT_S) as connection:
             head = f"PUT /{bucket}/asked HTTP/1.1\r\nHost: x\r\nContent-Length: {len(large)}\r\n"
             connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
             with connection.makefile("rb") as answer:
@@ -105,7 +106,7 @@ def test_bodies_come_in_chunks_or_with_a_length_or_when_they_are_asked_for(s3_se
 def test_a_connection_is_kept_for_the_next_request(s3_server):
     with (
         fault_proxy(s3_server.host, s3_server.port, Rates(error=0.5), seed=1) as proxy,
-        closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=30)) as connection,
+        closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=LIMIT_S)) as connection,
     ):
         connection.connect()
         first = connection.sock
@@ -122,20 +123,19 @@ def test_a_request_whose_client_is_gone_in_the_middle_of_it_isnt_passed_on(s3_se
         bucket = s3_server.bucket()
         with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
             connection.sendall(f"PUT /{bucket}/half HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf".encode())
-        while proxy.clients():
-            pass
+        wait_until(lambda: not proxy.clients(), lambda: "the proxy still serves a client that is gone")
         assert s3_server.names(bucket) == []
 
 
 def test_the_end_of_the_proxy_is_the_end_of_its_threads_and_connections(s3_server):
     before = {*threading.enumerate()}
     with fault_proxy(s3_server.host, s3_server.port, Rates()) as proxy:
-        connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=30)
+        connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=LIMIT_S)
         assert proxy.clients() == 1
     with connection:
         assert connection.recv(1) == b""
     for thread in {*threading.enumerate()} - before:
-        thread.join(10)
+        thread.join(LIMIT_S)
     assert {*threading.enumerate()} <= before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", proxy.port))

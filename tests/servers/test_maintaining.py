@@ -290,7 +290,7 @@ def test_it_is_a_command(lake, tmp_path):
         lake.load({"id": number})
 
     def run(*words):
-        return subprocess.run([TAILRACE, "maintain", *words], capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run([TAILRACE, "maintain", *words], capture_output=True, text=True, check=False, timeout=600)
 
     done = run("--to", lake.address, "--keep", "12h")
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,12 +2,12 @@
 
 import json
 import threading
-import time
 from contextlib import closing
 from urllib.parse import urlsplit
 
 import mysql.connector
 import pytest
+from services.processes import wait_until
 
 import tailrace
 from tailrace.destinations import open_destination
@@ -75,16 +75,16 @@ def test_a_run_waits_for_a_reader_and_goes_on(any_mysql_url, reader):
 
     def let_go_once_it_is_waited_for():
         with closing(connected(any_mysql_url)) as other:
-            for is_waiting in (True, False):  # until its time is up, so that it has to be tried again
-                while bool(rows(other, waiting)) is not is_waiting:
-                    time.sleep(0.01)
+            wait_until(lambda: rows(other, waiting), lambda: "nobody waits")
+            # Until its time is up, so that it has to be tried again.
+            wait_until(lambda: not rows(other, waiting), lambda: "somebody waits")
         reader.commit()
 
-    thread = threading.Thread(target=let_go_once_it_is_waited_for)
+    thread = threading.Thread(target=let_go_once_it_is_waited_for, daemon=True)
     thread.start()
     told = []
     sent = (schema({"id": INT}), record({"id": 2}), state({"n": 2}))
-    report = load(any_mysql_url, *sent, **REPLACING | {"retry_s": 60}, tell=told.append)
+    report = load(any_mysql_url, *sent, **REPLACING | {"retry_s": 600}, tell=told.append)
     thread.join()
     assert (report.total.loaded, [json.loads(line) for line in told]) == (1, [{"n": 2}])
     assert rows(reader, "SELECT id FROM things") == [(2,)]

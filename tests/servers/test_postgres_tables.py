@@ -121,7 +121,7 @@ def test_runs_that_begin_at_once_make_their_tables_once(server, postgres_url):
 
     def prepare(number):
         with closing(open_destination(postgres_url, {"schema": "fresh"})) as destination:
-            retry = Retry(destination, 30.0)
+            retry = Retry(destination, 300.0)
             try:
                 retry.call(destination.recover, f"p{number}")
                 for revision, columns in enumerate(((ID,), (ID, MORE)), start=1):

@@ -117,7 +117,7 @@ def test_two_first_runs_of_a_pipeline_leave_one_row_of_it(redshift_server, redsh
 
     def recover():
         with closing(open_destination(redshift_url, {})) as destination:
-            Retry(destination, 30.0).call(destination.recover, "p")
+            Retry(destination, 300.0).call(destination.recover, "p")
 
     threads = [threading.Thread(target=recover) for _ in range(6)]
     for thread in threads:

@@ -169,7 +169,7 @@ def test_readers_of_a_view_never_see_its_replaced_table_empty(server, postgres_u
             while not is_done.is_set():
                 counts.add(reader.execute("SELECT n FROM seen").fetchall()[0][0])
 
-    reading = threading.Thread(target=read)
+    reading = threading.Thread(target=read, daemon=True)
     reading.start()
     for _ in range(3):
         load(postgres_url, schema({"id": INT}), *rows, method="replace")

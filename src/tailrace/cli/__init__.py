@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from typing import NoReturn
 
 import typer
 
 from tailrace import __version__
 from tailrace.cli import inspecting, loading, upkeep
-from tailrace.cli.exit_codes import exit_code_of
+from tailrace.cli.exit_codes import exit_code_of, leave
 from tailrace.cli.without_pandas import without_pandas
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ def _common(
     pass
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line; errors go to stderr and become exit codes."""
     without_pandas()
-    sys.exit(exit_code_of(app))
+    leave(exit_code_of(app))

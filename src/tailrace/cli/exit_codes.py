@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from tailrace.cli.streams import close_stdout, open_streams
 from tailrace.errors import ConfigError, TailraceError
@@ -23,6 +25,18 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     with suppress(ConfigError):  # an error is reported already
         close_stdout()
     return code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with that exit code, as soon as what is registered for its end is done.
+
+    The interpreter isn't taken down first: a thread of a library that still holds a file of Python's then, as pyarrow's
+    do that read ahead, would abort the process, and nobody would get the exit code.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 as multiprocessing ends its processes
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(command: Callable[[], Any]) -> None:

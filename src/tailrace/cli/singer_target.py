@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from tailrace import __version__
 from tailrace.cli.about import about_facts, about_markdown
-from tailrace.cli.exit_codes import exit_code_of
+from tailrace.cli.exit_codes import exit_code_of, leave
 from tailrace.cli.loading import load
 from tailrace.cli.without_pandas import without_pandas
 
@@ -43,9 +42,9 @@ def _about(form: str) -> str:
     return json.dumps({**facts, "name": "target-tailrace", "capabilities": CAPABILITIES}, indent=2)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run `target-tailrace`; errors go to stderr and become exit codes."""
     without_pandas()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(target)
-    sys.exit(exit_code_of(app))
+    leave(exit_code_of(app))

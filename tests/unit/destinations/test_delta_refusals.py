@@ -7,11 +7,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from tailrace.destinations.delta import DeltaTables, Settings
+from tailrace.destinations.delta import DeltaTables
 from tailrace.destinations.delta.errors import may_pass
 from tailrace.destinations.delta.table import DeltaView
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Entry
+from tailrace.lake.settings import LakeSettings
 from tailrace.lake.tables import ConflictError
 from tailrace.model import TableName
 from tailrace.objects import Folder
@@ -20,7 +21,7 @@ ENTRY = Entry("p", 1, 1, "fence", 1)
 
 
 def view_of(path):
-    return DeltaView(DeltaTable(path), Folder(Settings(), f"file://{path}"), 2**20)
+    return DeltaView(DeltaTable(path), Folder(LakeSettings(), f"file://{path}"), 2**20)
 
 
 @pytest.fixture
@@ -81,7 +82,8 @@ def refusal(endpoint):
     """What looking for a table there raises."""
     keys = {"access_key_id": "a", "secret_access_key": "b"}
     patience = {"max_retries": "1", "retry_timeout": "2s"}
-    settings = Settings(url="s3://bucket/lake", region="eu-west-1", endpoint=endpoint, storage_options=patience, **keys)
+    where = {"url": "s3://bucket/lake", "region": "eu-west-1", "endpoint": endpoint}
+    settings = LakeSettings(**where, storage_options=patience, **keys)
     with pytest.raises(DestinationError) as error:
         DeltaTables(settings).existing(TableName("things"))
     return error.value

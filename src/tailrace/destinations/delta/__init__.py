@@ -87,14 +87,10 @@ _PROPERTIES = {"delta.checkpointInterval": "10"}
 """Properties of new tables. The log gets a checkpoint after so many commits, so that few are read to open a table."""
 
 
-class Settings(LakeSettings):
-    """The settings of Delta Lake."""
+SETTINGS = LakeSettings
 
 
-SETTINGS = Settings
-
-
-def build(settings: Settings) -> Destination:
+def build(settings: LakeSettings) -> Destination:
     """The destination of these settings."""
     return LakeDestination(DeltaTables(settings), TRAITS, may_pass)
 
@@ -104,7 +100,7 @@ class DeltaTables:
 
     rewrites = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: LakeSettings) -> None:
         self._settings = settings
         self._root = Folder(settings, settings.root)
         self._known: dict[TableName, DeltaTable] = {}
