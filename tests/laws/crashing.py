@@ -98,6 +98,7 @@ class Runs:
     def require_whole(self) -> None:
         """Raise unless the source is loaded, and nothing else is left behind."""
         self.law.require_whole(self._source)
+        self.law.require_nothing_left()
 
     def position(self) -> int:
         """The position that the place remembers."""

@@ -87,6 +87,8 @@ class Objects:
     delta: Mapping[str, str] = field(default_factory=dict)
     iceberg: Mapping[str, str] = field(default_factory=dict)
     faults: FaultProxy | None = None
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The entries that were read, which never change."""
 
     def names(self, folder: str = "") -> list[str]:
         """The names of all objects in a folder of the lake's."""
@@ -96,12 +98,14 @@ class Objects:
         """The content of an object."""
         return obstore.get(self.store, name).bytes().to_bytes()
 
-    def entries(self) -> dict[str, list[dict[str, Any]]]:
-        """The entries of each pipeline's journal that are objects, the newest first."""
+    def entries(self, folder: str = _JOURNAL) -> dict[str, list[dict[str, Any]]]:
+        """The entries of each pipeline's journal that are objects, the newest first; each is read once."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for name in sorted(self.names(_JOURNAL), reverse=True):
+        for name in sorted(self.names(folder), reverse=True):
             if named := _ENTRY.fullmatch(name):
-                found.setdefault(unquote(named[1]), []).append(json.loads(self.read(name)))
+                if name not in self.known:
+                    self.known[name] = json.loads(self.read(name))
+                found.setdefault(unquote(named[1]), []).append(self.known[name])
         return found
 
     def waiting(self) -> list[str]:
@@ -139,7 +143,7 @@ class Files:
 
     def states(self, pipeline: str) -> list[str | None]:
         """See LakeReader; manifests are what makes files visible, so there is no table at an older one."""
-        return _states(self.objects.entries().get(pipeline, []))[:1]
+        return _states(self.objects.entries(f"{_JOURNAL}/{pipeline}").get(pipeline, []))[:1]
 
     def leftovers(self) -> list[str]:
         """See LakeReader."""
@@ -178,7 +182,7 @@ class Delta:
 
     def states(self, pipeline: str) -> list[str | None]:
         """See LakeReader."""
-        return _states(self.objects.entries().get(pipeline, []))
+        return _states(self.objects.entries(f"{_JOURNAL}/{pipeline}").get(pipeline, []))
 
     def leftovers(self) -> list[str]:
         """See LakeReader."""
@@ -202,6 +206,8 @@ class Iceberg:
 
     objects: Objects
     path: Path
+    journals: dict[str, str] = field(default_factory=dict)
+    """Whose each journal is, once that is known."""
 
     @property
     def url(self) -> str:
@@ -224,8 +230,14 @@ class Iceberg:
     def states(self, pipeline: str) -> list[str | None]:
         """See LakeReader."""
         journals = [name for name in self._tables() if name.startswith("_tailrace_journal_")]
+        entries = []
         with self._catalog() as catalog:
-            entries = [entry for name in journals for entry in _entries(catalog.load_table((NAMESPACE, name)))]
+            for name in journals:
+                if self.journals.get(name, pipeline) == pipeline:
+                    read = _entries(catalog.load_table((NAMESPACE, name)))
+                    entries += read
+                    if read:
+                        self.journals[name] = read[0]["pipeline"]
         entries = [entry for entry in entries if entry["pipeline"] == pipeline]
         return _states(sorted(entries, key=lambda entry: entry["sequence"], reverse=True))
 

@@ -152,8 +152,7 @@ class Postgres:
         return len(self._rows(listing))
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
-        with psycopg.connect(self.address, row_factory=psycopg.rows.dict_row) as connection:
-            return connection.execute(query).fetchall()
+        return KEPT.rows(self.address, _of_postgres, query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +186,59 @@ class MySQL:
         return len(self._rows(listing))
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
-        parts = urlsplit(self.address)
-        login = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
-        with closing(mysql.connector.connect(**login, database=parts.path[1:], use_pure=True)) as connection:
-            cursor = connection.cursor(dictionary=True)
-            cursor.execute(query)
-            return list(cursor.fetchall())
+        return KEPT.rows(self.address, _of_mysql, query)
+
+
+class Kept:
+    """One connection that is kept for reading, since to make one takes longer than to read."""
+
+    def __init__(self) -> None:
+        self._address = ""
+        self._connection: Any = None
+
+    def rows(self, address: str, connect: Callable[[str], Any], query: str) -> list[dict[str, Any]]:
+        """The rows of a query; a connection that fails isn't used again, as when its server was started anew."""
+        if address != self._address or self._connection is None:
+            self.close()
+            self._address, self._connection = address, connect(address)
+        try:
+            with closing(self._cursor()) as cursor:
+                cursor.execute(query)
+                return list(cursor.fetchall())
+        except (psycopg.errors.UndefinedTable, mysql.connector.errors.ProgrammingError):
+            raise
+        except (psycopg.Error, mysql.connector.Error):
+            self.close()
+            with closing(connect(address)) as connection, closing(_cursor_of(connection)) as cursor:
+                cursor.execute(query)
+                return list(cursor.fetchall())
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _cursor(self) -> Any:
+        return _cursor_of(self._connection)
+
+
+KEPT = Kept()
+
+
+def _cursor_of(connection: Any) -> Any:
+    is_mysql = isinstance(connection, mysql.connector.MySQLConnection)
+    return connection.cursor(dictionary=True) if is_mysql else connection.cursor(row_factory=psycopg.rows.dict_row)
+
+
+def _of_postgres(address: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(address, autocommit=True)
+
+
+def _of_mysql(address: str) -> Any:
+    parts = urlsplit(address)
+    login = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
+    return mysql.connector.connect(**login, database=parts.path[1:], use_pure=True, autocommit=True)
 
 
 def file(kind: str, path: Path) -> Place:

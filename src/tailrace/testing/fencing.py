@@ -30,3 +30,4 @@ def _overtake(older: CrashLaw, newer: CrashLaw, source: Replay) -> None:
     assert "FencedError" in ended.error, ended.error or "the older run was not refused"
     newer.require_truth(source, sorted({*ended.told, *whole.told}), was_interrupted=False)
     newer.require_whole(source)
+    newer.require_nothing_left()
