@@ -16,21 +16,30 @@ SHAPES = {"typing.Generic", "typing.Protocol"}
 
 def classes_of(modules):
     """The classes of modules, given by name with their text: by full name, each with the full names of its bases."""
+    trees = {module: ast.parse(text) for module, text in modules.items()}
+    handed_on = {f"{module}.{name}": full for module, tree in trees.items() for name, full in _imported(tree).items()}
+
+    def home(name):
+        while name in handed_on:
+            name = handed_on[name]
+        return name
+
     return {
-        name: [base for base in bases if base not in SHAPES]
-        for module, text in modules.items()
-        for name, bases in _classes_in(module, ast.parse(text))
+        name: [base for base in map(home, bases) if base not in SHAPES]
+        for module, tree in trees.items()
+        for name, bases in _classes_below(module, tree, _imported(tree))
     }
 
 
-def _classes_in(module, tree):
+def _imported(tree):
+    """What the names that a module imports are."""
     names = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.asname or alias.name.split(".")[0]: alias.asname and alias.name for alias in node.names}
-    yield from _classes_below(module, tree, names)
+    return names
 
 
 def _classes_below(place, node, names):
@@ -100,6 +109,8 @@ def test_a_class_that_is_too_deep_is_found_through_modules_and_other_names():
     assert too_deep(classes_of({"a": A, "b": B})) == {}
     assert too_deep(classes_of({"a": A, "b": B, "c": "from b import Two\nclass Three(Two): ..."})) == {"c.Three": 3}
     assert too_deep(classes_of({"a": A, "b": B, "c": "import b as x\nclass Three(x.Base[int]): ..."})) == {"c.Three": 3}
+    package = {"a": A, "b": B, "p": "from b import Two as Given", "c": "from p import Given\nclass Three(Given): ..."}
+    assert too_deep(classes_of(package)) == {"c.Three": 3}
     assert too_deep(classes_of({"a": A, "b": f"{B}\ndef f():\n    class In(Two): ..."})) == {"b.f.In": 3}
     assert too_deep(classes_of({"a": f"{A}\nif A:\n    class C(One):\n        class D(C): ..."})) == {"a.C.D": 3}
 

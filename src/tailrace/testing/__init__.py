@@ -118,11 +118,9 @@ THEMES: Mapping[str, tuple[Behaviour, ...]] = {
 BEHAVIOURS: tuple[Behaviour, ...] = behaviours()
 """Every behaviour. One that the subject lacks raises unittest.SkipTest, which pytest takes for a skip."""
 
-LAWS: tuple[Behaviour, ...] = tuple(
-    map(
-        _where_it_applies,
-        (crashes.a_crash_at_any_call_loses_no_row_and_loads_none_twice, fencing.the_older_of_two_runs_is_fenced),
-    )
+LAWS: tuple[Behaviour, ...] = (
+    _where_it_applies(crashes.a_crash_at_any_call_loses_no_row_and_loads_none_twice),
+    _where_it_applies(fencing.the_older_of_two_runs_is_fenced),
 )
 """What holds when processes are killed, and when two run at once; skipped, or lacked, as behaviours are."""
 

@@ -47,8 +47,8 @@ def test_an_error_that_may_pass_is_the_cause_and_the_next_run_does_the_rest():
     text, cause = told({TableName("a"): WRONG, TableName("b"): DOWN})
     assert cause is DOWN
     assert text == (
-        "checkpoint 3 is decided, but the table a isn't brought to it yet: stream 's': no such type; the table b isn't "
-        "brought to it yet: down; run again, which does that"
+        "checkpoint 3 is decided, but the table a lacks it: stream 's': no such type; the table b lacks it: down; "
+        "run again, which applies it"
     )
 
 
@@ -59,7 +59,7 @@ def test_an_error_that_will_not_pass_says_how_to_go_on_without_these_rows():
 
 
 def test_a_run_without_a_pipeline_has_no_later_one():
-    assert told({TableName("a"): DOWN}, "~1")[0].endswith("load again what it covers")
+    assert told({TableName("a"): DOWN}, "~1")[0].endswith("load again what the checkpoint covers")
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_a_run_without_a_pipeline_has_no_later_one():
             change(replace=True, files=(Part("a", 2, 9),)),
             None,
             (
-                "The table own.things lacks 2 rows of the stream 's' of checkpoint 3; they were to take the place "
-                "of all that it has; the rows are not saved."
+                "The table own.things lacks 2 rows of the stream 's' of checkpoint 3; they were to replace "
+                "all rows of the table; the rows are not saved."
             ),
         ),
         (
