@@ -241,4 +241,4 @@ def test_a_checkpoint_of_a_database_is_whole(tmp_path):
         timeout=600,
     )
     assert done.returncode == 2
-    assert "every table or in none" in done.stderr
+    assert "to all tables or to none" in done.stderr
