@@ -1,6 +1,7 @@
 """What comes to pass at an instant of a lake's commit: the end of it as by a crash, or another writer's doing."""
 
 from collections.abc import Callable
+from itertools import count
 
 
 class StoppedError(BaseException):
@@ -14,14 +15,7 @@ def stop():
 
 def when_staged(destination, do: Callable[[], None]):
     """Do that whenever a batch is staged."""
-    stage = destination.stage
-
-    def staged(batch):
-        receipt = stage(batch)
-        do()
-        return receipt
-
-    destination.stage = staged
+    _after(destination, "stage", do)
 
 
 def when_entered(destination, do: Callable[[], None], *, before=False):
@@ -39,41 +33,42 @@ def when_entered(destination, do: Callable[[], None], *, before=False):
 
 def when_applied(destination, do: Callable[[], None], *, tables=1):
     """Do that once so many tables have applied the entry of a checkpoint."""
-    apply, done = destination._tables.apply, []
+    numbers = count(1)
 
-    def applied(entry, change):
-        published = apply(entry, change)
-        done.append(change)
-        if len(done) == tables:
+    def done():
+        if next(numbers) == tables:
             do()
-        return published
 
-    destination._tables.apply = applied
+    _after(destination._tables, "apply", done)
 
 
 def when_committed(destination, do: Callable[[], None]):
     """Do that when a checkpoint is committed, and whoever commits doesn't know it yet."""
-    commit = destination.commit
+    _after(destination, "commit", do)
 
-    def committed(checkpoint):
-        published = commit(checkpoint)
+
+def _after(owner, name, do):
+    """Do that behind each call of a method, before who called it knows."""
+    call = getattr(owner, name)
+
+    def called(*arguments):
+        result = call(*arguments)
         do()
-        return published
+        return result
 
-    destination.commit = committed
+    setattr(owner, name, called)
 
 
 def _watched(journal, do, *, before):
     add = journal.add
 
     def added(entry):
-        if entry.is_takeover:
-            return add(entry)
-        is_added = False
-        if not before:
-            is_added = add(entry)
-        do()
-        return add(entry) if before else is_added
+        if before and not entry.is_takeover:
+            do()
+        is_added = add(entry)
+        if not before and not entry.is_takeover:
+            do()
+        return is_added
 
     journal.add = added
     return journal

@@ -16,7 +16,7 @@ from pathlib import Path
 from commands import Command, tailrace
 from places import Place
 
-from tailrace.testing.crashes import LARGE, CrashLaw
+from tailrace.testing.crashes import LARGE, CrashLaw, Instants
 from tailrace.testing.replay import Replay
 
 TAP = Path(__file__).with_name("replaying_tap.py")
@@ -41,7 +41,7 @@ class Runs:
     """
 
     def __init__(self, place: Place, source: Replay, folder: Path, *settings: str, start: Start = tailrace) -> None:
-        self.law = CrashLaw(place.subject, LARGE)
+        self._law = CrashLaw(place.subject, LARGE)
         self._place = place
         self._source = source
         self._settings = settings
@@ -68,12 +68,12 @@ class Runs:
     def killed(self, told: int, after_s: float) -> Ended:
         """A run that is killed so many seconds after it has told so many states, unless it has ended by then."""
         with self.started() as command:
-            first = [line for _ in range(told) if (line := command.stdout.readline())]
+            first = first_positions(command, told)
             with suppress(subprocess.TimeoutExpired):
                 command.wait(after_s)
             command.kill()
             out, err = command.communicate()
-        return Ended(command.returncode, positions([*first, *out.splitlines()]), err.decode())
+        return Ended(command.returncode, [*first, *positions(out.splitlines())], err.decode())
 
     def complete(self) -> Ended:
         """A run that isn't disturbed, after which the source is loaded and nothing is left behind."""
@@ -85,39 +85,35 @@ class Runs:
 
     def recover(self) -> None:
         """Do what a run begins with."""
-        destination = self._place.subject.open()
-        try:
-            destination.recover(self._source.pipeline)
-        finally:
-            destination.close()
+        self._law.recover(self._source)
 
     def require_truth(self, told: Iterable[int], *, was_interrupted: bool = False) -> None:
         """Raise unless what is visible is what the remembered state covers; `told` are all states told so far."""
-        self.law.require_truth(self._source, [*told], was_interrupted=was_interrupted)
+        self._law.require_truth(self._source, [*told], was_interrupted=was_interrupted)
 
     def require_whole(self) -> None:
         """Raise unless the source is loaded, and nothing else is left behind."""
-        self.law.require_whole(self._source)
-        self.law.require_nothing_left()
+        self._law.require_whole(self._source, self.position())
+        self._law.require_nothing_left()
 
     def position(self) -> int:
         """The position that the place remembers."""
-        return self.law.positions(self._source)[0]
+        return self._law.position(self._source)
 
-    def instants(self, seed: int) -> Callable[[], tuple[int, float]]:
+    def instants(self, seed: int) -> Instants:
         """Random instants for `killed`, as they suit a run over the source, which is loaded for that."""
-        chance, started_s = random.Random(seed), time.monotonic()
+        started_s = time.monotonic()
         with self.started() as command:
             times_s = [time.monotonic() - started_s for _ in iter(command.stdout.readline, b"")]
             _, err = command.communicate()
         assert command.returncode == 0, err.decode()
         first_s, between_s = times_s[0], (times_s[-1] - times_s[0]) / max(1, len(times_s) - 1)
+        return Instants(first_s / 2, first_s, between_s, random.Random(seed))
 
-        def instant() -> tuple[int, float]:
-            told = chance.randrange(4)
-            return told, chance.uniform(0, between_s) if told else chance.uniform(first_s / 2, first_s)
 
-        return instant
+def first_positions(command: Command, states: int) -> list[int]:
+    """The positions in the next states that a command tells: so many, or fewer where it ends."""
+    return positions(line for _ in range(states) if (line := command.stdout.readline()))
 
 
 def positions(lines: Iterable[bytes]) -> list[int]:

@@ -197,21 +197,14 @@ class Kept:
         self._connection: Any = None
 
     def rows(self, address: str, connect: Callable[[str], Any], query: str) -> list[dict[str, Any]]:
-        """The rows of a query; a connection that fails isn't used again, as when its server was started anew."""
-        if address != self._address or self._connection is None:
-            self.close()
-            self._address, self._connection = address, connect(address)
+        """The rows of a query; one that fails with its connection, as when its server was started anew, is repeated."""
         try:
-            with closing(self._cursor()) as cursor:
-                cursor.execute(query)
-                return list(cursor.fetchall())
+            return self._rows(address, connect, query)
         except (psycopg.errors.UndefinedTable, mysql.connector.errors.ProgrammingError):
             raise
         except (psycopg.Error, mysql.connector.Error):
             self.close()
-            with closing(connect(address)) as connection, closing(_cursor_of(connection)) as cursor:
-                cursor.execute(query)
-                return list(cursor.fetchall())
+            return self._rows(address, connect, query)
 
     def close(self) -> None:
         """Close the connection."""
@@ -219,8 +212,13 @@ class Kept:
         if connection is not None:
             connection.close()
 
-    def _cursor(self) -> Any:
-        return _cursor_of(self._connection)
+    def _rows(self, address: str, connect: Callable[[str], Any], query: str) -> list[dict[str, Any]]:
+        if address != self._address or self._connection is None:
+            self.close()
+            self._address, self._connection = address, connect(address)
+        with closing(_cursor_of(self._connection)) as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
 
 
 KEPT = Kept()

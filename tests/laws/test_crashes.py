@@ -89,11 +89,11 @@ def test_runs_that_crash_at_any_call_come_to_exactly_the_source(kind, place):
 @pytest.mark.parametrize("kind", [*KINDS, *DATABASES], indirect=True)
 def test_processes_of_the_command_line_that_are_killed_come_to_exactly_the_source(kind, places, tmp_path):
     source = Replay(seed=1, rows=ROWS_OF_LAKES if kind in KINDS else SOURCE.rows, state_every=40, people=60)
-    instant = Runs(places(), source, tmp_path, start=genuine).instants(seed=1)
+    instants = Runs(places(), source, tmp_path, start=genuine).instants(seed=1)
     kills = 0
     while kills < KILLS:
         runs, told = Runs(places(), source, tmp_path, start=genuine), []
-        while kills < KILLS and (ended := runs.killed(*instant())).code != 0:
+        while kills < KILLS and (ended := runs.killed(*instants.next())).code != 0:
             assert ended.code == -signal.SIGKILL, ended.stderr
             kills += 1
             told += ended.told

@@ -211,7 +211,7 @@ def test_files_that_were_removed_before_a_later_run_could_add_them_are_missed(tm
         killed.commit(checkpoint(killed.stage(batch(one, (1, "a")))))
     DeltaTable(path).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
     again = open_destination(f"delta:{tmp_path}", {})
-    with pytest.raises(DestinationError, match="VACUUM, or somebody else"):
+    with pytest.raises(DestinationError, match="VACUUM or another program has removed them"):
         again.recover(PIPELINE)
     again.close()
     assert DeltaTable(path).to_pyarrow_table().num_rows == 0

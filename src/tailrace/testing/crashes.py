@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from tailrace.model import Method
+from tailrace.model import Checkpoint, Method
 from tailrace.testing.forked import LIMIT_S, Ended, Order, loading
 from tailrace.testing.replay import Replay, in_order
 from tailrace.testing.seams import MOMENTS, Crash
@@ -80,6 +80,7 @@ def _large(prefix: str, rows: int, seed: int) -> Replay:
 class Instants:
     """Random instants: so many seconds behind a told state, or behind the start of a run."""
 
+    earliest_s: float
     first_s: float
     between_s: float
     chance: random.Random
@@ -87,10 +88,11 @@ class Instants:
     def next(self) -> tuple[int, float]:
         """How many states are to be told, and how many seconds later it is.
 
-        Before the first state the place comes towards the end: what comes first is the start of the process.
+        Before the first state the place comes towards the end: what comes before `earliest_s` starts the process.
         """
         told = self.chance.randrange(4)
-        return told, self.chance.uniform(0, self.between_s) if told else self.chance.uniform(0.2, 1) * self.first_s
+        first, last = (0, self.between_s) if told else (self.earliest_s, self.first_s)
+        return told, self.chance.uniform(first, last)
 
 
 class CrashLaw:
@@ -115,8 +117,7 @@ class CrashLaw:
         with loading(self.order(source)) as load:
             ended = load.end()
         assert not ended.error, ended.error
-        self.require_truth(source, ended.told, was_interrupted=False)
-        self.require_whole(source)
+        self.require_whole(source, self.require_truth(source, ended.told, was_interrupted=False))
         return ended
 
     def crash_at(self, source: Replay, crash: Crash) -> None:
@@ -140,33 +141,36 @@ class CrashLaw:
             first_s = time.monotonic() - started_s
             states = len(load.end().told)
         between_s = (time.monotonic() - started_s - first_s) / states
-        self.require_whole(source)
-        return Instants(first_s, between_s, random.Random(seed))  # noqa: S311 it is a test's
+        self.require_whole(source, self.position(source))
+        return Instants(first_s / 5, first_s, between_s, random.Random(seed))  # noqa: S311 it is a test's
 
     def crash_at_instants(self, source: Replay, instants: Instants, crashes: int) -> None:
         """Load the source by runs that are killed at these instants while crashes are left, until it is loaded."""
         told: list[int] = []
         while True:
-            states, after_s = instants.next() if self.tally.crashes.total() < crashes else (0, LIMIT_S)
+            states, after_s = instants.next()
             with loading(self.order(source)) as load:
-                load.wait_until_told(states)
-                ended = load.kill_after(after_s)
+                if self.tally.crashes.total() < crashes:
+                    load.wait_until_told(states)
+                    ended = load.kill_after(after_s)
+                else:
+                    ended = load.end()
             assert not ended.error, ended.error
             told += ended.told
-            self.require_truth(source, told, was_interrupted=ended.was_killed)
+            position = self.require_truth(source, told, was_interrupted=ended.was_killed)
             if not ended.was_killed:
-                self.require_whole(source)
+                self.require_whole(source, position)
                 return
             self.tally.crashes[f"{states} states told"] += 1
 
-    def require_truth(self, source: Replay, told: list[int], *, was_interrupted: bool) -> None:
+    def require_truth(self, source: Replay, told: list[int], *, was_interrupted: bool) -> int:
         """Raise unless what is visible is exactly what the remembered state covers, and no told state is ahead of it.
 
-        After an interrupted run each table may be at one of the positions that the place remembers. `told` are all
-        states told so far.
+        Gives the position of that state. After an interrupted run each table may be at one of the positions that the
+        place remembers. `told` are all states told so far.
         """
         wait_until_settled(self._subject)
-        positions = self.positions(source)
+        positions = self._positions(source)
         assert told == sorted(set(told)), f"states are told once, in order: {told}"
         assert {*told, *positions} <= {0, *source.states()}, f"no state was sent at {told} or {positions}"
         last_told = max(told, default=0)
@@ -177,12 +181,12 @@ class CrashLaw:
         for table, rows in shown.items():
             assert any(rows == each[table] for each in wanted), _difference(table, rows, wanted[0][table], positions)
         self.tally.rows += sum(map(len, shown.values()))
+        return positions[0]
 
-    def require_whole(self, source: Replay) -> None:
-        """Raise unless the whole source is loaded."""
+    def require_whole(self, source: Replay, position: int) -> None:
+        """Raise unless the position that is remembered is the end of the source."""
         self._tables += source.names()
         self.tally.loads += 1
-        position = self.positions(source)[0]
         assert position == source.rows, f"{position} is remembered of {source.rows} rows"
 
     def require_nothing_left(self) -> None:
@@ -190,14 +194,22 @@ class CrashLaw:
         left = self._subject.leftovers(self._tables)
         assert not left, f"these are left: {sorted(left)}"
 
-    def positions(self, source: Replay) -> list[int]:
+    def recover(self, source: Replay) -> Checkpoint | None:
+        """Do what a run begins with; the last checkpoint of the source's pipeline."""
+        destination = self._subject.open()
+        try:
+            return destination.recover(source.pipeline)
+        finally:
+            destination.close()
+
+    def position(self, source: Replay) -> int:
+        """The position that the place remembers."""
+        return self._positions(source)[0]
+
+    def _positions(self, source: Replay) -> list[int]:
         """The positions that tables may be at, the newest first."""
         if self._subject.remembered is None:
-            destination = self._subject.open()
-            try:
-                last = destination.recover(source.pipeline)
-            finally:
-                destination.close()
+            last = self.recover(source)
             states: list[bytes | str | None] = [last.state if last else None]
         else:
             states = [*self._subject.remembered(source.pipeline)]

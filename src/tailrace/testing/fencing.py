@@ -28,6 +28,6 @@ def _overtake(older: CrashLaw, newer: CrashLaw, source: Replay) -> None:
         assert not whole.error, whole.error
         ended = load.end()
     assert "FencedError" in ended.error, ended.error or "the older run was not refused"
-    newer.require_truth(source, sorted({*ended.told, *whole.told}), was_interrupted=False)
-    newer.require_whole(source)
+    position = newer.require_truth(source, sorted({*ended.told, *whole.told}), was_interrupted=False)
+    newer.require_whole(source, position)
     newer.require_nothing_left()

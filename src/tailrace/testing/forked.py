@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import sys
 import time
 import traceback
@@ -85,14 +86,14 @@ class Loading:
 
     def wait_until_paused(self) -> None:
         """Wait until it has come to the row at which it pauses."""
-        while not self._is_paused and self._hears(LIMIT_S):
+        while not self._is_paused and self._hears():
             pass
         if not self._is_paused:
             raise AssertionError(f"the load has ended before it should pause: {self._error}")
 
     def wait_until_told(self, states: int) -> None:
         """Wait until it has told so many states, or has ended."""
-        while len(self._told) < states and self._hears(LIMIT_S):
+        while len(self._told) < states and self._hears():
             pass
 
     def kill_after(self, seconds: float) -> Ended:
@@ -107,19 +108,22 @@ class Loading:
         """Let it go on where it pauses, and wait until it has ended; how it did."""
         if self._is_paused:
             self._gate.send(None)
-        while self._hears(LIMIT_S):
+        while self._hears():
             pass
         self._process.join(LIMIT_S)
-        was_killed = self._process.exitcode == -9
+        was_killed = self._process.exitcode == -signal.SIGKILL
         return Ended(self._told, was_killed, self._calls, self._error)
 
-    def _hears(self, limit_s: float) -> bool:
-        """Take one thing that the process says; False where it says nothing within the limit, or has ended."""
-        if not self._heard.poll(limit_s):
-            if limit_s >= LIMIT_S:
-                self._process.kill()
-                raise AssertionError(f"the load has not ended within {LIMIT_S:.0f} s")
-            return False
+    def _hears(self, within_s: float | None = None) -> bool:
+        """Take one thing that the process says; False where it has ended, or says nothing within that time.
+
+        Without a time it has to say something, or to end, within the limit.
+        """
+        if not self._heard.poll(LIMIT_S if within_s is None else within_s):
+            if within_s is not None:
+                return False
+            self._process.kill()
+            raise AssertionError(f"the load has not ended within {LIMIT_S:.0f} s")
         try:
             what, value = self._heard.recv()
         except (EOFError, ConnectionResetError):
