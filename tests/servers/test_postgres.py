@@ -2,17 +2,19 @@
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
 import pytest
 from psycopg import sql
+from services.processes import wait_until
 
 import tailrace
 from tailrace.destinations import open_destination
 from tailrace.errors import DestinationError, RecordError
 from tailrace.testing.messages import INT, TEXT, THINGS, decimal, record, schema
-from tailrace.testing.parts import batch, checkpoint, commit_rows, stream
+from tailrace.testing.parts import PIPELINE, batch, checkpoint, commit_rows, stream
 
 
 @pytest.fixture
@@ -216,3 +218,22 @@ def test_pickled_before_use_it_is_the_same_destination(server, postgres_url, thr
     with closing(destination):
         commit_rows(destination, stream(key=()), (1, "a"))
     assert server.execute("SELECT * FROM things").fetchall() == [(1, "a")]
+
+
+def test_a_run_that_takes_over_while_the_older_one_commits_goes_on_from_what_that_committed(server, postgres_url):
+    with closing(open_destination(postgres_url, {})) as older:
+        commit_rows(older, stream(), (1, "a"))
+    with (
+        psycopg.connect(postgres_url) as committing,
+        closing(open_destination(postgres_url, {})) as newer,
+        ThreadPoolExecutor(1) as other,
+    ):
+        committing.execute("UPDATE _tailrace_checkpoints SET number = 2, state = '{\"n\": 2}'")
+        recovering = other.submit(newer.recover, PIPELINE)
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        wait_until(lambda: server.execute(waits).fetchone() == (1,), lambda: "nobody waits for the commit")
+        committing.commit()
+        last = recovering.result()
+        assert (last.number, json.loads(last.state)) == (2, {"n": 2})
+        newer.prepare(stream())
+        newer.commit(checkpoint(newer.stage(batch(stream(), (3, "c"), checkpoint=3)), number=3))

@@ -59,15 +59,16 @@ class Checkpoints:
         )
 
     def take_over(self, session: Session, pipeline: str, fence: str) -> Row | None:
-        """The pipeline's row as it was; from here on it has that fence."""
+        """The pipeline's row, None if it had none; from here on it has that fence.
+
+        It is read only once it is ours: a commit of the run before this one may be under way, which is waited for.
+        """
         if self._dialect.sqlglot == "redshift":  # it enforces no key, so that two first runs may not look at once
             session.execute(f"LOCK {self._sql(self._source)}")
-        row = self.row(session, pipeline)
-        if row is None:
-            session.execute(self.insert, (pipeline, 0, fence))
-        else:
-            session.execute(self.take, (fence, pipeline))
-        return row
+        if session.execute(self.take, (fence, pipeline)):
+            return self.row(session, pipeline)
+        session.execute(self.insert, (pipeline, 0, fence))
+        return None
 
     def store(self, session: Session, checkpoint: Checkpoint, fence: str) -> None:
         """Make the checkpoint the pipeline's last; raises FencedError unless the fence and the one before are there."""
