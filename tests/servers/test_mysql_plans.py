@@ -3,6 +3,9 @@
 import mysqls
 import pytest
 
+from tailrace.destinations.mysql import DIALECT
+from tailrace.destinations.mysql.table_checks import TABLE_CHECKS
+from tailrace.sql.placeholders import count_marks, percent
 from tailrace.testing.messages import INT, TEXT, record, schema
 
 ROWS = 8_000
@@ -30,3 +33,13 @@ def test_a_second_load_reads_a_table_without_an_index_a_few_times(any_mysql, any
     mysqls.load(url, schema(properties, ["id"]), *gone, method=method, hard_delete=True)
     assert reads(url) - before < 100 * ROWS
     assert mysqls.query(url, "SELECT count(*) FROM things") == [(ROWS // 2,)]
+
+
+@pytest.mark.parametrize("sql", [DIALECT.columns, DIALECT.others, TABLE_CHECKS], ids=["columns", "others", "checks"])
+def test_what_is_asked_of_a_table_has_mariadb_look_at_no_other_table(mariadb_url, sql):
+    mysqls.query(mariadb_url, "CREATE TABLE things (id int PRIMARY KEY, data json)")
+    with mysqls.connected(mariadb_url) as connection:
+        cursor = connection.cursor()
+        cursor.execute(f"EXPLAIN {percent(sql)}", (None, "things") * (count_marks(sql) // 2))
+        extras = [row[-1] for row in cursor.fetchall()]
+    assert [extra for extra in extras if "Scanned" in extra and "Scanned 0 databases" not in extra] == []

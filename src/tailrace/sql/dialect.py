@@ -35,12 +35,12 @@ class Dialect:
     dropped.
     `keeps_key_in_comment`: the key is noted as the table's comment instead of being a PRIMARY KEY.
 
-    `columns` is the query of a table's columns by two parameters, schema (or null) and name; its rows are name, type,
-    whether nullable, whether there is a default, the place in the PRIMARY KEY or null, the table's comment, what its
-    PRIMARY KEY is called, and what the column is if the database fills it by itself (`GENERATED`). `tables` is the
-    query of the tables whose name begins with the parameter; its rows are schema (or null) and name. `schemas` is the
-    query of the schema whose name is the parameter; it is empty where tables stand in no schemas. `begin` opens a
-    transaction that may write.
+    `columns` is the query of a table's columns, as relations.query_of asks it; its rows are name, type, whether
+    nullable, whether there is a default, the place in the PRIMARY KEY or null, the table's comment, what its PRIMARY
+    KEY is called, and what the column is if the database fills it by itself (`GENERATED`). `tables` is the query of the
+    tables whose name begins with the parameter; its rows are schema (or null) and name. `schemas` is the query of the
+    schema whose name is the parameter; it is empty where tables stand in no schemas. `begin` opens a transaction that
+    may write.
 
     By the same parameters as `columns`, and empty where the database has nothing of that kind: `pins` is the query of
     what keeps columns from being altered; its rows are the column (null for all), what it is (`the view v`), and when

@@ -10,6 +10,7 @@ from tailrace.model import Published, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
+from tailrace.sql.relations import query_of
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Found, Tables
 
@@ -21,7 +22,7 @@ def is_kept(session: Session, dialect: Dialect, tables: Tables, stream: Stream, 
     found = tables.found(session, table) if dialect.dependents else None
     if found is None:
         return False
-    rows = session.query(dialect.dependents, (table.schema, table.name))
+    rows = query_of(session, dialect.dependents, table)
     dependents = {str(what): str(matters) for what, matters in rows}
     for what, matters in dependents.items():
         if matters == "refused":

@@ -16,6 +16,11 @@ def percent(sql: str) -> str:
     return _PARTS.sub(_spelled, sql)
 
 
+def count_marks(sql: str) -> int:
+    """How many values the statement takes."""
+    return sum(bool(match[2]) for match in _PARTS.finditer(sql))
+
+
 def _spelled(match: re.Match[str]) -> str:
     quoted, mark = match.groups()
     if quoted:

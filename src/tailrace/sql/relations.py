@@ -3,6 +3,18 @@
 Servers that share a catalog share them.
 """
 
+from __future__ import annotations
+
+from tailrace.model import TableName
+from tailrace.sql.placeholders import count_marks
+from tailrace.sql.session import Session
+
+
+def query_of(session: Session, sql: str, table: TableName) -> list[tuple[object, ...]]:
+    """All rows of a query whose parameters are a table's schema (or null) and its name, once or several times."""
+    return session.query(sql, (table.schema, table.name) * (count_marks(sql) // 2))
+
+
 _POSTGRES_TABLE = """
     WITH t AS (
         SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -97,8 +109,7 @@ MYSQL_PINS = """
     SELECT convert(k.column_name USING utf8mb4) COLLATE utf8mb4_bin,
         convert(concat('the foreign key ', k.constraint_name) USING utf8mb4) COLLATE utf8mb4_bin, 'always'
     FROM information_schema.key_column_usage k
-    JOIN (SELECT coalesce(?, database()) AS s, ? AS n) t ON k.table_schema = t.s AND k.table_name = t.n
-    WHERE k.referenced_table_name IS NOT NULL
+    WHERE k.table_schema = coalesce(?, database()) AND k.table_name = ? AND k.referenced_table_name IS NOT NULL
     UNION ALL
     SELECT convert(i.column_name USING utf8mb4) COLLATE utf8mb4_bin,
         convert(concat('the index ', i.index_name) USING utf8mb4) COLLATE utf8mb4_bin, 'text'
@@ -114,9 +125,11 @@ MYSQL_PINS = """
 MYSQL_OTHERS = """
     SELECT if(t.table_type = 'SEQUENCE', 'a sequence', 'a view')
     FROM information_schema.tables t
-    LEFT JOIN information_schema.views v ON v.table_schema = t.table_schema AND v.table_name = t.table_name
     WHERE t.table_schema = coalesce(?, database()) AND t.table_name = ?
-        AND (t.table_type IN ('SEQUENCE', 'SYSTEM VIEW') OR v.is_updatable = 'NO')
+        AND (t.table_type IN ('SEQUENCE', 'SYSTEM VIEW') OR EXISTS (
+            SELECT 1 FROM information_schema.views v
+            WHERE v.table_schema = coalesce(?, database()) AND v.table_name = ? AND v.is_updatable = 'NO'
+        ))
 """
 
 MYSQL_DEPENDENTS = """

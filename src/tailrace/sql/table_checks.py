@@ -14,6 +14,7 @@ from tailrace.schema.evolve import Fit, TableColumn
 from tailrace.sql import statements
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import table_of, written
+from tailrace.sql.relations import query_of
 from tailrace.sql.session import Session
 from tailrace.sql.tables import Found, Tables
 
@@ -38,7 +39,7 @@ class _Checked(Found):
 class CheckedTables(Tables):
     """Tables of a database whose `query` says what is wrong with one of them.
 
-    Its parameters are schema (or null) and name, thrice. Its rows are column (empty: the table), when it matters
+    Its parameters are schema (or null) and name. Its rows are column (empty: the table), when it matters
     (`always`, or when the column is `loaded`, part of the `key`, or `altered`), what the trouble is, and the cure: the
     column's type, or what ALTER TABLE sets. What is `altered` has no cure, and its trouble is what would be lost.
     """
@@ -52,7 +53,7 @@ class CheckedTables(Tables):
         found = super().found(session, table)
         if found is None:
             return None
-        rows = session.query(self._query, (table.schema, table.name) * 3)
+        rows = query_of(session, self._query, table)
         problems = tuple(_Problem(*map(str, row)) for row in rows)
         return _Checked(found.columns, found.key, found.constraint, found.generated, problems)
 

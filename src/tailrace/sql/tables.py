@@ -13,6 +13,7 @@ from tailrace.sql.dialect import Dialect
 from tailrace.sql.digits import refuse_digits
 from tailrace.sql.generated import IDENTITY, refuse_generated, without_generated
 from tailrace.sql.keys import noted
+from tailrace.sql.relations import query_of
 from tailrace.sql.session import Session
 from tailrace.sql.types import with_plain_types
 
@@ -95,7 +96,7 @@ class Tables:
 
     def found(self, session: Session, table: TableName) -> Found | None:
         """What the database has under that name, None if nothing."""
-        rows = session.query(self._dialect.columns, (table.schema, table.name))
+        rows = query_of(session, self._dialect.columns, table)
         if not rows:
             return None
         columns = []
@@ -128,10 +129,9 @@ class Tables:
         fit = self._fit(found, stream) if found and self._dialect.pins else Fit()
         if found is None or not (fit.widen or fit.relax):
             return found
-        names = (table.schema, table.name) * (self._dialect.pins.count("?") // 2)
         pins = [
             (name and str(name), str(what), str(matters))
-            for name, what, matters in session.query(self._dialect.pins, names)
+            for name, what, matters in query_of(session, self._dialect.pins, table)
         ]
         for name in fit.relax:
             if held := [what for of, what, matters in pins if matters == "null" and of in (None, name)]:
@@ -146,8 +146,7 @@ class Tables:
 
     def require_room(self, session: Session, stream: Stream, table: TableName, found: Found | None = None) -> None:
         """Raise SchemaError where no table of that name can take the stream: see `others` and `max_columns`."""
-        names = (table.schema, table.name)
-        if other := session.query(self._dialect.others, names) if self._dialect.others else ():
+        if other := query_of(session, self._dialect.others, table) if self._dialect.others else ():
             raise SchemaError(
                 f"its table would be {table}, and there is {other[0][0]} of that name, which takes no rows; set "
                 "another `table:` for it under `streams:`, or drop what is there",

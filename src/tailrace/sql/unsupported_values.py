@@ -10,6 +10,7 @@ from tailrace import compute as pc
 from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE, TableName
 from tailrace.sql.dialect import Dialect
+from tailrace.sql.relations import query_of
 from tailrace.sql.session import Session
 
 _NUL = "\0"
@@ -63,7 +64,7 @@ def typed(session: Session, dialect: Dialect, table: TableName, sql_type: str) -
     """What gives the table's columns of a type, as the database spells it."""
 
     def names() -> list[str]:
-        rows = session.query(dialect.columns, (table.schema, table.name))
+        rows = query_of(session, dialect.columns, table)
         return [str(name) for name, spelled, *_ in rows if spelled == sql_type]
 
     return names

@@ -35,11 +35,13 @@ _LATE_IMPORTS = (
     "joblib",
     "pyarrow.compute",
     "pyarrow.parquet",
+    "pyiceberg.catalog.sql",
     "sqlglot.dialects.duckdb",
     "sqlglot.dialects.mysql",
     "sqlglot.dialects.postgres",
     "sqlglot.dialects.redshift",
     "sqlglot.dialects.sqlite",
+    "tailrace_native",
 )
 """What loads import only once they need it."""
 

@@ -29,9 +29,8 @@ def tables(*obstacles):
     rows = " UNION ALL ".join("SELECT '{}', '{}', '{}', '{}'".format(*each) for each in obstacles)
     if not rows:
         rows = "SELECT 1, 2, 3, 4 LIMIT 0"
-    return CheckedTables(
-        MYSQL, TRAITS, None, f"SELECT * FROM ({rows}) WHERE ?1 IS ?3 AND ?2 = ?4 AND ?5 IS ?1 AND ?6 = ?2"
-    )
+    of_things = "? IS NULL AND ? = 'things'"
+    return CheckedTables(MYSQL, TRAITS, None, f"SELECT * FROM ({rows}) WHERE {of_things} AND {of_things}")
 
 
 def asked(of, *obstacles, columns=(("id", Kind.INT), ("name", Kind.TEXT), ("amount", Kind.INT)), key=("id",)):

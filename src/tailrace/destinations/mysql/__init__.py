@@ -99,24 +99,32 @@ DIALECT = Dialect(
     relaxes=True,
     merge=Merge.CONFLICT,
     keeps_key_in_comment=False,
+    # MariaDB looks at every table of the server for what it joins, unless that is DISTINCT and names the table itself.
     columns="""
         SELECT c.column_name,
             CASE WHEN c.column_type = 'tinyint(1)' THEN 'boolean'
-                /*M!100600 WHEN k.constraint_name IS NOT NULL THEN 'json' */
+                WHEN k.constraint_name IS NOT NULL THEN 'json'
                 ELSE concat(c.column_type,
                     coalesce(concat(' CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name), ''),
                     if(c.column_comment = 'in UTC', ' COMMENT ''in UTC''', ''))
             END,
             c.is_nullable = 'YES', c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%', s.seq_in_index,
             t.table_comment, s.index_name, if(coalesce(c.generation_expression, '') = '', NULL, 'GENERATED')
-        FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
-        LEFT JOIN information_schema.statistics s
-            ON s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.column_name = c.column_name
-            AND s.index_name = 'PRIMARY'
-        /*M!100600 LEFT JOIN information_schema.check_constraints k
-            ON k.constraint_schema = c.table_schema AND k.table_name = c.table_name AND k.level = 'Column'
-            AND k.constraint_name = c.column_name AND c.data_type = 'longtext'
-            AND k.check_clause = concat('json_valid(`', replace(c.column_name, '`', '``'), '`)') */
+        FROM information_schema.columns c
+        JOIN (
+            SELECT DISTINCT table_comment FROM information_schema.tables
+            WHERE table_schema = coalesce(?, database()) AND table_name = ?
+        ) t
+        LEFT JOIN (
+            SELECT DISTINCT column_name, seq_in_index, index_name FROM information_schema.statistics
+            WHERE table_schema = coalesce(?, database()) AND table_name = ? AND index_name = 'PRIMARY'
+        ) s ON s.column_name = c.column_name
+        LEFT JOIN (
+            SELECT DISTINCT constraint_name, check_clause FROM information_schema.check_constraints
+            WHERE constraint_schema = coalesce(?, database())
+                AND /*M!100600 level = 'Column' AND table_name = */ ? /*!80000 IS NULL AND FALSE */
+        ) k ON k.constraint_name = c.column_name AND c.data_type = 'longtext'
+            AND k.check_clause = concat('json_valid(`', replace(c.column_name, '`', '``'), '`)')
         WHERE c.table_schema = coalesce(?, database()) AND c.table_name = ?
         ORDER BY c.ordinal_position
     """,
