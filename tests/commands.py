@@ -9,23 +9,35 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import BinaryIO
 
-from tailrace.cli import main
+from tailrace import cli
+from tailrace.cli import singer_target
+from tailrace.destinations import NAMES
 from tailrace.testing.forked import LIMIT_S, context
+
+for _name in NAMES.values():
+    import_module(_name)  # so that no process has to
+
+PROGRAMS = {"tailrace": cli.main, "target-tailrace": singer_target.main}
 
 
 class Command:
-    """A process of the command line, with pipes for its output; like subprocess.Popen, as far as tests ask it."""
+    """A process of the command line, with pipes as its streams; like subprocess.Popen, as far as tests ask it."""
 
-    def __init__(self, process: BaseProcess, stdout: BinaryIO, stderr: BinaryIO) -> None:
+    def __init__(self, process: BaseProcess, stdin: BinaryIO, stdout: BinaryIO, stderr: BinaryIO) -> None:
+        self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
         self._process = process
@@ -54,16 +66,25 @@ class Command:
         self._process.join(timeout)
         return self._process.exitcode
 
-    def communicate(self) -> tuple[bytes, bytes]:
-        """Wait until it has ended; its output that wasn't read."""
+    def communicate(self, sent: bytes = b"") -> tuple[bytes, bytes]:
+        """Send it the last of its input, and wait until it has ended; its output that wasn't read."""
         read: list[bytes] = [b"", b""]
+
+        def send() -> None:
+            left = memoryview(sent)
+            with self.stdin, suppress(BrokenPipeError):
+                while left:
+                    left = left[self.stdin.write(left) :]
 
         def collect(number: int, pipe: BinaryIO) -> None:
             read[number] += pipe.read()
 
         threads = [
-            threading.Thread(target=collect, args=(number, pipe), daemon=True)
-            for number, pipe in enumerate((self.stdout, self.stderr))
+            threading.Thread(target=send, daemon=True),
+            *(
+                threading.Thread(target=collect, args=(number, pipe), daemon=True)
+                for number, pipe in enumerate((self.stdout, self.stderr))
+            ),
         ]
         for thread in threads:
             thread.start()
@@ -75,21 +96,49 @@ class Command:
         return read[0], read[1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a process is to become."""
+
+    program: str
+    arguments: Sequence[str]
+    cwd: str
+    environ: Mapping[str, str]
+    redirected: Mapping[int, str | None]
+
+
 @contextmanager
-def tailrace(*arguments: object) -> Iterator[Command]:
-    """A process of the command line without input; it, its group, and its temporary files don't outlive the block."""
+def tailrace(
+    *arguments: object,
+    program: str = "tailrace",
+    cwd: Path | str | None = None,
+    environ: Mapping[str, str] = {},
+    stdin: bool = False,
+    redirected: Mapping[int, str | None] = {},
+) -> Iterator[Command]:
+    """A process of the command line; it, its group, and its temporary files don't outlive the block.
+
+    It has the environment of this process without tailrace's own variables, and `environ` besides. It has an input if
+    `stdin` says so. `redirected` are the numbers of its streams that are a file instead of a pipe, or None for closed.
+    """
     forking = context()
-    out, said = forking.Pipe(duplex=False)
-    err, complained = forking.Pipe(duplex=False)
-    with tempfile.TemporaryDirectory() as folder, _file(out) as stdout, _file(err) as stderr:
-        process = forking.Process(target=_run, args=([*map(str, arguments)], folder, said, complained))
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ours = {key: value for key, value in os.environ.items() if not key.startswith("TAILRACE_")}
+        environment = {**ours, "TMPDIR": folder, **environ}
+        order = _Order(program, [*map(str, arguments)], str(cwd or Path.cwd()), environment, redirected)
+        (read, fed), (out, said), (err, complained) = (forking.Pipe(duplex=False) for _ in range(3))
+        streams = [stack.enter_context(_file(pipe, mode)) for pipe, mode in ((fed, "wb"), (out, "rb"), (err, "rb"))]
+        process = forking.Process(target=_run, args=(order, read, said, complained))
         process.start()
-        said.close()
-        complained.close()
+        for pipe in (read, said, complained):
+            pipe.close()
+        if not stdin:
+            streams[0].close()
         limit = threading.Timer(LIMIT_S, process.kill)
         limit.start()
         try:
-            yield Command(process, stdout, stderr)
+            yield Command(process, *streams)
         finally:
             limit.cancel()
             with suppress(ProcessLookupError):
@@ -98,23 +147,53 @@ def tailrace(*arguments: object) -> Iterator[Command]:
             process.join()
 
 
-def _file(connection: Connection) -> BinaryIO:
+def run(
+    *arguments: object,
+    program: str = "tailrace",
+    cwd: Path | str | None = None,
+    stdin: bytes = b"",
+    redirected: Mapping[int, str | None] = {},
+    **environ: str,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line to its end, as subprocess.run does with that input and more variables of the environment."""
+    with tailrace(*arguments, program=program, cwd=cwd, environ=environ, stdin=True, redirected=redirected) as command:
+        stdout, stderr = command.communicate(stdin)
+        assert command.returncode is not None
+        return subprocess.CompletedProcess([program, *map(str, arguments)], command.returncode, stdout, stderr)
+
+
+def _file(connection: Connection, mode: str) -> BinaryIO:
     """The end of a pipe as a file without a buffer, so that what isn't read line by line is left to be read."""
     with connection:
-        return os.fdopen(os.dup(connection.fileno()), "rb", buffering=0)  # type: ignore[return-value]
+        return os.fdopen(os.dup(connection.fileno()), mode, buffering=0)  # type: ignore[return-value]
 
 
-def _run(arguments: Sequence[str], folder: str, *outputs: Connection) -> None:
+def _run(order: _Order, *pipes: Connection) -> None:
     """Become the command, in the process that was forked for it."""
     os.setsid()
-    os.dup2(sys.stdin.fileno(), 0)  # which multiprocessing has opened on nothing
-    for number, output in enumerate(outputs, start=1):
-        os.dup2(output.fileno(), number)
-        output.close()
-    sys.stdout, sys.stderr = (
-        io.TextIOWrapper(os.fdopen(number, "wb", closefd=False), "utf-8", errors, line_buffering=number == 2)
-        for number, errors in ((1, "strict"), (2, "backslashreplace"))
-    )
-    os.environ["TMPDIR"], tempfile.tempdir = folder, None
-    sys.argv = ["tailrace", *arguments]
-    main()
+    os.chdir(order.cwd)
+    os.environ.clear()
+    os.environ.update(order.environ)
+    tempfile.tempdir = None
+    sys.argv = [order.program, *order.arguments]
+    for number, pipe in enumerate(pipes):
+        os.dup2(pipe.fileno(), number)
+        pipe.close()
+    for number, path in order.redirected.items():
+        if path is not None:
+            file = os.open(path, os.O_RDWR)
+            os.dup2(file, number)
+            os.close(file)
+    for number, path in order.redirected.items():
+        if path is None:
+            os.close(number)
+    sys.stdin, sys.stdout, sys.stderr = (_text(number, order.redirected) for number in range(3))
+    PROGRAMS[order.program]()
+
+
+def _text(number: int, redirected: Mapping[int, str | None]) -> io.TextIOWrapper | None:
+    """A standard stream, as Python opens it where the locale has UTF-8; None if it is closed, as Python has it too."""
+    if redirected.get(number, "") is None:
+        return None
+    file = os.fdopen(number, "wb" if number else "rb", closefd=False)
+    return io.TextIOWrapper(file, "utf-8", "backslashreplace" if number == 2 else "strict", line_buffering=number == 2)

@@ -3,13 +3,11 @@
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import duckdb
 import pytest
+from commands import run
 
-TAILRACE = Path(sys.executable).with_name("tailrace")
 SCHEMA = {
     "type": "SCHEMA",
     "stream": "s",
@@ -43,14 +41,7 @@ def sent(count, state_every=2000):
 
 
 def tailrace(folder, *words, stdin=(), **environment):
-    return subprocess.run(
-        [TAILRACE, *map(str, words)],
-        cwd=folder,
-        input=b"".join(stdin),
-        env={**os.environ, **environment},
-        capture_output=True,
-        check=False,
-    )
+    return run(*words, cwd=folder, stdin=b"".join(stdin), **environment)
 
 
 PLACES = {

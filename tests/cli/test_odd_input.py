@@ -1,14 +1,10 @@
 """What no tap should send: an error with its line or a quarantined record, never a traceback, never a skipped line."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import duckdb
 import pytest
-
-TAILRACE = Path(sys.executable).with_name("tailrace")
+from commands import run
 
 SCHEMA = (
     b'{"type":"SCHEMA","stream":"s","schema":{"properties":'
@@ -22,8 +18,7 @@ def record(fields):
 
 
 def load(folder, data, *words):
-    command = [TAILRACE, "load", "--to", "duckdb:///s.duckdb", *words]
-    return subprocess.run(command, cwd=folder, input=data, capture_output=True, check=False)
+    return run("load", "--to", "duckdb:///s.duckdb", *words, cwd=folder, stdin=data)
 
 
 def rows(folder, query="SELECT a FROM s"):

@@ -1,16 +1,15 @@
 """A decided checkpoint that one table can't take any more: what `recover` says, saves, and lets go on."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from commands import run
 from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 from pyiceberg.transforms import BucketTransform
@@ -24,7 +23,6 @@ from tailrace.model import TableName
 from tailrace.testing.messages import INT, TEXT, records, schema, state
 from tailrace.testing.parts import batch, checkpoint, stream
 
-TAILRACE = str(Path(sys.executable).with_name("tailrace"))
 ROW = {"id": INT, "name": TEXT}
 PIPELINE = "nightly"
 
@@ -80,19 +78,14 @@ def lake(request, tmp_path):
 def tailrace(lake, tmp_path):
     """Runs a command on the lake, in a fresh folder."""
 
-    def run(*words, lines=()):
-        return subprocess.run(
-            [TAILRACE, *words, "--to", lake.address, "--pipeline", PIPELINE, "--set", "retry_s=5"],
-            cwd=tmp_path,
-            input="\n".join(map(json.dumps, lines)),
-            capture_output=True,
-            text=True,
-            check=False,
-            env={key: os.environ[key] for key in os.environ if not key.startswith("TAILRACE_")},
-            timeout=6000,
-        )
+    where = ("--to", lake.address, "--pipeline", PIPELINE, "--set", "retry_s=5")
 
-    return run
+    def run_on_it(*words, lines=()):
+        done = run(*words, *where, cwd=tmp_path, stdin="\n".join(map(json.dumps, lines)).encode())
+        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+        return done
+
+    return run_on_it
 
 
 def loaded(name, *rows):
@@ -233,12 +226,6 @@ def test_a_file_that_is_still_read_ahead_does_not_change_the_exit_code():
 
 
 def test_a_checkpoint_of_a_database_is_whole(tmp_path):
-    done = subprocess.run(
-        [TAILRACE, "recover", "--to", f"duckdb:///{tmp_path}/x.duckdb", "--pipeline", PIPELINE, "--give-up", "bad"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    done = run("recover", "--to", f"duckdb:///{tmp_path}/x.duckdb", "--pipeline", PIPELINE, "--give-up", "bad")
     assert done.returncode == 2
-    assert "to all tables or to none" in done.stderr
+    assert b"to all tables or to none" in done.stderr

@@ -1,16 +1,13 @@
 """The streams that ship with the Singer SDK's test suite, each through `target-tailrace`, against our expectations."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import Path
 
 import duckdb
 import pytest
+from commands import run
 
-TARGET = Path(sys.executable).with_name("target-tailrace")
 STREAMS = files("singer_sdk.testing") / "target_test_streams"
 SHIPPED = sorted(path.name.removesuffix(".singer") for path in STREAMS.iterdir() if path.name.endswith(".singer"))
 
@@ -266,7 +263,7 @@ def loading(name, folder):
     config = folder / "config.json"
     config.write_text(json.dumps({"to": f"duckdb:///{folder / 'sdk.duckdb'}"}))
     sent = (STREAMS / f"{name}.singer").read_bytes()
-    return subprocess.run([TARGET, "--config", config], input=sent, capture_output=True, check=False)
+    return run("--config", config, program="target-tailrace", stdin=sent)
 
 
 def found(folder):

@@ -1,31 +1,16 @@
 """What reaches a terminal: no secret, nothing that it would obey, and no more names than a reader can take in."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from commands import run
 
 from tailrace.cli.options import setup
 from tailrace.errors import ConfigError
 
-TAILRACE = Path(sys.executable).with_name("tailrace")
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 HOSTILE = "s\x1b[2J\r\nerror: forged\u202e\x9b"
-
-
-def tailrace(folder, *words, stdin=b"", **environment):
-    return subprocess.run(
-        [TAILRACE, *map(str, words)],
-        cwd=folder,
-        input=stdin,
-        env={**os.environ, **environment},
-        capture_output=True,
-        check=False,
-    )
 
 
 def lines(*messages):
@@ -56,7 +41,7 @@ HOSTILE_INPUTS = {
 
 @pytest.mark.parametrize("data", HOSTILE_INPUTS.values(), ids=HOSTILE_INPUTS)
 def test_text_from_outside_reaches_the_terminal_escaped(tmp_path, data):
-    done = tailrace(tmp_path, "load", "--to", "duckdb:///s.duckdb", stdin=data)
+    done = run("load", "--to", "duckdb:///s.duckdb", stdin=data, cwd=tmp_path)
     said = done.stderr.decode()
     assert re.search(r"\\(x|u00)1b\[2J", said)
     assert OBEYED.findall(said) == []
@@ -66,7 +51,7 @@ def test_text_from_outside_reaches_the_terminal_escaped(tmp_path, data):
 
 def test_logs_in_json_are_json_and_hold_nothing_that_a_terminal_obeys(tmp_path):
     data = lines(schema(), LOG, record(id=1))
-    done = tailrace(tmp_path, "load", "--to", "duckdb:///s.duckdb", "--log-format", "json", stdin=data)
+    done = run("load", "--to", "duckdb:///s.duckdb", "--log-format", "json", stdin=data, cwd=tmp_path)
     said = done.stderr.decode()
     logged = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert logged[0]["event"] == LOG["message"]
@@ -74,7 +59,7 @@ def test_logs_in_json_are_json_and_hold_nothing_that_a_terminal_obeys(tmp_path):
 
 
 def test_a_plan_escapes_the_names_in_it(tmp_path):
-    done = tailrace(tmp_path, "plan", "--to", "duckdb:///s.duckdb", stdin=lines(schema()))
+    done = run("plan", "--to", "duckdb:///s.duckdb", stdin=lines(schema()), cwd=tmp_path)
     said = done.stdout.decode()
     assert OBEYED.findall(said) == []
     assert said.startswith("-- s\\x1b[2J\\r\\nerror: forged")
@@ -84,7 +69,7 @@ def test_a_hundred_unknown_fields_are_told_by_name_and_the_others_are_counted(tm
     data = lines(
         schema("s"), *(record("s", id=1, **{f"n{number}-{at}": 1 for at in range(50)}) for number in range(50))
     )
-    done = tailrace(tmp_path, "load", "--to", "duckdb:///s.duckdb", "--report", "r.json", stdin=data)
+    done = run("load", "--to", "duckdb:///s.duckdb", "--report", "r.json", stdin=data, cwd=tmp_path)
     said = done.stderr.decode()
     assert done.returncode == 0
     assert said.count("a field isn't in the schema and is dropped") == 100
@@ -145,7 +130,7 @@ def test_a_config_that_is_wrong_is_told_by_its_place_and_never_by_its_text(tmp_p
 )
 def test_a_config_that_cant_be_read_on_is_told_with_line_and_column(tmp_path, name, place):
     (tmp_path / name).write_text(FILES[name])
-    said = tailrace(tmp_path, "load", "--config", name, "--log-level", "debug").stderr.decode()
+    said = run("load", "--config", name, "--log-level", "debug", cwd=tmp_path).stderr.decode()
     assert said.startswith(f"error: --config: {name} can't be understood, {place}")
     assert SECRET not in said
 
@@ -195,7 +180,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
 def test_a_command_that_is_wrong_is_told_without_its_secrets(tmp_path, words):
-    done = tailrace(tmp_path, *words, "--log-level", "debug", "--report", "r.json")
+    done = run(*words, "--log-level", "debug", "--report", "r.json", cwd=tmp_path)
     written = [path.read_text() for path in tmp_path.glob("r.json")]
     assert done.returncode != 0
     assert b"error: " in done.stderr
@@ -208,6 +193,6 @@ def test_a_command_that_is_wrong_is_told_without_its_secrets(tmp_path, words):
 )
 def test_an_environment_that_is_wrong_is_told_without_its_secrets(tmp_path, name, value):
     environment = {"TAILRACE_TO": "postgres://h/d"} | {f"TAILRACE_{name}": value}
-    done = tailrace(tmp_path, "load", **environment)
+    done = run("load", **environment, cwd=tmp_path)
     assert done.returncode == 2
     assert SECRET not in done.stderr.decode()
