@@ -61,7 +61,7 @@ class Command:
         """End it by SIGKILL."""
         self._process.kill()
 
-    def wait(self, timeout: float) -> int | None:
+    def wait(self, timeout: float = LIMIT_S) -> int | None:
         """Wait so long until it has ended; its exit code."""
         self._process.join(timeout)
         return self._process.exitcode
@@ -80,12 +80,11 @@ class Command:
             read[number] += pipe.read()
 
         threads = [
-            threading.Thread(target=send, daemon=True),
-            *(
-                threading.Thread(target=collect, args=(number, pipe), daemon=True)
-                for number, pipe in enumerate((self.stdout, self.stderr))
-            ),
+            threading.Thread(target=collect, args=(number, pipe), daemon=True)
+            for number, pipe in enumerate((self.stdout, self.stderr))
         ]
+        if not self.stdin.closed:
+            threads.append(threading.Thread(target=send, daemon=True))
         for thread in threads:
             thread.start()
         if self.wait(LIMIT_S) is None:

@@ -1,13 +1,11 @@
 """Quarantine files of real runs: two at once, one that is killed, one that is replayed while it is written."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
+from commands import run, tailrace
 
-TAILRACE = Path(sys.executable).with_name("tailrace")
 ASIDE = ("--set", "on_invalid=quarantine")
 SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}}}\n'
 
@@ -23,19 +21,13 @@ def state(number):
 @pytest.fixture
 def started(tmp_path):
     """Starts a load that reads from a pipe; all are killed at the end."""
-    running = []
+    with ExitStack() as running:
 
-    def start(*words):
-        pipe = subprocess.PIPE
-        command = [TAILRACE, "load", *words, *ASIDE, "--set", "checkpoint_rows=1"]
-        process = subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
-        running.append(process)
-        return process
+        def start(*words):
+            load = tailrace("load", *words, *ASIDE, "--set", "checkpoint_rows=1", cwd=tmp_path, stdin=True)
+            return running.enter_context(load)
 
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+        yield start
 
 
 def send(process, *lines):
@@ -49,13 +41,9 @@ def end(process):
     assert process.returncode == 0, said
 
 
-def tailrace(folder, *words, stdin=b""):
-    return subprocess.run([TAILRACE, *words], cwd=folder, input=stdin, capture_output=True, check=False)
-
-
 def replayed(folder, path):
     """The numbers of the bad records that a replay of the file sends, in order."""
-    done = tailrace(folder, "replay", path.name, "--to", "memory:x", *ASIDE)
+    done = run("replay", path.name, "--to", "memory:x", *ASIDE, cwd=folder)
     assert done.returncode == 0, done.stderr
     again = path.with_name(f"{path.stem}.again{path.suffix}")
     entries = [json.loads(line) for line in again.read_text().splitlines()] if again.exists() else []
@@ -81,7 +69,7 @@ def test_a_second_pipeline_that_names_the_file_ends_before_it_loads_anything(sta
     send(first, SCHEMA, bad(1), state(1))
     for pipeline in ("p", "q"):
         words = ("--to", "duckdb:///b.duckdb", "--pipeline", pipeline, *ASIDE, *aside)
-        done = tailrace(tmp_path, "load", *words, stdin=SCHEMA + bad(2) + state(2))
+        done = run("load", *words, cwd=tmp_path, stdin=SCHEMA + bad(2) + state(2))
         assert (done.returncode, done.stdout) == (2, b"")
         assert "error: quarantine: q.jsonl is in use by another run" in done.stderr.decode()
     assert not (tmp_path / "b.duckdb").exists()
@@ -93,7 +81,7 @@ def test_a_second_pipeline_that_names_the_file_ends_before_it_loads_anything(sta
 def test_a_file_that_is_being_written_isnt_replayed(started, tmp_path):
     first = started("--to", "duckdb:///a.duckdb", "--set", "quarantine=q.jsonl")
     send(first, SCHEMA, bad(1), state(1))
-    done = tailrace(tmp_path, "replay", "q.jsonl", "--to", "memory:x")
+    done = run("replay", "q.jsonl", "--to", "memory:x", cwd=tmp_path)
     assert done.returncode == 2
     assert "error: FILE: a run is writing to q.jsonl (replay it once that has ended)" in done.stderr.decode()
     end(first)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from commands import run, tailrace
 
-TAILRACE = Path(sys.executable).with_name("tailrace")
-TARGET = Path(sys.executable).with_name("target-tailrace")
+BIN = Path(sys.executable).parent
 DUCKDB = ("--to", "duckdb:///s.duckdb")
 SENT = b"".join(
     json.dumps(message).encode() + b"\n"
@@ -26,17 +27,29 @@ SENT = b"".join(
 )
 
 
+def filled(folder):
+    """The folder, with `s.singer` and `c.json` in it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "s.singer").write_bytes(SENT)
+    (folder / "c.json").write_text(json.dumps({"to": DUCKDB[1]}))
+    return folder
+
+
+def redirected(redirections):
+    """What a shell makes of them: for each number of a stream a file, or None for a closed one."""
+    found = re.findall(r"([12]?)([<>])(\S+)", redirections)
+    return {int(number or "<>".index(sign)): None if file == "&-" else file for number, sign, file in found}
+
+
 @pytest.fixture
 def shell(tmp_path):
-    """Runs a command with redirections of a shell in a folder that has `s.singer` and `c.json`."""
-    (tmp_path / "s.singer").write_bytes(SENT)
-    (tmp_path / "c.json").write_text(json.dumps({"to": DUCKDB[1]}))
+    """Runs a command with redirections as a shell writes them in a folder that has `s.singer` and `c.json`."""
+    filled(tmp_path)
 
-    def run(redirections, *words, stdin=b""):
-        line = f"exec {shlex.join(map(str, words))} {redirections}"
-        return subprocess.run(["sh", "-c", line], cwd=tmp_path, input=stdin, capture_output=True, check=False)
+    def run_there(redirections, program, *words, stdin=b""):
+        return run(*words, program=program, cwd=tmp_path, stdin=stdin, redirected=redirected(redirections))
 
-    return run
+    return run_there
 
 
 def rows(folder):
@@ -47,11 +60,24 @@ def rows(folder):
 
 
 LOADING = {
-    "load": (TAILRACE, "load", "s.singer", *DUCKDB),
-    "load of stdin": (TAILRACE, "load", *DUCKDB),
-    "run": (TAILRACE, "run", "--tap", "cat s.singer", "--pipeline", "p", *DUCKDB),
-    "target-tailrace": (TARGET, "--config", "c.json"),
+    "load": ("tailrace", "load", "s.singer", *DUCKDB),
+    "load of stdin": ("tailrace", "load", *DUCKDB),
+    "run": ("tailrace", "run", "--tap", "cat s.singer", "--pipeline", "p", *DUCKDB),
+    "target-tailrace": ("target-tailrace", "--config", "c.json"),
 }
+
+
+@pytest.mark.parametrize(
+    "redirections", ["", "<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full", ">/dev/full 2>&-"]
+)
+def test_a_command_that_a_real_shell_starts_ends_as_those_of_these_tests_do(tmp_path, redirections):
+    program, *words = LOADING["load of stdin"]
+    line = f"exec {shlex.join([str(BIN / program), *words])} {redirections}"
+    theirs, ours = filled(tmp_path / "theirs"), filled(tmp_path / "ours")
+    real = subprocess.run(["sh", "-c", line], cwd=theirs, input=SENT, capture_output=True, check=False)
+    done = run(*words, cwd=ours, stdin=SENT, redirected=redirected(redirections))
+    assert (real.returncode, real.stdout) == (done.returncode, done.stdout)
+    assert real.stderr.splitlines()[-1:] == done.stderr.splitlines()[-1:]
 
 
 @pytest.mark.parametrize("words", LOADING.values(), ids=LOADING)
@@ -99,22 +125,21 @@ def test_a_state_that_cant_be_told_is_an_error_and_what_it_covers_is_loaded(shel
 
 
 def test_an_error_that_nobody_hears_has_its_exit_code_all_the_same(shell):
-    assert shell("2>/dev/full", TAILRACE, "load", *DUCKDB, stdin=b"no message\n").returncode == 3
-    assert shell("2>&-", TAILRACE, "load", "--to", "nowhere").returncode == 2
+    assert shell("2>/dev/full", "tailrace", "load", *DUCKDB, stdin=b"no message\n").returncode == 3
+    assert shell("2>&-", "tailrace", "load", "--to", "nowhere").returncode == 2
     assert shell(">/dev/full 2>/dev/full", *LOADING["load"]).returncode == 2
 
 
 def test_a_reader_of_states_that_goes_after_the_first_is_an_error_and_what_was_told_is_loaded(tmp_path):
-    words = [TAILRACE, "load", *DUCKDB, "--set", "checkpoint_rows=1"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(words, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
+    words = ("load", *DUCKDB, "--set", "checkpoint_rows=1")
+    with tailrace(*words, cwd=tmp_path, stdin=True) as process:
         process.stdin.write(b"".join(SENT.splitlines(keepends=True)[:4]))
         assert process.stdout.readline() == b'{"n": 1}\n'
         process.stdout.close()
         process.stdin.write(SENT.splitlines(keepends=True)[4])
         process.stdin.close()
         said = process.stderr.read().decode()
-    assert process.returncode == 2
+        assert process.wait() == 2
     assert "error: stdout: it can't be written to: nobody reads it any more" in said
     assert "Traceback" not in said
     assert rows(tmp_path) == 2
@@ -125,7 +150,7 @@ LOOKING = ["--version", "about", "check --to sqlite:x"]
 
 @pytest.mark.parametrize("words", LOOKING)
 def test_an_answer_that_cant_be_written_is_an_error(shell, words):
-    full, closed = (shell(where, TAILRACE, *words.split()) for where in (">/dev/full", ">&-"))
+    full, closed = (shell(where, "tailrace", *words.split()) for where in (">/dev/full", ">&-"))
     assert (full.returncode, closed.returncode) == (2, 2)
     assert full.stderr.decode().splitlines() == [
         "error: stdout: it can't be written to: No space left on device (run again with one that takes everything)"
@@ -136,7 +161,7 @@ def test_an_answer_that_cant_be_written_is_an_error(shell, words):
 def test_an_answer_that_nobody_reads_is_an_error():
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([TARGET, "--about"], stdout=write, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run([BIN / "target-tailrace", "--about"], stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert done.returncode == 2
     assert done.stderr.decode().startswith("error: stdout: it can't be written to: nobody reads it any more")
@@ -146,7 +171,7 @@ def test_ctrl_c_on_a_terminal_stops_a_run_whose_tap_has_a_session_of_its_own(tmp
     (tmp_path / "s.singer").write_bytes(SENT)
     tap = tmp_path / "tap.sh"
     tap.write_text("echo $$ > pid\ncat s.singer\nexec sleep 1000\n")
-    words = [TAILRACE, "run", "--tap", "sh tap.sh", "--pipeline", "p", *DUCKDB, "--set", "checkpoint_rows=1"]
+    words = [BIN / "tailrace", "run", "--tap", "sh tap.sh", "--pipeline", "p", *DUCKDB, "--set", "checkpoint_rows=1"]
     ours, theirs = os.openpty()
     script = "import fcntl, os, sys, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
     with subprocess.Popen(

@@ -1,15 +1,12 @@
 """Real taps under `tailrace run`: what they say, and that they end with the run, whole."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from services.processes import LIMIT_S, wait_until
+from commands import run, tailrace
+from services.processes import wait_until
 
-TAILRACE = Path(sys.executable).with_name("tailrace")
 LINES = (
     '{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}}}\n'
     '{"type":"RECORD","stream":"s","record":{"id":1}}\n'
@@ -40,31 +37,29 @@ def is_running(pid):
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_nothing_of_a_tap_outlives_its_run(tap, tmp_path, ending, code):
     words = tap("sleep 1000 &\necho $$ $! > said\nmv said pids\nwait\n")
-    with subprocess.Popen(
-        [TAILRACE, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with tailrace(*words, cwd=tmp_path) as process:
         assert process.stdout.readline() == b'{"n":1}\n'
         wait_until((tmp_path / "pids").exists, lambda: "the tap says no pids")
         pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
         process.send_signal(ending)
-        assert process.wait(LIMIT_S) == code
-    if ending is signal.SIGKILL:
-        wait_until(lambda: not any(map(is_running, pids)), lambda: f"of {pids} one still runs")
-    assert [is_running(pid) for pid in pids] == [False, False]
+        assert process.wait() == code
+        if ending is signal.SIGKILL:
+            wait_until(lambda: not any(map(is_running, pids)), lambda: f"of {pids} one still runs")
+        assert [is_running(pid) for pid in pids] == [False, False]
 
 
 def test_a_tap_that_fails_is_told_without_its_secrets_and_leaves_nothing_running(tap, tmp_path):
     words = tap("sleep 1000 &\necho $! > pids\nexit 5\n")
-    done = subprocess.run([TAILRACE, *words], cwd=tmp_path, capture_output=True, check=False)
-    said = done.stderr.decode()
-    assert done.returncode == 8
+    with tailrace(*words, cwd=tmp_path) as process:
+        said = process.communicate()[1].decode()
+        assert process.returncode == 8
+        assert not is_running(int((tmp_path / "pids").read_text()))
     assert "the tap `sh *** --password ***` ended with exit code 5" in said
     assert "s3cr3t" not in said
-    assert not is_running(int((tmp_path / "pids").read_text()))
 
 
 def test_what_a_tap_says_on_stderr_is_passed_on_as_it_is(tap, tmp_path):
     words = tap("printf 'a word\\n\\033[31mred\\nno end' >&2\n")
-    done = subprocess.run([TAILRACE, *words], cwd=tmp_path, capture_output=True, env={**os.environ}, check=False)
+    done = run(*words, cwd=tmp_path)
     assert done.returncode == 0
     assert b"a word\n\x1b[31mred\nno end" in done.stderr
