@@ -17,8 +17,9 @@ import json
 import re
 import secrets
 import struct
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,15 +167,20 @@ class RedshiftServer:
         )
         login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
         try:
-            with translated_errors(), _translated_errors(REDSHIFT_LOGIN):
+            with translated_errors(), _translated_errors(REDSHIFT_LOGIN), _closed_when_refused():
                 connection = redshift_connector.connect(**login, **tls, max_prepared_statements=0)
         except DestinationError as error:
             words = str(error).removeprefix("Redshift: ")
             raise DestinationError(f"{self._name} can't be reached: {words}") from error.__cause__
         connection.autocommit = True
         session = _RedshiftSession(connection, strips_nul=given.nul == "strip")
-        for sql in _SESSION:
-            session.execute(sql)
+        try:
+            for sql in _SESSION:
+                session.execute(sql)
+        except BaseException:
+            with suppress(DestinationError):  # what was wrong before is told
+                session.close()
+            raise
         return session
 
     def exists(self) -> bool:
@@ -322,6 +328,21 @@ def _translated_errors(remedies: Sequence[Remedy] = REDSHIFT, user: str = "the u
         raise DestinationError(f"Redshift: {advised(words, code, remedies, **known)}") from error
     except (OSError, struct.error) as error:  # what the driver lets through when a connection breaks
         raise DestinationError(f"Redshift: {advised(f'the connection is lost ({error})', '', remedies)}") from error
+
+
+@contextmanager
+def _closed_when_refused() -> Iterator[None]:
+    """Close what the driver has opened when it raises an error: its connection is known to nobody else."""
+    try:
+        yield
+    except BaseException as error:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            connection = frame.f_locals.get("self")
+            if isinstance(connection, Connection):
+                for opened in ("_sock", "_usock"):
+                    with suppress(AttributeError, OSError):
+                        getattr(connection, opened).close()
+        raise
 
 
 def _said(error: Error) -> tuple[str, str]:
