@@ -13,6 +13,7 @@ from services.processes import free_port as any_free_port
 from services.redshift import redshift
 from services.s3 import s3
 from telling import hear_deaths, said_of_deaths, said_of_mysql, tell_deaths
+from trusting import trust_one_authority
 
 # Machines that run tests are busy, and no law is about time. Examples are the same in every run unless more are wanted.
 hypothesis.settings.register_profile(
@@ -22,6 +23,14 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure(config):
+    """Let the tests' processes trust one authority: to read all that a machine trusts takes longer than most tests.
+
+    Tests that encrypt have authorities of their own.
+    """
+    config.add_cleanup(trust_one_authority())
 
 
 @pytest.hookimpl(tryfirst=True)
