@@ -33,14 +33,18 @@ LIMIT_S = 300.0
 
 _LATE_IMPORTS = (
     "joblib",
+    "multiprocessing.dummy",
     "pyarrow.compute",
     "pyarrow.parquet",
+    "pyiceberg.avro.decoder_fast",
     "pyiceberg.catalog.sql",
     "sqlglot.dialects.duckdb",
     "sqlglot.dialects.mysql",
     "sqlglot.dialects.postgres",
     "sqlglot.dialects.redshift",
     "sqlglot.dialects.sqlite",
+    "sqlalchemy.dialects.sqlite",
+    "tailrace.decode.native",
     "tailrace_native",
 )
 """What loads import only once they need it."""

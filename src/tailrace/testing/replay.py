@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A source of so many rows in three streams, with a STATE about every `state_every` rows and one behind the last.
+    """A source of so many rows in its streams, with a STATE about every `state_every` rows and one behind the last.
 
     `events` and `visits` have no key; `people`, so many of them, are updated again and again. The value of a STATE is
     `{"position": N}`: N rows of the source have been sent, whatever their streams. `prefix` begins the streams' names.
@@ -48,6 +48,7 @@ class Replay:
     state_every: int
     people: int
     prefix: str = ""
+    streams: Sequence[str] = (EVENTS, VISITS, PEOPLE)
 
     @property
     def pipeline(self) -> str:
@@ -68,11 +69,12 @@ class Replay:
 
     def names(self) -> list[str]:
         """The names of the streams, which are those of their tables."""
-        return [self.prefix + stream for stream in _STREAMS]
+        return [self.prefix + stream for stream in self.streams]
 
     def lines(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The lines of messages behind that position: each with the position that it belongs to."""
-        for stream, (properties, key) in _STREAMS.items():
+        for stream in self.streams:
+            properties, key = _STREAMS[stream]
             schema = {"type": "object", "properties": dict(properties)}
             message = {"type": "SCHEMA", "stream": self.prefix + stream, "schema": schema, "key_properties": [*key]}
             yield after, message_line(message)
@@ -96,12 +98,12 @@ class Replay:
 
     def _all(self) -> Iterator[Row]:
         chance = random.Random(self.seed)  # noqa: S311 it is a source of test data
-        left, alone = 0, EVENTS
+        left, alone = 0, self.streams[0]
         for position in range(1, self.rows + 1):
             if not left:
-                left, alone = chance.randint(1, 3 * self.state_every), chance.choice((*_STREAMS, ""))
+                left, alone = chance.randint(1, 3 * self.state_every), chance.choice((*self.streams, ""))
             left -= 1
-            stream = alone or chance.choice(tuple(_STREAMS))
+            stream = alone or chance.choice(self.streams)
             has_state = chance.random() < 1 / self.state_every or position == self.rows
             yield Row(position, self.prefix + stream, self._record(stream, position, chance), has_state)
 
