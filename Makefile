@@ -4,7 +4,7 @@ BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest -W error
 AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-IN_MEMORY := scripts/in-memory
+WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest" -n 3
 PURE_PYTEST := .work/pure/bin/python -m pytest -W error --noconftest
 
 # What is compiled once is kept, instead of being compiled by each of the processes that tests start.
@@ -25,10 +25,9 @@ demo: setup tap        ## load real data with a real tap into DuckDB, and show i
 test:                  ## everything: lint, types, all tests on real databases, branch coverage
 	$(AT_ONCE) ready
 	$(PYTHON) -m coverage erase
-	SERVICES_REQUIRED=1 $(IN_MEMORY) $(PYTEST) -m "not newest" -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
+	$(WHOLE) --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		--ignore tests/laws --ignore tests/conformance tests
-	SERVICES_REQUIRED=1 PYTHONPATH=.work/album $(IN_MEMORY) $(PYTEST) -m "not newest" -n 3 --dist load --maxschedchunk 1 \
-		tests/laws tests/conformance examples/album
+	PYTHONPATH=.work/album $(WHOLE) --dist load --maxschedchunk 1 tests/laws tests/conformance examples/album
 
 ready: native setup services tap album types lint pure # each as soon as what it needs is there
 

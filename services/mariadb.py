@@ -7,8 +7,10 @@ import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from mysql.connector import connect
 
 from services.certificates import made_certificate
 from services.processes import MissingServiceError, Server, give, owner_of_servers
@@ -86,10 +88,12 @@ class MariaDBServer(Server):
         """Drop the database."""
         self._sql(f"DROP DATABASE {url.rpartition('/')[2]}")
 
-    def _sql(self, statement: str) -> None:
+    def _sql(self, *statements: str) -> None:
         self.revive()
-        command = ["mariadb", "--no-defaults", f"--socket={self.folder / 'socket'}", "-uroot"]
-        subprocess.run(command, input=statement.encode(), capture_output=True, check=True)
+        login = {"unix_socket": str(self.folder / "socket"), "user": "root", "ssl_disabled": True}
+        with closing(connect(**login, use_pure=True)) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
 
 
 def version() -> str:

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from mysql.connector import connect
 
 from services.certificates import made_certificate
 from services.debian import Programs, had
@@ -45,8 +47,8 @@ class MySQLServer(Server):
             self._settings += [f"--ssl-{name}={path}" for name, path in files.items()]
         self.start()
         self._sql(
-            f"CREATE USER '{self.user}'@'%' IDENTIFIED BY '{self.password}';"
-            f"GRANT ALL ON *.* TO '{self.user}'@'%' WITH GRANT OPTION"
+            f"CREATE USER '{self.user}'@'%' IDENTIFIED BY '{self.password}'",
+            f"GRANT ALL ON *.* TO '{self.user}'@'%' WITH GRANT OPTION",
         )
 
     def command(self) -> list[str]:
@@ -98,10 +100,12 @@ class MySQLServer(Server):
             *(["--user=root"] if os.geteuid() == 0 else ()),
         ]
 
-    def _sql(self, statement: str) -> None:
+    def _sql(self, *statements: str) -> None:
         self.revive()
-        command = [str(PROGRAMS.path("mysql")), "--no-defaults", f"--socket={self.folder / 'socket'}", "-uroot"]
-        subprocess.run(command, input=statement.encode(), capture_output=True, check=True)
+        login = {"unix_socket": str(self.folder / "socket"), "user": "root", "ssl_disabled": True}
+        with closing(connect(**login, use_pure=True)) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
 
 
 @contextmanager

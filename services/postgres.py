@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import signal
@@ -10,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import psycopg
 
 from services.certificates import made_certificate
 from services.debian import Programs, had
@@ -85,9 +86,9 @@ class PostgresServer(Server):
 
     def _sql(self, statement: str) -> None:
         self.revive()
-        words = [self._program("psql"), "-q", "-h", self.host, "-p", str(self.port), "-U", self.user, "-d", "postgres"]
-        environment = {**os.environ, "PGPASSWORD": self.password}
-        subprocess.run([*words, "-v", "ON_ERROR_STOP=1", "-c", statement], env=environment, check=True)
+        login = {"host": self.host, "port": self.port, "user": self.user, "password": self.password}
+        with closing(psycopg.connect(**login, dbname="postgres", autocommit=True)) as connection:
+            connection.execute(statement)
 
 
 @contextmanager
