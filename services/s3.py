@@ -104,6 +104,16 @@ class S3Server(Server):
             "aws_conditional_put": "etag",
         }
 
+    @property
+    def iceberg_properties(self) -> dict[str, str]:
+        """What pyiceberg needs to know of the server."""
+        return {
+            "s3.endpoint": self.endpoint,
+            "s3.region": self.region,
+            "s3.access-key-id": self.key,
+            "s3.secret-access-key": self.secret,
+        }
+
     def stop(self) -> None:
         """End the server."""
         self._client.close()

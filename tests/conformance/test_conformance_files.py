@@ -28,8 +28,8 @@ VARIES = {
     "csv": TEXT_VARIES,
     # As CSV, with names in each line.
     "jsonl": TEXT_VARIES,
-    # How objects are listed, put if absent and removed, and their keys; what is in them is the same.
-    "s3": frozenset({"methods", "names", "refusals", "checkpoints", "contract"}),
+    # How objects are listed, put if absent and removed; what is in them is the same.
+    "s3": frozenset({"refusals", "checkpoints", "contract"}),
 }
 CASES = [(subject, behaviour) for subject, varies in VARIES.items() for behaviour in behaviours(varies)]
 

@@ -11,8 +11,8 @@ from tailrace.testing import Subject, behaviours
 
 VARIES = {
     "local": None,
-    # How objects are read, put and removed, and their keys; the catalog, and what is in objects, is the same.
-    "s3": frozenset({"methods", "deletions", "names", "refusals", "checkpoints", "contract"}),
+    # How objects are read, put and removed; the catalog, and what is in objects, is the same.
+    "s3": frozenset({"refusals", "checkpoints", "contract"}),
 }
 CASES = [(subject, behaviour) for subject, varies in VARIES.items() for behaviour in behaviours(varies)]
 
@@ -25,14 +25,10 @@ def addressed(request, tmp_path):
         return f"iceberg+{uri}?warehouse={warehouse}&namespace=main", {"uri": uri, "warehouse": warehouse}
     server = request.getfixturevalue("s3_server")
     warehouse = f"s3://{server.bucket()}/lake"
-    properties = {
-        "uri": uri,
-        "s3.endpoint": server.endpoint,
-        "s3.region": server.region,
-        "s3.access-key-id": server.key,
-        "s3.secret-access-key": server.secret,
-    }
-    return f"iceberg+{uri}?warehouse={warehouse}&namespace=main&{server.query}", properties
+    return (
+        f"iceberg+{uri}?warehouse={warehouse}&namespace=main&{server.query}",
+        {"uri": uri, **server.iceberg_properties},
+    )
 
 
 @pytest.fixture

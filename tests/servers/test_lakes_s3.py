@@ -4,6 +4,7 @@ import io
 
 import pytest
 from deltalake import DeltaTable
+from pyiceberg.catalog import load_catalog
 from services.faults import Rates, fault_proxy
 
 from tailrace import load
@@ -14,6 +15,7 @@ from tailrace.testing.messages import INT, TEXT, record, records, schema
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
 ROW = {"id": INT, "name": TEXT}
+ODD_NAMES = ("a+b 50%25", "é列", "😀", "'a\"b`")
 
 
 @pytest.fixture
@@ -134,6 +136,28 @@ def test_a_commit_that_another_writer_has_overtaken_is_done_anew(bucket, s3_serv
     found = DeltaTable(path, storage_options=s3_server.delta_options).to_pyarrow_table().to_pylist()
     assert sorted((row["id"], row["name"]) for row in found) == [(1, "ours"), (2, "other")]
     destination.close()
+
+
+@pytest.mark.parametrize("method", ["append", "upsert", "replace"])
+def test_names_of_any_letters_and_signs_are_in_keys(lake, s3_server, method):
+    if method == "upsert" and lake.startswith("s3"):
+        pytest.skip("files can't be upserted into")
+    for n in (1, 2):
+        sent = [m for name in ODD_NAMES for m in (schema(ROW, ["id"], name), record({"id": 1, "name": str(n)}, name))]
+        load(sent, lake, naming="preserve", method=method, **given(s3_server))
+    files = {name: len(listed(lake, s3_server, name)) for name in ODD_NAMES}
+    assert files == dict.fromkeys(ODD_NAMES, 2 if method == "append" else 1)
+
+
+def test_names_of_any_letters_and_signs_are_in_keys_of_iceberg(bucket, s3_server, tmp_path):
+    catalog = {"uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"s3://{bucket}/lake"}
+    for n in (1, 2):
+        sent = [m for name in ODD_NAMES for m in (schema(ROW, ["id"], name), record({"id": 1, "name": str(n)}, name))]
+        address = f"iceberg+{catalog['uri']}?warehouse={catalog['warehouse']}&namespace=main"
+        load(sent, address, naming="preserve", method="upsert", **given(s3_server))
+    with load_catalog("default", type="sql", **catalog, **s3_server.iceberg_properties) as lake:
+        rows = {name: lake.load_table(("main", name)).scan().to_arrow().to_pylist() for name in ODD_NAMES}
+    assert rows == {name: [{"id": 1, "name": "2"}] for name in ODD_NAMES}
 
 
 def test_buckets_of_others_are_not_touched(s3_server, bucket, lake):
