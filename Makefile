@@ -4,7 +4,7 @@ BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest -W error
 AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest" -n 3
+WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
 PURE_PYTEST := .work/pure/bin/python -m pytest -W error --noconftest
 
 # What is compiled once is kept, instead of being compiled by each of the processes that tests start.
@@ -21,13 +21,14 @@ endef
 demo: setup tap        ## load real data with a real tap into DuckDB, and show it
 	$(PYTHON) examples/demo.py
 
-# Laws and conformance wait a lot, coverage would double their time, and the long ones come first.
+# Laws and conformance wait a lot, and coverage would double their time and that of attacks; the long ones come first.
 test:                  ## everything: lint, types, all tests on real databases, branch coverage
 	$(AT_ONCE) ready
 	$(PYTHON) -m coverage erase
-	$(WHOLE) --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
-		--ignore tests/laws --ignore tests/conformance tests
-	PYTHONPATH=.work/album $(WHOLE) --dist load --maxschedchunk 1 tests/laws tests/conformance examples/album
+	$(WHOLE) -n 3 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
+		--ignore tests/laws --ignore tests/conformance --ignore tests/attacks tests
+	PYTHONPATH=.work/album $(WHOLE) -n 4 --dist load --maxschedchunk 1 \
+		tests/laws tests/conformance tests/attacks examples/album
 
 ready: native setup services tap album types lint pure # each as soon as what it needs is there
 

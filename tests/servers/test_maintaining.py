@@ -1,7 +1,5 @@
 """Delta and Iceberg tables are maintained: fewer files with the same rows, and nothing of a load is in the way."""
 
-import subprocess
-import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from commands import run as command
 from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 
@@ -22,7 +21,6 @@ from tailrace.model import TableName
 from tailrace.testing.messages import INT, TEXT, TIMESTAMPTZ, decimal, records, schema, state
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
-TAILRACE = str(Path(sys.executable).with_name("tailrace"))
 NOW, LATER = timedelta(0), timedelta(days=7)
 LIST = {"type": ["null", "array"], "items": {"type": ["null", "object"], "properties": {"x": INT}}}
 COLUMNS = {"id": INT, "name": TEXT, "at": TIMESTAMPTZ, "total": decimal(38, 9), "list": LIST}
@@ -290,16 +288,17 @@ def test_it_is_a_command(lake, tmp_path):
         lake.load({"id": number})
 
     def run(*words):
-        return subprocess.run([TAILRACE, "maintain", *words], capture_output=True, text=True, check=False, timeout=600)
+        done = command("maintain", *words)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
 
-    done = run("--to", lake.address, "--keep", "12h")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "things: 3 files were put together to 1." in done.stdout
+    code, out, err = run("--to", lake.address, "--keep", "12h")
+    assert (code, err) == (0, "")
+    assert "things: 3 files were put together to 1." in out
     for keep in ("30m", "7 days", "0h"):
-        assert run("--to", lake.address, "--keep", keep).returncode == 2
-    refused = run("--to", f"duckdb:///{tmp_path}/x.duckdb")
-    assert refused.returncode == 2
-    assert "looks after its tables itself" in refused.stderr
+        assert run("--to", lake.address, "--keep", keep)[0] == 2
+    code, _, err = run("--to", f"duckdb:///{tmp_path}/x.duckdb")
+    assert code == 2
+    assert "looks after its tables itself" in err
     assert tailrace.maintain(lake.address, ["things"]) == []
     with pytest.raises(ConfigError, match="an hour at least"):
         tailrace.maintain(lake.address, keep=timedelta(minutes=1))

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import random
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -253,11 +255,16 @@ def test_rows_stand_in_folders_of_their_partitions(lake, root):
 
 
 def test_files_are_as_large_as_they_are_set_to_be(lake):
-    sent = [record({"id": n, "name": f"{n * 7919:09}"}) for n in range(200_000)]
-    load([schema(ROW), *sent], to=lake, file_bytes=200_000)
-    sizes = [Path(path).stat().st_size for path in files_of(lake)]
-    assert len(sizes) > 1
-    assert min(sizes[:-1]) >= 200_000 or min(sizes) >= 100
+    chance, one = random.Random(1), stream(key=())
+    with closing(open_destination(lake, {"file_bytes": 200_000})) as destination:
+        destination.recover(PIPELINE)
+        destination.prepare(one)
+        rows = [[(n, chance.randbytes(500).hex()) for n in range(100)] for _ in range(20)]
+        receipts = [destination.stage(batch(one, *some, first_line=100 * n + 1)) for n, some in enumerate(rows)]
+        destination.commit(checkpoint(*receipts))
+    sizes = sorted(Path(path).stat().st_size for path in files_of(lake))
+    assert len(sizes) > 2
+    assert all(200_000 <= size < 400_000 for size in sizes[1:])
 
 
 def test_batches_of_a_checkpoint_are_one_file(lake):
