@@ -5,8 +5,6 @@ import json
 import random
 import re
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from commands import run
 from deltalake import DeltaTable
 from stopping import StoppedError, stop, when_applied, when_entered
 
@@ -27,7 +26,6 @@ from tailrace.objects import Folder
 from tailrace.testing.messages import DATE, INT, TEXT, record, records, schema, state
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
-TAILRACE = str(Path(sys.executable).with_name("tailrace"))
 ROW = {"id": INT, "name": TEXT}
 DELTA, ICEBERG = ("delta", DeltaTables, DeltaView), ("iceberg", IcebergTables, IcebergView)
 PLACES = ["列 é/ü", "a=b", "50%", "x y", ""]
@@ -348,18 +346,15 @@ def test_upsert_on_plain_files_is_refused_and_says_so(root):
 
 def test_the_command_prints_the_files_of_a_table(lake):
     load([schema(ROW), record({"id": 1})], to=lake)
-    words = [TAILRACE, "files", "things", "--to", lake]
-    printed = subprocess.run(words, capture_output=True, check=True, text=True).stdout.splitlines()
+    printed = run("files", "things", "--to", lake).stdout.decode().splitlines()
     assert printed == list(files_of(lake))
     assert duckdb.execute("SELECT id FROM read_parquet(?)", [printed]).fetchall() == [(1,)]
 
 
 def test_the_command_refuses_a_destination_whose_tables_are_no_files():
-    ended = subprocess.run(
-        [TAILRACE, "files", "things", "--to", "duckdb:///:memory:"], capture_output=True, text=True, check=False
-    )
+    ended = run("files", "things", "--to", "duckdb:///:memory:")
     assert ended.returncode == 2
-    assert "its tables aren't files" in ended.stderr
+    assert b"its tables aren't files" in ended.stderr
 
 
 def test_the_header_of_csv_can_be_read_by_pythons_own_reader(root):
