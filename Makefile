@@ -5,7 +5,7 @@ PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest -W error
 AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
-PURE_PYTEST := .work/pure/bin/python -m pytest -W error --noconftest
+PURE_PYTEST := PYTHONPATH=tests .work/pure/bin/python -m pytest -W error --noconftest
 
 # What is compiled once is kept, instead of being compiled by each of the processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
