@@ -156,7 +156,7 @@ def committed(destination: Destination, retry: Retry, checkpoint: Checkpoint) ->
     except CommitUnknownError as unknown:
         _log.warning("the outcome of a commit is unknown; reading the checkpoint back", number=checkpoint.number)
         last = retry.call(destination.recover, checkpoint.pipeline)
-        if last is None or last.number != checkpoint.number:
+        if not _has_landed(checkpoint, last):
             raise DestinationError(
                 f"checkpoint {checkpoint.number} was not committed; run again to load what it covered"
             ) from unknown
@@ -165,3 +165,13 @@ def committed(destination: Destination, retry: Retry, checkpoint: Checkpoint) ->
             name = receipt.stream.name
             landed[name] = landed.get(name, Published()) + Published(inserted=receipt.rows)
         return landed
+
+
+def _has_landed(checkpoint: Checkpoint, last: Checkpoint | None) -> bool:
+    """Whether the pipeline's last checkpoint says that this one was committed, and not another run's of that number.
+
+    A run without a pipeline has no last checkpoint once it has ended well, nor before its first one.
+    """
+    if last is None:
+        return checkpoint.is_forgotten and checkpoint.number > 1
+    return (last.number, last.at) == (checkpoint.number, checkpoint.at)

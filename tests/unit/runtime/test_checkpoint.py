@@ -1,6 +1,8 @@
 """Checkpoints: when one is due, at which STATE it ends, which states stay safe points, and how a commit is settled."""
 
 import uuid
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -10,11 +12,13 @@ from tailrace.config import Settings
 from tailrace.destinations.memory import Fault, MemoryDestination, TransientError
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError
 from tailrace.model import Published
+from tailrace.pipelines import unnamed
 from tailrace.runtime import checkpoint as checkpoints
 from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint, committed
 from tailrace.runtime.retry import Retry
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
+UNNAMED = unnamed("1")
 NEVER = {"checkpoint_rows": 10**9, "checkpoint_bytes": 10**12, "checkpoint_age_s": 10**9}
 
 
@@ -235,7 +239,8 @@ class Commit:
     """A checkpoint of three rows in two batches, staged in a memory that can be told to fail."""
 
     def __init__(self, fail_at):
-        self.destination = MemoryDestination(uuid.uuid4().hex, fail_at)
+        self.name = uuid.uuid4().hex
+        self.destination = MemoryDestination(self.name, fail_at)
         self.destination.recover(PIPELINE)
         of = stream(key=())
         receipts = [
@@ -294,6 +299,33 @@ def test_a_commit_of_unknown_outcome_that_follows_another_is_not_taken_for_that_
     made.checkpoint = checkpoint(receipt, number=2)
     with pytest.raises(DestinationError, match="checkpoint 2 was not committed"):
         made()
+
+
+def test_a_commit_of_unknown_outcome_is_not_taken_for_another_runs_of_that_number(commit):
+    made = commit({("commit", 1): Fault(CommitUnknownError("lost"))})
+    other = MemoryDestination(made.name)
+    other.recover(PIPELINE)
+    theirs = checkpoint(other.stage(batch(stream(key=()), (4, "d"))))
+    other.commit(replace(theirs, at=theirs.at + timedelta(seconds=1)))
+    with pytest.raises(DestinationError, match="checkpoint 1 was not committed"):
+        made()
+    assert made.rows() == 1
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["landed", "not landed"])
+def test_the_last_commit_of_a_run_without_pipeline_is_found_though_it_is_forgotten(commit, after):
+    made = commit({("commit", 2): Fault(CommitUnknownError("lost"), after=after)})
+    made.destination.recover(UNNAMED)
+    of = stream(key=())
+    made.checkpoint = checkpoint(made.destination.stage(batch(of, (1, "a"))), pipeline=UNNAMED)
+    made()
+    receipt = made.destination.stage(batch(of, (2, "b"), first_line=2, checkpoint=2))
+    made.checkpoint = checkpoint(receipt, number=2, pipeline=UNNAMED, final=True)
+    if after:
+        assert made() == {"things": Published(inserted=1)}
+    else:
+        with pytest.raises(DestinationError, match="checkpoint 2 was not committed"):
+            made()
 
 
 def test_a_commit_that_is_refused_is_neither_tried_again_nor_read_back(commit):
