@@ -7,12 +7,11 @@ import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from mysql.connector import connect
-
 from services.certificates import made_certificate
+from services.mysql_root import run_as_root
 from services.processes import MissingServiceError, Server, give, owner_of_servers
 
 USER = "mysql"
@@ -90,10 +89,7 @@ class MariaDBServer(Server):
 
     def _sql(self, *statements: str) -> None:
         self.revive()
-        login = {"unix_socket": str(self.folder / "socket"), "user": "root", "ssl_disabled": True}
-        with closing(connect(**login, use_pure=True)) as connection, connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
+        run_as_root(self.folder / "socket", *statements)
 
 
 def version() -> str:

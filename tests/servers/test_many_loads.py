@@ -10,7 +10,7 @@ from tailrace.destinations import open_destination
 from tailrace.model import TableName
 from tailrace.testing.messages import INT, TEXT, records, schema, state
 
-LOADS, EVERY, FEW = 12, 4, 3
+LOADS, EVERY, FEW = 16, 4, 3
 MOST_OF_FIRST, MOST_OF_SECOND = 1.5, 1.1
 """A round of loads ends with maintenance: the first one grows to what is usual, and those after it grow no more."""
 
