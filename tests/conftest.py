@@ -1,5 +1,6 @@
 """Real servers for tests, each started when first asked for, one for each of the processes that tests run in."""
 
+import gc
 import os
 from functools import partial
 
@@ -31,6 +32,12 @@ def pytest_configure(config):
     Tests that encrypt have authorities of their own.
     """
     config.add_cleanup(trust_one_authority())
+
+
+def pytest_collection_finish():
+    """Let what was collected never be looked through for garbage again: there is a lot of it, and it stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
