@@ -35,7 +35,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_finish():
-    """Let what was collected never be looked through for garbage again: there is a lot of it, and it stays."""
+    """Let what was collected not be looked through for garbage while tests run: there is a lot of it, and it stays."""
     gc.collect()
     gc.freeze()
 
@@ -54,6 +54,7 @@ def pytest_runtest_teardown():
 
 def pytest_sessionfinish(session):
     """Let the run know which servers died."""
+    gc.unfreeze()
     tell_deaths(session.config)
 
 

@@ -185,7 +185,11 @@ def context() -> ForkServerContext:
 def load_here(order: Order) -> list[int]:
     """Load in this process, without a crash or a pause; the positions whose states were told."""
     told: list[int] = []
-    _run(order, lambda state: told.append(_position(state)), lambda after: (line for _, line in order.source.lines(after)))
+
+    def lines(after: int) -> Iterator[bytes]:
+        return (line for _, line in order.source.lines(after))
+
+    _run(order, lambda state: told.append(_position(state)), lines)
     return told
 
 
@@ -202,7 +206,7 @@ def _load(order: Order, say: Connection, gate: Connection) -> None:
     say.send(("calls", tuple(watch.calls)))
 
 
-def _run(order: Order, tell: Callable[[str], object], lines: Callable[[int], Iterator[bytes]]) -> None:
+def _run(order: Order, tell: Callable[[bytes], None], lines: Callable[[int], Iterator[bytes]]) -> None:
     """Load those of the lines behind a position that the pipeline hasn't loaded yet."""
     settings = Settings(pipeline=order.source.pipeline, **order.settings)
     target = Target(order.destination, settings, tell=tell)
@@ -214,7 +218,7 @@ def _run(order: Order, tell: Callable[[str], object], lines: Callable[[int], Ite
         target.close()
 
 
-def _position(state: str | bytes) -> int:
+def _position(state: bytes | str) -> int:
     position: int = json.loads(state)["position"]
     return position
 
