@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Run a command of cargo, where there is a Rust that can build tailrace-native and the command is there.
 define cargo
 @if ! bash scripts/has-rust || ! cargo $(1) -h > /dev/null 2>&1; then echo "cargo $(1) can't be had here"; else \
-	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
+	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS -u MFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
 .PHONY: demo test ready check setup venv packages wheel decoder tap album services lint types unit native pure newest torture bench clean
@@ -48,10 +48,10 @@ packages: venv
 	bash scripts/setup-packages
 
 wheel: venv
-	env -u MAKEFLAGS bash scripts/setup-decoder wheel
+	env -u MAKEFLAGS -u MFLAGS bash scripts/setup-decoder wheel
 
 decoder: packages wheel
-	env -u MAKEFLAGS bash scripts/setup-decoder
+	env -u MAKEFLAGS -u MFLAGS bash scripts/setup-decoder
 
 tap: venv
 	scripts/setup-tap
