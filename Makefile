@@ -13,12 +13,13 @@ unexport PYTHONDONTWRITEBYTECODE
 # Run a command of cargo, where there is a Rust that can build tailrace-native and the command is there.
 define cargo
 @if ! bash scripts/has-rust || ! cargo $(1) -h > /dev/null 2>&1; then echo "cargo $(1) can't be had here"; else \
-	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
+	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS -u MFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test ready check setup tap album services lint types unit native pure newest torture bench clean
+.PHONY: demo test ready check setup venv packages wheel decoder tap album services lint types unit native pure newest torture bench clean
 
-demo: setup tap        ## load real data with a real tap into DuckDB, and show it
+demo:                  ## load real data with a real tap into DuckDB, and show it
+	$(AT_ONCE) decoder tap
 	$(PYTHON) examples/demo.py
 
 # Laws and conformance wait a lot, and coverage would double their time and that of attacks; the long ones come first.
@@ -30,40 +31,54 @@ test:                  ## everything: lint, types, all tests on real databases, 
 	PYTHONPATH=.work/album $(WHOLE) -n 4 --dist load --maxschedchunk 1 \
 		tests/laws tests/conformance tests/attacks examples/album
 
-ready: native setup services tap album types lint pure # each as soon as what it needs is there
+# Each as soon as what it needs is there. What cargo does is done beside what pip does, which takes one core alone.
+ready: packages native services wheel tap album decoder pure lint types
 
-check: setup           ## what to run while working: lint, types, unit tests
+check:                 ## what to run while working: lint, types, unit tests
+	$(AT_ONCE) decoder
 	$(AT_ONCE) unit types lint native
 
-setup:
-	bash scripts/setup
+setup:                 ## .venv with everything that tests need in Python, and the native decoder
+	$(AT_ONCE) decoder
 
-tap: setup
+venv:
+	bash scripts/setup-venv
+
+packages: venv
+	bash scripts/setup-packages
+
+wheel: venv
+	env -u MAKEFLAGS -u MFLAGS bash scripts/setup-decoder wheel
+
+decoder: packages wheel
+	env -u MAKEFLAGS -u MFLAGS bash scripts/setup-decoder
+
+tap: venv
 	scripts/setup-tap
 
-album: setup
+album: venv
 	scripts/setup-album
 
-services: setup
+services: packages
 	scripts/setup-services
 	scripts/setup-suite
 
-lint: setup
+lint: packages wheel    # cargo has one of its commands wait for another, and takes what the other has compiled
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(call cargo,fmt,--check)
 	$(call cargo,clippy,--quiet --release --all-targets -- -D warnings)
 
-types: setup
+types: packages
 	$(BIN)/mypy
 
-unit: setup
+unit: decoder
 	$(PYTEST) -n 2 tests/unit tests/statements tests/house
 
-native: setup          ## the tests of tailrace-native's crate
+native:                ## the tests of tailrace-native's crate
 	$(call cargo,test,--quiet --no-default-features)
 
-pure: setup            ## decoding and loading without tailrace-native, in a Python of their own
+pure: packages         ## decoding and loading without tailrace-native, in a Python of their own
 	scripts/setup-pure
 	$(PURE_PYTEST) -n 2 tests/unit/decode tests/unit/singer tests/cli/test_pure.py \
 		tests/cli/test_odd_input.py::test_a_bad_record_ends_the_run_with_its_line_or_is_set_aside \
