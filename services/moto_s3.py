@@ -16,10 +16,10 @@ from threading import Lock
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"  # what browsers alone ask for
+os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"  # what browsers alone ask for; moto reads it when imported
 
-from cheroot.wsgi import Server  # noqa: E402 sorted with moto
-from moto.moto_server.werkzeug_app import (  # noqa: E402 reads the setting above
+from cheroot.wsgi import Server
+from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     create_backend_app,
 )
