@@ -1,5 +1,6 @@
 """Real servers for tests, each started when first asked for, one for each of the processes that tests run in."""
 
+import gc
 import os
 from functools import partial
 
@@ -33,6 +34,12 @@ def pytest_configure(config):
     config.add_cleanup(trust_one_authority())
 
 
+def pytest_collection_finish():
+    """Let what was collected not be looked through for garbage while tests run: there is a lot of it, and it stays."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
     """Let every test begin with servers that run."""
@@ -47,6 +54,7 @@ def pytest_runtest_teardown():
 
 def pytest_sessionfinish(session):
     """Let the run know which servers died."""
+    gc.unfreeze()
     tell_deaths(session.config)
 
 

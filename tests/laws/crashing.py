@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands import Command, tailrace
-from places import Place
+from places import KEPT, Place
 
 from tailrace.testing.crashes import LARGE, CrashLaw, Instants
 from tailrace.testing.replay import Replay
@@ -53,6 +53,7 @@ class Runs:
 
     def started(self, *tap: object, settings: Sequence[str] = ()) -> AbstractContextManager[Command]:
         """A run; `tap` are more arguments of the tap, `settings` are this run's own."""
+        KEPT.close()
         words = [sys.executable, "-I", TAP, self._messages, *tap]
         pairs = [f"{name}={value}" for name, value in LARGE.items()]
         sets = [word for pair in (*pairs, *self._settings, *settings) for word in ("--set", pair)]

@@ -16,6 +16,7 @@ import mysql.connector
 import psycopg
 from mysql.connector.errorcode import ER_NO_SUCH_TABLE
 
+from tailrace.destination import Destination
 from tailrace.destinations import open_destination
 from tailrace.objects import Folder
 from tailrace.sql.session import LoggedSession
@@ -83,10 +84,7 @@ class DuckDB:
         return 0
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        with duckdb.connect(str(self.path), read_only=True, config={"threads": 1}) as connection:
-            return connection.sql(query).to_arrow_table().to_pylist()
+        return KEPT.rows(str(self.path), _of_duckdb, query) if self.path.exists() else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +188,10 @@ class MySQL:
 
 
 class Kept:
-    """One connection that is kept for reading, since to make one takes longer than to read."""
+    """One connection that is kept for reading, since to make one takes longer than to read.
+
+    A file of DuckDB is locked as long as it is open, so that it is closed before anyone else opens it.
+    """
 
     def __init__(self) -> None:
         self._address = ""
@@ -216,6 +217,8 @@ class Kept:
         if address != self._address or self._connection is None:
             self.close()
             self._address, self._connection = address, connect(address)
+        if isinstance(self._connection, duckdb.DuckDBPyConnection):
+            return self._connection.sql(query).to_arrow_table().to_pylist()
         with closing(_cursor_of(self._connection)) as cursor:
             cursor.execute(query)
             return list(cursor.fetchall())
@@ -227,6 +230,10 @@ KEPT = Kept()
 def _cursor_of(connection: Any) -> Any:
     is_mysql = isinstance(connection, mysql.connector.MySQLConnection)
     return connection.cursor(dictionary=True) if is_mysql else connection.cursor(row_factory=psycopg.rows.dict_row)
+
+
+def _of_duckdb(path: str) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(path, read_only=True, config={"threads": 1})
 
 
 def _of_postgres(address: str) -> psycopg.Connection[Any]:
@@ -277,8 +284,13 @@ def _place(reader: Reader) -> Place:
         assert schema is None
         return reader.read(table)
 
+    def opened() -> Destination:
+        if isinstance(reader, DuckDB):
+            KEPT.close()
+        return open_destination(reader.url, {})
+
     subject = Subject(
-        open=lambda: open_destination(reader.url, {}),
+        open=opened,
         rows=rows,
         seams=SEAMS,
         remembered=lambda pipeline: [row["state"] for row in rows(CHECKPOINTS) if row["pipeline"] == pipeline],

@@ -103,10 +103,11 @@ def traits_of(name: str) -> Traits:
 
 
 def _module(name: str) -> Module:
-    others = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     try:
         if name in NAMES:
             return cast("Module", import_module(NAMES[name]))
+        # These are looked for in all packages that are installed, which takes longer than many a load.
+        others = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
         if name in others:
             return cast("Module", others[name].load())
     except ModuleNotFoundError as error:

@@ -36,10 +36,9 @@ def opened_store(settings: AwsSettings, url: str) -> ObjectStore:
     options: dict[str, Any] = dict(settings.storage_options) if isinstance(settings, StoreSettings) else {}
     if parts.scheme not in {"s3", "s3a"}:
         return from_url(url, config=cast("Any", options), retry_config=retry)
-    session = boto3.Session(region_name=settings.region)
-    given = {"region": session.region_name, "endpoint": settings.endpoint}
+    given = {"region": settings.region or boto3.Session().region_name, "endpoint": settings.endpoint}
     options |= {name: value for name, value in given.items() if value}
-    if provider := _provider(settings, session):
+    if provider := _provider(settings):
         options["credential_provider"] = provider
     else:
         options |= settings.credentials()
@@ -60,11 +59,11 @@ def _role_keys(settings: StoreSettings) -> S3Credential:
     }
 
 
-def _provider(settings: AwsSettings, session: boto3.Session) -> Any:
+def _provider(settings: AwsSettings) -> Any:
     """A provider of renewed keys; None if the settings have keys."""
     if isinstance(settings, StoreSettings) and settings.role_arn:
         return partial(_role_keys, settings)
     if settings.access_key_id:
         return None
     settings.credentials()  # without any keys, AWS's own error says what to do
-    return Boto3CredentialProvider(session)
+    return Boto3CredentialProvider(boto3.Session(region_name=settings.region))

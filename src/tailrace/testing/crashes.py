@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any
 
 from tailrace.model import Checkpoint, Method
-from tailrace.testing.forked import LIMIT_S, Ended, Order, loading
+from tailrace.testing.forked import LIMIT_S, Ended, Order, load_here, loading
 from tailrace.testing.replay import EVENTS, PEOPLE, Replay, in_order
 from tailrace.testing.seams import MOMENTS, Crash
 from tailrace.testing.subject import Subject
@@ -110,12 +110,18 @@ class CrashLaw:
         return Order(destination, source, self._settings, seams, crash, pause_at)
 
     def load(self, source: Replay) -> Ended:
-        """Load the whole source, or what is left of it, without a crash."""
+        """Load the whole source in a process of its own, without a crash."""
         with loading(self.order(source)) as load:
             ended = load.end()
         assert not ended.error, ended.error
         self.require_whole(source, self.require_truth(source, ended.told, was_interrupted=False))
         return ended
+
+    def load_rest(self, source: Replay) -> list[int]:
+        """Load what is left of the source, in this process, which has loaded none of it; the positions told."""
+        told = load_here(self.order(source))
+        self.require_whole(source, self.require_truth(source, told, was_interrupted=False))
+        return told
 
     def crash_at(self, source: Replay, crash: Crash) -> None:
         """Load the source in a run that crashes there, and then in one that doesn't.
@@ -127,8 +133,8 @@ class CrashLaw:
         assert not ended.error, ended.error
         self.require_truth(source, ended.told, was_interrupted=ended.was_killed)
         self.tally.crashes[crash.moment] += ended.was_killed
-        rest = self.load(source)
-        assert max(ended.told, default=0) <= min(rest.told, default=source.rows), "a state is told again"
+        rest = self.load_rest(source)
+        assert max(ended.told, default=0) <= min(rest, default=source.rows), "a state is told again"
 
     def instants(self, source: Replay, seed: int) -> Instants:
         """Instants as they suit a run over the source, which is loaded for that."""

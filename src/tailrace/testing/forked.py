@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -48,6 +48,8 @@ _LATE_IMPORTS = (
     "tailrace_native",
 )
 """What loads import only once they need it."""
+
+_LAST_IMPORT = "tailrace.testing.frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Loading:
             return False
         match what:
             case "told":
-                self._told.append(json.loads(value)["position"])
+                self._told.append(_position(value))
             case "paused":
                 self._is_paused = True
             case "calls":
@@ -176,8 +178,19 @@ def context() -> ForkServerContext:
         raise SkipTest("processes can't be forked here")
     forking = multiprocessing.get_context("forkserver")
     names = [name for name in sys.modules if name.startswith("tailrace.")]
-    forking.set_forkserver_preload([*names, *_LATE_IMPORTS])
+    forking.set_forkserver_preload([*names, *_LATE_IMPORTS, _LAST_IMPORT])
     return forking
+
+
+def load_here(order: Order) -> list[int]:
+    """Load in this process, without a crash or a pause; the positions whose states were told."""
+    told: list[int] = []
+
+    def lines(after: int) -> Iterator[bytes]:
+        return (line for _, line in order.source.lines(after))
+
+    _run(order, lambda state: told.append(_position(state)), lines)
+    return told
 
 
 def _load(order: Order, say: Connection, gate: Connection) -> None:
@@ -185,18 +198,29 @@ def _load(order: Order, say: Connection, gate: Connection) -> None:
     watch = Watch(order.crash)
     contract = Seam(type(order.destination), ("recover", "prepare", "stage", "commit", "close"))
     watch.over((contract, *order.seams))
+    tell = watch.watched("tell", lambda state: say.send(("told", state)))
     try:
-        settings = Settings(pipeline=order.source.pipeline, **order.settings)
-        target = Target(order.destination, settings, tell=watch.watched("tell", lambda s: say.send(("told", s))))
-        try:
-            last = target.begin()
-            position = json.loads(last.state)["position"] if last and last.state else 0
-            feed_lines(target, Reader(max_line_bytes=2**20), _lines(order, position, say, gate))
-        finally:
-            target.close()
+        _run(order, tell, lambda after: _lines(order, after, say, gate))
     except Exception:  # noqa: BLE001 its parent is told
         say.send(("error", traceback.format_exc()))
     say.send(("calls", tuple(watch.calls)))
+
+
+def _run(order: Order, tell: Callable[[bytes], None], lines: Callable[[int], Iterator[bytes]]) -> None:
+    """Load those of the lines behind a position that the pipeline hasn't loaded yet."""
+    settings = Settings(pipeline=order.source.pipeline, **order.settings)
+    target = Target(order.destination, settings, tell=tell)
+    try:
+        last = target.begin()
+        after = _position(last.state) if last and last.state else 0
+        feed_lines(target, Reader(max_line_bytes=2**20), lines(after))
+    finally:
+        target.close()
+
+
+def _position(state: bytes | str) -> int:
+    position: int = json.loads(state)["position"]
+    return position
 
 
 def _lines(order: Order, after: int, say: Connection, gate: Connection) -> Iterator[bytes]:
