@@ -15,15 +15,16 @@ import boto3
 
 from services.processes import LIMIT_S, MissingServiceError, Server
 
-PROGRAM = Path(__file__).parents[1] / ".work" / "services" / "s3" / "bin" / "moto_server"
+PYTHON = Path(__file__).parents[1] / ".work" / "services" / "s3" / "bin" / "python"
+_PROGRAM = Path(__file__).with_name("moto_s3.py")
 
 
 def version() -> str:
     """The server's version; MissingServiceError where it isn't here."""
-    if not PROGRAM.exists():
+    if not PYTHON.exists():
         raise MissingServiceError("the S3 server isn't here: run scripts/setup-services")
     asking = "from importlib.metadata import version; print(version('moto'))"
-    words = [str(PROGRAM.with_name("python")), "-c", asking]
+    words = [str(PYTHON), "-c", asking]
     return subprocess.run(words, capture_output=True, check=True, text=True).stdout.strip()
 
 
@@ -51,7 +52,7 @@ class S3Server(Server):
 
     def command(self) -> list[str]:
         """See Server."""
-        return [str(PROGRAM), "-H", self.host, "-p", str(self.port)]
+        return [str(PYTHON), str(_PROGRAM), self.host, str(self.port)]
 
     def bucket(self) -> str:
         """The name of a new, empty bucket."""

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import mysqls
 import pytest
+from mysql.connector.utils import get_platform
 from needs import had
 from services.certificates import made_certificate
 from services.mariadb import mariadb
@@ -120,3 +121,12 @@ def test_a_file_of_certificates_that_isnt_there_is_named(any_mysql_url):
     for name in ("tls_ca", "tls_cert", "tls_key"):
         with pytest.raises(ConfigError, match=f"{name}: there is no file '/nowhere'"):
             mysqls.load(any_mysql_url, *SENT, **{name: "/nowhere"})
+
+
+def test_a_server_is_told_who_connects_and_no_program_is_started_for_that(mariadb_url):
+    parts = urlsplit(mariadb_url)
+    get_platform.cache_clear()
+    with proxy(parts.hostname, parts.port) as between:
+        said(mariadb_url.replace(f":{parts.port}/", f":{between.port}/"), tls="disable")
+        assert b"program_name\x08tailrace" in between.seen
+    assert get_platform.cache_info().currsize == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import socket
 from typing import Any
@@ -30,6 +31,10 @@ class Connection(MySQLConnection):
         super()._open_connection()
         if self._socket and self._socket.sock:
             self._socket.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _add_default_conn_attrs(self) -> None:
+        """Name the client, as performance_schema shows it; the driver would start programs to name the system too."""
+        self._conn_attrs |= {"program_name": "tailrace", "_pid": str(os.getpid()), "_source_host": socket.gethostname()}
 
     def _do_handshake(self) -> None:
         """Read the server's greeting; whoever takes its offer of TLS away is noticed."""
