@@ -16,7 +16,7 @@ define cargo
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS -u MFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test ready check setup venv packages wheel decoder tap album services lint types unit native pure newest torture bench clean
+.PHONY: demo test ready check setup venv packages wheel decoder tap album programs services lint types unit native pure newest torture bench clean
 
 demo:                  ## load real data with a real tap into DuckDB, and show it
 	$(AT_ONCE) decoder tap
@@ -24,7 +24,7 @@ demo:                  ## load real data with a real tap into DuckDB, and show i
 
 # Laws and conformance wait a lot, and coverage would double their time and that of attacks; the long ones come first.
 test:                  ## everything: lint, types, all tests on real databases, branch coverage
-	$(AT_ONCE) ready
+	$(AT_ONCE) --jobs=3 ready
 	$(PYTHON) -m coverage erase
 	$(WHOLE) -n 3 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		--ignore tests/laws --ignore tests/conformance --ignore tests/attacks tests
@@ -32,7 +32,7 @@ test:                  ## everything: lint, types, all tests on real databases, 
 		tests/laws tests/conformance tests/attacks examples/album
 
 # Each as soon as what it needs is there. What cargo does is done beside what pip does, which takes one core alone.
-ready: packages native services wheel tap album decoder pure lint types
+ready: packages native wheel programs tap album services decoder pure lint types
 
 check:                 ## what to run while working: lint, types, unit tests
 	$(AT_ONCE) decoder
@@ -59,7 +59,10 @@ tap: venv
 album: venv
 	scripts/setup-album
 
-services: packages
+programs: venv
+	scripts/setup-programs
+
+services: packages programs
 	scripts/setup-services
 	scripts/setup-suite
 

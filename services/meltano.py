@@ -31,7 +31,7 @@ class MeltanoProject:
     def __init__(self, folder: Path, source: str, to: str, metadata: Mapping[str, object]) -> None:
         for program in (MELTANO, TAP):
             if not program.exists():
-                raise MissingServiceError(f"{program.name} isn't here: run scripts/setup-services")
+                raise MissingServiceError(f"{program.name} isn't here: run make services")
         self._folder = folder
         parts = urlsplit(source)
         login = {"host": parts.hostname, "port": parts.port, "user": parts.username, "database": parts.path[1:]}

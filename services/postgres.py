@@ -111,7 +111,7 @@ def installed_program(name: str) -> str:
     program = str(found[-1]) if found else shutil.which(name)
     if program is None:
         raise MissingServiceError(
-            "PostgreSQL isn't here: install the Debian package postgresql (scripts/setup-services)"
+            "PostgreSQL isn't here: install the Debian package postgresql (make services)"
         )
     return program
 

@@ -22,7 +22,7 @@ _PROGRAM = Path(__file__).with_name("moto_s3.py")
 def version() -> str:
     """The server's version; MissingServiceError where it isn't here."""
     if not PYTHON.exists():
-        raise MissingServiceError("the S3 server isn't here: run scripts/setup-services")
+        raise MissingServiceError("the S3 server isn't here: run make services")
     asking = "from importlib.metadata import version; print(version('moto'))"
     words = [str(PYTHON), "-c", asking]
     return subprocess.run(words, capture_output=True, check=True, text=True).stdout.strip()

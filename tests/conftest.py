@@ -16,6 +16,8 @@ from services.s3 import s3
 from telling import hear_deaths, said_of_deaths, said_of_mysql, tell_deaths
 from trusting import trust_one_authority
 
+gc.disable()  # until everything is collected: next to nothing of it is garbage
+
 # Machines that run tests are busy, and no law is about time. Examples are the same in every run unless more are wanted.
 hypothesis.settings.register_profile(
     "tests",
@@ -36,8 +38,8 @@ def pytest_configure(config):
 
 def pytest_collection_finish():
     """Let what was collected not be looked through for garbage while tests run: there is a lot of it, and it stays."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
