@@ -95,9 +95,7 @@ class MariaDBServer(Server):
 def version() -> str:
     """The server's version, such as 10.11.19; MissingServiceError where it isn't here."""
     if not Path(_SERVER).exists():
-        raise MissingServiceError(
-            "MariaDB isn't here: install the Debian package mariadb-server (make services)"
-        )
+        raise MissingServiceError("MariaDB isn't here: install the Debian package mariadb-server (make services)")
     said = subprocess.run([_SERVER, "--version"], capture_output=True, check=True, text=True)
     return said.stdout.partition(" Ver ")[2].split("-")[0].strip()
 

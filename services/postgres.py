@@ -110,9 +110,7 @@ def installed_program(name: str) -> str:
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
     program = str(found[-1]) if found else shutil.which(name)
     if program is None:
-        raise MissingServiceError(
-            "PostgreSQL isn't here: install the Debian package postgresql (make services)"
-        )
+        raise MissingServiceError("PostgreSQL isn't here: install the Debian package postgresql (make services)")
     return program
 
 
