@@ -12,6 +12,7 @@ from tailrace.lake.tables import ExistingTable, Layout, Tables
 from tailrace.model import LINE, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.schema.keys import Keys, is_same_key, other_key
+from tailrace.schema.owners import Owners
 
 _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
 """What is altered in place: structs, which gain fields."""
@@ -47,11 +48,13 @@ class LakeMappings:
         self._mappings: dict[Stream, LakeMapping] = {}
         self._beside: dict[str, tuple[TableColumn, ...]] = {}
         self._keys = Keys(traits)
+        self._owners = Owners(traits)
 
     def begin(self, pipeline: str) -> None:
         """Forget everything, since a run of the pipeline begins."""
         self._pipeline = pipeline
         self._keys.begin()
+        self._owners.begin()
         self._mappings.clear()
         self._beside.clear()
 
@@ -60,6 +63,7 @@ class LakeMappings:
         if stream not in self._mappings:
             self._keys.accept(stream)
             table = self._tables.named(stream.table)
+            self._owners.accept(stream, table)
             self._mappings = {other: mapping for other, mapping in self._mappings.items() if mapping.table != table}
             found = self._tables.accepting(stream)
             is_replaced = stream.method is Method.REPLACE

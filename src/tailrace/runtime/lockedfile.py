@@ -37,6 +37,7 @@ class LockedFile:
         except OSError as error:
             raise self._wrong(error) from error
         self._end: int | None = None
+        self._is_listed = False
 
     def append(self, data: bytes) -> None:
         """Add whole lines. When they can't be written, none of them is left, and ConfigError is raised."""
@@ -53,9 +54,12 @@ class LockedFile:
         self._end = end + len(data)
 
     def sync(self) -> None:
-        """Make what was added durable."""
+        """Make what was added durable, and a new file's name."""
         try:
             os.fsync(self._number)
+            if self._is_new and not self._is_listed:
+                _sync_folder(self._path.resolve().parent)
+                self._is_listed = True
         except OSError as error:
             raise self._wrong(error) from error
 
@@ -112,6 +116,15 @@ class LockedFile:
             key=self._setting,
             hint=advice_on_space(error, self._path) or "name another file",
         )
+
+
+def _sync_folder(path: Path) -> None:
+    with suppress(PermissionError):  # Windows opens no folders, and writes names by itself
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def lock(number: int, path: Path, *, shared: bool) -> bool:

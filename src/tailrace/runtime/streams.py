@@ -13,6 +13,7 @@ from tailrace.schema.drafts import unknown_draft
 from tailrace.schema.grown import grown_schema
 from tailrace.schema.jsonschema import chosen_columns
 from tailrace.schema.keys import refuse_new_key
+from tailrace.schema.owners import Owners
 from tailrace.schema.stream import planned_stream, stream_of_columns
 from tailrace.singer.messages import SchemaMessage
 
@@ -35,6 +36,7 @@ class Streams:
     def __init__(self, settings: Settings, traits: Traits) -> None:
         self._settings = settings
         self._traits = traits
+        self._owners = Owners(traits)
         self._known: dict[str, _Known] = {}
         self._selected: dict[str, bool] = {}
         self._noted_drafts: set[tuple[str, str]] = set()
@@ -74,7 +76,7 @@ class Streams:
         settings = self._settings.for_stream(name)
         stream = stream_of_columns(name, chosen_columns(columns, settings), key, settings, self._traits)
         stream = replace(stream, revision=known.stream.revision + 1 if known else 1)
-        self._refuse_shared_table(stream)
+        self._owners.accept(stream, stream.table)
         if known is not None:
             refuse_new_key(known.stream, stream, self._traits)
         message = SchemaMessage(0, name, b"{}", key, (), None, None)
@@ -135,7 +137,7 @@ class Streams:
                 unique_conflict_method=message.unique_conflict_method,
             )
             stream = replace(stream, evolved=evolved)
-            self._refuse_shared_table(stream)
+            self._owners.accept(stream, stream.table)
             if known is not None:
                 refuse_new_key(known.stream, stream, self._traits)
         is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
@@ -143,15 +145,3 @@ class Streams:
             stream = known.stream
         self._known[message.stream] = _Known(message, settings, stream, growth.versioned, growth.deletable, grown)
         return None if is_same else stream
-
-    def _refuse_shared_table(self, stream: Stream) -> None:
-        for other in (known.stream for known in self._known.values()):
-            if other.name != stream.name and self._folded(other) == self._folded(stream):
-                raise SchemaError(
-                    f"it and the stream {other.name!r} would both be the table {stream.table}; "
-                    "give one of them another `table:` under `streams:`",
-                    stream=stream.name,
-                )
-
-    def _folded(self, stream: Stream) -> str:
-        return str(stream.table) if self._traits.case_sensitive else str(stream.table).casefold()

@@ -13,6 +13,7 @@ from tailrace.errors import CommitUnknownError, DestinationError, FencedError, R
 from tailrace.model import Activation, Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.schema.keys import Keys
 from tailrace.schema.names import digest
+from tailrace.schema.owners import Owners
 from tailrace.sql import keeping, publish, statements
 from tailrace.sql.checkpoints import Checkpoints, Row, prefix
 from tailrace.sql.dialect import Dialect
@@ -43,6 +44,7 @@ class SqlDestination:
         self._lost: BaseException | None = None
         self._places: dict[Stream, Place] = {}
         self._keys = Keys(traits)
+        self._owners = Owners(traits)
         self._pipeline = ""
         self._fence = ""
 
@@ -54,6 +56,7 @@ class SqlDestination:
         with self._lock:
             self._roll_back(None)
             self._keys.begin()
+            self._owners.begin()
             self._pipeline, fence = "", secrets.token_hex(8)
             with self._in_one_piece():
                 row = self._taken_over(pipeline, fence)
@@ -63,7 +66,7 @@ class SqlDestination:
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
         with self._lock, self._in_one_piece(), of_stream(stream.name):
-            self._keys.accept(stream)
+            self._accept(stream)
             if stream.method is Method.REPLACE:
                 if self._is_kept(stream):
                     self._fitted(stream, self._tables.named(stream))
@@ -211,12 +214,18 @@ class SqlDestination:
         found = self._open().query(self._dialect.tables, (prefix(pipeline),))
         return [TableName(str(name), str(schema) if schema else None) for schema, name in found]
 
+    def _accept(self, stream: Stream) -> TableName:
+        """The stream's table; raises SchemaError where it or its key can't be the stream's."""
+        self._keys.accept(stream)
+        table = self._tables.named(stream)
+        self._owners.accept(stream, table)
+        return table
+
     def _place(self, stream: Stream) -> Place:
         """Where the stream's rows go; its table is made, or altered, when need be."""
         if stream in self._places:
             return self._places[stream]
-        self._keys.accept(stream)
-        table, loaded = self._tables.named(stream), stream
+        table, loaded = self._accept(stream), stream
         if stream.method is Method.REPLACE:
             if self._is_kept(stream):
                 return self._place_into(stream, self._fitted(stream, table))

@@ -1,6 +1,7 @@
 """The quarantine file: what is set aside, when it counts, and how it is loaded again."""
 
 import json
+import os
 import re
 import resource
 from contextlib import closing, contextmanager
@@ -54,6 +55,17 @@ def test_no_file_is_left_without_a_refused_record(tmp_path):
     quarantine.cover(1, 100)
     quarantine.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_files_name_is_on_the_disk_before_its_records_are_covered(tmp_path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(os.fstat(number).st_ino), fsync(number)))
+    path = tmp_path / "folder" / "q.jsonl"
+    with closing(Quarantine(path, "p", "run1")) as quarantine:
+        quarantine.add(STREAM, MESSAGE, refused(1))
+        quarantine.cover(1, 100)
+        assert {path.stat().st_ino, path.parent.stat().st_ino} <= set(synced)
 
 
 def set_aside(path, pipeline, run, *lines, checkpoints=()):
