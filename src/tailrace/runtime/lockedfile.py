@@ -32,12 +32,14 @@ class LockedFile:
         self._setting = setting
         try:
             self._is_new = not path.exists()
+            missing = [folder for folder in path.resolve().parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             self._number = self._opened()
         except OSError as error:
             raise self._wrong(error) from error
         self._end: int | None = None
-        self._is_listed = False
+        made = [path.resolve(), *missing] if self._is_new else []
+        self._unlisted = [each.parent for each in made]
 
     def append(self, data: bytes) -> None:
         """Add whole lines. When they can't be written, none of them is left, and ConfigError is raised."""
@@ -54,12 +56,12 @@ class LockedFile:
         self._end = end + len(data)
 
     def sync(self) -> None:
-        """Make what was added durable, and a new file's name."""
+        """Make what was added durable, and the names of what is new: the file, and folders that were made for it."""
         try:
             os.fsync(self._number)
-            if self._is_new and not self._is_listed:
-                _sync_folder(self._path.resolve().parent)
-                self._is_listed = True
+            while self._unlisted:
+                _sync_folder(self._unlisted[-1])
+                self._unlisted.pop()
         except OSError as error:
             raise self._wrong(error) from error
 

@@ -11,7 +11,7 @@ class Owners:
 
     def __init__(self, traits: Traits) -> None:
         self._traits = traits
-        self._names: dict[tuple[str, str], str] = {}
+        self._names: dict[str, str] = {}
 
     def begin(self) -> None:
         """Forget all tables, since a run begins."""
@@ -19,9 +19,8 @@ class Owners:
 
     def accept(self, stream: Stream, table: TableName) -> None:
         """Remember that the table is the stream's; raises SchemaError if it is another one's."""
-        schema, name = table.schema or "", table.name
-        told_apart = (schema, name) if self._traits.case_sensitive else (schema.casefold(), name.casefold())
-        owner = self._names.setdefault(told_apart, stream.name)
+        folded = str(table) if self._traits.case_sensitive else str(table).casefold()
+        owner = self._names.setdefault(folded, stream.name)
         if owner != stream.name:
             raise SchemaError(
                 f"it and the stream {owner!r} would both be the table {table}; "

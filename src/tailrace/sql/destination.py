@@ -66,11 +66,11 @@ class SqlDestination:
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
         with self._lock, self._in_one_piece(), of_stream(stream.name):
-            self._accept(stream)
             if stream.method is Method.REPLACE:
+                table = self._accept(stream)
                 if self._is_kept(stream):
-                    self._fitted(stream, self._tables.named(stream))
-                self._tables.require_room(self._open(), self._replacing(stream), self._tables.named(stream))
+                    self._fitted(stream, table)
+                self._tables.require_room(self._open(), self._replacing(stream), table)
             else:
                 self._place(stream)
 
