@@ -14,6 +14,7 @@ from typing import IO, BinaryIO
 import pyarrow as pa
 import pyarrow.fs
 
+from tailrace.disk import sync
 from tailrace.objects.errors import translated_errors
 from tailrace.objects.reading import python_file
 
@@ -84,7 +85,7 @@ class LocalDisk(pyarrow.fs.LocalFileSystem):  # type: ignore[misc]  # Arrow has 
         made = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for each in made:
-            _sync(each.parent)
+            sync(each.parent)
         return pa.PythonFile(io.BufferedWriter(_Synced(path, "wb")), mode="w")
 
 
@@ -94,14 +95,5 @@ class _Synced(io.FileIO):
     def close(self) -> None:
         if not self.closed:
             os.fsync(self.fileno())
-            _sync(Path(str(self.name)).parent)
+            sync(Path(str(self.name)).parent)
         super().close()
-
-
-def _sync(folder: Path) -> None:
-    """Have the disk take in the names of a folder's files."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError
 from obstore.store import LocalStore, ObjectStore
 
+from tailrace.disk import sync
 from tailrace.objects.answers import is_missing_bucket
 from tailrace.objects.errors import is_passing, translated_errors
 from tailrace.objects.reading import python_file
@@ -129,10 +129,6 @@ class Folder:
             folders = path.parents[: len(path.parts) - len(root.parts)]
             new = [folder for folder in folders[1:] if folder not in self._synced]
             for each in (path, path.parent, *new):
-                handle = os.open(each, os.O_RDONLY)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+                sync(each)
             if path.parent not in self._synced:
                 self._synced = self._synced | {*folders}

@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from tailrace.disk import sync
 from tailrace.errors import ConfigError, advice_on_space
 from tailrace.log import get_logger
 
@@ -60,7 +61,8 @@ class LockedFile:
         try:
             os.fsync(self._number)
             while self._unlisted:
-                _sync_folder(self._unlisted[-1])
+                with suppress(PermissionError):  # Windows opens no folders, and writes names by itself
+                    sync(self._unlisted[-1])
                 self._unlisted.pop()
         except OSError as error:
             raise self._wrong(error) from error
@@ -118,15 +120,6 @@ class LockedFile:
             key=self._setting,
             hint=advice_on_space(error, self._path) or "name another file",
         )
-
-
-def _sync_folder(path: Path) -> None:
-    with suppress(PermissionError):  # Windows opens no folders, and writes names by itself
-        number = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def lock(number: int, path: Path, *, shared: bool) -> bool:
