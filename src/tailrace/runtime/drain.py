@@ -185,6 +185,7 @@ class Drain:
     def abandon(self) -> None:
         """Drop what waits and end the thread, once it has done what it is at. Repeatable."""
         with self._changed:
+            self._budget.change(-_held_bytes(self._waiting))
             self._waiting.clear()
         self._end()
 
