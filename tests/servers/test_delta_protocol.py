@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from services.processes import wait_until
 
 from tailrace import load
 from tailrace.destinations import open_destination
@@ -173,11 +174,15 @@ def test_features_that_a_table_does_not_use_keep_no_row_out(root):
 
 
 def test_a_table_that_comes_to_be_so_while_a_run_goes_on_is_refused_before_the_next_checkpoint(root):
+    def names():
+        return DeltaTable(root / "things").to_pyarrow_table()["name"].to_pylist()
+
     def messages():
         yield schema(ROW, ["id"])
         yield record({"id": 1, "name": "a"})
         yield state(1)
         yield record({"id": 1, "name": "b"})
+        wait_until(lambda: "a" in names(), lambda: f"the first checkpoint isn't in the table, which has {names()}")
         DeltaTable(root / "things").alter.set_table_properties({"delta.appendOnly": "true"})
         yield state(2)
 
