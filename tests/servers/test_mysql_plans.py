@@ -3,7 +3,7 @@
 import mysqls
 import pytest
 
-from tailrace.destinations.mysql import DIALECT
+from tailrace.destinations.mysql import CATALOG
 from tailrace.destinations.mysql.table_checks import TABLE_CHECKS
 from tailrace.sql.placeholders import count_marks, percent
 from tailrace.testing.messages import INT, TEXT, record, schema
@@ -35,7 +35,7 @@ def test_a_second_load_reads_a_table_without_an_index_a_few_times(any_mysql, any
     assert mysqls.query(url, "SELECT count(*) FROM things") == [(ROWS // 2,)]
 
 
-@pytest.mark.parametrize("sql", [DIALECT.columns, DIALECT.others, TABLE_CHECKS], ids=["columns", "others", "checks"])
+@pytest.mark.parametrize("sql", [CATALOG.columns, CATALOG.others, TABLE_CHECKS], ids=["columns", "others", "checks"])
 def test_what_is_asked_of_a_table_has_mariadb_look_at_no_other_table(mariadb_url, sql):
     mysqls.query(mariadb_url, "CREATE TABLE things (id int PRIMARY KEY, data json)")
     with mysqls.connected(mariadb_url) as connection:

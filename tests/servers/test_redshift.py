@@ -16,7 +16,8 @@ from redshift_connector.error import InterfaceError, OperationalError, Programmi
 
 import tailrace
 from tailrace.destinations import open_destination
-from tailrace.destinations.redshift import RedshiftServer, Settings
+from tailrace.destinations.redshift import Settings
+from tailrace.destinations.redshift.errors import RULES
 from tailrace.errors import ConfigError, DestinationError
 from tailrace.objects import AwsSettings, Folder
 from tailrace.runtime.retry import Retry
@@ -251,7 +252,7 @@ def test_nobody_listening_is_passing_trouble(url, free_port):
     ],
 )
 def test_errors_that_may_pass(error, passes):
-    assert RedshiftServer(Settings.model_validate(LOGIN)).is_transient(error) is passes
+    assert RULES.is_transient(error) is passes
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ from tailrace.destinations import duckdb, sqlite
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import read_key
-from tailrace.sql import merging, statements
 from tailrace.sql.checkpoints import Checkpoints
 
-DUCKDB, SQLITE = duckdb.DIALECT, sqlite.DIALECT
+DUCKDB, SQLITE = duckdb.STATEMENTS, sqlite.STATEMENTS
 USERS = TableName("users", "main")
 PLAIN = TableName("users")
 STAGING = TableName("staging")
@@ -19,20 +18,20 @@ NAME = TableColumn("name", Kind.TEXT)
 
 
 def test_create_table_with_a_primary_key():
-    assert statements.create_table(SQLITE, PLAIN, [ID, NAME], ["id"]) == (
+    assert SQLITE.create_table(PLAIN, [ID, NAME], ["id"]) == (
         'CREATE TABLE "users" ("id" INTEGER NOT NULL PRIMARY KEY, "name" TEXT)'
     )
 
 
 def test_create_table_with_a_composite_key():
     both = [ID, TableColumn("b", Kind.TEXT, nullable=False)]
-    assert statements.create_table(DUCKDB, USERS, both, ["id", "b"]) == (
+    assert DUCKDB.create_table(USERS, both, ["id", "b"]) == (
         'CREATE TABLE "main"."users" ("id" BIGINT NOT NULL, "b" VARCHAR NOT NULL, PRIMARY KEY ("id", "b"))'
     )
 
 
 def test_create_temporary_table_if_it_is_not_there():
-    assert statements.create_table(DUCKDB, STAGING, [NAME], temporary=True, exists=True) == (
+    assert DUCKDB.create_table(STAGING, [NAME], temporary=True, exists=True) == (
         'CREATE TEMPORARY TABLE IF NOT EXISTS "staging" ("name" VARCHAR)'
     )
 
@@ -57,9 +56,9 @@ def test_create_temporary_table_if_it_is_not_there():
 def test_every_kind_is_spelled_and_read_back(kind, in_duckdb, in_sqlite):
     digits = (20, 4) if kind is Kind.DECIMAL else (0, 0)
     column = TableColumn("x", kind, *digits)
-    for dialect, spelling in ((DUCKDB, in_duckdb), (SQLITE, in_sqlite)):
-        assert statements.add_column(dialect, PLAIN, column) == f'ALTER TABLE "users" ADD COLUMN "x" {spelling}'
-        assert dialect.kind_of(spelling) == (kind, *digits)
+    for database, spelling in ((DUCKDB, in_duckdb), (SQLITE, in_sqlite)):
+        assert database.add_column(PLAIN, column) == f'ALTER TABLE "users" ADD COLUMN "x" {spelling}'
+        assert database.dialect.kind_of(spelling) == (kind, *digits)
 
 
 @pytest.mark.parametrize(
@@ -76,57 +75,53 @@ def test_every_kind_is_spelled_and_read_back(kind, in_duckdb, in_sqlite):
     ],
 )
 def test_kinds_of_types_that_tables_have(sql_type, kind):
-    assert DUCKDB.kind_of(sql_type) == kind
+    assert DUCKDB.dialect.kind_of(sql_type) == kind
 
 
 def test_a_type_of_ones_own_is_used_as_it_stands():
     column = TableColumn("x", Kind.INT, sql_type="SMALLINT CHECK (x > 0)")
-    assert statements.add_column(DUCKDB, USERS, column) == (
-        'ALTER TABLE "main"."users" ADD COLUMN "x" SMALLINT CHECK (x > 0)'
-    )
+    assert DUCKDB.add_column(USERS, column) == ('ALTER TABLE "main"."users" ADD COLUMN "x" SMALLINT CHECK (x > 0)')
 
 
 def test_names_are_quoted_whatever_is_in_them():
     table, column = TableName('a"b; --', "s'"), TableColumn('c"d', Kind.INT)
-    assert statements.add_column(DUCKDB, table, column) == ('ALTER TABLE "s\'"."a""b; --" ADD COLUMN "c""d" BIGINT')
-    _, comment = statements.create_noted(DUCKDB, table, [column], ["it's", 'c"d'])
+    assert DUCKDB.add_column(table, column) == ('ALTER TABLE "s\'"."a""b; --" ADD COLUMN "c""d" BIGINT')
+    _, comment = DUCKDB.create_noted(table, [column], ["it's", 'c"d'])
     assert comment == """COMMENT ON TABLE "s'"."a""b; --" IS 'key: ["it''s", "c\\"d"]'"""
 
 
 def test_a_key_is_noted_within_the_statement_that_sqlite_keeps():
-    [create] = statements.create_noted(SQLITE, PLAIN, [NAME], ["*/ x"])
+    [create] = SQLITE.create_noted(PLAIN, [NAME], ["*/ x"])
     assert create == 'CREATE TABLE "users" ("name" TEXT /* key: ["*\\/ x"] */)'
     assert read_key(create.partition("key: ")[2]) == ("*/ x",)
 
 
 def test_tables_are_altered_dropped_and_renamed():
-    assert statements.create_schema(DUCKDB, "s") == 'CREATE SCHEMA IF NOT EXISTS "s"'
-    assert statements.alter_type(DUCKDB, USERS, TableColumn("n", Kind.DECIMAL, 38, 9)) == (
+    assert DUCKDB.create_schema("s") == 'CREATE SCHEMA IF NOT EXISTS "s"'
+    assert DUCKDB.alter_type(USERS, TableColumn("n", Kind.DECIMAL, 38, 9)) == (
         'ALTER TABLE "main"."users" ALTER COLUMN "n" SET DATA TYPE DECIMAL(38,9)'
     )
-    assert statements.drop_not_null(DUCKDB, USERS, TableColumn("n", Kind.INT)) == (
+    assert DUCKDB.drop_not_null(USERS, TableColumn("n", Kind.INT)) == (
         'ALTER TABLE "main"."users" ALTER COLUMN "n" DROP NOT NULL'
     )
-    assert statements.drop_table(SQLITE, PLAIN) == 'DROP TABLE IF EXISTS "users"'
-    assert statements.rename_table(DUCKDB, USERS, "people") == 'ALTER TABLE "main"."users" RENAME TO "people"'
-    assert statements.count_rows(SQLITE, PLAIN) == 'SELECT COUNT(*) FROM "users"'
+    assert SQLITE.drop_table(PLAIN) == 'DROP TABLE IF EXISTS "users"'
+    assert DUCKDB.rename_table(USERS, "people") == 'ALTER TABLE "main"."users" RENAME TO "people"'
+    assert SQLITE.count_rows(PLAIN) == 'SELECT COUNT(*) FROM "users"'
 
 
 def test_rows_are_inserted_from_parameters_a_source_or_a_segment_of_lines():
-    assert statements.insert_values(SQLITE, PLAIN, ["id", "name"]) == (
-        'INSERT INTO "users" ("id", "name") VALUES (?, ?)'
-    )
-    assert statements.insert_from(DUCKDB, USERS, ["id"], STAGING) == (
+    assert SQLITE.insert_values(PLAIN, ["id", "name"]) == ('INSERT INTO "users" ("id", "name") VALUES (?, ?)')
+    assert DUCKDB.insert_from(USERS, ["id"], STAGING) == (
         'INSERT INTO "main"."users" ("id") SELECT "id" FROM "staging"'
     )
-    assert merging.insert_segment(SQLITE, PLAIN, ["id"], STAGING) == (
+    assert SQLITE.insert_segment(PLAIN, ["id"], STAGING) == (
         'INSERT INTO "users" ("id") SELECT "id" FROM "staging" '
         'WHERE "_tailrace_line" >= ? AND "_tailrace_line" < ? ORDER BY "_tailrace_line"'
     )
 
 
 def test_winners_are_the_last_line_of_each_key_beside_what_the_table_keeps():
-    assert merging.create_winners(DUCKDB, WINNERS, STAGING, USERS, key=["a", "b"], kept=["note"]) == (
+    assert DUCKDB.create_winners(WINNERS, STAGING, USERS, key=["a", "b"], kept=["note"]) == (
         'CREATE TEMPORARY TABLE "winners" AS '
         'SELECT "s"."_tailrace_line", "t"."a" AS "_tailrace_match", "t"."note" FROM "staging" AS "s" '
         'INNER JOIN (SELECT MAX("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
@@ -137,7 +132,7 @@ def test_winners_are_the_last_line_of_each_key_beside_what_the_table_keeps():
 
 
 def test_winners_update_the_rows_that_match():
-    assert merging.update_matched(SQLITE, PLAIN, STAGING, WINNERS, key=["id"], to=["name"]) == (
+    assert SQLITE.update_matched(PLAIN, STAGING, WINNERS, key=["id"], to=["name"]) == (
         'UPDATE "users" AS "t" SET "name" = "n"."name" FROM (SELECT "s"."id", "s"."name" FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line") AS "n" '
         'WHERE "t"."id" = "n"."id"'
@@ -145,11 +140,11 @@ def test_winners_update_the_rows_that_match():
 
 
 def test_winners_delete_the_rows_that_match_and_are_inserted_with_what_those_kept():
-    assert merging.delete_matched(DUCKDB, USERS, STAGING, WINNERS, ["id"]) == (
+    assert DUCKDB.delete_matched(USERS, STAGING, WINNERS, ["id"]) == (
         'DELETE FROM "main"."users" AS "t" WHERE EXISTS(SELECT 1 FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line" WHERE "t"."id" = "s"."id")'
     )
-    assert merging.insert_winners(DUCKDB, USERS, STAGING, WINNERS, columns=["id"], kept=["note"], matched=True) == (
+    assert DUCKDB.insert_winners(USERS, STAGING, WINNERS, columns=["id"], kept=["note"], matched=True) == (
         'INSERT INTO "main"."users" ("id", "note") SELECT "s"."id", "w"."note" FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line" '
         'WHERE NOT "w"."_tailrace_match" IS NULL'
@@ -157,7 +152,7 @@ def test_winners_delete_the_rows_that_match_and_are_inserted_with_what_those_kep
 
 
 def test_the_first_line_of_a_key_that_the_table_lacks_is_inserted():
-    assert merging.insert_first(SQLITE, PLAIN, STAGING, columns=["id"], key=["id"]) == (
+    assert SQLITE.insert_first(PLAIN, STAGING, columns=["id"], key=["id"]) == (
         'INSERT INTO "users" ("id") SELECT "s"."id" FROM "staging" AS "s" '
         'INNER JOIN (SELECT MIN("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
         'WHERE "f"."_tailrace_line" >= ? AND "f"."_tailrace_line" < ? GROUP BY "f"."id") AS "k" '
@@ -167,10 +162,8 @@ def test_the_first_line_of_a_key_that_the_table_lacks_is_inserted():
 
 
 def test_rows_of_older_versions_are_deleted_or_marked():
-    assert merging.delete_older(SQLITE, PLAIN, "v") == 'DELETE FROM "users" WHERE "v" < ?'
-    assert merging.mark_older(SQLITE, PLAIN, "v", "gone") == (
-        'UPDATE "users" SET "gone" = ? WHERE "v" < ? AND "gone" IS NULL'
-    )
+    assert SQLITE.delete_older(PLAIN, "v") == 'DELETE FROM "users" WHERE "v" < ?'
+    assert SQLITE.mark_older(PLAIN, "v", "gone") == ('UPDATE "users" SET "gone" = ? WHERE "v" < ? AND "gone" IS NULL')
 
 
 def test_checkpoints_are_advanced_by_compare_and_swap():

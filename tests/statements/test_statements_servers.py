@@ -9,10 +9,10 @@ import pytest
 from tailrace.destinations import mysql, redshift
 from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import merging, statements
 from tailrace.sql.checkpoints import Checkpoints
+from tailrace.sql.selections import Mark
 
-REDSHIFT, MYSQL = redshift.DIALECT, mysql.DIALECT
+REDSHIFT, MYSQL = redshift.STATEMENTS, mysql.STATEMENTS
 USERS, STAGING, WINNERS = TableName("users", "raw"), TableName("staging"), TableName("winners")
 
 
@@ -65,7 +65,7 @@ def test_copy_by_a_role(monkeypatch, role, clause):
 
 def test_redshift_spells_each_kind_and_reads_its_own_names_of_them():
     columns = [TableColumn(kind.lower(), kind, *((20, 4) if kind is Kind.DECIMAL else (0, 0))) for kind in Kind]
-    assert statements.create_table(REDSHIFT, USERS, [replace(columns[1], nullable=False), *columns[2:]], ["int"]) == (
+    assert REDSHIFT.create_table(USERS, [replace(columns[1], nullable=False), *columns[2:]], ["int"]) == (
         'CREATE TABLE "raw"."users" ("int" bigint NOT NULL, "float" double precision, "decimal" numeric(20,4), '
         '"text" varchar(65535), "json" super, "binary" varbyte(1024000), "date" date, "time" time without time zone, '
         '"timestamp" timestamp without time zone, "timestamptz" timestamp with time zone, "uuid" varchar(36), '
@@ -73,12 +73,12 @@ def test_redshift_spells_each_kind_and_reads_its_own_names_of_them():
     )
     named = ("boolean", "bigint", "double precision", "numeric(20,4)", "character varying(65535)", "super")
     named += ("binary varying(1024000)", "date", "time without time zone", "timestamp without time zone")
-    kinds = [REDSHIFT.kind_of(name)[0] for name in (*named, "timestamp with time zone")]
+    kinds = [REDSHIFT.dialect.kind_of(name)[0] for name in (*named, "timestamp with time zone")]
     assert kinds == [kind for kind in Kind if kind is not Kind.UUID]
 
 
 def test_redshift_deletes_without_an_alias():
-    assert merging.delete_matched(REDSHIFT, USERS, STAGING, WINNERS, ["a", "b"]) == (
+    assert REDSHIFT.delete_matched(USERS, STAGING, WINNERS, ["a", "b"]) == (
         'DELETE FROM "raw"."users" WHERE EXISTS(SELECT 1 FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line" '
         'WHERE "raw"."users"."a" = "s"."a" AND "raw"."users"."b" = "s"."b")'
@@ -86,12 +86,12 @@ def test_redshift_deletes_without_an_alias():
 
 
 def test_redshift_updates_what_matches_and_renames():
-    assert merging.update_matched(REDSHIFT, USERS, STAGING, WINNERS, key=["id"], to=["name"]) == (
+    assert REDSHIFT.update_matched(USERS, STAGING, WINNERS, key=["id"], to=["name"]) == (
         'UPDATE "raw"."users" AS "t" SET "name" = "n"."name" FROM (SELECT "s"."id", "s"."name" FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line") AS "n" '
         'WHERE "t"."id" = "n"."id"'
     )
-    assert statements.rename_table(REDSHIFT, USERS, "people") == 'ALTER TABLE "raw"."users" RENAME TO "people"'
+    assert REDSHIFT.rename_table(USERS, "people") == 'ALTER TABLE "raw"."users" RENAME TO "people"'
     assert Checkpoints(REDSHIFT, "raw").read == (
         'SELECT "number", "fence", "state", CAST("committed_at" AS VARCHAR(MAX)) AS "committed_at" '
         'FROM "raw"."_tailrace_checkpoints" WHERE "pipeline" = %s'
@@ -108,7 +108,7 @@ def test_redshift_inserts_json_and_bytes_through_functions():
 
 
 def test_first_rows_behind_a_deletion_take_no_correlated_query():
-    assert merging.insert_first(REDSHIFT, USERS, STAGING, columns=["id"], key=["id"], marks=[merging.Mark("gone")]) == (
+    assert REDSHIFT.insert_first(USERS, STAGING, columns=["id"], key=["id"], marks=[Mark("gone")]) == (
         'INSERT INTO "raw"."users" ("id") SELECT "s"."id" FROM "staging" AS "s" '
         'INNER JOIN (SELECT MIN("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
         'LEFT JOIN (SELECT "id", MAX("_tailrace_line") AS "_tailrace_line" FROM "staging" '
@@ -121,14 +121,12 @@ def test_first_rows_behind_a_deletion_take_no_correlated_query():
 
 
 def test_mysql_updates_by_a_join_and_upserts_in_a_form_that_mysql_and_mariadb_have():
-    assert merging.update_matched(MYSQL, USERS, STAGING, WINNERS, key=["id"], to=["name"]) == (
+    assert MYSQL.update_matched(USERS, STAGING, WINNERS, key=["id"], to=["name"]) == (
         "UPDATE /*+ NO_MERGE(n) */ `raw`.`users` AS `t` JOIN (SELECT `s`.`id`, `s`.`name` FROM `staging` AS `s` "
         "INNER JOIN `winners` AS `w` ON `s`.`_tailrace_line` = `w`.`_tailrace_line`) AS `n` ON TRUE "
         "SET t.`name` = `n`.`name` WHERE `t`.`id` = `n`.`id`"
     )
-    update, insert = merging.upsert_winners(
-        MYSQL, USERS, STAGING, WINNERS, columns=["id", "name"], key=["id"], to=["name"]
-    )
+    update, insert = MYSQL.upsert_winners(USERS, STAGING, WINNERS, columns=["id", "name"], key=["id"], to=["name"])
     rows = (
         "INSERT INTO `raw`.`users` (`id`, `name`) SELECT `s`.`id`, `s`.`name` FROM `staging` AS `s` "
         "INNER JOIN `winners` AS `w` ON `s`.`_tailrace_line` = `w`.`_tailrace_line` "
@@ -138,5 +136,5 @@ def test_mysql_updates_by_a_join_and_upserts_in_a_form_that_mysql_and_mariadb_ha
 
 
 def test_any_of_several_columns_asks_for_deletion_and_an_empty_text_does_not():
-    marks = [merging.Mark("gone"), merging.Mark("at", is_text=True)]
-    assert merging.count_segment(REDSHIFT, STAGING, marks).endswith(""" AND (NOT "gone" IS NULL OR "at" <> '')""")
+    marks = [Mark("gone"), Mark("at", is_text=True)]
+    assert REDSHIFT.count_segment(STAGING, marks).endswith(""" AND (NOT "gone" IS NULL OR "at" <> '')""")

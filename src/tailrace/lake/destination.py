@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -26,6 +27,7 @@ from tailrace.log import get_logger
 from tailrace.model import Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.cast import cast_rows
+from tailrace.schema.steps import rows_by_token
 from tailrace.schema.texts import TEXTS
 
 _log = get_logger("lake")
@@ -247,8 +249,7 @@ class LakeDestination:
         """Upload the checkpoint's files; the entry that will decide it."""
         if checkpoint.number != last.number + 1:
             raise FencedError(checkpoint.pipeline)
-        is_ours = all(receipt.token == self._token for receipt in checkpoint.publish)
-        if not is_ours or sum(receipt.rows for receipt in checkpoint.publish) != self._rows:
+        if rows_by_token(checkpoint.publish) != Counter({self._token: self._rows}):
             raise DestinationError(
                 f"checkpoint {checkpoint.number} can't be committed: the staged rows aren't those that it publishes, "
                 "because they were discarded, or another process has staged rows; run again"

@@ -14,10 +14,10 @@ from sqlglot import exp
 from tailrace.errors import DestinationError
 from tailrace.model import TableName
 from tailrace.sql.dialect import Dialect, Merge
-from tailrace.sql.expressions import table_of, written
-from tailrace.sql.statements import insert_from
+from tailrace.sql.expressions import table_of
+from tailrace.sql.statements import Statements
 
-DIALECT = Dialect(
+_DIALECT = Dialect(
     sqlglot="duckdb",
     types={},
     kinds={},
@@ -25,10 +25,9 @@ DIALECT = Dialect(
     relaxes=False,
     merge=Merge.UPDATE,
     keeps_key_in_comment=False,
-    columns="",
-    tables="",
 )
-"""DuckDB, as far as merging needs it."""
+STATEMENTS = Statements(_DIALECT)
+"""DuckDB's, as far as merging needs them."""
 
 _ROWS = TableName("_tailrace_rows")
 _BATCH_ROWS = 50_000
@@ -61,12 +60,12 @@ class Engine:
         """Make a table with these columns."""
         with self.rows_as(_ROWS, schema.empty_table()):
             made = exp.Create(this=table_of(table), kind="TABLE", expression=exp.select("*").from_(table_of(_ROWS)))
-            self.execute(written(DIALECT, made))
+            self.execute(STATEMENTS.written(made))
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Insert these columns of the rows; see Session."""
         with self.rows_as(_ROWS, rows):
-            self.execute(insert_from(DIALECT, table, columns, _ROWS))
+            self.execute(STATEMENTS.insert_from(table, columns, _ROWS))
 
     @contextmanager
     def rows_as(self, table: TableName, rows: pa.Table) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -13,6 +13,7 @@ from tailrace.model import LINE, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.schema.keys import Keys, is_same_key, other_key
 from tailrace.schema.owners import Owners
+from tailrace.schema.steps import as_replaced
 
 _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
 """What is altered in place: structs, which gain fields."""
@@ -116,8 +117,7 @@ class LakeMappings:
         """The mapping into a new table, which replaces the present one at the end of the run."""
         loaded = stream
         if stream.contract != "evolve" and present is not None:
-            kept = self._fit(present, stream).targets
-            loaded = replace(stream, columns=tuple(c for c in stream.columns if c.name in kept), contract="evolve")
+            loaded = as_replaced(stream, self._fit(present, stream).targets)
         columns = self._beside.get(stream.name, ())
         fit = changes(columns, loaded, self._traits, _ALTERABLE, None) if columns else None
         gained = _gained(fit) if fit else map(TableColumn.of, loaded.columns)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from tailrace.lake.engine import DIALECT
+from tailrace.lake.engine import STATEMENTS
 from tailrace.model import TableName
-from tailrace.sql.expressions import column_of, identifier, insert_into, is_null, keys_equal, table_of, written
+from tailrace.sql.expressions import column_of, identifier, insert_into, is_null, keys_equal, table_of
 
 
 def all_of(table: TableName) -> str:
     """All rows of a table."""
-    return written(DIALECT, exp.select("*").from_(table_of(table)))
+    return STATEMENTS.written(exp.select("*").from_(table_of(table)))
 
 
 def create_keys(keys: TableName, tables: Sequence[TableName], key: Sequence[str]) -> str:
@@ -21,13 +21,13 @@ def create_keys(keys: TableName, tables: Sequence[TableName], key: Sequence[str]
     query: exp.Query = _columns(key, tables[0])
     for table in tables[1:]:
         query = exp.union(query, _columns(key, table))
-    return written(DIALECT, exp.Create(this=table_of(keys), kind="TABLE", expression=_distinct(query)))
+    return STATEMENTS.written(exp.Create(this=table_of(keys), kind="TABLE", expression=_distinct(query)))
 
 
 def bounds_of(keys: TableName, name: str) -> str:
     """The least and the greatest value of a column."""
     bounds = (exp.Min(this=column_of(name)), exp.Max(this=column_of(name)))
-    return written(DIALECT, exp.select(*bounds).from_(table_of(keys)))
+    return STATEMENTS.written(exp.select(*bounds).from_(table_of(keys)))
 
 
 def insert_with_key(
@@ -35,12 +35,12 @@ def insert_with_key(
 ) -> str:
     """INSERT of the rows that have one of the keys."""
     found = _columns(columns, rows).where(_has_key(keys, key))
-    return written(DIALECT, insert_into(table, columns, found))
+    return STATEMENTS.written(insert_into(table, columns, found))
 
 
 def without_key(rows: TableName, columns: Sequence[str], keys: TableName, key: Sequence[str]) -> str:
     """The rows that have none of the keys."""
-    return written(DIALECT, _columns(columns, rows).where(exp.not_(_has_key(keys, key))))
+    return STATEMENTS.written(_columns(columns, rows).where(exp.not_(_has_key(keys, key))))
 
 
 def count_changed(
@@ -52,7 +52,7 @@ def count_changed(
         older: exp.Expression = exp.LT(this=column_of(version, "r"), expression=exp.Placeholder())
         conditions.append(exp.and_(older, is_null(deletion, "r")) if deletion else older)
     counted = exp.select(exp.Count(this=exp.Star())).from_(table_of(rows, "r"))
-    return written(DIALECT, counted.where(exp.or_(*conditions)))
+    return STATEMENTS.written(counted.where(exp.or_(*conditions)))
 
 
 def _columns(names: Sequence[str], table: TableName) -> exp.Select:

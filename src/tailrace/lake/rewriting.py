@@ -15,13 +15,13 @@ import pyarrow.parquet
 from tailrace import compute as pc
 from tailrace.errors import DestinationError
 from tailrace.lake import queries
-from tailrace.lake.engine import DIALECT, Engine, engine
+from tailrace.lake.engine import STATEMENTS, Engine, engine
 from tailrace.lake.entries import Change, Entry, Staged, part_name
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import ConflictError, LakeTable, LiveFile, Store
 from tailrace.model import LINE, Activation, Fill, Method, Published, Stream, TableName
-from tailrace.sql import publish
-from tailrace.sql.publish import LAST_LINE, Staging
+from tailrace.schema.steps import steps_of
+from tailrace.sql.publisher import Publisher, Staging
 from tailrace.sql.tables import Place
 
 _TABLE = TableName("_tailrace_table")
@@ -212,19 +212,13 @@ class _Merging:
 
     def merge(self) -> Published:
         """Merge staged rows and activations in the order of their lines."""
-        done, first = Published(), 0
-        self.stagings.sort(key=lambda staging: staging.stream.revision)
+        done = Published()
         if self._only_ignores:
             self.memory.execute(queries.create_keys(_BEFORE, [_TABLE], self.key))
-        for activation in [*sorted(self.change.activate, key=lambda a: a.line), None]:
-            end = activation.line if activation else LAST_LINE
-            for staging in self.stagings:
-                done += publish.merge(self.memory, DIALECT, staging, first, end)
-            if activation:
-                version = Activation(activation.stream, activation.version, activation.line)
-                at = (self.entry.at or datetime.now(UTC)).astimezone(UTC)
-                done += publish.activate(self.memory, DIALECT, self._place(activation.stream), version, at)
-            first = end
+        at = (self.entry.at or datetime.now(UTC)).astimezone(UTC)
+        activations = [Activation(each.stream, each.version, each.line) for each in self.change.activate]
+        for steps in steps_of(self.stagings, activations):
+            done += Publisher(STATEMENTS).publish(self.memory, steps, at, self._place)
         return done
 
     @property

@@ -12,6 +12,9 @@ from obstore.exceptions import BaseError, GenericError
 from tailrace.errors import DestinationError
 from tailrace.objects.answers import explained, is_aws_busy, is_lasting
 
+RAISED = (BaseError, BotoCoreError, ClientError)
+"""The classes of all of them."""
+
 
 def is_passing(error: BaseException) -> bool:
     """Whether an error of an object store may pass, because the store or the network failed."""

@@ -11,9 +11,8 @@ from tailrace.errors import FencedError
 from tailrace.model import Checkpoint, Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
-from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
-from tailrace.sql.statements import create_table
+from tailrace.sql.statements import Statements
 
 TABLE = "_tailrace_checkpoints"
 """The name of the table, in the destination's default schema."""
@@ -40,9 +39,9 @@ class Row:
 class Checkpoints:
     """One database's checkpoint table: the statements, and what is done with them in a session."""
 
-    def __init__(self, dialect: Dialect, schema: str | None) -> None:
+    def __init__(self, statements: Statements, schema: str | None) -> None:
         self.table = TableName(TABLE, schema)
-        self._dialect = dialect
+        self._statements = statements
         self._source = exp.table_(TABLE, db=schema, quoted=True)
 
     def row(self, session: Session, pipeline: str) -> Row | None:
@@ -63,8 +62,8 @@ class Checkpoints:
 
         It is read only once it is ours: a commit of the run before this one may be under way, which is waited for.
         """
-        if self._dialect.sqlglot == "redshift":  # it enforces no key, so that two first runs may not look at once
-            session.execute(f"LOCK {self._sql(self._source)}")
+        if lock := self._statements.lock_table(self.table):  # else two first runs might look at once
+            session.execute(lock)
         if session.execute(self.take, (fence, pipeline)):
             return self.row(session, pipeline)
         session.execute(self.insert, (pipeline, 0, fence))
@@ -91,14 +90,14 @@ class Checkpoints:
     @property
     def create(self) -> str:
         """CREATE TABLE, unless it exists."""
-        return create_table(self._dialect, self.table, _COLUMNS, ("pipeline",), exists=True)
+        return self._statements.create_table(self.table, _COLUMNS, ("pipeline",), exists=True)
 
     @property
     def read(self) -> str:
         """Number, fence, state and time (as text) of the pipeline ?."""
         at = exp.cast(_column("committed_at"), "TEXT").as_("committed_at", quoted=True)
         row = exp.select(_column("number"), _column("fence"), _column("state"), at).from_(self._source)
-        return self._sql(row.where(_is_given("pipeline")))
+        return self._statements.written(row.where(_is_given("pipeline")))
 
     @property
     def insert(self) -> str:
@@ -106,12 +105,12 @@ class Checkpoints:
         names = [column.name for column in _COLUMNS[:3]]
         into = exp.Schema(this=self._source.copy(), expressions=[exp.to_identifier(n, quoted=True) for n in names])
         row = exp.Tuple(expressions=[exp.Placeholder() for _ in names])
-        return self._sql(exp.Insert(this=into, expression=exp.Values(expressions=[row])))
+        return self._statements.written(exp.Insert(this=into, expression=exp.Values(expressions=[row])))
 
     @property
     def take(self) -> str:
         """UPDATE that gives the fence ? to the pipeline ?."""
-        return self._sql(
+        return self._statements.written(
             exp.Update(
                 this=self._source.copy(),
                 expressions=[_is_given("fence")],
@@ -123,17 +122,14 @@ class Checkpoints:
     def advance(self) -> str:
         """UPDATE to number ?, state ?, time ?, where pipeline is ?, number is ? and fence is ?."""
         changes = [_is_given(name) for name in ("number", "state", "committed_at")]
-        # DuckDB finds a conflict with a run that takes over only where both write the same column.
+        # A conflict with a run that takes over may be found only where both write the same column.
         changes.append(exp.EQ(this=_column("fence"), expression=_column("fence")))
-        return self._sql(exp.Update(this=self._source.copy(), expressions=changes, where=_expected()))
+        return self._statements.written(exp.Update(this=self._source.copy(), expressions=changes, where=_expected()))
 
     @property
     def forget(self) -> str:
         """DELETE where pipeline is ?, number is ? and fence is ?."""
-        return self._sql(exp.Delete(this=self._source.copy(), where=_expected()))
-
-    def _sql(self, expression: exp.Expression) -> str:
-        return expression.sql(dialect=self._dialect.sqlglot)
+        return self._statements.written(exp.Delete(this=self._source.copy(), where=_expected()))
 
 
 def _instant(text: str) -> datetime:

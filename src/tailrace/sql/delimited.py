@@ -1,4 +1,4 @@
-"""Rows as delimited text, as LOAD DATA and COPY read it: quotes are doubled, and nothing is escaped."""
+"""Rows as delimited text, as bulk verbs read it: quotes are doubled, and nothing is escaped."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from tailrace import compute as pc
-from tailrace.model import Kind, TableName
+from tailrace.model import Kind
 from tailrace.schema.texts import TEXTS
-from tailrace.sql.dialect import Dialect
-from tailrace.sql.expressions import identifier, table_of, written
 
 _STRING = pa.large_string()
 _NOTHING, _COMMA, _QUOTE, _LINE_END = (pa.scalar(text, _STRING) for text in ("", ",", '"', "\n"))
@@ -33,21 +31,6 @@ def delimited_lines(columns: Sequence[pa.ChunkedArray], null: str = "NULL") -> p
 def contents(lines: pa.ChunkedArray) -> list[pa.Buffer]:
     """The lines, one right behind the other, as one piece for each chunk."""
     return [_content(chunk) for chunk in lines.chunks]
-
-
-def load_data(dialect: Dialect, table: TableName, columns: pa.Schema) -> str:
-    """LOAD DATA of these columns; bytes come as hexadecimal digits."""
-    fields, changes = [], []
-    for place, column in enumerate(columns):
-        name = written(dialect, identifier(column.name))
-        fields.append(f"@v{place}" if pa.types.is_binary(column.type) else name)
-        if pa.types.is_binary(column.type):
-            changes.append(f"{name} = UNHEX(@v{place})")
-    return (
-        f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {written(dialect, table_of(table))} CHARACTER SET utf8mb4 "
-        "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
-        f"({', '.join(fields)})" + (f" SET {', '.join(changes)}" if changes else "")
-    )
 
 
 def _joined(texts: Sequence[pa.ChunkedArray | pa.Scalar], between: pa.Scalar, null: str) -> pa.ChunkedArray:

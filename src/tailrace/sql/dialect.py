@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from tailrace.model import Column, Kind
 from tailrace.schema.evolve import TableColumn
+from tailrace.sql.catalogs import Catalog
+from tailrace.sql.limits import Limit
 
 _SQL_TYPE = re.compile(r"\s*([^(]*?)\s*(?:\((.*)\))?\s*([^()]*?)\s*", re.DOTALL)
 
@@ -25,6 +27,18 @@ class Merge(StrEnum):
     CONFLICT = "conflict"
 
 
+class Ddl(StrEnum):
+    """Where tables are made and altered.
+
+    Within the open transaction; apart from it, in one of its own, so that nobody waits for the checkpoint's; or outside
+    of any, since each such statement commits by itself.
+    """
+
+    WITHIN = "within"
+    APART = "apart"
+    OUTSIDE = "outside"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One SQL database, as data.
@@ -35,23 +49,10 @@ class Dialect:
     dropped.
     `keeps_key_in_comment`: the key is noted as the table's comment instead of being a PRIMARY KEY.
 
-    `columns` is the query of a table's columns, as relations.query_of asks it; its rows are name, type, whether
-    nullable, whether there is a default, the place in the PRIMARY KEY or null, the table's comment, what its PRIMARY
-    KEY is called, and what the column is if the database fills it by itself (`GENERATED`). `tables` is the query of the
-    tables whose name begins with the parameter; its rows are schema (or null) and name. `schemas` is the query of the
-    schema whose name is the parameter; it is empty where tables stand in no schemas. `begin` opens a transaction that
-    may write.
-
-    By the same parameters as `columns`, and empty where the database has nothing of that kind: `pins` is the query of
-    what keeps columns from being altered; its rows are the column (null for all), what it is (`the view v`), and when
-    it matters (`always`; `null`: when NOT NULL is dropped too; `text`: unless numbers become decimals). `others` is the
-    query of what has a table's name and takes no rows; its row says what it is (`a sequence`). `dependents` is the
-    query of what stands on a table; its rows are what it is, and what another table in its place does to it (`refused`:
-    it keeps the table from being replaced at all; `broken`; `lost`).
-
-    `max_columns` is how many a table can have, 0 for any number. `digits` is the query of how many digits a decimal can
-    have, and how many of them behind the point; empty for any number. `key_types` are the kinds that need another type
-    in a key, which depends on how many such columns the key has.
+    `limits` are the types that hold less than their kind. `max_columns` is how many a table can have, 0 for any number.
+    `key_types` are the kinds that need another type in a key, which depends on how many such columns the key has;
+    `unkeyable` are those that no key can have. `ddl` says what DDL does to a transaction, which `begin` opens, as one
+    that may write.
     """
 
     sqlglot: str
@@ -61,16 +62,13 @@ class Dialect:
     relaxes: bool
     merge: Merge
     keeps_key_in_comment: bool
-    columns: str
-    tables: str
-    schemas: str = ""
-    pins: str = ""
-    others: str = ""
-    dependents: str = ""
+    catalog: Catalog = field(default_factory=Catalog)
+    limits: tuple[Limit, ...] = ()
     max_columns: int = 0
-    digits: str = ""
     begin: str = "BEGIN"
+    ddl: Ddl = Ddl.WITHIN
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
+    unkeyable: frozenset[Kind] = frozenset()
 
     def spelled(self, column: Column | TableColumn) -> str:
         """The type that a column has in CREATE TABLE: its own override, or the spelling of its kind."""

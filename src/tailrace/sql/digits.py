@@ -28,12 +28,12 @@ def refuse_digits(
     for column in columns:
         spelled = dialect.spelled(column)
         match = _DECIMAL.fullmatch(spelled)
-        if match is None or not dialect.digits:
+        if match is None or not dialect.catalog.digits:
             continue
         digits, places = int(match[1]), int(match[2] or 0)
         if digits <= _EVERYWHERE[0] and places <= _EVERYWHERE[1]:
             continue
-        most, most_places = (int(str(number)) for number in session.query(dialect.digits)[0])
+        most, most_places = (int(str(number)) for number in session.query(dialect.catalog.digits)[0])
         if digits > most or places > most_places:
             raise SchemaError(
                 f"the table {table} can't have {column.name!r} as {spelled}: {traits.name} has decimals of {most} "

@@ -10,9 +10,8 @@ from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import statements
-from tailrace.sql.dialect import Dialect
 from tailrace.sql.session import Session
+from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Tables
 
 TABLE = "_tailrace_exchanges"
@@ -25,20 +24,20 @@ _KEY = ("pipeline", "new_name")
 class Exchanges:
     """One database's table of exchanges: what a pipeline's commit has decided, and a crash may have left undone."""
 
-    def __init__(self, dialect: Dialect, tables: Tables, schema: str | None) -> None:
+    def __init__(self, statements: Statements, tables: Tables, schema: str | None) -> None:
         self.table = TableName(TABLE, schema)
-        self._dialect = dialect
+        self._statements = statements
         self._tables = tables
 
     @property
     def create(self) -> str:
         """CREATE TABLE, unless it exists."""
         columns = [TableColumn(name, Kind.TEXT, nullable=name not in _KEY) for name in _NAMES]
-        return statements.create_table(self._dialect, self.table, columns, _KEY, exists=True)
+        return self._statements.create_table(self.table, columns, _KEY, exists=True)
 
     def add(self, session: Session, pipeline: str, new: TableName, table: TableName) -> None:
         """Remember, with the open transaction, that the new table takes the place of the table."""
-        sql = statements.insert_values(self._dialect, self.table, _NAMES)
+        sql = self._statements.insert_values(self.table, _NAMES)
         session.execute(sql, (pipeline, new.schema, new.name, table.schema, table.name))
 
     def finish(self, session: Session, pipeline: str) -> None:
@@ -51,20 +50,20 @@ class Exchanges:
                 if self._tables.found(session, new) is not None:  # otherwise another run has done it just now
                     raise
             done = exp.and_(_is_given("pipeline"), _is_given("new_name"))
-            sql = self._sql(exp.Delete(this=self._source(), where=exp.Where(this=done)))
+            sql = self._statements.written(exp.Delete(this=self._source(), where=exp.Where(this=done)))
             session.execute(sql, (pipeline, new.name))
 
     def finish_unnamed(self, session: Session) -> None:
         """Do what commits of runs without a pipeline have decided, as far as that goes: no later run has their name."""
         pipelines = exp.select(exp.column("pipeline", quoted=True)).distinct().from_(self._source())
-        for (pipeline,) in session.query(self._sql(pipelines)):
+        for (pipeline,) in session.query(self._statements.written(pipelines)):
             if is_unnamed(str(pipeline)):
                 with suppress(DestinationError):
                     self.finish(session, str(pipeline))
 
     def _decided(self, session: Session, pipeline: str) -> list[tuple[TableName, TableName]]:
         rows = exp.select(*(exp.column(name, quoted=True) for name in _NAMES[1:])).from_(self._source())
-        found = session.query(self._sql(rows.where(_is_given("pipeline"))), (pipeline,))
+        found = session.query(self._statements.written(rows.where(_is_given("pipeline"))), (pipeline,))
         return [
             (TableName(str(new), _text(new_schema)), TableName(str(name), _text(schema)))
             for new_schema, new, schema, name in found
@@ -72,18 +71,16 @@ class Exchanges:
 
     def _exchange(self, session: Session, new: TableName, table: TableName) -> None:
         if self._tables.found(session, table) is None:
-            session.execute(statements.rename_table(self._dialect, new, table.name))
+            session.execute(self._statements.rename_table(new, table.name))
             return
         old = TableName(f"{new.name}_old", new.schema)
-        session.execute(statements.drop_table(self._dialect, old))
-        session.execute(statements.exchange_tables(self._dialect, new, table, old))
-        session.execute(statements.drop_table(self._dialect, old))
+        session.execute(self._statements.drop_table(old))
+        for sql in self._statements.exchange_tables(new, table, old):
+            session.execute(sql)
+        session.execute(self._statements.drop_table(old))
 
     def _source(self) -> exp.Table:
         return exp.table_(TABLE, db=self.table.schema, quoted=True)
-
-    def _sql(self, expression: exp.Expression) -> str:
-        return expression.sql(dialect=self._dialect.sqlglot)
 
 
 def _is_given(name: str) -> exp.EQ:

@@ -7,17 +7,6 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from tailrace.model import LINE, TableName
-from tailrace.sql.dialect import Dialect
-
-
-def is_mysql(dialect: Dialect) -> bool:
-    """Whether it has MySQL's own forms of DELETE, INSERT and DROP, which sqlglot doesn't derive from the others'."""
-    return dialect.sqlglot == "mysql"
-
-
-def written(dialect: Dialect, expression: exp.Expression) -> str:
-    """The text of an expression."""
-    return expression.sql(dialect=dialect.sqlglot)
 
 
 def identifier(name: str) -> exp.Identifier:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tailrace.errors import DestinationError, RowsRefusedError, SchemaError
 from tailrace.model import Stream
-from tailrace.sql.session import Database
+from tailrace.sql.error_rules import ErrorRules
 
 
 @contextmanager
@@ -23,12 +23,12 @@ def of_stream(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def of_table(database: Database, stream: Stream) -> Iterator[None]:
+def of_table(rules: ErrorRules, stream: Stream) -> Iterator[None]:
     """Raise errors that a table's types, columns or key are to blame for as SchemaError of the stream."""
     try:
         yield
     except DestinationError as error:
-        if error.__cause__ is None or not database.is_about_tables(error.__cause__):
+        if not rules.is_about_tables(error.__cause__):
             raise
         names = {column.name for column in stream.columns}
         named = [name for name in re.findall(r"[\"'`]([^\"'`]+)[\"'`]", str(error)) if name in names]
@@ -40,11 +40,11 @@ def of_table(database: Database, stream: Stream) -> Iterator[None]:
 
 
 @contextmanager
-def of_rows(database: Database) -> Iterator[None]:
+def of_rows(rules: ErrorRules) -> Iterator[None]:
     """Raise errors that values of rows are to blame for as RowsRefusedError."""
     try:
         yield
     except DestinationError as error:
-        if error.__cause__ is None or not database.is_about_rows(error.__cause__):
+        if not rules.is_about_rows(error.__cause__):
             raise
         raise RowsRefusedError(str(error)) from error.__cause__

@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
 from tailrace.errors import DestinationError
 from tailrace.model import LINE, Batch, Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import statements
-from tailrace.sql.dialect import Dialect
-from tailrace.sql.publish import Staging
-from tailrace.sql.session import Session
-from tailrace.sql.staging import Make
+from tailrace.sql.publisher import Staging
+from tailrace.sql.session import Database, Session
+from tailrace.sql.staging import Make, Waiting
+from tailrace.sql.statements import Statements
+from tailrace.sql.unit_of_work import UnitOfWork
 
 
 class Files(Protocol):
@@ -36,15 +37,29 @@ class Files(Protocol):
         """Remove all files of the folder."""
 
 
+@dataclass(frozen=True, slots=True)
+class InFiles:
+    """Rows wait in files, which the commit copies into its transaction."""
+
+    files: Files
+    stages_all: ClassVar[bool] = True
+
+    def made(self, work: UnitOfWork, database: Database, statements: Statements) -> Waiting:  # noqa: ARG002 as others
+        """The rows that wait of one destination; see WaitsIn."""
+        return StagedFiles(self.files, statements)
+
+
 class StagedFiles:
     """Waiting, in files: a folder for each revision of a stream, a file for each batch.
 
     Staging tables are temporary ones of the commit's session.
     """
 
-    def __init__(self, files: Files, dialect: Dialect) -> None:
+    def __init__(self, files: Files, statements: Statements) -> None:
+        self.kind: Mapping[str, bool] = {"temporary": True}
+        self.is_serial = False
         self._files = files
-        self._dialect = dialect
+        self._statements = statements
         self._lock = threading.Lock()
         self._folder = ""
         self._stagings: dict[Stream, Staging] = {}
@@ -62,6 +77,10 @@ class StagedFiles:
         self._folder = folder
         self._stagings, self._creates, self._names = {}, {}, {}
         self._files.remove(folder)
+
+    def takes(self, stream: Stream) -> bool:  # noqa: ARG002 as others
+        """Whether rows wait: all do; see Waiting."""
+        return True
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table, to be made by the commit; see Waiting."""
@@ -92,7 +111,10 @@ class StagedFiles:
 
     def drop(self, session: Session, staging: Staging) -> None:
         """Drop a table; see Waiting."""
-        session.execute(statements.drop_temporary(self._dialect, staging.table))
+        session.execute(self._statements.drop_temporary(staging.table))
+
+    def undone(self) -> None:
+        """Nothing: files stay what they are."""
 
     def discard(self) -> None:
         """Remove the files of this run; see Waiting."""

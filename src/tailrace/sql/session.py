@@ -10,6 +10,7 @@ import pyarrow as pa
 from tailrace.errors import DestinationError
 from tailrace.log import get_logger
 from tailrace.model import TableName
+from tailrace.sql.error_rules import ErrorRules
 
 _log = get_logger("sql")
 
@@ -49,14 +50,9 @@ class Database(Protocol):
     def check(self) -> Sequence[str]:
         """A sentence for each thing found when connecting: where it is, what may be created there."""
 
-    def is_about_rows(self, error: BaseException) -> bool:
-        """Whether values of rows are to blame for this error of the driver, as when they break a constraint."""
-
-    def is_about_tables(self, error: BaseException) -> bool:
-        """Whether the database has no such table as this error of the driver says: of such types, so wide, so keyed."""
-
-    def is_transient(self, error: BaseException) -> bool:
-        """Whether what failed with this error of the driver may succeed later."""
+    @property
+    def rules(self) -> ErrorRules:
+        """What the driver's errors mean."""
 
 
 class LoggedSession:

@@ -1,27 +1,35 @@
-"""Where rows wait for their commit: in tables, filled over several sessions at once, or in files."""
+"""Where rows wait for their commit: in tables of the open transaction, or in ones filled over several sessions."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
 from tailrace.errors import DestinationError, RowsRefusedError
-from tailrace.model import Batch, Stream, TableName
-from tailrace.sql import statements
-from tailrace.sql.dialect import Dialect
-from tailrace.sql.publish import Staging
+from tailrace.model import Batch, Method, Stream, TableName
+from tailrace.sql.publisher import Staging
 from tailrace.sql.session import Database, LoggedSession, Session
+from tailrace.sql.statements import Statements
+from tailrace.sql.unit_of_work import UnitOfWork
 
 Make = Callable[[int], tuple[Staging, str]]
 """Gives the staging table of a number, and the CREATE TABLE that makes it."""
 
 
 class Waiting(Protocol):
-    """The rows of the checkpoint that is being loaded. Thread-safe; `arrive` and `drop` are the commit's."""
+    """The rows of the checkpoint that is being loaded. Thread-safe; `arrive` and `drop` are the commit's.
+
+    `kind` is what staging tables are, as Statements.create_table takes it. `is_serial` says that rows go through the
+    session of the commit.
+    """
+
+    kind: Mapping[str, bool]
+    is_serial: bool
 
     @property
     def tables(self) -> list[Staging]:
@@ -29,6 +37,9 @@ class Waiting(Protocol):
 
     def begin(self, folder: str) -> None:
         """Drop what waits, and what is left in the folder by runs before this one."""
+
+    def takes(self, stream: Stream) -> bool:
+        """Whether the stream's rows wait; otherwise they go into their table, in the open transaction."""
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's staging table; where there is none yet, the one of the next number."""
@@ -42,11 +53,113 @@ class Waiting(Protocol):
     def drop(self, session: Session, staging: Staging) -> None:
         """Drop a staging table, within the session's transaction, once its rows are where they belong."""
 
+    def undone(self) -> None:
+        """Forget what waited in the transaction, which is undone."""
+
     def discard(self) -> None:
         """Drop what waits. Raises DestinationError where that fails; the next run begins by it."""
 
     def close(self) -> None:
         """Try to drop what waits, and close connections."""
+
+
+class WaitsIn(Protocol):
+    """Where rows wait, as a destination says it. Picklable. `stages_all` says that no rows go straight to a table."""
+
+    @property
+    def stages_all(self) -> bool:
+        """Whether the rows of every stream wait."""
+
+    def made(self, work: UnitOfWork, database: Database, statements: Statements) -> Waiting:
+        """The rows that wait of one destination."""
+
+
+@dataclass(frozen=True, slots=True)
+class InTransaction:
+    """Rows wait in the open transaction: those that have to be merged in temporary tables, the others in their own."""
+
+    stages_all: ClassVar[bool] = False
+
+    def made(self, work: UnitOfWork, database: Database, statements: Statements) -> Waiting:  # noqa: ARG002 as others
+        """The rows that wait of one destination; see WaitsIn."""
+        return TransactionTables(work, statements)
+
+
+@dataclass(frozen=True, slots=True)
+class InTables:
+    """Rows wait in staging tables, each batch committed by itself, over several sessions.
+
+    `unlogged`: the tables have no log. `appends_directly`: rows that needn't wait go into their table within the
+    commit's own transaction, over its session; a lost connection then ends the run.
+    """
+
+    unlogged: bool = False
+    appends_directly: bool = False
+
+    @property
+    def stages_all(self) -> bool:
+        """Whether the rows of every stream wait; see WaitsIn."""
+        return not self.appends_directly
+
+    def made(self, work: UnitOfWork, database: Database, statements: Statements) -> Waiting:  # noqa: ARG002 as others
+        """The rows that wait of one destination; see WaitsIn."""
+        return StagingTables(database, statements, unlogged=self.unlogged, appends_directly=self.appends_directly)
+
+
+class TransactionTables:
+    """Waiting, in temporary tables of the open transaction."""
+
+    def __init__(self, work: UnitOfWork, statements: Statements) -> None:
+        self.kind: Mapping[str, bool] = {"temporary": True}
+        self.is_serial = True
+        self._work = work
+        self._statements = statements
+        self._stagings: dict[Stream, Staging] = {}
+        self._made = 0
+
+    @property
+    def tables(self) -> list[Staging]:
+        """The tables; see Waiting."""
+        return [*self._stagings.values()]
+
+    def begin(self, folder: str) -> None:
+        """Nothing: what waits is undone with its transaction."""
+
+    def takes(self, stream: Stream) -> bool:
+        """Whether rows go into their table only at the commit; see Waiting."""
+        return stream.waits_for_commit
+
+    def of(self, stream: Stream, make: Make) -> Staging:
+        """The stream's table; see Waiting."""
+        if stream not in self._stagings:
+            self._work.begun()
+            self._made += 1
+            staging, create = make(self._made)
+            self._work.run(create)
+            self._stagings[stream] = staging
+        return self._stagings[stream]
+
+    def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:  # noqa: ARG002 the rows are the batch's
+        """Load the rows; see Waiting."""
+        self._work.session.load(staging.table, rows.column_names, rows)
+
+    def arrive(self, session: Session) -> None:
+        """Nothing: rows are in the tables from the start."""
+
+    def drop(self, session: Session, staging: Staging) -> None:
+        """Drop a table; see Waiting."""
+        session.execute(self._statements.drop_table(staging.table))
+
+    def undone(self) -> None:
+        """Forget the tables, which are gone; see Waiting."""
+        self._stagings.clear()
+
+    def discard(self) -> None:
+        """Forget the tables, which the commit has dropped."""
+        self._stagings.clear()
+
+    def close(self) -> None:
+        """Nothing: what waits is undone with its transaction."""
 
 
 class StagingTables:
@@ -56,9 +169,14 @@ class StagingTables:
     the lines of the first.
     """
 
-    def __init__(self, database: Database, dialect: Dialect) -> None:
+    def __init__(
+        self, database: Database, statements: Statements, *, unlogged: bool = False, appends_directly: bool = False
+    ) -> None:
+        self.kind: Mapping[str, bool] = {"unlogged": unlogged}
+        self.is_serial = False
+        self._appends_directly = appends_directly
         self._database = database
-        self._dialect = dialect
+        self._statements = statements
         self._lock = threading.Lock()
         self._idle: list[Session] = []
         self._stagings: dict[Stream, Staging] = {}
@@ -75,6 +193,10 @@ class StagingTables:
         with suppress(DestinationError):
             self.discard()
 
+    def takes(self, stream: Stream) -> bool:
+        """Whether rows wait; see Waiting."""
+        return stream.waits_for_commit or stream.method is Method.REPLACE or not self._appends_directly
+
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table; see Waiting."""
         with self._lock:
@@ -90,10 +212,10 @@ class StagingTables:
         """Load the batch's rows, in a transaction of their own; see Waiting."""
         tried = (staging.table, batch.first_line)
         with self._borrowed() as session:
-            session.execute(self._dialect.begin)
+            session.execute(self._statements.dialect.begin)
             if tried in self._tried:
                 lines = (batch.first_line, batch.last_line + 1)
-                session.execute(statements.delete_lines(self._dialect, staging.table), lines)
+                session.execute(self._statements.delete_lines(staging.table), lines)
             self._tried.add(tried)
             try:
                 session.load(staging.table, rows.column_names, rows)
@@ -109,6 +231,9 @@ class StagingTables:
     def drop(self, session: Session, staging: Staging) -> None:
         """Nothing: the tables are dropped after the commit, since others may have them open."""
 
+    def undone(self) -> None:
+        """Nothing: rows wait in transactions of their own."""
+
     def discard(self) -> None:
         """Drop the tables; see Waiting."""
         stagings, self._stagings = self.tables, {}
@@ -116,7 +241,7 @@ class StagingTables:
         if stagings:
             with self._borrowed() as session:
                 for staging in stagings:
-                    session.execute(statements.drop_table(self._dialect, staging.table))
+                    session.execute(self._statements.drop_table(staging.table))
 
     def close(self) -> None:
         """Try to drop the tables, and close the sessions."""

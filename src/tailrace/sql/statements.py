@@ -1,143 +1,307 @@
-"""Statements on tables and their rows, as SQL text; see expressions."""
+"""The SQL texts of a database, built with sqlglot: identifiers are always quoted, and values are parameters, `?`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from tailrace.model import TableName
+from tailrace.model import LINE, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dialect import Dialect
-from tailrace.sql.expressions import column_of, identifier, insert_into, is_mysql, segment, table_of, written
+from tailrace.sql.expressions import (
+    column_of,
+    identifier,
+    insert_into,
+    is_null,
+    is_set,
+    keys_equal,
+    segment,
+    table_of,
+)
 from tailrace.sql.keys import note
-
-_MYSQL_COMMENT = 2048
-"""The characters that a table's comment may have there."""
+from tailrace.sql.selections import (
+    MATCH,
+    Mark,
+    below,
+    distinct_count,
+    is_marked,
+    last_rows,
+    lines_by_key,
+    lines_equal,
+    nulls,
+    winning_rows,
+)
 
 _PROPERTIES = {"temporary": exp.TemporaryProperty, "unlogged": exp.UnloggedProperty}
 
 
-def create_schema(dialect: Dialect, schema: str) -> str:
-    """CREATE SCHEMA, unless it exists."""
-    return written(dialect, exp.Create(this=exp.Table(db=identifier(schema)), kind="SCHEMA", exists=True))
+@dataclass(frozen=True)
+class Statements:
+    """The texts of one dialect. A destination's subclass says what its database says differently."""
 
+    dialect: Dialect
 
-def create_table(
-    dialect: Dialect, table: TableName, columns: Iterable[TableColumn], key: Sequence[str] = (), **kind: bool
-) -> str:
-    """CREATE TABLE; `temporary`, `unlogged` and `exists` (IF NOT EXISTS) are its kinds."""
-    parts: list[exp.Expression] = [_definition(dialect, column) for column in _with_key(dialect, columns, key)]
-    if key:
-        parts.append(exp.PrimaryKey(expressions=[identifier(name) for name in key]))
-    properties = [made() for name, made in _PROPERTIES.items() if kind.get(name)]
-    create = exp.Create(
-        this=exp.Schema(this=table_of(table), expressions=parts),
-        kind="TABLE",
-        exists=kind.get("exists", False),
-        properties=exp.Properties(expressions=properties) if properties else None,
-    )
-    return written(dialect, create)
+    def written(self, expression: exp.Expression) -> str:
+        """The text of an expression."""
+        return expression.sql(dialect=self.dialect.sqlglot)
 
+    def create_schema(self, schema: str) -> str:
+        """CREATE SCHEMA, unless it exists."""
+        return self.written(exp.Create(this=exp.Table(db=identifier(schema)), kind="SCHEMA", exists=True))
 
-def create_noted(dialect: Dialect, table: TableName, columns: Iterable[TableColumn], key: Sequence[str]) -> list[str]:
-    """CREATE TABLE of a table whose key is noted, as `key: ["a", "b"]`: as its comment, or within its own text."""
-    create = create_table(dialect, table, columns)
-    text = note(key)
-    if dialect.sqlglot == "sqlite":  # which has no comments on tables, and keeps the statement
-        text = text.replace("*/", r"*\/")
-        return [f"{create.removesuffix(')')} /* {text} */)"]
-    if is_mysql(dialect):
-        is_held = len(text) <= _MYSQL_COMMENT
-        return [f"{create} COMMENT={written(dialect, exp.Literal.string(text))}" if is_held else create]
-    comment = exp.Comment(this=table_of(table), kind="TABLE", expression=exp.Literal.string(text))
-    return [create, written(dialect, comment)]
+    def create_table(
+        self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str] = (), **kind: bool
+    ) -> str:
+        """CREATE TABLE; `temporary`, `unlogged` and `exists` (IF NOT EXISTS) are its kinds."""
+        parts: list[exp.Expression] = [self.definition(column) for column in self.with_key(columns, key)]
+        if key:
+            parts.append(exp.PrimaryKey(expressions=[identifier(name) for name in key]))
+        properties = [made() for name, made in _PROPERTIES.items() if kind.get(name)]
+        create = exp.Create(
+            this=exp.Schema(this=table_of(table), expressions=parts),
+            kind="TABLE",
+            exists=kind.get("exists", False),
+            properties=exp.Properties(expressions=properties) if properties else None,
+        )
+        return self.written(create)
 
+    def create_noted(self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str]) -> list[str]:
+        """CREATE TABLE of a table whose key is noted, as `key: ["a", "b"]`: as its comment."""
+        comment = exp.Comment(this=table_of(table), kind="TABLE", expression=exp.Literal.string(note(key)))
+        return [self.create_table(table, columns), self.written(comment)]
 
-def add_column(dialect: Dialect, table: TableName, column: TableColumn) -> str:
-    """ALTER TABLE that adds a column."""
-    return _alter(dialect, table, _definition(dialect, column))
+    def add_column(self, table: TableName, column: TableColumn) -> str:
+        """ALTER TABLE that adds a column."""
+        return self.alter(table, self.definition(column))
 
+    def alter_type(self, table: TableName, column: TableColumn) -> str:
+        """ALTER TABLE that gives a column another type."""
+        sql_type = exp.Var(this=self.dialect.spelled(column))
+        return self.alter(table, exp.AlterColumn(this=identifier(column.name), dtype=sql_type))
 
-def alter_type(dialect: Dialect, table: TableName, column: TableColumn) -> str:
-    """ALTER TABLE that gives a column another type."""
-    # MySQL's form says all of the column anew.
-    rest = " NOT NULL" if is_mysql(dialect) and not column.nullable else ""
-    sql_type = exp.Var(this=dialect.spelled(column) + rest)
-    return _alter(dialect, table, exp.AlterColumn(this=identifier(column.name), dtype=sql_type))
+    def drop_not_null(self, table: TableName, column: TableColumn) -> str:
+        """ALTER TABLE that lets a column be null."""
+        return self.alter(table, exp.AlterColumn(this=identifier(column.name), drop=True, allow_null=True))
 
+    def rename_table(self, table: TableName, name: str) -> str:
+        """ALTER TABLE that gives the table another name, in the same schema."""
+        return self.alter(table, exp.AlterRename(this=exp.Table(this=identifier(name))))
 
-def drop_not_null(dialect: Dialect, table: TableName, column: TableColumn) -> str:
-    """ALTER TABLE that lets a column be null; MySQL gives it its type anew for that."""
-    if is_mysql(dialect):
-        return alter_type(dialect, table, replace(column, nullable=True))
-    return _alter(dialect, table, exp.AlterColumn(this=identifier(column.name), drop=True, allow_null=True))
+    def exchange_tables(self, new: TableName, table: TableName, old: TableName) -> list[str]:
+        """What gives the table the old one's name, and the new one the table's."""
+        return [self.rename_table(table, old.name), self.rename_table(new, table.name)]
 
+    def drop_table(self, table: TableName) -> str:
+        """DROP TABLE, if it exists."""
+        return self.written(exp.Drop(tables=[table_of(table)], kind="TABLE", exists=True))
 
-def rename_table(dialect: Dialect, table: TableName, name: str) -> str:
-    """ALTER TABLE that gives the table another name, in the same schema."""
-    if is_mysql(dialect):  # where a name without schema is one of the session's database
-        names = [written(dialect, table_of(to)) for to in (table, TableName(name, table.schema))]
-        return "RENAME TABLE {} TO {}".format(*names)
-    return _alter(dialect, table, exp.AlterRename(this=exp.Table(this=identifier(name))))
+    def drop_temporary(self, table: TableName) -> str:
+        """DROP TABLE of a temporary table, within a transaction."""
+        return self.written(exp.Drop(tables=[table_of(table)], kind="TABLE"))
 
+    def alter(self, table: TableName, action: exp.Expression) -> str:
+        """ALTER TABLE that does one thing."""
+        return self.written(exp.Alter(this=table_of(table), kind="TABLE", actions=[action]))
 
-def drop_table(dialect: Dialect, table: TableName) -> str:
-    """DROP TABLE, if it exists."""
-    return written(dialect, exp.Drop(tables=[table_of(table)], kind="TABLE", exists=True))
+    def definition(self, column: TableColumn) -> exp.ColumnDef:
+        """A column, as CREATE TABLE and ADD COLUMN have it."""
+        not_null = [] if column.nullable else [exp.ColumnConstraint(kind=exp.NotNullColumnConstraint())]
+        sql_type = exp.Var(this=self.dialect.spelled(column))
+        return exp.ColumnDef(this=identifier(column.name), kind=sql_type, constraints=not_null)
 
+    def with_key(self, columns: Iterable[TableColumn], key: Sequence[str]) -> list[TableColumn]:
+        """The columns, with the types that they have in a key."""
+        columns, of = list(columns), self.dialect.key_types
+        keyed = {c.name: of[c.kind] for c in columns if c.name in key and c.kind and c.kind in of and not c.sql_type}
+        return [replace(c, sql_type=keyed[c.name](len(keyed))) if c.name in keyed else c for c in columns]
 
-def drop_temporary(dialect: Dialect, table: TableName) -> str:
-    """DROP TABLE of a temporary table, which ends no transaction."""
-    return written(dialect, exp.Drop(tables=[table_of(table)], kind="TABLE", temporary=is_mysql(dialect)))
+    def count_rows(self, table: TableName) -> str:
+        """The number of the table's rows."""
+        return self.written(exp.select(exp.Count(this=exp.Star())).from_(table_of(table)))
 
+    def insert_values(self, table: TableName, columns: Sequence[str], count: int = 1) -> str:
+        """INSERT of so many rows, each with a parameter for each column."""
+        rows = [exp.Tuple(expressions=[exp.Placeholder() for _ in columns]) for _ in range(count)]
+        return self.written(insert_into(table, columns, exp.Values(expressions=rows)))
 
-def exchange_tables(dialect: Dialect, new: TableName, table: TableName, old: TableName) -> str:
-    """RENAME TABLE of the table to the old one's name and of the new one to the table's, in one step."""
-    names = [written(dialect, table_of(name)) for name in (table, old, new, table)]
-    return "RENAME TABLE {} TO {}, {} TO {}".format(*names)
+    def insert_from(self, table: TableName, columns: Sequence[str], source: TableName) -> str:
+        """INSERT of all rows of a source that has these columns."""
+        rows = exp.select(*(column_of(name) for name in columns)).from_(table_of(source))
+        return self.written(insert_into(table, columns, rows))
 
+    def delete_rows(self, table: TableName) -> str:
+        """DELETE of all rows."""
+        return self.written(exp.Delete(this=table_of(table)))
 
-def count_rows(dialect: Dialect, table: TableName) -> str:
-    """The number of the table's rows."""
-    return written(dialect, exp.select(exp.Count(this=exp.Star())).from_(table_of(table)))
+    def delete_lines(self, staging: TableName) -> str:
+        """DELETE of the staged rows from line ? to before line ?."""
+        return self.written(exp.Delete(this=table_of(staging), where=exp.Where(this=segment())))
 
+    def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:
+        """INSERT of the staged rows from line ? to before line ?, in their order."""
+        rows = exp.select(*(column_of(name) for name in columns)).from_(table_of(staging)).where(segment())
+        return self.written(insert_into(table, columns, rows.order_by(column_of(LINE))))
 
-def insert_values(dialect: Dialect, table: TableName, columns: Sequence[str], count: int = 1) -> str:
-    """INSERT of so many rows, each with a parameter for each column."""
-    rows = [exp.Tuple(expressions=[exp.Placeholder() for _ in columns]) for _ in range(count)]
-    return written(dialect, insert_into(table, columns, exp.Values(expressions=rows)))
+    def count_segment(self, staging: TableName, marks: Sequence[Mark] = ()) -> str:
+        """The number of staged rows from line ? to before line ?; with `marks`, of those that ask for deletion."""
+        rows = exp.select(exp.Count(this=exp.Star())).from_(table_of(staging)).where(segment())
+        return self.written(rows.where(is_marked(marks)) if marks else rows)
 
+    def create_winners(
+        self,
+        winners: TableName,
+        staging: TableName,
+        table: TableName,
+        *,
+        key: Sequence[str],
+        kept: Sequence[str] = (),
+    ) -> str:
+        """A temporary table of the line of each key's last row from line ? to before line ?.
 
-def insert_from(dialect: Dialect, table: TableName, columns: Sequence[str], source: TableName) -> str:
-    """INSERT of all rows of a source that has these columns."""
-    rows = exp.select(*(column_of(name) for name in columns)).from_(table_of(source))
-    return written(dialect, insert_into(table, columns, rows))
+        Beside the line stand the MATCH in the table and the `kept` columns that the table has there.
+        """
+        rows = last_rows(staging, table, key, kept)
+        properties = exp.Properties(expressions=[exp.TemporaryProperty()])
+        create = exp.Create(this=self.winners_table(winners), kind="TABLE", expression=rows, properties=properties)
+        return self.written(create)
 
+    def winners_table(self, winners: TableName) -> exp.Expression:
+        """The table of winners, as CREATE TABLE ... AS names it."""
+        return table_of(winners)
 
-def delete_rows(dialect: Dialect, table: TableName) -> str:
-    """DELETE of all rows."""
-    return written(dialect, exp.Delete(this=table_of(table)))
+    def count_winners(self, winners: TableName) -> str:
+        """The number of winners, and of those that match."""
+        matched = exp.case().when(is_set(MATCH), column_of(LINE))
+        counts = exp.select(distinct_count(column_of(LINE)), distinct_count(matched))
+        return self.written(counts.from_(table_of(winners)))
 
+    def delete_removals(self, winners: TableName, staging: TableName, marks: Sequence[Mark]) -> str:
+        """DELETE of the winners whose row asks for deletion."""
+        rows = exp.select(column_of(LINE)).from_(table_of(staging)).where(is_marked(marks))
+        is_removal = exp.In(this=column_of(LINE), query=rows.subquery())
+        return self.written(exp.Delete(this=table_of(winners), where=exp.Where(this=is_removal)))
 
-def delete_lines(dialect: Dialect, staging: TableName) -> str:
-    """DELETE of the staged rows from line ? to before line ?."""
-    return written(dialect, exp.Delete(this=table_of(staging), where=exp.Where(this=segment())))
+    def delete_segment(self, table: TableName, staging: TableName, key: Sequence[str], marks: Sequence[Mark]) -> str:
+        """DELETE of the table's rows whose key has a row from line ? to before line ? that asks for deletion."""
+        rows = exp.select().from_(table_of(staging, "s")).where(is_marked(marks, "s"), segment("s"))
+        return self.delete_existing(table, rows, key)
 
+    def delete_matched(self, table: TableName, staging: TableName, winners: TableName, key: Sequence[str]) -> str:
+        """DELETE of the table's rows with the key of a winner."""
+        return self.delete_existing(table, winning_rows(staging, winners), key)
 
-def _with_key(dialect: Dialect, columns: Iterable[TableColumn], key: Sequence[str]) -> list[TableColumn]:
-    """The columns, with the types that they have in a key."""
-    columns = list(columns)
-    keyed = {c.name: dialect.key_types.get(c.kind) for c in columns if c.name in key and c.kind and not c.sql_type}
-    types = {name: spelled for name, spelled in keyed.items() if spelled}
-    return [replace(c, sql_type=types[c.name](len(types))) if c.name in types else c for c in columns]
+    def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
+        """DELETE of the table's rows whose key is that of one of the staged rows, `s`."""
+        has_key = rows.select("1").where(keys_equal(key, "t", "s"))
+        return self.written(exp.Delete(this=table_of(table, "t"), where=exp.Where(this=exp.Exists(this=has_key))))
 
+    def update_matched(
+        self,
+        table: TableName,
+        staging: TableName,
+        winners: TableName,
+        *,
+        key: Sequence[str],
+        to: Sequence[str],
+        clear: Sequence[str] = (),
+    ) -> str:
+        """UPDATE of the table's rows that the winners match, in the columns `to`, and to null in those to `clear`."""
+        return self.written(self.updating(table, staging, winners, key=key, to=to, clear=clear))
 
-def _definition(dialect: Dialect, column: TableColumn) -> exp.ColumnDef:
-    not_null = [] if column.nullable else [exp.ColumnConstraint(kind=exp.NotNullColumnConstraint())]
-    return exp.ColumnDef(this=identifier(column.name), kind=exp.Var(this=dialect.spelled(column)), constraints=not_null)
+    def updating(
+        self,
+        table: TableName,
+        staging: TableName,
+        winners: TableName,
+        *,
+        key: Sequence[str],
+        to: Sequence[str],
+        clear: Sequence[str],
+    ) -> exp.Update:
+        """UPDATE ... FROM; see update_matched."""
+        rows = winning_rows(staging, winners, *(column_of(name, "s") for name in (*key, *to)))
+        return exp.Update(
+            this=table_of(table, "t"),
+            expressions=[exp.EQ(this=column_of(name), expression=column_of(name, "n")) for name in to] + nulls(clear),
+            from_=exp.From(this=rows.subquery(identifier("n"))),
+            where=exp.Where(this=keys_equal(key, "t", "n")),
+        )
 
+    def insert_winners(
+        self,
+        table: TableName,
+        staging: TableName,
+        winners: TableName,
+        *,
+        columns: Sequence[str],
+        kept: Sequence[str] = (),
+        matched: bool | None = None,
+    ) -> str:
+        """INSERT of the winners' rows, with the `kept` values that stand beside them; only those that (don't) match."""
+        values = [*(column_of(name, "s") for name in columns), *(column_of(name, "w") for name in kept)]
+        rows = winning_rows(staging, winners, *values)
+        if matched is not None:
+            rows = rows.where(is_set(MATCH, "w") if matched else is_null(MATCH, "w"))
+        return self.written(insert_into(table, [*columns, *kept], rows))
 
-def _alter(dialect: Dialect, table: TableName, action: exp.Expression) -> str:
-    return written(dialect, exp.Alter(this=table_of(table), kind="TABLE", actions=[action]))
+    def upsert_winners(
+        self,
+        table: TableName,
+        staging: TableName,
+        winners: TableName,
+        *,
+        columns: Sequence[str],
+        key: Sequence[str],
+        to: Sequence[str],
+        clear: Sequence[str] = (),
+    ) -> list[str]:
+        """INSERT of the winners' rows, or UPDATE as in `update_matched` where the table, whose key it is, has them."""
+        rows = winning_rows(staging, winners, *(column_of(name, "s") for name in columns))
+        changes = [exp.EQ(this=column_of(name), expression=column_of(name, "excluded")) for name in to] + nulls(clear)
+        insert = insert_into(table, columns, rows)
+        action = exp.var("DO UPDATE" if changes else "DO NOTHING")
+        conflict_keys = [*map(identifier, key)]
+        insert.set("conflict", exp.OnConflict(conflict_keys=conflict_keys, action=action, expressions=changes))
+        return [self.written(insert)]
+
+    def insert_first(
+        self,
+        table: TableName,
+        staging: TableName,
+        *,
+        columns: Sequence[str],
+        key: Sequence[str],
+        marks: Sequence[Mark] = (),
+    ) -> str:
+        """INSERT of each key's first row from line ? to before line ?, where the table has no row with that key.
+
+        With `marks` the rows that ask for deletion, and those that come before such a row of the same key, are left
+        out; the two lines are then given a second time.
+        """
+        rows = (
+            exp.select(*(column_of(name, "s") for name in columns))
+            .from_(table_of(staging, "s"))
+            .join(lines_by_key(staging, key, exp.Min, marks), on=lines_equal("s", "k"), join_type="inner")
+            .join(table_of(table, "t"), on=keys_equal(key, "t", "s"), join_type="left")
+            .where(is_null(key[0], "t"))
+        )
+        return self.written(insert_into(table, columns, rows))
+
+    def delete_older(self, table: TableName, version: str) -> str:
+        """DELETE of the rows whose version is below ?."""
+        return self.written(exp.Delete(this=table_of(table), where=exp.Where(this=below(version))))
+
+    def mark_older(self, table: TableName, version: str, deletion: str) -> str:
+        """UPDATE that sets the deletion column to ? where it is null and the version is below ?."""
+        update = exp.Update(
+            this=table_of(table),
+            expressions=[exp.EQ(this=column_of(deletion), expression=exp.Placeholder())],
+            where=exp.Where(this=exp.and_(below(version), is_null(deletion))),
+        )
+        return self.written(update)
+
+    def lock_table(self, table: TableName) -> str | None:  # noqa: ARG002 some lock it
+        """What keeps others from writing to the table until the transaction ends; None where its key does so."""
+        return None

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from tailrace.errors import SchemaError
 from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
-from tailrace.sql import statements
-from tailrace.sql.dialect import Dialect
+from tailrace.sql.catalogs import query_of
 from tailrace.sql.digits import refuse_digits
+from tailrace.sql.found import Found, Problem
 from tailrace.sql.generated import IDENTITY, refuse_generated, without_generated
 from tailrace.sql.keys import noted
-from tailrace.sql.relations import query_of
 from tailrace.sql.session import Session
+from tailrace.sql.statements import Statements
+from tailrace.sql.table_checks import refuse_long_key, refuse_problems, refuse_unkeyable
 from tailrace.sql.types import with_plain_types
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A table that exists: its columns, and its key, None where that isn't known.
-
-    The `constraint` of that name has the database hold rows apart by the key; without one the key is just noted.
-    `generated` are columns that the database fills by itself, and what each is; those that never take a value aren't
-    among the `columns`.
-    """
-
-    columns: tuple[TableColumn, ...]
-    key: tuple[str, ...] | None
-    constraint: str = ""
-    generated: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +56,18 @@ class Tables:
     `stages_all` says that the rows of every stream wait in a table that has their line too.
     """
 
-    def __init__(self, dialect: Dialect, traits: Traits, schema: str | None) -> None:
-        self.stages_all = False
-        self._dialect = dialect
+    def __init__(self, statements: Statements, traits: Traits, schema: str | None, *, stages_all: bool = False) -> None:
+        self._statements = statements
+        self._dialect = statements.dialect
         self._traits = traits
         self._schema = schema
+        self._stages_all = stages_all
 
     def named(self, stream: Stream) -> TableName:
         """The stream's table, in the schema that it stands in; raises where the stream can't have one."""
         with_plain_types(self._dialect, stream)
         table = stream.table
-        if table.schema and not self._dialect.schemas:
+        if table.schema and not self._dialect.catalog.schemas:
             raise SchemaError(
                 f"{self._traits.name} has no schemas, and the table is {table}; leave `schema` unset, or put it into "
                 "the table's name with `table:`",
@@ -90,13 +77,13 @@ class Tables:
 
     def schemas(self, session: Session, schema: str | None) -> list[str]:
         """CREATE SCHEMA, where the schema isn't there: even IF NOT EXISTS takes the right to make schemas."""
-        if not schema or not self._dialect.schemas or session.query(self._dialect.schemas, (schema,)):
+        if not schema or not self._dialect.catalog.schemas or session.query(self._dialect.catalog.schemas, (schema,)):
             return []
-        return [statements.create_schema(self._dialect, schema)]
+        return [self._statements.create_schema(schema)]
 
     def found(self, session: Session, table: TableName) -> Found | None:
         """What the database has under that name, None if nothing."""
-        rows = query_of(session, self._dialect.columns, table)
+        rows = query_of(session, self._dialect.catalog.columns, table)
         if not rows:
             return None
         columns = []
@@ -115,7 +102,10 @@ class Tables:
             if place:
                 key[place] = str(name)
                 constraint = str(constrained)
-        return Found(tuple(columns), tuple(key[place] for place in sorted(key, key=str)) or note, constraint, generated)
+        asked = self._dialect.catalog.problems
+        problems = [Problem(*map(str, row)) for row in query_of(session, asked, table)] if asked else []
+        known = tuple(key[place] for place in sorted(key, key=str)) or note
+        return Found(tuple(columns), known, constraint, generated, tuple(problems))
 
     def examined(self, session: Session, table: TableName, stream: Stream) -> Found | None:
         """What the database has under that name; where the stream would have a column altered, with what pins it.
@@ -126,12 +116,12 @@ class Tables:
         found = self.found(session, table)
         stream = with_plain_types(self._dialect, stream)
         self.require_room(session, stream, table, found)
-        fit = self._fit(found, stream) if found and self._dialect.pins else Fit()
+        fit = self._fit(found, stream) if found and self._dialect.catalog.pins else Fit()
         if found is None or not (fit.widen or fit.relax):
             return found
         pins = [
             (name and str(name), str(what), str(matters))
-            for name, what, matters in query_of(session, self._dialect.pins, table)
+            for name, what, matters in query_of(session, self._dialect.catalog.pins, table)
         ]
         for name in fit.relax:
             if held := [what for of, what, matters in pins if matters == "null" and of in (None, name)]:
@@ -146,7 +136,7 @@ class Tables:
 
     def require_room(self, session: Session, stream: Stream, table: TableName, found: Found | None = None) -> None:
         """Raise SchemaError where no table of that name can take the stream: see `others` and `max_columns`."""
-        if other := query_of(session, self._dialect.others, table) if self._dialect.others else ():
+        if other := query_of(session, self._dialect.catalog.others, table) if self._dialect.catalog.others else ():
             raise SchemaError(
                 f"its table would be {table}, and there is {other[0][0]} of that name, which takes no rows; set "
                 "another `table:` for it under `streams:`, or drop what is there",
@@ -158,7 +148,7 @@ class Tables:
         new: list[Column | TableColumn] = [*fit.add, *(widening.want for widening in fit.widen)]
         refuse_digits(session, self._dialect, self._traits, stream, table, new)
         count = len(found.columns if found else ()) + len(fit.add)
-        is_staged = self.stages_all or stream.waits_for_commit or stream.method is Method.REPLACE
+        is_staged = self._stages_all or stream.waits_for_commit or stream.method is Method.REPLACE
         limit = self._dialect.max_columns - is_staged
         if self._dialect.max_columns and count > limit:
             raise SchemaError(
@@ -172,18 +162,20 @@ class Tables:
 
     def statements(self, found: Found | None, stream: Stream, table: TableName) -> list[str]:
         """What makes the table fit the stream. Raises SchemaError where nothing does."""
-        dialect, stream = self._dialect, with_plain_types(self._dialect, stream)
+        statements, stream = self._statements, with_plain_types(self._dialect, stream)
         if found is None:
             return self._creation(stream, table)
+        fit = self._fit(found, stream)
+        refuse_problems(statements, found, fit, stream, table)
+        refuse_long_key(statements, found, fit, stream, table)
         if generated := self._filled(found, stream):
             refuse_generated(stream, generated, table, self._traits)
-        fit = self._fit(found, stream)
-        changed = [statements.add_column(dialect, table, _table_column(column)) for column in fit.add]
-        changed += [statements.alter_type(dialect, table, widening.want) for widening in fit.widen]
-        if dialect.relaxes:
+        changed = [statements.add_column(table, _table_column(column)) for column in fit.add]
+        changed += [statements.alter_type(table, widening.want) for widening in fit.widen]
+        if self._dialect.relaxes:
             widened = {widening.have.name: widening.want for widening in fit.widen}
             relaxed = [widened.get(column.name, column) for column in found.columns if column.name in fit.relax]
-            changed += [statements.drop_not_null(dialect, table, column) for column in relaxed]
+            changed += [statements.drop_not_null(table, column) for column in relaxed]
         return changed
 
     def place(self, found: Found, stream: Stream, table: TableName) -> Place:
@@ -203,7 +195,7 @@ class Tables:
         """CREATE TABLE of a table, of that kind, that takes a stream's rows and refuses the types its table would."""
         key = (LINE,) if not self._dialect.keeps_key_in_comment and not kind.get("unlogged") else ()
         columns = [*place.targets.values(), TableColumn(LINE, Kind.INT, nullable=False)]
-        return statements.create_table(self._dialect, table, columns, key, **kind)
+        return self._statements.create_table(table, columns, key, **kind)
 
     def recast(self, found: Found, place: Place, staging: TableName) -> tuple[Place, list[str]]:
         """The place in its table as that is now, and what makes a staging table fit that was made for it before.
@@ -213,7 +205,7 @@ class Tables:
         have = {column.name: column for column in found.columns}
         targets = {name: have.get(target.name, target) for name, target in place.targets.items()}
         wider = [
-            statements.alter_type(self._dialect, staging, target)
+            self._statements.alter_type(staging, target)
             for name, target in targets.items()
             if self._dialect.spelled(target) != self._dialect.spelled(place.targets[name])
         ]
@@ -223,7 +215,7 @@ class Tables:
 
     def _filled(self, found: Found, stream: Stream) -> dict[str, str]:
         """The table's columns that take no values by the way in which the stream's rows come."""
-        is_copied = not self.stages_all and stream.method is Method.APPEND and not stream.versioned
+        is_copied = not self._stages_all and stream.method is Method.APPEND and not stream.versioned
         return {name: what for name, what in found.generated.items() if what != IDENTITY or not is_copied}
 
     def _fit(self, found: Found, stream: Stream) -> Fit:
@@ -241,12 +233,12 @@ class Tables:
         return fit
 
     def _creation(self, stream: Stream, table: TableName) -> list[str]:
-        dialect = self._dialect
+        refuse_unkeyable(self._dialect, stream, table, self._traits)
         key = stream.key if stream.method is not Method.APPEND else ()
         columns = [_table_column(column, nullable=column.name not in key) for column in stream.columns]
-        if key and not dialect.keeps_key_in_comment:
-            return [statements.create_table(dialect, table, columns, key)]
-        return statements.create_noted(dialect, table, columns, stream.key)
+        if key and not self._dialect.keeps_key_in_comment:
+            return [self._statements.create_table(table, columns, key)]
+        return self._statements.create_noted(table, columns, stream.key)
 
 
 def _pinned(column: TableColumn, pins: Iterable[tuple[object, str, str]], decimals: Collection[str]) -> TableColumn:

@@ -9,8 +9,7 @@ import pyarrow as pa
 from tailrace import compute as pc
 from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE, TableName
-from tailrace.sql.dialect import Dialect
-from tailrace.sql.relations import query_of
+from tailrace.sql.catalogs import Catalog, query_of
 from tailrace.sql.session import Session
 
 _NUL = "\0"
@@ -60,11 +59,11 @@ def refuse_infinite(rows: pa.Table, columns: Sequence[str], database: str) -> No
         raise RowsRefusedError(f"{database} has no NaN and no infinity, and {len(reasons)} rows have one", reasons)
 
 
-def typed(session: Session, dialect: Dialect, table: TableName, sql_type: str) -> Callable[[], list[str]]:
+def typed(session: Session, catalog: Catalog, table: TableName, sql_type: str) -> Callable[[], list[str]]:
     """What gives the table's columns of a type, as the database spells it."""
 
     def names() -> list[str]:
-        rows = query_of(session, dialect.columns, table)
+        rows = query_of(session, catalog.columns, table)
         return [str(name) for name, spelled, *_ in rows if spelled == sql_type]
 
     return names

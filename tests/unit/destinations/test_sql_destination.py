@@ -15,6 +15,7 @@ from tailrace.errors import (
 from tailrace.model import Column, Kind, Method, Published
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.session import LoggedSession
+from tailrace.sql.staging import InTransaction
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
 
 
@@ -59,7 +60,7 @@ class FailingDatabase:
 def failing(file):
     plain = file.open()
     database = FailingDatabase(plain._database)
-    return SqlDestination(database, plain._dialect, plain.traits, plain._schema), database
+    return SqlDestination(database, plain._statements, plain.traits, InTransaction(), plain._schema), database
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from tailrace.destinations.memory.tables import MemoryTable, Part, merged
-from tailrace.destinations.sqlite import DIALECT, SQLiteFile
-from tailrace.model import LINE, Activation, Column, Fill, Kind, Method, Published, TableName
+from tailrace.destinations.sqlite import DIALECT, STATEMENTS, SQLiteFile
+from tailrace.model import LINE, Activation, Column, Fill, Kind, Method, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import publish, statements
+from tailrace.schema.steps import TableSteps
 from tailrace.sql.dialect import Merge
-from tailrace.sql.publish import LAST_LINE, Staging
+from tailrace.sql.publisher import Publisher, Staging
 from tailrace.sql.tables import Place
 from tailrace.testing.parts import stream
 
@@ -83,33 +83,28 @@ def session():
 
 def by_sql(given, merge=Merge.UPDATE, into=None):
     """The table's rows afterwards, sorted, and what was done to them."""
-    dialect, database = replace(DIALECT, merge=merge), into or session()
+    sql, database = replace(STATEMENTS, dialect=replace(DIALECT, merge=merge)), into or session()
     key = given.of.key if given.is_unique else ()
-    database.execute(statements.create_table(dialect, TABLE, given.columns, key))
+    database.execute(sql.create_table(TABLE, given.columns, key))
     line = TableColumn(LINE, Kind.INT, nullable=False)
     columns = [*given.targets.values(), line]
-    database.execute(statements.create_table(dialect, STAGED, columns, [LINE], temporary=True))
+    database.execute(sql.create_table(STAGED, columns, [LINE], temporary=True))
     for row in given.have:
-        database.execute(statements.insert_values(dialect, TABLE, given.names), row)
+        database.execute(sql.insert_values(TABLE, given.names), row)
     if given.rows:
         database.load(STAGED, [*given.targets, LINE], given.staged)
     place = Place(TABLE, given.targets, given.others, given.cleared, is_unique=given.is_unique)
     staging = Staging(given.of, STAGED, place)
-    done, first = Published(), 0
-    for activation in [*given.activated, None]:
-        end = activation.line if activation else LAST_LINE
-        done += publish.merge(database, dialect, staging, first, end)
-        if activation:
-            done += publish.activate(database, dialect, place, activation, AT)
-        first = end
+    steps = TableSteps("things", (staging,), tuple(given.activated))
+    done = Publisher(sql).publish(database, steps, AT, lambda _: place)
     return _sorted(database.query('SELECT * FROM "things"')), done
 
 
 def by_reference(given):
     """The same, by tables in memory."""
     table = MemoryTable(given.columns, given.of.key, [dict(zip(given.names, row, strict=True)) for row in given.have])
-    parts = [Part(given.of, given.targets, given.cleared, given.staged.to_pylist())] if given.rows else []
-    done = merged(table, parts, given.activated, given.targets, AT)
+    parts = (Part(given.of, given.targets, given.cleared, given.staged.to_pylist()),) if given.rows else ()
+    done = merged(table, TableSteps("things", parts, tuple(given.activated)), given.targets, AT)
     return _sorted([tuple(map(_told, row.values())) for row in table.rows]), done
 
 

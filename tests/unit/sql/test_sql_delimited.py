@@ -1,6 +1,5 @@
 """Delimited text: what is written reads back as it was, whatever is in it."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -9,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.destinations.sqlite import DIALECT
+from tailrace.destinations.mysql import STATEMENTS
 from tailrace.model import TableName
-from tailrace.sql.delimited import contents, delimited, delimited_lines, load_data
-
-MYSQL = replace(DIALECT, sqlglot="mysql")
+from tailrace.sql.delimited import contents, delimited, delimited_lines
 
 
 def text_of(*columns, null="NULL"):
@@ -108,9 +105,9 @@ def test_lines_that_are_a_slice_of_others_are_written_alone():
 
 def test_load_data_turns_the_digits_of_bytes_back():
     columns = pa.schema([("id", pa.int64()), ("the `data`", pa.binary()), ("name", pa.string())])
-    assert load_data(MYSQL, TableName("t", "s"), columns) == (
+    assert STATEMENTS.load_data(TableName("t", "s"), columns) == (
         "LOAD DATA LOCAL INFILE 'rows' INTO TABLE `s`.`t` CHARACTER SET utf8mb4 "
         "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
         "(`id`, @v1, `name`) SET `the ``data``` = UNHEX(@v1)"
     )
-    assert load_data(MYSQL, TableName("t"), pa.schema([("id", pa.int64())])).endswith("'\\n' (`id`)")
+    assert STATEMENTS.load_data(TableName("t"), pa.schema([("id", pa.int64())])).endswith("'\\n' (`id`)")

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 from sessions import LostError, Recorded
 
+from tailrace.destinations.mysql.statements import MySQLStatements
 from tailrace.destinations.sqlite import DIALECT, TRAITS
 from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import statements
 from tailrace.sql.exchanges import TABLE, Exchanges
 from tailrace.sql.tables import Tables
 
-MYSQL = replace(DIALECT, sqlglot="mysql")
+MYSQL = MySQLStatements(replace(DIALECT, sqlglot="mysql"))
 THINGS, NEW = TableName("things"), TableName("new")
 EXCHANGES = Exchanges(MYSQL, Tables(MYSQL, TRAITS, None), None)
 
@@ -24,8 +24,8 @@ def made(*tables, **broken):
     session = Recorded(**broken)
     session.execute(EXCHANGES.create)
     for table in tables:
-        session.execute(statements.create_table(MYSQL, TableName(table), [TableColumn("name", Kind.TEXT)]))
-        session.execute(statements.insert_values(MYSQL, TableName(table), ["name"]), (table,))
+        session.execute(MYSQL.create_table(TableName(table), [TableColumn("name", Kind.TEXT)]))
+        session.execute(MYSQL.insert_values(TableName(table), ["name"]), (table,))
     EXCHANGES.add(session, "p", NEW, THINGS)
     session.statements.clear()
     return session
@@ -101,7 +101,7 @@ def test_the_exchange_of_another_run_at_the_same_time_is_no_failure():
 def test_runs_without_a_pipeline_are_finished_by_later_ones_as_far_as_that_goes():
     session = made("things", "new")  # p has a name, and is left to its own next run
     for pipeline, new, table in (("~1", "gone", "others"), ("~2", "made", "more")):
-        session.execute(statements.create_table(MYSQL, TableName(new), [TableColumn("name", Kind.TEXT)]))
+        session.execute(MYSQL.create_table(TableName(new), [TableColumn("name", Kind.TEXT)]))
         EXCHANGES.add(session, pipeline, TableName(new), TableName(table))
     session.statements.clear()
     session.fails_at = 1

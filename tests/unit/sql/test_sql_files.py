@@ -3,13 +3,12 @@
 import pytest
 from sessions import Recorded
 
-from tailrace.destinations.sqlite import DIALECT
+from tailrace.destinations.sqlite import STATEMENTS
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import statements
 from tailrace.sql.files import StagedFiles
-from tailrace.sql.publish import Staging
+from tailrace.sql.publisher import Staging
 from tailrace.sql.tables import Place
 from tailrace.testing.parts import batch, stream
 
@@ -44,7 +43,7 @@ class Folder:
 def make(number):
     table = TableName(f"stage_{number}")
     columns = [*COLUMNS.values(), TableColumn(LINE, Kind.INT)]
-    create = statements.create_table(DIALECT, table, columns, temporary=True)
+    create = STATEMENTS.create_table(table, columns, temporary=True)
     return Staging(THINGS, table, Place(TableName("things"), COLUMNS)), create
 
 
@@ -55,7 +54,7 @@ def folder():
 
 @pytest.fixture
 def waiting(folder):
-    made = StagedFiles(folder, DIALECT)
+    made = StagedFiles(folder, STATEMENTS)
     made.begin("pipeline")
     return made
 
@@ -69,7 +68,7 @@ def load(waiting, *rows, first_line=1, of=THINGS):
 
 def test_a_run_begins_without_the_files_of_runs_before_it(folder):
     folder.files = {"pipeline/stage_1/1-2": None, "other/stage_1/1-2": None}
-    StagedFiles(folder, DIALECT).begin("pipeline")
+    StagedFiles(folder, STATEMENTS).begin("pipeline")
     assert [*folder.files] == ["other/stage_1/1-2"]
 
 

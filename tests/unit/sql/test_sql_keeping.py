@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from sessions import Recorded
 
-from tailrace.destinations.sqlite import DIALECT, TRAITS
+from tailrace.destinations.sqlite import DIALECT, STATEMENTS, TRAITS
 from tailrace.errors import SchemaError
 from tailrace.model import Kind, Method, Published, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import statements
+from tailrace.sql.found import Found
 from tailrace.sql.keeping import exchange_rows, is_kept, refitted
-from tailrace.sql.tables import Found, Tables
+from tailrace.sql.tables import Tables
 from tailrace.testing.parts import stream
 
 THINGS, BESIDE = TableName("things"), TableName("beside")
@@ -23,13 +23,14 @@ def depending(*dependents):
     """A dialect in which these stand on a table: what each is, and what another table does to it."""
     rows = " UNION ALL ".join(f"SELECT '{what}', '{matters}'" for what, matters in dependents) or "SELECT 1, 2"
     end = "" if dependents else " LIMIT 0"
-    return replace(DIALECT, dependents=f"SELECT * FROM ({rows}{end}) WHERE ?1 IS NULL AND ?2 = 'things'")
+    query = f"SELECT * FROM ({rows}{end}) WHERE ?1 IS NULL AND ?2 = 'things'"
+    return replace(DIALECT, catalog=replace(DIALECT.catalog, dependents=query))
 
 
 def kept(dialect, key=("id",), of=REPLACED):
     session = Recorded()
-    session.execute(statements.create_table(dialect, THINGS, [ID, NAME], key))
-    return is_kept(session, dialect, Tables(dialect, TRAITS, None), of, THINGS)
+    session.execute(STATEMENTS.create_table(THINGS, [ID, NAME], key))
+    return is_kept(session, dialect, Tables(replace(STATEMENTS, dialect=dialect), TRAITS, None), of, THINGS)
 
 
 def test_a_table_that_nothing_stands_on_is_replaced():
@@ -38,7 +39,9 @@ def test_a_table_that_nothing_stands_on_is_replaced():
 
 def test_a_table_that_is_not_there_has_nothing_to_stay_for():
     dialect = depending(("the view v", "broken"))
-    assert not is_kept(Recorded(), dialect, Tables(dialect, TRAITS, None), REPLACED, THINGS)
+    assert not is_kept(
+        Recorded(), dialect, Tables(replace(STATEMENTS, dialect=dialect), TRAITS, None), REPLACED, THINGS
+    )
 
 
 def test_databases_in_which_nothing_stands_on_tables_are_not_asked():
@@ -92,15 +95,17 @@ WIDE = TableColumn("name", Kind.JSON)
 def test_the_table_in_which_rows_wait_gets_the_columns_of_the_one_that_takes_them(have, want, expected):
     found = None if have is None else Found(have, ("id",))
     # SQLite alters no types; what a database says that does is the same.
-    assert [sql.replace("SET DATA TYPE", "TYPE") for sql in refitted(DIALECT, BESIDE, found, want, ["id"])] == expected
+    assert [
+        sql.replace("SET DATA TYPE", "TYPE") for sql in refitted(STATEMENTS, BESIDE, found, want, ["id"])
+    ] == expected
 
 
 def test_rows_are_exchanged_in_the_columns_that_both_tables_have():
     session = Recorded()
-    session.execute(statements.create_table(DIALECT, THINGS, [ID, NAME], ["id"]))
-    session.execute(statements.create_table(DIALECT, BESIDE, [ID], ["id"]))
-    session.execute(statements.insert_values(DIALECT, THINGS, ["id", "name"], 2), (1, "a", 2, "b"))
-    session.execute(statements.insert_values(DIALECT, BESIDE, ["id"], 3), (5, 6, 7))
-    done = exchange_rows(session, DIALECT, BESIDE, Found((ID,), ("id",)), THINGS)
+    session.execute(STATEMENTS.create_table(THINGS, [ID, NAME], ["id"]))
+    session.execute(STATEMENTS.create_table(BESIDE, [ID], ["id"]))
+    session.execute(STATEMENTS.insert_values(THINGS, ["id", "name"], 2), (1, "a", 2, "b"))
+    session.execute(STATEMENTS.insert_values(BESIDE, ["id"], 3), (5, 6, 7))
+    done = exchange_rows(session, STATEMENTS, BESIDE, Found((ID,), ("id",)), THINGS)
     assert done == Published(deleted=2)
     assert session.tables() == {"things": [(5, None), (6, None), (7, None)]}

@@ -2,7 +2,6 @@
 
 import math
 import struct
-from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -11,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.destinations.sqlite import DIALECT
+from tailrace.destinations import mysql, postgres, redshift, sqlite
+from tailrace.destinations.redshift.limits import refuse_long_lines
 from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE, Column, Kind, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql.limits import fitting_rows, refuse_beyond_limits, refuse_long_lines, refuse_null
+from tailrace.sql.fitting import fitting_rows, refuse_beyond_limits, refuse_null
 from tailrace.testing.parts import batch, stream
 
-POSTGRES, MYSQL, REDSHIFT = (replace(DIALECT, sqlglot=name) for name in ("postgres", "mysql", "redshift"))
+POSTGRES, MYSQL, REDSHIFT = postgres.DIALECT, mysql.DIALECT, redshift.DIALECT
 TEXT, MICROS = pa.string(), pa.timestamp("us", "UTC")
 LONG = "x" * 65_535
 
@@ -87,8 +87,8 @@ def at(microsecond, year=2024):
         (REDSHIFT, "super", TEXT, [f'"{LONG}"', f'["{LONG}", 1]', "1"], [f'"{LONG}x"', f'{{"a": [1, "{LONG}é"]}}']),
         (REDSHIFT, "super", TEXT, [str([1] * 40_000)], [f'{{"{LONG}x": 1}}']),
         (REDSHIFT, "super", TEXT, ['{"a": ["x"]}', "null"], []),
-        (DIALECT, "character varying(3)", TEXT, ["abcd"], []),
-        (DIALECT, "real", pa.float64(), [0.1], []),
+        (sqlite.DIALECT, "character varying(3)", TEXT, ["abcd"], []),
+        (sqlite.DIALECT, "real", pa.float64(), [0.1], []),
     ],
 )
 def test_a_type_takes_what_it_holds_unchanged(dialect, sql_type, arrow, taken, beyond):

@@ -4,12 +4,11 @@ import pyarrow as pa
 import pytest
 from sessions import LostError, Recorded
 
-from tailrace.destinations.sqlite import DIALECT
+from tailrace.destinations.sqlite import STATEMENTS
 from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import statements
-from tailrace.sql.publish import Staging
+from tailrace.sql.publisher import Staging
 from tailrace.sql.staging import StagingTables
 from tailrace.sql.tables import Place
 from tailrace.testing.parts import batch, stream
@@ -36,7 +35,7 @@ class Server:
 def make(number):
     table = TableName(f"stage_{number}")
     place = Place(TableName("things"), {column.name: column for column in COLUMNS[:2]})
-    return Staging(THINGS, table, place), statements.create_table(DIALECT, table, COLUMNS)
+    return Staging(THINGS, table, place), STATEMENTS.create_table(table, COLUMNS)
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def server(tmp_path):
 
 @pytest.fixture
 def waiting(server):
-    made = StagingTables(server, DIALECT)
+    made = StagingTables(server, STATEMENTS)
     yield made
     made.close()
 

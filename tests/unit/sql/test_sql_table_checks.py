@@ -5,17 +5,18 @@ from dataclasses import replace
 import pytest
 from sessions import Recorded
 
-from tailrace.destinations.sqlite import DIALECT, TRAITS
+from tailrace.destinations.mysql.statements import MySQLStatements
+from tailrace.destinations.sqlite import DIALECT, STATEMENTS, TRAITS
 from tailrace.errors import SchemaError
 from tailrace.model import Column, Kind, Method, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import statements
-from tailrace.sql.table_checks import CheckedTables
+from tailrace.sql.tables import Tables
 from tailrace.testing.parts import ID, NAME, stream
 
 MYSQL = replace(
     DIALECT,
     sqlglot="mysql",
+    unkeyable=frozenset({Kind.JSON}),
     relaxes=True,
     alterable=frozenset({(Kind.INT, Kind.TEXT), (Kind.INT, Kind.DECIMAL)}),
     key_types={Kind.TEXT: lambda columns: f"varchar({760 // columns})"},
@@ -30,14 +31,15 @@ def tables(*obstacles):
     if not rows:
         rows = "SELECT 1, 2, 3, 4 LIMIT 0"
     of_things = "? IS NULL AND ? = 'things'"
-    return CheckedTables(MYSQL, TRAITS, None, f"SELECT * FROM ({rows}) WHERE {of_things} AND {of_things}")
+    catalog = replace(MYSQL.catalog, problems=f"SELECT * FROM ({rows}) WHERE {of_things} AND {of_things}")
+    return Tables(MySQLStatements(replace(MYSQL, catalog=catalog)), TRAITS, None)
 
 
 def asked(of, *obstacles, columns=(("id", Kind.INT), ("name", Kind.TEXT), ("amount", Kind.INT)), key=("id",)):
     """What makes a table that stands fit the stream."""
     session, made = Recorded(), tables(*obstacles)
     have = [TableColumn(name, kind, nullable=name not in key) for name, kind in columns]
-    session.execute(statements.create_table(DIALECT, THINGS, have, key))
+    session.execute(STATEMENTS.create_table(THINGS, have, key))
     return made.statements(made.found(session, THINGS), of, THINGS)
 
 

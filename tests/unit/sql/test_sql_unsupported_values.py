@@ -1,19 +1,16 @@
 """Values that a database lacks: NUL in text and JSON, NaN and infinity; and values written into SQL that takes none."""
 
-from dataclasses import replace
-
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sessions import Recorded
 
-from tailrace.destinations.sqlite import DIALECT
+from tailrace.destinations.sqlite import DIALECT, STATEMENTS
 from tailrace.errors import RowsRefusedError
 from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.placeholders import literal, percent, with_literals, with_numbers
-from tailrace.sql.statements import create_table
 from tailrace.sql.unsupported_values import refuse_infinite, typed, without_nul
 
 BACKSLASHES = r"\\"
@@ -86,8 +83,8 @@ def test_stripped_text_has_every_other_character(texts):
 def test_columns_of_a_type_are_those_that_the_database_spells_so():
     session, table = Recorded(), TableName("things")
     columns = [TableColumn("a", Kind.JSON), TableColumn("b", Kind.TEXT), TableColumn("c", Kind.JSON)]
-    session.execute(create_table(DIALECT, table, columns))
-    assert typed(session, replace(DIALECT), table, "JSON_TEXT")() == ["a", "c"]
+    session.execute(STATEMENTS.create_table(table, columns))
+    assert typed(session, DIALECT.catalog, table, "JSON_TEXT")() == ["a", "c"]
 
 
 def test_nan_and_infinity_are_refused_in_columns_of_floats():

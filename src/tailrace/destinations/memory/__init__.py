@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,7 @@ from tailrace.schema.cast import CASTS, cast_rows
 from tailrace.schema.evolve import Fit, changes
 from tailrace.schema.keys import Keys
 from tailrace.schema.kinds import WIDENINGS
+from tailrace.schema.steps import as_replaced, rows_by_token, steps_of
 
 TRAITS = Traits(name="memory", guarantee="exactly once, for as long as the process lives", case_sensitive=True)
 
@@ -156,7 +158,8 @@ class MemoryDestination:
             last = checkpoints.get(pipeline)
             if self._place.fences.get(pipeline) != self._fence or checkpoint.number != (last.number if last else 0) + 1:
                 raise FencedError(pipeline)
-            if {receipt.token for receipt in checkpoint.publish} != self._staged.keys():
+            staged = {token: batch.rows.num_rows for token, (batch, _) in self._staged.items()}
+            if rows_by_token(checkpoint.publish) != Counter(staged):
                 raise DestinationError(f"checkpoint {checkpoint.number} doesn't publish what is staged")
             published = self._published(checkpoint)
             checkpoints[pipeline] = Checkpoint(pipeline, checkpoint.number, checkpoint.state, checkpoint.at)
@@ -195,9 +198,7 @@ class MemoryDestination:
         tables, name = self._place.tables, self._name(stream)
         present = tables.get(("", str(stream.table)))
         if stream.method is Method.REPLACE and stream.contract != "evolve" and present:
-            loaded = changes(present.columns, stream, TRAITS, _ALTERABLE).targets
-            columns = tuple(column for column in stream.columns if column.name in loaded)
-            stream = replace(stream, columns=columns, contract="evolve")
+            stream = as_replaced(stream, changes(present.columns, stream, TRAITS, _ALTERABLE).targets)
         if name not in tables:
             columns_made = [made(column, nullable=column.name not in stream.key) for column in stream.columns]
             tables[name] = MemoryTable(columns_made, stream.key)
@@ -214,14 +215,14 @@ class MemoryDestination:
         """Work on copies of the tables, which take the tables' places at the end."""
         tables: dict[tuple[str, str], MemoryTable] = {}
         published: dict[str, Published] = {}
-        streams = [batch.stream for batch, _ in self._staged.values()] + [a.stream for a in checkpoint.activate]
-        for stream in {stream.name: stream for stream in streams}.values():
+        for activation in checkpoint.activate:
+            self._fitted(activation.stream)
+        for steps in steps_of(self._parts(), checkpoint.activate):
+            stream = (steps.activations or steps.staged)[-1].stream
             targets, name = self._fitted(stream).targets, self._name(stream)
             have = self._place.tables[name]
             table = tables[name] = MemoryTable(have.columns, have.key, [dict(row) for row in have.rows])
-            activations = [activation for activation in checkpoint.activate if activation.stream.name == stream.name]
-            parts = self._parts(stream.name, table)
-            published[stream.name] = merged(table, parts, activations, targets, checkpoint.at)
+            published[steps.name] = merged(table, steps, targets, checkpoint.at)
         self._place.tables |= tables
         for stream in checkpoint.replace:
             self._fitted(stream)
@@ -231,19 +232,18 @@ class MemoryDestination:
             published[stream.name] = published.get(stream.name, Published()) + swapped
         return published
 
-    def _parts(self, name: str, table: MemoryTable) -> list[Part]:
-        """What is staged of a stream, revision by revision, in the order of lines; columns may be wider by now."""
+    def _parts(self) -> list[Part]:
+        """What is staged of each revision of a stream, in the order of lines; columns may be wider by now."""
         parts: dict[Stream, Part] = {}
-        staged = [(batch, fit) for batch, fit in self._staged.values() if batch.stream.name == name]
-        for batch, fit in sorted(staged, key=lambda each: (each[0].stream.revision, each[0].first_line)):
+        for batch, fit in sorted(self._staged.values(), key=lambda each: each[0].first_line):
             part = parts.setdefault(batch.stream, Part(batch.stream, fit.targets, fit.cleared, []))
-            part.rows.extend(self._rows(batch, fit, table))
+            part.rows.extend(self._rows(batch, fit))
             part.rows.sort(key=lambda row: row[LINE])
         return list(parts.values())
 
-    @staticmethod
-    def _rows(batch: Batch, fit: Fit, table: MemoryTable) -> list[Row]:
+    def _rows(self, batch: Batch, fit: Fit) -> list[Row]:
         """A batch's rows as the table takes them."""
+        table = self._place.tables[self._name(batch.stream)]
         rows = cast_rows(batch.rows, batch.stream, fit.targets)[0]
         values = {name: rows[name].to_pylist() for name in rows.column_names}
         wanted = {column.name: column for column in table.columns}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import pyarrow as pa
 from tailrace.model import LINE, Activation, Column, Fill, Kind, Method, Published, Stream
 from tailrace.schema.cast import converted
 from tailrace.schema.evolve import TableColumn, Widening
+from tailrace.schema.steps import Segment, TableSteps
 
 Row = dict[str, Any]
 Key = tuple[object, ...]
@@ -58,23 +58,15 @@ def as_kind(values: list[Any], have: TableColumn, want: TableColumn) -> list[Any
     return list(converted(given, before, after).to_pylist())
 
 
-def merged(
-    table: MemoryTable,
-    parts: list[Part],
-    activations: list[Activation],
-    targets: Mapping[str, TableColumn],
-    at: datetime,
-) -> Published:
+def merged(table: MemoryTable, steps: TableSteps[Part], targets: Mapping[str, TableColumn], at: datetime) -> Published:
     """Bring the rows into the table, with the activations in between, in the order of lines."""
-    done, first = Published(), 0
-    for activation in [*sorted(activations, key=lambda a: a.line), None]:
-        end = activation.line if activation else sys.maxsize
-        for part in parts:
-            rows = [row for row in part.rows if first <= row[LINE] < end]
-            done += _loaded(table, part, rows)
-        if activation:
-            done += _activated(table, activation, targets, at)
-        first = end
+    done = Published()
+    for step in steps:
+        if isinstance(step, Segment):
+            rows = [row for row in step.staged.rows if step.first <= row[LINE] < step.end]
+            done += _loaded(table, step.staged, rows)
+        else:
+            done += _activated(table, step, targets, at)
     return done
 
 

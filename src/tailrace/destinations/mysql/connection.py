@@ -11,7 +11,7 @@ from typing import Any
 from mysql.connector.authentication import MySQLAuthenticator
 from mysql.connector.connection import MySQLConnection
 from mysql.connector.constants import ClientFlag
-from mysql.connector.errors import Error, InterfaceError
+from mysql.connector.errors import InterfaceError
 
 NO_TLS = 2026
 """The driver's number for what is wrong with TLS."""
@@ -86,8 +86,8 @@ class _OpenSocket:
         return self._sock.recv(*rest)
 
 
-def words_of(error: Error) -> str:
+def words_of(error: BaseException) -> str:
     """What a connection fails by, without what the driver puts around it."""
-    words = error.msg or ""
+    words = getattr(error, "msg", None) or ""
     match = _TLS_WORDS.search(words)
     return match[1] if match else words

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -13,42 +12,32 @@ import pyarrow as pa
 
 from tailrace.destinations.mysql import packets
 from tailrace.destinations.mysql.connection import Connection
+from tailrace.destinations.mysql.errors import RULES, words_of
 from tailrace.destinations.mysql.numbers import refuse_changed_numbers
+from tailrace.destinations.mysql.statements import MySQLStatements
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.log import get_logger
 from tailrace.model import LINE, TableName
-from tailrace.sql import delimited, statements
-from tailrace.sql.dialect import Dialect
-from tailrace.sql.remedies import MYSQL, advised
+from tailrace.sql import delimited
 from tailrace.sql.unsupported_values import refuse_infinite, typed
 
 _NOT_ALLOWED = frozenset({1148, 3948, 4166})
 """LOAD DATA LOCAL isn't allowed by the server."""
 _AT_ROW = re.compile(r" at row (\d+)$")
-_VALUE = re.compile(
-    r"^(?:(Duplicate entry) '.*'(?= for)|(Table has no partition for value) .*|(Truncated incorrect \w+ value): .*)",
-    re.DOTALL,
-)
-"""What is told without the value."""
-_TOO_WIDE = re.compile(r"^(Row size too large(?: \([^)]*\))?).*", re.DOTALL)
-"""What is told without the server's advice, which is about tables that are made by hand."""
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 60_000
 _AROUND_BYTES, _SURELY_TAKEN_BYTES = 512, 512
 """What a statement has besides its values; and what the smallest max_allowed_packet, 1,024, has room for."""
-_ABOUT_ROWS = frozenset({1118, 1265, 1292, 1300, 1301, 1364, 1366, 1411, 1526, 1644, 1713, 3819, 3988, 6136})
-"""Errors of no class, or of another, that are about rows: too long, not convertible, and refused by a CHECK, a
-partition or a trigger."""
 _log = get_logger("mysql")
 
 
 class MySQLSession:
     """A connection to the server."""
 
-    def __init__(self, connection: Connection, dialect: Dialect, database: str) -> None:
+    def __init__(self, connection: Connection, statements: MySQLStatements, database: str) -> None:
         self._connection = connection
         # A broken connection can't be asked.
         self._names = {"user": connection.user, "database": database}
-        self._dialect = dialect
+        self._statements = statements
         self._loads_local = True
         self._json: dict[TableName, list[str]] = {}
 
@@ -59,13 +48,13 @@ class MySQLSession:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; see Session."""
-        with self._translated_errors():
+        with RULES.translated(**self._names):
             done = self._prepared(sql, parameters)[0] if parameters else self._connection.cmd_query(sql.encode())
         return int(done.get("affected_rows", 0))
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """All rows of a query; see Session."""
-        with self._translated_errors():
+        with RULES.translated(**self._names):
             return self._prepared(sql, parameters)[1]
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -85,18 +74,8 @@ class MySQLSession:
 
     def close(self) -> None:
         """Close the connection; see Session."""
-        with self._translated_errors():
+        with RULES.translated(**self._names):
             self._connection.close()
-
-    @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
-        """Raise MySQL's errors as ours."""
-        try:
-            yield
-        except mysql.connector.Error as error:
-            raise DestinationError(
-                f"MySQL: {advised(_words(error), error.errno, MYSQL, '`', **self._names)}"
-            ) from error
 
     def _prepared(self, sql: str, parameters: Sequence[object]) -> tuple[dict[str, int], list[tuple[object, ...]]]:
         """Run a statement with its values apart from it: what it did, and its rows."""
@@ -117,16 +96,16 @@ class MySQLSession:
     def _load_local(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> bool:
         """Load the rows by LOAD DATA; false where the server doesn't allow it."""
         self._connection.rows = b"".join(delimited.delimited([rows[name] for name in columns]))
-        with self._translated_errors():
+        with RULES.translated(**self._names):
             try:
-                sql = delimited.load_data(self._dialect, table, rows.select(columns).schema)
+                sql = self._statements.load_data(table, rows.select(columns).schema)
                 done = self._connection.cmd_query(sql.encode())
             except mysql.connector.Error as error:
                 # The driver says some of the server's errors anew, without their number.
                 if {error.errno, getattr(error.__cause__, "errno", None)} & _NOT_ALLOWED:
                     return False
-                if is_about_rows(error):
-                    raise self._refused(table, _words(error)) from error
+                if RULES.is_about_rows(error):
+                    raise self._refused(table, words_of(error)) from error
                 raise
         if done["warning_count"] or done["affected_rows"] != rows.num_rows:
             told = [(level, str(message)) for level, _, message in self._warnings()]
@@ -143,12 +122,12 @@ class MySQLSession:
         """The columns that are JSON as MySQL has it; MariaDB's is a text."""
         if table not in self._json:
             is_mariadb = "mariadb" in (self._connection.server_info or "").lower()
-            self._json[table] = [] if is_mariadb else typed(self, self._dialect, table, "json")()
+            self._json[table] = [] if is_mariadb else typed(self, self._statements.dialect.catalog, table, "json")()
         return [name for name in self._json[table] if name in columns]
 
     def _warnings(self) -> list[tuple[object, ...]]:
         """Level, number and words of each warning of the last statement; MySQL doesn't prepare what asks for them."""
-        with self._translated_errors():
+        with RULES.translated(**self._names):
             self._connection.cmd_query(b"SHOW WARNINGS")
             return [tuple(map(_text, row)) for row in self._connection.get_rows()[0]]
 
@@ -160,7 +139,7 @@ class MySQLSession:
     def _insert(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Insert the rows, many at once; where one is refused it isn't said which."""
         loaded = rows.select(list(columns))
-        room = self._packet_bytes - len(statements.insert_values(self._dialect, table, columns)) - _AROUND_BYTES
+        room = self._packet_bytes - len(self._statements.insert_values(table, columns)) - _AROUND_BYTES
         sizes = packets.row_bytes(loaded)
         if too_long := packets.longer(sizes, rows[LINE], room):
             said = f"max_allowed_packet of the server is {self._packet_bytes:,}: raise it"
@@ -168,12 +147,12 @@ class MySQLSession:
             raise self._refused(table, said, reasons)
         for start, count in packets.parts(sizes, room, min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns))):
             part = loaded.slice(start, count)
-            sql = statements.insert_values(self._dialect, table, columns, part.num_rows)
+            sql = self._statements.insert_values(table, columns, part.num_rows)
             values = [value for row in zip(*(column.to_pylist() for column in part), strict=True) for value in row]
             try:
                 self.execute(sql, values)
             except DestinationError as error:
-                if not is_about_rows(error.__cause__):
+                if not RULES.is_about_rows(error.__cause__):
                     raise
                 raise self._refused(table, error) from error.__cause__
 
@@ -192,11 +171,6 @@ class MySQLSession:
             )
 
 
-def _words(error: mysql.connector.Error) -> str:
-    """What the server says, without values."""
-    return _TOO_WIDE.sub(r"\1", _VALUE.sub(lambda found: found[found.lastindex or 0], error.msg or ""))
-
-
 def _text(value: object) -> object:
     """What MySQL makes text of comes as bytes."""
     return bytes(value).decode() if isinstance(value, bytes | bytearray) else value
@@ -205,10 +179,3 @@ def _text(value: object) -> object:
 def _bound(value: object) -> object:
     """A parameter as MySQL stores it: times in UTC without saying so."""
     return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
-
-
-def is_about_rows(error: BaseException | None) -> bool:
-    """Whether values are to blame: data exceptions, and constraints."""
-    if not isinstance(error, mysql.connector.Error):
-        return False
-    return (error.sqlstate or "")[:2] in {"21", "22", "23", "45"} or error.errno in _ABOUT_ROWS

@@ -7,12 +7,27 @@ from collections.abc import Sequence
 
 import psycopg
 import pyarrow as pa
+from pyarrow import csv
 from sqlglot import exp
 
 from tailrace import compute as pc
 from tailrace.model import TableName
 
+ROWS_AT_ONCE = 10_000
+_HEADER = b"\n"
+"""An empty first line, from which PostgreSQL learns what ends a line; until then it miscounts lines within quotes."""
+_CSV = csv.WriteOptions(include_header=False)
 _LINE_OF = re.compile(r"^COPY .*?, line (\d+)", re.DOTALL)
+
+
+def copy_rows(connection: psycopg.Connection[tuple[object, ...]], copy: bytes, rows: pa.Table) -> None:
+    """Copy the rows, some at a time."""
+    with connection.cursor() as cursor, cursor.copy(copy) as stream:
+        stream.write(_HEADER)
+        for part in rows.to_batches(ROWS_AT_ONCE):
+            text = pa.BufferOutputStream()
+            csv.write_csv(part, text, _CSV)
+            stream.write(text.getvalue().to_pybytes())
 
 
 def refused_row(error: BaseException | None, rows: pa.Table) -> int | None:

@@ -14,41 +14,44 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
-import struct
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import redshift_connector
 from redshift_connector.core import Connection
 from redshift_connector.cursor import Cursor
-from redshift_connector.error import Error, InterfaceError, OperationalError
 from sqlglot import exp
 
 from tailrace.destination import Destination
+from tailrace.destinations.redshift.catalog import CATALOG
+from tailrace.destinations.redshift.errors import RULES
+from tailrace.destinations.redshift.limits import LIMITS, refuse_long_lines
 from tailrace.destinations.redshift.settings import Settings
+from tailrace.destinations.redshift.statements import RedshiftStatements
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.objects import Folder
-from tailrace.objects.answers import is_lasting
-from tailrace.objects.errors import is_passing, translated_errors
+from tailrace.objects.errors import translated_errors
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.texts import TEXTS
+from tailrace.sql.dbapi import DbapiSession, Literals
 from tailrace.sql.delimited import contents, delimited_lines
-from tailrace.sql.dialect import Dialect, Merge
-from tailrace.sql.expressions import identifier, insert_into, table_of, written
+from tailrace.sql.destination import SqlDestination
+from tailrace.sql.dialect import Ddl, Dialect, Merge
+from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.expressions import identifier, insert_into, table_of
+from tailrace.sql.files import InFiles
+from tailrace.sql.fitting import refuse_null
 from tailrace.sql.keys import ByComment
-from tailrace.sql.limits import refuse_long_lines, refuse_null
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
-from tailrace.sql.relations import REDSHIFT_COLUMNS, REDSHIFT_DEPENDENTS, REDSHIFT_OTHERS
-from tailrace.sql.remedies import REDSHIFT, REDSHIFT_LOGIN, Remedy, advised
-from tailrace.sql.server import ServerDestination, Serving
 from tailrace.sql.session import Session
+from tailrace.sql.sqlstates import LOGIN
+from tailrace.sql.staging import InTables
 from tailrace.sql.tables import Tables
 from tailrace.sql.unsupported_values import without_nul
 from tailrace.sql.url import server_settings
@@ -98,18 +101,13 @@ DIALECT = Dialect(
     relaxes=False,
     merge=Merge.UPDATE,
     keeps_key_in_comment=False,
-    columns=REDSHIFT_COLUMNS,
-    tables="""
-        SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = 'r' AND strpos(n.nspname, 'pg_temp') <> 1 AND strpos(c.relname, %s) = 1
-    """,
-    schemas="SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s",
-    others=REDSHIFT_OTHERS,
-    dependents=REDSHIFT_DEPENDENTS,
+    catalog=CATALOG,
+    limits=LIMITS,
+    ddl=Ddl.APART,
     max_columns=1600,
-    digits="SELECT 38, 37",
 )
+
+STATEMENTS = RedshiftStatements(DIALECT)
 
 _SESSION = (
     "SET enable_case_sensitive_identifier TO true",
@@ -117,12 +115,8 @@ _SESSION = (
     "SET DateStyle TO 'ISO'",
     "SET statement_timeout TO 0",
 )
-_PASSING = ("08", "40", "53", "57P", "55P03", "42P06", "42P07", "42701", "42710")
-"""What SQLSTATEs begin with that may pass: connections, serialization and deadlocks, resources, shutdown, locks,
-and what two sessions make at once."""
-_PASSING_TEXTS = ("1023", "1018", "conflict with concurrent transaction", "Please reduce your", "InternalError")
-"""What errors of SQLSTATE XX000 say that may pass: serializable isolation violations, and S3 that is busy."""
-_LASTING = re.compile("SSL|certificate|not known|nodename nor")
+_KNOWN = {"user": "the user", "database": "the database"}
+"""What errors call whom they are about: the driver doesn't say."""
 _VALUES = {Kind.JSON: "JSON_PARSE", Kind.BINARY: "FROM_HEX"}
 _INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 32_000
 _MAX_ROW_BYTES = 4 * 2**20
@@ -134,8 +128,8 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    files = S3Files(settings) if settings.bucket else None
-    return ServerDestination(RedshiftServer(settings), DIALECT, TRAITS, Serving(files=files), settings.schema_name)
+    waits_in = InFiles(S3Files(settings)) if settings.bucket else InTables()
+    return SqlDestination(RedshiftServer(settings), STATEMENTS, TRAITS, waits_in, settings.schema_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +137,9 @@ class RedshiftServer:
     """A database of a cluster or workgroup."""
 
     settings: Settings = field(repr=False)
+    rules: ClassVar[ErrorRules] = RULES
 
-    def open(self) -> _RedshiftSession:
+    def open(self) -> DbapiSession:
         """A new session."""
         given = self.settings
         login: dict[str, Any] = {"user": given.user}
@@ -167,13 +162,13 @@ class RedshiftServer:
         )
         login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
         try:
-            with translated_errors(), _translated_errors(REDSHIFT_LOGIN), _closed_when_refused():
+            with translated_errors(), replace(RULES, remedies=LOGIN).translated(**_KNOWN), _closed_when_refused():
                 connection = redshift_connector.connect(**login, **tls, max_prepared_statements=0)
         except DestinationError as error:
             words = str(error).removeprefix("Redshift: ")
             raise DestinationError(f"{self._name} can't be reached: {words}") from error.__cause__
         connection.autocommit = True
-        session = _RedshiftSession(connection, strips_nul=given.nul == "strip")
+        session = DbapiSession(connection, RULES, _Inserts(strips_nul=given.nul == "strip"), _execute, _KNOWN)
         try:
             for sql in _SESSION:
                 session.execute(sql)
@@ -203,78 +198,43 @@ class RedshiftServer:
         waits = f"rows wait in the bucket {bucket!r}" if bucket else "rows are sent by INSERT; set `bucket` for COPY"
         return [f"Redshift, {self._name}; {waits}.", f"The schema {schema!r}: {there}."]
 
-    @staticmethod
-    def is_about_rows(error: BaseException | None) -> bool:
-        """Whether values are to blame: data exceptions, and constraints."""
-        return isinstance(error, Error) and _said(error)[0].startswith(("22", "23"))
-
-    def is_about_tables(self, error: BaseException) -> bool:
-        """Whether a type, the number of columns or the key is to blame."""
-        return isinstance(error, Error) and _said(error)[0] in {"22023", "42601", "42704", "42P16", "54011"}
-
-    def is_transient(self, error: BaseException) -> bool:
-        """Whether the connection, a conflict, the cluster's state or S3 was to blame."""
-        if isinstance(error, Error):
-            state, text = _said(error)
-            is_lost = not state and isinstance(error, OperationalError | InterfaceError) and not _LASTING.search(text)
-            is_busy = state == "XX000" and any(passing in text for passing in _PASSING_TEXTS)
-            return is_lost or is_busy or state.startswith(_PASSING)
-        return is_passing(error) or (isinstance(error, OSError | struct.error) and not is_lasting(str(error)))
-
     @property
     def _name(self) -> str:
         given = self.settings
         return f"the database {given.database!r} at {given.host or given.workgroup or given.cluster_identifier}"
 
 
-class _RedshiftSession:
-    """A connection to the database."""
+def _execute(cursor: Cursor, sql: str, parameters: Sequence[object]) -> None:
+    """Run a statement; whole numbers, which lines are, stand in its text, since subqueries take no parameters."""
+    if isinstance(parameters, Literals):
+        sql, parameters = with_literals(sql, parameters), ()
+    sql, parameters = with_numbers(sql, parameters)
+    cursor.paramstyle = "format"
+    cursor.execute(sql, tuple(parameters) or None)
 
-    def __init__(self, connection: Connection, *, strips_nul: bool) -> None:
-        self._connection = connection
-        self._strips_nul = strips_nul
 
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        if sql.startswith("COPY "):
-            sql, parameters = with_literals(sql, parameters), ()
-        elif LINE in sql:
-            sql, parameters = with_numbers(sql, parameters)
-        with _translated_errors():
-            return max(int(self._ran(sql, parameters).rowcount), 0)
+@dataclass(frozen=True, slots=True)
+class _Inserts:
+    """The bulk verb where there is no bucket: INSERT of many rows."""
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with _translated_errors():
-            return [tuple(row) for row in self._ran(sql, parameters).fetchall()]
+    strips_nul: bool
 
-    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+    def load(self, session: DbapiSession, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Insert the rows, many at once; of those that can't be found before it isn't said which is refused."""
-        there = Tables(DIALECT, TRAITS, None).found(self, table)
+        there = Tables(STATEMENTS, TRAITS, None).found(session, table)
         found = {column.name: column for column in there.columns} if there else {}
-        rows = _sendable(rows, {name: found[name] for name in columns}, strips_nul=self._strips_nul)
+        rows = _sendable(rows, {name: found[name] for name in columns}, strips_nul=self.strips_nul)
         by_size = rows.num_rows * _MAX_ROW_BYTES // max(rows.nbytes, 1)
         at_once = max(1, min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns), by_size))
         for start in range(0, rows.num_rows, at_once):
             part = rows.select(list(columns)).slice(start, at_once)
             sql = _insert_values(table, [found[name] for name in columns], part.num_rows)
             try:
-                with _translated_errors():
-                    self._ran(sql, [value for row in zip(*map(_values, part.columns), strict=True) for value in row])
+                session.execute(sql, [value for row in zip(*map(_values, part.columns), strict=True) for value in row])
             except DestinationError as error:
-                if not RedshiftServer.is_about_rows(error.__cause__):
+                if not RULES.is_about_rows(error.__cause__):
                     raise
                 raise RowsRefusedError(f"the table {table} refuses rows: {error}") from error.__cause__
-
-    def release_memory(self) -> None:
-        """Nothing: a session keeps no more than its settings."""
-
-    def close(self) -> None:
-        with _translated_errors():
-            self._connection.close()
-
-    def _ran(self, sql: str, parameters: Sequence[object]) -> Cursor:
-        cursor = self._connection.cursor()
-        cursor.paramstyle = "format"
-        return cursor.execute(sql, tuple(parameters) or None)
 
 
 class S3Files:
@@ -302,7 +262,7 @@ class S3Files:
         entries = [{"url": f"{url}/{name}", "mandatory": True} for name in names]
         manifest = f"{names[0].rpartition('/')[0]}/manifest-{secrets.token_hex(8)}"
         self._folder.put(manifest, json.dumps({"entries": entries}).encode())
-        into = written(DIALECT, exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)]))
+        into = STATEMENTS.written(exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)]))
         sql = f"COPY {into} FROM {literal(f'{url}/{manifest}')} NULL AS {literal(self._null)}"
         sql += f" REGION AS {literal(given.region)} {_COPY_OPTIONS}" if given.region else f" {_COPY_OPTIONS}"
         if given.iam_role:
@@ -310,24 +270,11 @@ class S3Files:
             session.execute(f"{sql} IAM_ROLE {role}")
         else:
             keys = given.credentials()
-            session.execute(" ".join([sql, *(f"{name.upper()} %s" for name in keys)]), [*keys.values()])
+            session.execute(" ".join([sql, *(f"{name.upper()} %s" for name in keys)]), Literals(keys.values()))
 
     def remove(self, folder: str) -> None:
         """Remove all files of the folder; see Files."""
         self._folder.clear(folder)
-
-
-@contextmanager
-def _translated_errors(remedies: Sequence[Remedy] = REDSHIFT, user: str = "the user") -> Iterator[None]:
-    """Raise Redshift's errors as ours."""
-    try:
-        yield
-    except Error as error:
-        code, words = _said(error)
-        known = {"user": user, "database": "the database"}
-        raise DestinationError(f"Redshift: {advised(words, code, remedies, **known)}") from error
-    except (OSError, struct.error) as error:  # what the driver lets through when a connection breaks
-        raise DestinationError(f"Redshift: {advised(f'the connection is lost ({error})', '', remedies)}") from error
 
 
 @contextmanager
@@ -345,14 +292,6 @@ def _closed_when_refused() -> Iterator[None]:
         raise
 
 
-def _said(error: Error) -> tuple[str, str]:
-    """The SQLSTATE and the text of the server's error; of the driver's own just the text."""
-    said = error.args[0] if error.args else ""
-    if isinstance(said, dict):
-        return str(said.get("C", "")), " ".join(filter(None, (said.get("M"), said.get("D"))))
-    return "", " ".join(map(str, error.args))
-
-
 def _sendable(rows: pa.Table, columns: Mapping[str, TableColumn], *, strips_nul: bool) -> pa.Table:
     """The rows as Redshift takes them; RowsRefusedError for those that it doesn't."""
     json = [name for name, column in columns.items() if column.kind is Kind.JSON]
@@ -367,7 +306,7 @@ def _insert_values(table: TableName, columns: Sequence[TableColumn], count: int)
     calls = [column.kind and _VALUES.get(column.kind) for column in columns]
     row = exp.Tuple(expressions=[exp.func(call, value.copy()) if call else value.copy() for call in calls])
     rows = exp.Values(expressions=[row.copy() for _ in range(count)])
-    return written(DIALECT, insert_into(table, [column.name for column in columns], rows))
+    return STATEMENTS.written(insert_into(table, [column.name for column in columns], rows))
 
 
 def _values(values: pa.ChunkedArray) -> list[object]:

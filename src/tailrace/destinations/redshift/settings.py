@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 
 from tailrace.objects import AwsSettings
+from tailrace.sql.settings import DATABASE, TLS, schema_field
 
 
 class Settings(AwsSettings):
@@ -18,16 +19,11 @@ class Settings(AwsSettings):
         None, validation_alias=AliasChoices("user", "username", "db_user"), description="The user to log in as."
     )
     password: SecretStr | None = Field(None, description="Its password; without it IAM gives one for a while.")
-    database: str = Field(validation_alias=AliasChoices("database", "dbname"), description="The database.")
-    schema_name: str = Field(
-        "public",
-        validation_alias=AliasChoices("schema", "schema_name", "default_target_schema"),
-        serialization_alias="schema",
-        description="The schema that tables and checkpoints stand in by default, made when it isn't there.",
-    )
+    database: str = Field(validation_alias=DATABASE, description="The database.")
+    schema_name: str = schema_field("public")
     tls: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
         "verify-full",
-        validation_alias=AliasChoices("tls", "sslmode", "ssl_mode"),
+        validation_alias=TLS,
         description="Whether the connection is encrypted and the server's certificate and name are checked; `require` "
         "is `verify-ca`, since Redshift's certificates are known.",
     )

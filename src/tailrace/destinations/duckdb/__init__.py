@@ -13,28 +13,32 @@ noted as the table's comment.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import duckdb
 import pyarrow as pa
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.destination import Destination
+from tailrace.destinations.duckdb.catalog import CATALOG
+from tailrace.destinations.duckdb.refusals import Check, Refusals
+from tailrace.destinations.duckdb.remedies import DUCKDB
+from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
-from tailrace.sql import statements
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
-from tailrace.sql.feeding import Feeding
+from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.keys import ByComment
-from tailrace.sql.refusals import Check, Refusals
-from tailrace.sql.remedies import DUCKDB, advised
+from tailrace.sql.settings import schema_field
+from tailrace.sql.staging import InTransaction
+from tailrace.sql.statements import Statements
 from tailrace.sql.url import file_settings
 
 from_url = file_settings
@@ -89,67 +93,28 @@ DIALECT = Dialect(
     relaxes=True,
     merge=Merge.REWRITE,
     keeps_key_in_comment=True,
-    columns="""
-        SELECT c.column_name, c.data_type, c.is_nullable, c.column_default IS NOT NULL,
-            list_position(k.constraint_column_names, c.column_name), t.comment, k.constraint_name,
-            CASE WHEN c.is_generated THEN 'GENERATED' END
-        FROM duckdb_columns() c
-        JOIN duckdb_tables() t USING (database_oid, table_oid)
-        LEFT JOIN duckdb_constraints() k
-            ON k.database_oid = t.database_oid AND k.table_oid = t.table_oid AND k.constraint_type = 'PRIMARY KEY'
-        WHERE c.database_name = current_database() AND lower(c.schema_name) = lower(coalesce(?, 'main'))
-            AND lower(c.table_name) = lower(?)
-        ORDER BY c.column_index
-    """,
-    tables="""
-        SELECT schema_name, table_name FROM duckdb_tables()
-        WHERE database_name = current_database() AND starts_with(table_name, ?)
-    """,
-    schemas="""
-        SELECT 1 FROM duckdb_schemas()
-        WHERE database_name = current_database() AND lower(schema_name) = lower(?)
-    """,
-    digits="SELECT 38, 38",
+    catalog=CATALOG,
     begin="BEGIN TRANSACTION",
-    # An index keeps all columns as they are, not its own alone.
-    pins="""
-        WITH t AS (
-            SELECT database_oid, table_oid, table_name FROM duckdb_tables()
-            WHERE database_name = current_database() AND lower(schema_name) = lower(coalesce(?, 'main'))
-                AND lower(table_name) = lower(?)
-        )
-        SELECT NULL, 'the index ' || index_name, 'null' FROM duckdb_indexes() JOIN t USING (database_oid, table_oid)
-        UNION ALL
-        SELECT NULL, 'the foreign key of the table ' || k.table_name, 'null' FROM duckdb_constraints() k, t
-        WHERE k.database_oid = t.database_oid AND lower(k.referenced_table) = lower(t.table_name)
-        UNION ALL
-        SELECT unnest(constraint_column_names), 'the constraint ' || constraint_text, 'always'
-        FROM duckdb_constraints() JOIN t USING (database_oid, table_oid) WHERE constraint_type <> 'NOT NULL'
-        UNION ALL
-        SELECT c.column_name, 'the generated column ' || g.column_name, 'always'
-        FROM duckdb_columns() c JOIN t USING (database_oid, table_oid)
-        JOIN duckdb_columns() g USING (database_oid, table_oid)
-        WHERE g.is_generated AND contains(lower(g.column_default), lower(c.column_name))
-    """,
-    others="""
-        SELECT 'a view' FROM duckdb_views()
-        WHERE database_name = current_database() AND lower(schema_name) = lower(coalesce(?, 'main'))
-            AND lower(view_name) = lower(?)
-    """,
-    dependents="""
-        SELECT 'the foreign key of the table ' || table_name, 'refused' FROM duckdb_constraints()
-        WHERE database_name = current_database() AND lower(schema_name) = lower(coalesce(?, 'main'))
-            AND lower(referenced_table) = lower(?)
-    """,
 )
 
-_ABOUT_TABLES = re.compile(
-    r"DECIMAL type (width|scale)|does not accept type parameters|precision for type|Type with name|Parser Error"
+STATEMENTS = Statements(DIALECT)
+
+RULES = ErrorRules(
+    name="DuckDB",
+    raised=(duckdb.Error,),
+    state_of=lambda error: type(error).__name__,
+    words_of=lambda error: str(error).strip().partition("\n")[0],
+    remedies=DUCKDB,
+    # Another process has the file open, or another session was quicker.
+    transient=r"IOException .*(?i:lock on file)|TransactionException .*(?i:conflict)",
+    about_rows="ConstraintException|ConversionException|OutOfRangeException",
+    about_tables=r".*(DECIMAL type (width|scale)|does not accept type parameters|precision for type|Type with name"
+    r"|Parser Error)",
 )
-"""What is said of types that there aren't."""
+
 _ROWS = TableName("_tailrace_rows")
 
-_REFUSALS = Refusals(DIALECT, _ROWS)
+_REFUSALS = Refusals(STATEMENTS, _ROWS)
 
 _CONSTRAINTS = """
     WITH t AS (
@@ -177,12 +142,7 @@ class Settings(BaseModel):
         validation_alias=AliasChoices("path", "filepath", "database", "path_to_database"),
         description="The database file, made when it isn't there; `:memory:` for a database that ends with the run.",
     )
-    schema_name: str = Field(
-        "main",
-        validation_alias=AliasChoices("schema", "schema_name", "default_target_schema"),
-        serialization_alias="schema",
-        description="The schema that tables and checkpoints stand in by default, made when it isn't there.",
-    )
+    schema_name: str = schema_field("main")
     memory_limit: str = Field(
         "512MB", description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk."
     )
@@ -198,7 +158,7 @@ SETTINGS = Settings
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     database = DuckDBFile(settings.path, settings.memory_limit, settings.threads, settings.config)
-    return SqlDestination(database, DIALECT, TRAITS, settings.schema_name)
+    return SqlDestination(database, STATEMENTS, TRAITS, InTransaction(), settings.schema_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +169,14 @@ class DuckDBFile:
     memory_limit: str
     threads: int
     config: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
+    rules: ClassVar[ErrorRules] = RULES
 
     def open(self) -> _DuckDBSession:
         """A new session; there is none while another process has the file open."""
         try:
             connection = duckdb.connect(self.path, config=dict(self.config))
         except duckdb.Error as error:
-            raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {_advised(error)}") from error
+            raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {RULES.said(error)}") from error
         session = _DuckDBSession(connection)
         for option, value in (
             ("TimeZone", "UTC"),
@@ -259,38 +220,23 @@ class DuckDBFile:
             f"It has {schemas} schemas and {tables} tables; schemas and tables may be created.",
         ]
 
-    def is_about_rows(self, error: BaseException) -> bool:
-        """Whether values of rows are to blame: data exceptions, and constraints."""
-        return isinstance(error, duckdb.ConstraintException | duckdb.ConversionException | duckdb.OutOfRangeException)
-
-    def is_about_tables(self, error: BaseException) -> bool:
-        """Whether a type is to blame."""
-        return isinstance(error, duckdb.Error) and bool(_ABOUT_TABLES.search(str(error)))
-
-    def is_transient(self, error: BaseException) -> bool:
-        """Whether another process has the file open, or another session was quicker."""
-        text = str(error).lower()
-        if isinstance(error, duckdb.IOException):
-            return "lock on file" in text
-        return isinstance(error, duckdb.TransactionException) and "conflict" in text
-
 
 class _DuckDBSession:
     """A connection to the file. Batches for one table that come one after the other are rows of one INSERT."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._feeding: Feeding | None = None
+        self._streaming: StreamingInsert | None = None
         self._fed: tuple[TableName, pa.Schema] | None = None
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        self._end_feeding()
-        with _translated_errors():
+        self._end_streaming()
+        with RULES.translated():
             return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        self._end_feeding()
-        with _translated_errors():
+        self._end_streaming()
+        with RULES.translated():
             return self._connection.execute(sql, list(parameters)).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -298,33 +244,33 @@ class _DuckDBSession:
 
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
-        if self._feeding is None or self._fed != (table, rows.schema):
+        if self._streaming is None or self._fed != (table, rows.schema):
             checks = self._checks(table, columns)
             if checks:
                 self._load_checked(table, columns, rows, checks)
                 return
-            sql = statements.insert_from(DIALECT, table, columns, _ROWS)
-            self._feeding, self._fed = Feeding(partial(self._insert, sql), rows.schema), (table, rows.schema)
+            sql = STATEMENTS.insert_from(table, columns, _ROWS)
+            self._streaming, self._fed = StreamingInsert(partial(self._insert, sql), rows.schema), (table, rows.schema)
         try:
-            self._feeding.feed(rows)
+            self._streaming.feed(rows)
         except BaseException:
-            self._feeding = None
+            self._streaming = None
             raise
 
     def _load_checked(self, table: TableName, columns: Sequence[str], rows: pa.Table, checks: Sequence[Check]) -> None:
-        with _translated_errors():
+        with RULES.translated():
             self._connection.register(_ROWS.name, rows)
         try:
             refused = self.query(_REFUSALS.query(checks))
             if refused:
                 reasons = {int(str(line)): checks[int(str(place))].reason for line, place in refused}
                 raise RowsRefusedError(f"the table {table} refuses {len(reasons)} rows", reasons)
-            self.execute(statements.insert_from(DIALECT, table, columns, _ROWS))
+            self.execute(STATEMENTS.insert_from(table, columns, _ROWS))
         finally:
             self._unregister()
 
     def _insert(self, sql: str, rows: pa.RecordBatchReader) -> None:
-        with _translated_errors():
+        with RULES.translated():
             self._connection.register(_ROWS.name, rows)
             try:
                 self._connection.execute(sql)
@@ -335,15 +281,15 @@ class _DuckDBSession:
         with suppress(duckdb.Error):  # an error before has undone it already
             self._connection.unregister(_ROWS.name)
 
-    def _end_feeding(self) -> None:
+    def _end_streaming(self) -> None:
         """Wait until every row that was handed on is inserted."""
-        feeding, self._feeding = self._feeding, None
-        if feeding is not None:
-            feeding.end()
+        streaming, self._streaming = self._streaming, None
+        if streaming is not None:
+            streaming.end()
 
     def release_memory(self) -> None:
         """Release the cached blocks of tables, which would grow with the file up to the memory limit."""
-        with _translated_errors():
+        with RULES.translated():
             limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])
         with suppress(duckdb.Error):  # it has released what it could: there may be no space to spill the rest
             self._connection.execute("SET memory_limit = '1MB'")
@@ -351,8 +297,8 @@ class _DuckDBSession:
 
     def close(self) -> None:
         with suppress(DestinationError):  # what isn't committed is undone
-            self._end_feeding()
-        with _translated_errors():
+            self._end_streaming()
+        with RULES.translated():
             self._connection.close()
 
     def _checks(self, table: TableName, columns: Sequence[str]) -> list[Check]:
@@ -374,17 +320,3 @@ class _DuckDBSession:
                 case "INDEX":
                     checks.append(_REFUSALS.taken(table, keys))
         return [check for check in checks if check is not None and check.is_known_of(columns)]
-
-
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    """Raise DuckDB's errors as ours."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise DestinationError(f"DuckDB: {_advised(error)}") from error
-
-
-def _advised(error: duckdb.Error) -> str:
-    """What DuckDB says, in a line, and what to do."""
-    return advised(str(error).strip().partition("\n")[0], "", DUCKDB)

@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from tailrace.destinations import mysql, redshift
 from tailrace.destinations.sqlite import DIALECT
 from tailrace.model import TableName
-from tailrace.sql.merging import Mark, delete_matched, delete_segment, update_matched, upsert_winners
+from tailrace.sql.selections import Mark
+from tailrace.sql.statements import Statements
 
-POSTGRES, MYSQL, REDSHIFT = (replace(DIALECT, sqlglot=name) for name in ("postgres", "mysql", "redshift"))
+POSTGRES = Statements(replace(DIALECT, sqlglot="postgres"))
+MYSQL, REDSHIFT = mysql.STATEMENTS, redshift.STATEMENTS
 THINGS, STAGED, WINNERS = TableName("things"), TableName("staged"), TableName("winners")
 COLUMNS = ["id", "value"]
 
 
-def upsert(dialect, to, clear):
-    return upsert_winners(dialect, THINGS, STAGED, WINNERS, columns=COLUMNS, key=["id"], to=to, clear=clear)
+def upsert(database, to, clear):
+    return database.upsert_winners(THINGS, STAGED, WINNERS, columns=COLUMNS, key=["id"], to=to, clear=clear)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def test_in_mysql_matching_rows_are_updated_and_the_others_inserted_by_themselve
 
 
 def test_matching_rows_get_the_winners_values():
-    sql = update_matched(POSTGRES, THINGS, STAGED, WINNERS, key=["id"], to=["value"], clear=["old"])
+    sql = POSTGRES.update_matched(THINGS, STAGED, WINNERS, key=["id"], to=["value"], clear=["old"])
     assert sql == (
         'UPDATE "things" AS "t" SET "value" = "n"."value", "old" = NULL FROM (SELECT "s"."id", "s"."value" FROM '
         '"staged" AS "s" INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line") AS "n" WHERE '
@@ -63,7 +66,7 @@ def test_matching_rows_get_the_winners_values():
 
 
 def test_in_mysql_matching_rows_are_joined_with_the_winners_once():
-    sql = update_matched(MYSQL, THINGS, STAGED, WINNERS, key=["id"], to=["value"], clear=["old"])
+    sql = MYSQL.update_matched(THINGS, STAGED, WINNERS, key=["id"], to=["value"], clear=["old"])
     assert sql == (
         "UPDATE /*+ NO_MERGE(n) */ `things` AS `t` JOIN (SELECT `s`.`id`, `s`.`value` FROM `staged` AS `s` INNER JOIN "
         "`winners` AS `w` ON `s`.`_tailrace_line` = `w`.`_tailrace_line`) AS `n` ON TRUE SET t.`value` = `n`.`value`, "
@@ -72,7 +75,7 @@ def test_in_mysql_matching_rows_are_joined_with_the_winners_once():
 
 
 def test_redshift_names_the_table_of_a_delete_by_its_own_name():
-    assert delete_matched(REDSHIFT, TableName("things", "own"), STAGED, WINNERS, ["id"]) == (
+    assert REDSHIFT.delete_matched(TableName("things", "own"), STAGED, WINNERS, ["id"]) == (
         'DELETE FROM "own"."things" WHERE EXISTS(SELECT 1 FROM "staged" AS "s" INNER JOIN "winners" AS "w" ON '
         '"s"."_tailrace_line" = "w"."_tailrace_line" WHERE "own"."things"."id" = "s"."id")'
     )
@@ -80,7 +83,7 @@ def test_redshift_names_the_table_of_a_delete_by_its_own_name():
 
 def test_rows_ask_for_deletion_in_any_of_their_columns_and_an_empty_text_asks_for_none():
     marks = [Mark("gone"), Mark("told", is_text=True)]
-    assert delete_segment(MYSQL, THINGS, STAGED, ["id", "value"], marks) == (
+    assert MYSQL.delete_segment(THINGS, STAGED, ["id", "value"], marks) == (
         "DELETE `t` FROM `things` AS `t` INNER JOIN (SELECT DISTINCT `s`.`id`, `s`.`value` FROM `staged` AS `s` WHERE "
         "(NOT `s`.`gone` IS NULL OR `s`.`told` <> '') AND (`s`.`_tailrace_line` >= ? AND `s`.`_tailrace_line` < ?)) AS "
         "`n` ON `t`.`id` = `n`.`id` AND `t`.`value` = `n`.`value`"

@@ -5,7 +5,7 @@ import threading
 import pyarrow as pa
 import pytest
 
-from tailrace.sql.feeding import Feeding
+from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -21,7 +21,7 @@ def rows(*numbers):
 
 def test_a_statement_reads_all_rows_that_it_is_fed_in_their_order():
     read = []
-    feeding = Feeding(lambda reader: read.extend(reader.read_all()["n"].to_pylist()), SCHEMA)
+    feeding = StreamingInsert(lambda reader: read.extend(reader.read_all()["n"].to_pylist()), SCHEMA)
     for number in range(0, 30, 3):
         feeding.feed(rows(number, number + 1, number + 2))
     feeding.end()
@@ -30,7 +30,7 @@ def test_a_statement_reads_all_rows_that_it_is_fed_in_their_order():
 
 def test_a_statement_that_is_fed_nothing_ends():
     read = []
-    feeding = Feeding(lambda reader: read.append(reader.read_all()), SCHEMA)
+    feeding = StreamingInsert(lambda reader: read.append(reader.read_all()), SCHEMA)
     feeding.end()
     assert read == [rows()]
 
@@ -40,7 +40,7 @@ def test_the_failure_of_a_statement_is_raised_to_whoever_feeds_it_and_again_at_i
         reader.read_next_batch()
         raise ValueError("full")
 
-    feeding = Feeding(fail, SCHEMA)
+    feeding = StreamingInsert(fail, SCHEMA)
     with pytest.raises(ValueError, match="full"):
         feed_thousand_times(feeding)
     with pytest.raises(ValueError, match="full"):
@@ -54,7 +54,7 @@ def test_rows_wait_until_those_before_them_are_taken():
         may_read.wait()
         read.extend(reader.read_all()["n"].to_pylist())
 
-    feeding = Feeding(slowly, SCHEMA)
+    feeding = StreamingInsert(slowly, SCHEMA)
     feeding.feed(rows(1))
     second = threading.Thread(target=feeding.feed, args=(rows(2),))
     second.start()

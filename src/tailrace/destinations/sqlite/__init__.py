@@ -14,26 +14,30 @@ such that SQLite converts nothing: decimals, dates, times, JSON and UUIDs are te
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace import compute as pc
 from tailrace.destination import Destination
+from tailrace.destinations.sqlite.catalog import CATALOG
+from tailrace.destinations.sqlite.remedies import SQLITE
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
-from tailrace.sql import statements
+from tailrace.schema.evolve import TableColumn
+from tailrace.sql.dbapi import DbapiSession
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
-from tailrace.sql.keys import made_anew
-from tailrace.sql.remedies import SQLITE, advised
+from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.keys import ByAnotherTable, note
+from tailrace.sql.staging import InTransaction
+from tailrace.sql.statements import Statements
 from tailrace.sql.url import file_settings
 
 from_url = file_settings
@@ -42,7 +46,7 @@ TRAITS = Traits(
     name="SQLite",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
     own_tables="sqlite_.*",
-    rekey=made_anew,
+    rekey=ByAnotherTable("sqlite"),
     is_serial=True,
 )
 
@@ -82,30 +86,35 @@ DIALECT = Dialect(
     relaxes=False,
     merge=Merge.UPDATE,
     keeps_key_in_comment=False,
-    columns="""
-        SELECT name, type, "notnull" = 0 AND pk = 0, dflt_value IS NOT NULL, nullif(pk, 0),
-            (SELECT substr(s.sql, nullif(instr(s.sql, '/* key: '), 0) + 3) FROM main.sqlite_master s
-                WHERE s.type = 'table' AND lower(s.name) = lower(?2)), 'PRIMARY KEY',
-            CASE WHEN hidden IN (2, 3) THEN 'GENERATED' END
-        FROM pragma_table_xinfo(?2, coalesce(?1, 'main'))
-        WHERE hidden <> 1
-        ORDER BY cid
-    """,
-    tables="SELECT NULL, name FROM main.sqlite_master WHERE type = 'table' AND substr(name, 1, length(?1)) = ?1",
-    others="""
-        SELECT CASE type WHEN 'view' THEN 'a view' ELSE 'an index' END FROM sqlite_master v
-        WHERE coalesce(?1, 'main') IS NOT NULL AND type IN ('view', 'index') AND lower(name) = lower(?2)
-            AND NOT EXISTS (
-                SELECT 1 FROM sqlite_master
-                WHERE type = 'trigger' AND tbl_name = v.name AND upper(sql) LIKE '%INSTEAD%OF%INSERT%'
-            )
-    """,
+    catalog=CATALOG,
     max_columns=2000,
     begin="BEGIN IMMEDIATE",
 )
 
-_ABOUT_TABLES = re.compile("too many columns|syntax error|unrecognized token")
-"""What is said of tables that can't be made so."""
+
+class SQLiteStatements(Statements):
+    """The texts of SQLite."""
+
+    def create_noted(self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str]) -> list[str]:
+        """CREATE TABLE with the key in its own text, which SQLite keeps: it has no comments on tables."""
+        text = note(key).replace("*/", r"*\/")
+        return [f"{self.create_table(table, columns).removesuffix(')')} /* {text} */)"]
+
+
+STATEMENTS = SQLiteStatements(DIALECT)
+
+RULES = ErrorRules(
+    name="SQLite",
+    raised=(sqlite3.Error,),
+    # The class, and the first byte of the code: what is behind it says how it came about.
+    state_of=lambda error: f"{type(error).__name__} {getattr(error, 'sqlite_errorcode', 0) & 0xFF}",
+    words_of=str,
+    remedies=SQLITE,
+    transient=f"OperationalError ({sqlite3.SQLITE_BUSY}|{sqlite3.SQLITE_LOCKED}) ",
+    about_rows="IntegrityError|DataError",
+    about_tables="OperationalError.*(too many columns|syntax error|unrecognized token)",
+)
+
 _ROWS_AT_ONCE = 50_000
 
 
@@ -126,7 +135,7 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    return SqlDestination(SQLiteFile(settings.path, settings.lock_timeout_s), DIALECT, TRAITS)
+    return SqlDestination(SQLiteFile(settings.path, settings.lock_timeout_s), STATEMENTS, TRAITS, InTransaction())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +144,7 @@ class SQLiteFile:
 
     path: str
     lock_timeout_s: float
+    rules: ClassVar[ErrorRules] = RULES
 
     def open(self) -> _SQLiteSession:
         """A new session."""
@@ -143,9 +153,7 @@ class SQLiteFile:
                 self.path, timeout=self.lock_timeout_s, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
-            raise DestinationError(
-                f"the SQLite file {self.path!r} can't be opened: {advised(str(error), '', SQLITE)}"
-            ) from error
+            raise DestinationError(f"the SQLite file {self.path!r} can't be opened: {RULES.said(error)}") from error
         session = _SQLiteSession(connection)
         for pragma in (
             "PRAGMA journal_mode = WAL",
@@ -184,81 +192,58 @@ class SQLiteFile:
             f"It has {tables} tables; tables may be created, and there are no schemas.",
         ]
 
-    def is_about_rows(self, error: BaseException) -> bool:
-        """Whether values of rows are to blame: data exceptions, and constraints."""
-        return isinstance(error, sqlite3.IntegrityError | sqlite3.DataError)
 
-    def is_about_tables(self, error: BaseException) -> bool:
-        """Whether a type or the number of columns is to blame."""
-        return isinstance(error, sqlite3.OperationalError) and bool(_ABOUT_TABLES.search(str(error)))
-
-    def is_transient(self, error: BaseException) -> bool:
-        """Whether another program is writing."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return isinstance(error, sqlite3.OperationalError) and code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-class _SQLiteSession:
+class _SQLiteSession(DbapiSession):
     """A connection to the file."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        with _translated_errors():
-            return max(self._connection.execute(sql, [_bound(value) for value in parameters]).rowcount, 0)
-
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with _translated_errors():
-            return self._connection.execute(sql, [_bound(value) for value in parameters]).fetchall()
-
-    def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
-        """Insert the rows; where SQLite refuses some, all are tried one by one to name them, and undone."""
-        _refuse_nan(rows, columns)
-        insert = statements.insert_values(DIALECT, table, columns)
-        self.execute("SAVEPOINT tailrace_load")
-        try:
-            for part in _parts(rows, columns):
-                with _translated_errors():
-                    self._connection.executemany(insert, part)
-        except DestinationError as error:
-            self.execute("ROLLBACK TO tailrace_load")
-            if not isinstance(error.__cause__, sqlite3.IntegrityError | sqlite3.DataError):
-                raise
-            reasons = self._refused(insert, columns, rows)
-            self.execute("ROLLBACK TO tailrace_load")
-            self.execute("RELEASE tailrace_load")
-            raise RowsRefusedError(f"the table {table} refuses {len(reasons)} rows", reasons) from error.__cause__
-        self.execute("RELEASE tailrace_load")
+        super().__init__(connection, RULES, _ManyInserts(), _execute)
 
     def release_memory(self) -> None:
         """Release the cached pages."""
         self.execute("PRAGMA shrink_memory")
 
-    def close(self) -> None:
-        with _translated_errors():
-            self._connection.close()
 
-    def _refused(self, insert: str, columns: Sequence[str], rows: pa.Table) -> dict[int, str]:
-        reasons: dict[int, str] = {}
-        lines = iter(rows[LINE].to_pylist())
-        for part in _parts(rows, columns):
-            for values in part:
-                line = next(lines)
-                try:
-                    self._connection.execute(insert, values)
-                except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-                    reasons[line] = str(error)
-        return reasons
+class _ManyInserts:
+    """The bulk verb: one INSERT, executed for many rows."""
+
+    def load(self, session: DbapiSession, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """Insert the rows; where SQLite refuses some, all are tried one by one to name them, and undone."""
+        _refuse_nan(rows, columns)
+        insert = STATEMENTS.insert_values(table, columns)
+        session.execute("SAVEPOINT tailrace_load")
+        try:
+            for part in _parts(rows, columns):
+                with RULES.translated():
+                    session.connection.executemany(insert, part)
+        except DestinationError as error:
+            session.execute("ROLLBACK TO tailrace_load")
+            if not RULES.is_about_rows(error.__cause__):
+                raise
+            reasons = _refused(session.connection, insert, columns, rows)
+            session.execute("ROLLBACK TO tailrace_load")
+            session.execute("RELEASE tailrace_load")
+            raise RowsRefusedError(f"the table {table} refuses {len(reasons)} rows", reasons) from error.__cause__
+        session.execute("RELEASE tailrace_load")
 
 
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    """Raise SQLite's errors as ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise DestinationError(f"SQLite: {advised(str(error), '', SQLITE)}") from error
+def _refused(connection: sqlite3.Connection, insert: str, columns: Sequence[str], rows: pa.Table) -> dict[int, str]:
+    """Why rows are refused, by line: they are tried one by one."""
+    reasons: dict[int, str] = {}
+    lines = iter(rows[LINE].to_pylist())
+    for part in _parts(rows, columns):
+        for values in part:
+            line = next(lines)
+            try:
+                connection.execute(insert, values)
+            except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+                reasons[line] = str(error)
+    return reasons
+
+
+def _execute(cursor: sqlite3.Cursor, sql: str, parameters: Sequence[object]) -> None:
+    """Run a statement, with its parameters as SQLite stores them."""
+    cursor.execute(sql, [_bound(value) for value in parameters])
 
 
 def _bound(value: object) -> object:

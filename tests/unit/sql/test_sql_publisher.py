@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from merges import AT, BORN, GONE, ID, TABLE, VALUE, VERSION, Merging, by_reference, by_sql, session, things
 
-from tailrace.destinations.sqlite import DIALECT
+from tailrace.destinations.sqlite import STATEMENTS
 from tailrace.model import Activation, Kind, Method, Published, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql import publish, statements
 from tailrace.sql.dialect import Merge
+from tailrace.sql.publisher import Publisher
 from tailrace.sql.tables import Place
 
 PLAIN = things(ID, VALUE)
@@ -147,10 +147,10 @@ def test_rows_are_marked_with_the_time_in_utc_as_the_column_takes_it(kind, marke
     of = things(ID, replace(GONE, kind=kind), VERSION)
     columns = {c.name: TableColumn(c.name, c.kind) for c in of.columns}
     database = session()
-    database.execute(statements.create_table(DIALECT, TABLE, columns.values()))
-    database.execute(statements.insert_values(DIALECT, TABLE, ["id", "version"]), (1, 1))
+    database.execute(STATEMENTS.create_table(TABLE, columns.values()))
+    database.execute(STATEMENTS.insert_values(TABLE, ["id", "version"]), (1, 1))
     at = datetime(2024, 5, 6, 2, tzinfo=timezone(timedelta(hours=2)))
-    done = publish.activate(database, DIALECT, Place(TABLE, columns), Activation(of, 2, 5), at)
+    done = Publisher(STATEMENTS).activate(database, Place(TABLE, columns), Activation(of, 2, 5), at)
     assert (done, database.query('SELECT "gone" FROM "things"')) == (Published(deleted=1), [(marked,)])
 
 
@@ -160,9 +160,9 @@ def test_an_activation_does_nothing_where_the_table_lacks_the_columns_for_it(mis
     of = things(ID, GONE, VERSION, hard_delete=hard_delete)
     columns = {c.name: TableColumn(c.name, c.kind) for c in of.columns if c.name != missing}
     database = session()
-    database.execute(statements.create_table(DIALECT, TABLE, columns.values()))
-    database.execute(statements.insert_values(DIALECT, TABLE, list(columns)), [1] * len(columns))
-    done = publish.activate(database, DIALECT, Place(TABLE, columns), Activation(of, 2, 5), AT)
+    database.execute(STATEMENTS.create_table(TABLE, columns.values()))
+    database.execute(STATEMENTS.insert_values(TABLE, list(columns)), [1] * len(columns))
+    done = Publisher(STATEMENTS).activate(database, Place(TABLE, columns), Activation(of, 2, 5), AT)
     assert done == Published(deleted=1 if missing == "gone" and hard_delete else 0)
 
 
@@ -170,11 +170,10 @@ def test_an_activation_does_nothing_where_the_table_lacks_the_columns_for_it(mis
 def test_a_table_that_was_built_beside_takes_the_place_of_the_one_that_was_there(exists):
     database, beside = session(), TableName("beside")
     for table in [beside, TABLE] if exists else [beside]:
-        database.execute(statements.create_table(DIALECT, table, [TableColumn("id", Kind.INT)]))
+        database.execute(STATEMENTS.create_table(table, [TableColumn("id", Kind.INT)]))
         for number in (1, 2):
-            database.execute(statements.insert_values(DIALECT, table, ["id"]), (number + 10 * (table == beside),))
-    done = publish.swap(database, DIALECT, beside, TABLE, exists=exists)
-    assert done == Published(deleted=2 if exists else 0)
+            database.execute(STATEMENTS.insert_values(table, ["id"]), (number + 10 * (table == beside),))
+    Publisher(STATEMENTS).swap(database, beside, TABLE)
     assert database.query('SELECT * FROM "things"') == [(11,), (12,)]
     assert database.query("SELECT name FROM sqlite_master WHERE type = 'table'") == [("things",)]
 

@@ -1,4 +1,4 @@
-"""A query for the rows that a table would refuse, for databases where an error undoes the whole transaction."""
+"""A query for the rows that a table would refuse: here an error undoes the whole transaction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp, parse_one
 
 from tailrace.model import LINE, Kind, TableName
-from tailrace.sql.dialect import Dialect
+from tailrace.sql.statements import Statements
 
 _OURS_TAKE_ALL = frozenset(Kind) - {Kind.JSON, Kind.UUID}
 """Kinds whose own type takes every value that a batch can have; JSON and UUID are read from text."""
@@ -29,8 +29,9 @@ class Check:
 class Refusals:
     """Checks of one dialect, on the rows of a source that has LINE."""
 
-    def __init__(self, dialect: Dialect, source: TableName) -> None:
-        self._dialect = dialect
+    def __init__(self, statements: Statements, source: TableName) -> None:
+        self._statements = statements
+        self._dialect = statements.dialect
         self._source = source
 
     def query(self, checks: Sequence[Check]) -> str:
@@ -41,7 +42,7 @@ class Refusals:
         table = exp.table_(self._source.name, db=self._source.schema, quoted=True, alias="r")
         found = exp.select(_value(LINE), case.as_("place")).from_(table)
         rows = exp.select(exp.column(LINE, quoted=True), "place").from_(found.subquery("checked"))
-        return self._sql(rows.where("place IS NOT NULL"))
+        return self._statements.written(rows.where("place IS NOT NULL"))
 
     def missing(self, name: str) -> Check:
         """A column that can't be null, has no default, and isn't loaded."""
@@ -83,7 +84,7 @@ class Refusals:
 
     def quoted(self, name: str) -> str:
         """A column's name as an expression."""
-        return self._sql(exp.to_identifier(name, quoted=True))
+        return self._statements.written(exp.to_identifier(name, quoted=True))
 
     def _parsed(self, text: str, table: str) -> exp.Expr:
         """An expression of the catalog, its columns those of that table."""
@@ -93,9 +94,6 @@ class Refusals:
         if isinstance(expression, exp.Column):
             return exp.column(expression.name, table=table, quoted=True)
         return expression
-
-    def _sql(self, expression: exp.Expression) -> str:
-        return expression.sql(dialect=self._dialect.sqlglot)
 
 
 def _value(name: str) -> exp.Column:

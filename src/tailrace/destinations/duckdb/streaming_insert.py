@@ -11,7 +11,7 @@ Run = Callable[[pa.RecordBatchReader], None]
 """Runs the statement on rows, which it reads to their end."""
 
 
-class Feeding:
+class StreamingInsert:
     """One statement and the rows that it is fed; used by one thread. It never holds more than two batches."""
 
     def __init__(self, run: Run, schema: pa.Schema) -> None:
@@ -22,7 +22,7 @@ class Feeding:
         self._is_ending = False
         self._is_done = False
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="tailrace-feeding", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="tailrace-insert", daemon=True)
         self._thread.start()
 
     def feed(self, rows: pa.Table) -> None:

@@ -1,0 +1,141 @@
+"""What MySQL and MariaDB say in a way of their own: DELETE with a join, ON DUPLICATE KEY, MODIFY, RENAME TABLE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+from sqlglot import exp
+
+from tailrace.model import Kind, Stream, TableName
+from tailrace.schema.evolve import TableColumn
+from tailrace.schema.keys import by
+from tailrace.sql.expressions import column_of, identifier, insert_into, is_set, keys_equal, table_of
+from tailrace.sql.keys import alter_of, names_of, note
+from tailrace.sql.selections import MATCH, nulls, winning_rows
+from tailrace.sql.statements import Statements
+
+_LONGEST_COMMENT = 2048
+"""The characters that a table's comment may have."""
+
+
+class MySQLStatements(Statements):
+    """The texts of MySQL and MariaDB."""
+
+    def create_noted(self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str]) -> list[str]:
+        """CREATE TABLE with the key as its comment, where that isn't too long."""
+        create, text = self.create_table(table, columns), note(key)
+        is_held = len(text) <= _LONGEST_COMMENT
+        return [f"{create} COMMENT={self.written(exp.Literal.string(text))}" if is_held else create]
+
+    def alter_type(self, table: TableName, column: TableColumn) -> str:
+        """ALTER TABLE ... MODIFY, which says all of the column anew."""
+        sql_type = exp.Var(this=self.dialect.spelled(column) + ("" if column.nullable else " NOT NULL"))
+        return self.alter(table, exp.AlterColumn(this=identifier(column.name), dtype=sql_type))
+
+    def drop_not_null(self, table: TableName, column: TableColumn) -> str:
+        """ALTER TABLE ... MODIFY without NOT NULL."""
+        return self.alter_type(table, replace(column, nullable=True))
+
+    def rename_table(self, table: TableName, name: str) -> str:
+        """RENAME TABLE, where a name without schema is one of the session's database."""
+        return self._renaming((table, TableName(name, table.schema)))
+
+    def exchange_tables(self, new: TableName, table: TableName, old: TableName) -> list[str]:
+        """RENAME TABLE of both tables in one step."""
+        return [self._renaming((table, old), (new, table))]
+
+    def drop_temporary(self, table: TableName) -> str:
+        """DROP TEMPORARY TABLE, which ends no transaction."""
+        return self.written(exp.Drop(tables=[table_of(table)], kind="TABLE", temporary=True))
+
+    def winners_table(self, winners: TableName) -> exp.Expression:
+        """The table of winners, with a key, as each table may have to have one: a line is there for each match."""
+        kind = exp.Var(this="bigint AUTO_INCREMENT PRIMARY KEY")
+        number = exp.ColumnDef(this=identifier("_tailrace_number"), kind=kind)
+        return exp.Schema(this=table_of(winners), expressions=[number])
+
+    def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
+        """DELETE with a join: asked whether there is such a row, the planner may compare each row with each."""
+        keys = rows.select(*(column_of(name, "s") for name in key)).distinct().subquery(identifier("n"))
+        source = table_of(table, "t")
+        source.set("joins", [exp.Join(this=keys, kind="INNER", on=keys_equal(key, "t", "n"))])
+        return self.written(exp.Delete(tables=[table_of(TableName("t"))], this=source))
+
+    def updating(
+        self,
+        table: TableName,
+        staging: TableName,
+        winners: TableName,
+        *,
+        key: Sequence[str],
+        to: Sequence[str],
+        clear: Sequence[str],
+    ) -> exp.Update:
+        """UPDATE with a hint: the planner would read the table once for each row, unless it is of one table."""
+        update = super().updating(table, staging, winners, key=key, to=to, clear=clear)
+        update.set("hint", exp.Hint(expressions=[exp.func("NO_MERGE", exp.to_identifier("n"))]))
+        return update
+
+    def upsert_winners(
+        self,
+        table: TableName,
+        staging: TableName,
+        winners: TableName,
+        *,
+        columns: Sequence[str],
+        key: Sequence[str],  # noqa: ARG002 whichever key a row has in common
+        to: Sequence[str],
+        clear: Sequence[str] = (),
+    ) -> list[str]:
+        """INSERT ... ON DUPLICATE KEY UPDATE of the rows that match, and INSERT of the others.
+
+        A row that is new may not update another through some other unique key of the table: that is an error.
+        """
+        fresh = self.insert_winners(table, staging, winners, columns=columns, matched=False)
+        changes = [exp.EQ(this=column_of(name), expression=exp.func("VALUES", column_of(name))) for name in to]
+        changes += nulls(clear)
+        if not changes:
+            return [fresh]
+        rows = winning_rows(staging, winners, *(column_of(name, "s") for name in columns))
+        insert = insert_into(table, columns, rows.where(is_set(MATCH, "w")))
+        insert.set("conflict", exp.OnConflict(duplicate=True, action=exp.var("UPDATE"), expressions=changes))
+        return [self.written(insert), fresh]
+
+    def load_data(self, table: TableName, columns: pa.Schema) -> str:
+        """LOAD DATA of these columns; bytes come as hexadecimal digits."""
+        fields, changes = [], []
+        for place, column in enumerate(columns):
+            name = self.written(identifier(column.name))
+            fields.append(f"@v{place}" if pa.types.is_binary(column.type) else name)
+            if pa.types.is_binary(column.type):
+                changes.append(f"{name} = UNHEX(@v{place})")
+        return (
+            f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {self.written(table_of(table))} CHARACTER SET utf8mb4 "
+            "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
+            f"({', '.join(fields)})" + (f" SET {', '.join(changes)}" if changes else "")
+        )
+
+    def _renaming(self, *pairs: tuple[TableName, TableName]) -> str:
+        return "RENAME TABLE " + ", ".join(
+            f"{self.written(table_of(have))} TO {self.written(table_of(want))}" for have, want in pairs
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ByPrimaryKey:
+    """Changes a PRIMARY KEY that has no name. `types` are the kinds that need another type in a key."""
+
+    types: Mapping[Kind, Callable[[int], str]]
+
+    def __call__(self, stream: Stream, have: tuple[str, ...], constraint: str | None) -> str:
+        """The statement."""
+        columns = [column for column in stream.columns if column.name in stream.key and column.kind in self.types]
+        actions = ["DROP PRIMARY KEY"] if have and constraint != "" else []
+        if stream.is_merged:
+            types = {column.name: self.types[column.kind](len(columns)) for column in columns}
+            modified = [f"MODIFY {names_of([name], 'mysql')} {spelled} NOT NULL" for name, spelled in types.items()]
+            actions = [*modified, *actions, f"ADD PRIMARY KEY ({names_of(stream.key, 'mysql')})"]
+        text = exp.Literal.string(note(stream.key)).sql(dialect="mysql")
+        return by(f"{alter_of(stream, 'mysql')} {', '.join(actions) or f'COMMENT = {text}'}", stream)

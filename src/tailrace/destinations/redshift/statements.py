@@ -1,0 +1,24 @@
+"""What Redshift says in a way of its own: no names for the table of a DELETE, and LOCK where a key would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from tailrace.model import TableName
+from tailrace.sql.expressions import keys_equal, table_of
+from tailrace.sql.statements import Statements
+
+
+class RedshiftStatements(Statements):
+    """The texts of Redshift."""
+
+    def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
+        """DELETE; the table of a DELETE can't have another name in its condition."""
+        has_key = exp.Exists(this=rows.select("1").where(keys_equal(key, table, "s")))
+        return self.written(exp.Delete(this=table_of(table), where=exp.Where(this=has_key)))
+
+    def lock_table(self, table: TableName) -> str:
+        """LOCK, since keys aren't enforced."""
+        return f"LOCK {self.written(table_of(table))}"

@@ -1,0 +1,185 @@
+"""What a checkpoint does to tables, on a session: rows merged in the order of their lines, activations, swaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
+from tailrace.schema.steps import Segment, TableSteps
+from tailrace.sql.dialect import Merge
+from tailrace.sql.selections import Mark
+from tailrace.sql.session import Session
+from tailrace.sql.statements import Statements
+from tailrace.sql.tables import Place
+
+_WINNERS = TableName("_tailrace_winners")
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """The table in which rows of one revision of a stream wait, and where they go."""
+
+    stream: Stream
+    table: TableName
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Takes the steps of a checkpoint, in the words of one database."""
+
+    statements: Statements
+
+    def publish(
+        self, session: Session, steps: TableSteps[Staging], at: datetime, place_of: Callable[[Stream], Place]
+    ) -> Published:
+        """Take all steps of a table; `place_of` says where an activated stream's rows are."""
+        done = Published()
+        for step in steps:
+            if isinstance(step, Segment):
+                done += self.merge(session, step.staged, step.first, step.end)
+            else:
+                done += self.activate(session, place_of(step.stream), step, at)
+        return done
+
+    def merge(self, session: Session, staging: Staging, first: int, end: int) -> Published:
+        """Bring the rows from line `first` to before line `end` into their table."""
+        stream, place = staging.stream, staging.place
+        staged = _number(session, self.statements.count_segment(staging.table), (first, end))
+        if not staged:
+            return Published()
+        if not stream.is_merged:
+            sql = self.statements.insert_segment(place.table, place.columns, staging.table)
+            return Published(inserted=session.execute(sql, (first, end)))
+        if stream.method is Method.INSERT_IGNORE:
+            return self._insert_ignored(session, staging, (first, end), staged)
+        return self._upserted(session, staging, (first, end), staged)
+
+    def activate(self, session: Session, place: Place, activation: Activation, at: datetime) -> Published:
+        """Delete the rows of older versions, or mark them as deleted."""
+        stream = activation.stream
+        version = place.name(stream.filled_with(Fill.TABLE_VERSION))
+        deletion = place.name(stream.deletion)
+        if version is None:
+            return Published()
+        if stream.hard_delete:
+            sql = self.statements.delete_older(place.table, version)
+            return Published(deleted=session.execute(sql, (activation.version,)))
+        if deletion is None or stream.deletion is None:
+            return Published()
+        sql = self.statements.mark_older(place.table, version, deletion)
+        moment = _moment(at, place.targets[stream.deletion.name].kind)
+        return Published(deleted=session.execute(sql, (moment, activation.version)))
+
+    def swap(self, session: Session, beside: TableName, table: TableName) -> None:
+        """Put the table that was built beside in the place of the table, where there may be none."""
+        session.execute(self.statements.drop_table(table))
+        session.execute(self.statements.rename_table(beside, table.name))
+
+    def count(self, session: Session, table: TableName) -> int:
+        """How many rows the table has."""
+        return _number(session, self.statements.count_rows(table))
+
+    def _upserted(self, session: Session, staging: Staging, segment: tuple[int, int], staged: int) -> Published:
+        """Last line wins; a line that is marked as deleted deletes the row that comes before it, under hard_delete."""
+        stream, place, source = staging.stream, staging.place, staging.table
+        key, table = place.key(stream), place.table
+        marks = _marks(staging)
+        removals = deleted = first = 0
+        if marks:
+            sql = self.statements.delete_segment(table, source, key, marks)
+            deleted = session.execute(sql, segment)
+        keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
+        kept = [*keep, *place.others] if self.statements.dialect.merge is Merge.REWRITE else []
+        if keep:  # what a new row has there is its first line's
+            sql = self.statements.insert_first(table, source, columns=place.columns, key=key, marks=marks)
+            first = session.execute(sql, segment * 2 if marks else segment)
+        sql = self.statements.create_winners(_WINNERS, source, table, key=key, kept=kept)
+        session.execute(sql, segment)
+        winners, matched = _numbers(session, self.statements.count_winners(_WINNERS))
+        if marks:
+            session.execute(self.statements.delete_removals(_WINNERS, source, marks))
+            left, matched = _numbers(session, self.statements.count_winners(_WINNERS))
+            removals = winners - left
+        for sql in self._merging(staging, keep, kept):
+            session.execute(sql)
+        session.execute(self.statements.drop_temporary(_WINNERS))
+        return Published(
+            inserted=winners - removals - matched + first,
+            updated=matched - first,
+            deleted=deleted,
+            deduplicated=staged - winners,
+            removals=removals,
+        )
+
+    def _merging(self, staging: Staging, keep: list[str], kept: list[str]) -> list[str]:
+        """The statements that give matching rows their new values, and insert the others.
+
+        What the rows keep: the `keep` columns, and those that the stream doesn't have. `kept` stand beside the winners.
+        They have no values any more in the columns that are `cleared`, which rows that are inserted don't get.
+        """
+        place, source = staging.place, staging.table
+        table, columns, key = place.table, place.columns, place.key(staging.stream)
+        fresh = self.statements.insert_winners(table, source, _WINNERS, columns=columns, matched=False)
+        to = [name for name in columns if name not in key and name not in keep]
+        clear = place.cleared
+        merge = self._merge_of(place)
+        if merge is Merge.CONFLICT:
+            return self.statements.upsert_winners(table, source, _WINNERS, columns=columns, key=key, to=to, clear=clear)
+        if merge is Merge.UPDATE:
+            update = self.statements.update_matched(table, source, _WINNERS, key=key, to=to, clear=clear)
+            return [update, fresh] if to or clear else [fresh]
+        delete = self.statements.delete_matched(table, source, _WINNERS, key)
+        if not kept:
+            return [delete, self.statements.insert_winners(table, source, _WINNERS, columns=columns)]
+        given = [name for name in columns if name not in keep]
+        again = self.statements.insert_winners(table, source, _WINNERS, columns=given, kept=kept, matched=True)
+        return [delete, again, fresh]
+
+    def _merge_of(self, place: Place) -> Merge:
+        """How the rows of that table get new values."""
+        merge = self.statements.dialect.merge
+        return Merge.UPDATE if merge is Merge.CONFLICT and not place.is_unique else merge
+
+    def _insert_ignored(self, session: Session, staging: Staging, segment: tuple[int, int], staged: int) -> Published:
+        """First line wins, and the table's rows before all; what comes before a deletion of its key is deleted too."""
+        stream, place = staging.stream, staging.place
+        key, table = place.key(stream), place.table
+        marks = _marks(staging)
+        removals = deleted = 0
+        if marks:
+            removals = _number(session, self.statements.count_segment(staging.table, marks), segment)
+        if removals:
+            deleted = session.execute(self.statements.delete_segment(table, staging.table, key, marks), segment)
+        sql = self.statements.insert_first(
+            table, staging.table, columns=place.columns, key=key, marks=marks if removals else ()
+        )
+        inserted = session.execute(sql, segment * 2 if removals else segment)
+        return Published(inserted=inserted, deleted=deleted, ignored=staged - inserted - removals, removals=removals)
+
+
+def _marks(staging: Staging) -> list[Mark]:
+    """The table's columns in which records ask for their row's deletion."""
+    targets = staging.place.targets
+    asking = staging.stream.deletions if staging.stream.hard_delete else ()
+    found = [targets[column.name] for column in asking if column.name in targets]
+    return [Mark(target.name, is_text=target.kind is Kind.TEXT) for target in found]
+
+
+def _moment(at: datetime, kind: Kind | None) -> object:
+    """A time as a column of that kind takes it."""
+    if kind is Kind.TIMESTAMPTZ:
+        return at.astimezone(UTC)
+    if kind is Kind.TIMESTAMP:
+        return at.astimezone(UTC).replace(tzinfo=None)
+    return at.astimezone(UTC).isoformat()
+
+
+def _number(session: Session, sql: str, parameters: Sequence[object] = ()) -> int:
+    return _numbers(session, sql, parameters)[0]
+
+
+def _numbers(session: Session, sql: str, parameters: Sequence[object] = ()) -> tuple[int, ...]:
+    return tuple(int(str(number)) for number in session.query(sql, parameters)[0])

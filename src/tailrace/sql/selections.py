@@ -1,0 +1,96 @@
+"""Which staged rows a statement is about: selections that every database writes alike; see statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from tailrace.model import LINE, TableName
+from tailrace.sql.expressions import column_of, identifier, is_null, is_set, keys_equal, segment, table_of
+
+MATCH = "_tailrace_match"
+"""In a table of winners: what names the row of the table that has the same key; null where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A column in which rows ask for their deletion: where it isn't null nor, if it is text, empty."""
+
+    name: str
+    is_text: bool = False
+
+
+def lines_equal(left: str, right: str) -> exp.Condition:
+    """That two rows have the same line."""
+    return column_of(LINE, left).eq(column_of(LINE, right))
+
+
+def winning_rows(staging: TableName, winners: TableName, *values: exp.Expression | str) -> exp.Select:
+    """Values of the staged rows `s` that are winners, `w`."""
+    rows = exp.select(*values).from_(table_of(staging, "s"))
+    return rows.join(table_of(winners, "w"), on=lines_equal("s", "w"), join_type="inner")
+
+
+def last_rows(staging: TableName, table: TableName, key: Sequence[str], kept: Sequence[str]) -> exp.Select:
+    """The line of each key's last row from line ? to before line ?, with MATCH and the `kept` columns of the table."""
+    return (
+        exp.select(
+            column_of(LINE, "s"),
+            column_of(key[0], "t").as_(MATCH, quoted=True),
+            *(column_of(name, "t") for name in kept),
+        )
+        .from_(table_of(staging, "s"))
+        .join(lines_by_key(staging, key, exp.Max), on=lines_equal("s", "k"), join_type="inner")
+        .join(table_of(table, "t"), on=keys_equal(key, "t", "s"), join_type="left")
+    )
+
+
+def lines_by_key(
+    staging: TableName, key: Sequence[str], pick: type[exp.AggFunc], marks: Sequence[Mark] = ()
+) -> exp.Subquery:
+    """One line of the segment for each key, as `k`; with `marks` of those behind the key's last deletion."""
+    lines = (
+        exp.select(pick(this=column_of(LINE, "f")).as_(LINE, quoted=True))
+        .from_(table_of(staging, "f"))
+        .where(segment("f"))
+        .group_by(*(column_of(name, "f") for name in key))
+    )
+    if marks:
+        deleted = (
+            exp.select(*(column_of(name) for name in key), exp.Max(this=column_of(LINE)).as_(LINE, quoted=True))
+            .from_(table_of(staging))
+            .where(segment(), is_marked(marks))
+            .group_by(*(column_of(name) for name in key))
+        )
+        is_behind = exp.GT(this=column_of(LINE, "f"), expression=column_of(LINE, "d"))
+        lines = lines.join(deleted.subquery(identifier("d")), on=keys_equal(key, "d", "f"), join_type="left")
+        lines = lines.where(exp.or_(is_null(LINE, "d"), is_behind))
+    return lines.subquery(identifier("k"))
+
+
+def is_marked(marks: Sequence[Mark], table: str | None = None) -> exp.Condition:
+    """That a row asks for deletion in one of these columns."""
+    return exp.or_(*(_is_set(mark, table) for mark in marks))
+
+
+def nulls(names: Sequence[str]) -> list[exp.EQ]:
+    """Assignments of null."""
+    return [exp.EQ(this=column_of(name), expression=exp.Null()) for name in names]
+
+
+def below(version: str) -> exp.Expression:
+    """That a row's version is below ?."""
+    return exp.LT(this=column_of(version), expression=exp.Placeholder())
+
+
+def distinct_count(value: exp.Expression) -> exp.Expression:
+    """How many different values there are."""
+    return exp.Count(this=exp.Distinct(expressions=[value]))
+
+
+def _is_set(mark: Mark, table: str | None) -> exp.Expression:
+    if not mark.is_text:
+        return is_set(mark.name, table)
+    return exp.NEQ(this=column_of(mark.name, table), expression=exp.Literal.string(""))

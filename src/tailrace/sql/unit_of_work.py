@@ -1,0 +1,85 @@
+"""One session of a database, and what waits in its open transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from tailrace.errors import DestinationError
+from tailrace.model import TableName
+from tailrace.sql.session import Database, LoggedSession, Session
+
+
+@dataclass(slots=True)
+class Transaction:
+    """An open transaction: `rows` that are in their tables already, by stream, and the `tables` that they are in."""
+
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    rows: dict[str, int] = field(default_factory=dict)
+    tables: set[TableName] = field(default_factory=set)
+
+    def add(self, stream: str, table: TableName, rows: int) -> None:
+        """Note rows that have gone into their table."""
+        self.rows[stream] = self.rows.get(stream, 0) + rows
+        self.tables.add(table)
+
+
+class UnitOfWork:
+    """A session, opened when it is needed, and its transaction, begun when there is none. `begin` is what begins it."""
+
+    def __init__(self, database: Database, begin: str) -> None:
+        self.lost: BaseException | None = None
+        """Why what waited was undone."""
+        self.transaction: Transaction | None = None
+        self._database = database
+        self._begin = begin
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The session."""
+        if self._session is None:
+            self._session = LoggedSession(self._database.open())
+        return self._session
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; the number of rows it has changed."""
+        return self.session.execute(sql, parameters)
+
+    def begun(self) -> Transaction:
+        """The open transaction, which is begun when there is none."""
+        if self.transaction is None:
+            self.run(self._begin)
+            self.transaction = Transaction()
+        return self.transaction
+
+    def commit(self) -> None:
+        """Commit the transaction; where that fails it is still the open one, since its outcome isn't known."""
+        self.run("COMMIT")
+        self.transaction = None
+
+    def undo(self, error: BaseException | None) -> None:
+        """Undo the transaction; `error` is why. A connection that may be what has failed is closed."""
+        self.lost = error
+        if self.transaction is not None:
+            self.transaction = None
+            try:
+                self.run("ROLLBACK")
+            except DestinationError:
+                self.disconnect()  # what a session has open is undone when it is closed
+        if isinstance(error, DestinationError) and self.is_transient(error):
+            self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the session; what it has open is undone."""
+        session, self._session = self._session, None
+        self.transaction = None
+        if session is not None:
+            with suppress(DestinationError):
+                session.close()
+
+    def is_transient(self, error: Exception) -> bool:
+        """Whether the call that raised this error may succeed when repeated."""
+        return self._database.rules.is_transient(error.__cause__)
