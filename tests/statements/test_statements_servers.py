@@ -10,6 +10,7 @@ from tailrace.destinations import mysql, redshift
 from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.checkpoints import Checkpoints
+from tailrace.sql.design import Design
 from tailrace.sql.selections import Mark
 
 REDSHIFT, MYSQL = redshift.STATEMENTS, mysql.STATEMENTS
@@ -75,6 +76,21 @@ def test_redshift_spells_each_kind_and_reads_its_own_names_of_them():
     named += ("binary varying(1024000)", "date", "time without time zone", "timestamp without time zone")
     kinds = [REDSHIFT.dialect.kind_of(name)[0] for name in (*named, "timestamp with time zone")]
     assert kinds == [kind for kind in Kind if kind is not Kind.UUID]
+
+
+def test_a_table_of_redshift_is_laid_out_by_its_keys():
+    # https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_NEW.html, read on 2026-11-26
+    columns = [TableColumn("id", Kind.INT, nullable=False), TableColumn("at", Kind.DATE)]
+    design = Design(dist_key="id", sort_keys=("at", "id"))
+    assert REDSHIFT.create_table(USERS, columns, ["id"], design) == (
+        'CREATE TABLE "raw"."users" ("id" bigint NOT NULL, "at" date, PRIMARY KEY ("id")) '
+        'DISTSTYLE KEY DISTKEY ("id") COMPOUND SORTKEY ("at", "id")'
+    )
+
+
+def test_an_index_of_mysql_has_the_beginning_of_what_is_long():
+    columns = [TableColumn("id", Kind.INT), TableColumn("name", Kind.TEXT), TableColumn("own", Kind.TEXT, sql_type="x")]
+    assert MYSQL.create_index(USERS, columns).endswith(" ON `raw`.`users`(`id`, `name`(191), `own`)")
 
 
 def test_redshift_deletes_without_an_alias():

@@ -88,8 +88,10 @@ def open_destination(to: str, settings: Mapping[str, object]) -> Destination:
 def _wrong(error: ValidationError, hint: str) -> ConfigError:
     """The error that names the first setting that is wrong; what isn't a name may be a part of a password."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    key = ".".join(map(str, first["loc"])) or "to"
-    return ConfigError(first["msg"], key=key if _NAME.fullmatch(key) else "to", hint=hint)
+    place = first["loc"]
+    key = ".".join(map(str, place)) or "to"
+    is_known = len(place) > 1 or _NAME.fullmatch(key)  # what stands within a setting is within one that there is
+    return ConfigError(first["msg"], key=key if is_known else "to", hint=hint)
 
 
 def settings_model(name: str) -> type[BaseModel]:

@@ -22,6 +22,7 @@ from tailrace.sql.fitting import fitting_rows
 from tailrace.sql.places import Places
 from tailrace.sql.publisher import Publisher, Staging
 from tailrace.sql.session import Database
+from tailrace.sql.settings import DEFAULT, Options
 from tailrace.sql.staging import WaitsIn
 from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Place, Tables
@@ -31,8 +32,8 @@ from tailrace.sql.unit_of_work import UnitOfWork
 class SqlDestination:
     """A Destination, and Inspectable, on a database that has these statements.
 
-    `waits_in` is where rows wait for their commit, `schema` where tables stand by default. An error that ends the open
-    transaction loses what waits in it, and the next commit says so.
+    `waits_in` is where rows wait for their commit, `options` are what settings say of all tables. An error that ends
+    the open transaction loses what waits in it, and the next commit says so.
     """
 
     def __init__(
@@ -41,22 +42,25 @@ class SqlDestination:
         statements: Statements,
         traits: Traits,
         waits_in: WaitsIn,
-        schema: str | None = None,
+        options: Options = DEFAULT,
     ) -> None:
         self.traits = traits
-        self._made_from = (database, statements, traits, waits_in, schema)
+        self._made_from = (database, statements, traits, waits_in, options)
         self._database = database
         self._statements = statements
         self._dialect = statements.dialect
-        self._schema = schema
+        self._options = options
+        self._own_schema = options.checkpoint_schema or options.schema
         self._lock = threading.RLock()
         self._work = UnitOfWork(database, self._dialect.begin)
         self._waiting = waits_in.made(self._work, database, statements)
-        self._tables = Tables(statements, traits, schema, stages_all=waits_in.stages_all)
+        self._tables = Tables(statements, traits, options.schema, options.design, stages_all=waits_in.stages_all)
         self._places = Places(self._work, database, statements, self._tables, traits)
         self._publisher = Publisher(statements)
-        self._checkpoints = Checkpoints(statements, schema)
-        self._exchanges = Exchanges(statements, self._tables, schema) if self._dialect.ddl is Ddl.OUTSIDE else None
+        self._checkpoints = Checkpoints(statements, self._own_schema)
+        self._exchanges = (
+            Exchanges(statements, self._tables, self._own_schema) if self._dialect.ddl is Ddl.OUTSIDE else None
+        )
         self._landed: tuple[Checkpoint, dict[str, Published]] | None = None
         self._pipeline = ""
         self._fence = ""
@@ -170,10 +174,12 @@ class SqlDestination:
     def _taken_over(self, pipeline: str, fence: str) -> Row | None:
         """The pipeline's row as it was; the tables that others left of it go once it is ours."""
         work = self._work
-        for sql in self._tables.schemas(work.session, self._schema):
-            work.run(sql)
-            if self._exchanges:
-                work.disconnect()  # a session may begin in that schema
+        options = self._options
+        for schema in dict.fromkeys((options.schema, options.staging_schema, self._own_schema)):
+            for sql in self._tables.schemas(work.session, schema):
+                work.run(sql)
+                if self._exchanges:
+                    work.disconnect()  # a session may begin in that schema
         for sql in self._own_tables():
             work.run(sql)
         work.begun()
@@ -220,7 +226,7 @@ class SqlDestination:
         """A new staging table, and what makes it."""
         is_temporary = self._waiting.kind.get("temporary", False)
         name = f"{prefix(self._pipeline)}{digest(self._fence)}_{number}"
-        table = TableName(name, None if is_temporary else self._schema)
+        table = TableName(name, None if is_temporary else self._options.staging_schema or self._options.schema)
         return Staging(stream, table, place), self._tables.staging(place, table, **self._waiting.kind)
 
     def _committed(self, checkpoint: Checkpoint) -> dict[str, Published]:
@@ -265,6 +271,7 @@ class SqlDestination:
         published = {name: Published(inserted=rows) for name, rows in self._work.begun().rows.items()}
         self._waiting.arrive(self._work.session)
         self._require_arrived(checkpoint, stagings)
+        self._run_own("before_sql", self._options.before_sql)
         for steps in steps_of(stagings, checkpoint.activate):
             with of_stream(steps.name):
                 done = self._publisher.publish(self._work.session, steps, checkpoint.at, self._places.of)
@@ -275,7 +282,17 @@ class SqlDestination:
             with of_stream(stream.name):
                 swapped = self._swapped(stream)
             published[stream.name] = published.get(stream.name, Published()) + swapped
+        self._run_own("after_sql", self._options.after_sql)
         return published
+
+    def _run_own(self, setting: str, statements: Sequence[str]) -> None:
+        """Run the statements of a setting. No row is to blame for what they fail with, whatever the database says."""
+        for sql in statements:
+            try:
+                self._work.run(sql)
+            except DestinationError as error:
+                cause = error.__cause__ if self._work.is_transient(error) else error
+                raise DestinationError(f"`{setting}`, {sql!r}: {error}") from cause
 
     def _require_arrived(self, checkpoint: Checkpoint, stagings: Sequence[Staging]) -> None:
         """Raise unless the staging tables have as many rows as the checkpoint publishes."""
@@ -311,6 +328,8 @@ class SqlDestination:
                 self._exchanges.add(session, self._pipeline, place.table, table)
                 return swapped
             self._publisher.swap(session, place.table, table)
+            for sql in self._tables.late_indexes(stream, table):
+                self._work.run(sql)
         self._places.drop(place.table)
         return swapped
 

@@ -51,8 +51,8 @@ class Dialect:
 
     `limits` are the types that hold less than their kind. `max_columns` is how many a table can have, 0 for any number.
     `key_types` are the kinds that need another type in a key, which depends on how many such columns the key has;
-    `unkeyable` are those that no key can have. `ddl` says what DDL does to a transaction, which `begin` opens, as one
-    that may write.
+    `unkeyable` are those that no key can have. `designs` are the fields of Design that it has. `ddl` says what DDL does
+    to a transaction, which `begin` opens, as one that may write.
     """
 
     sqlglot: str
@@ -69,6 +69,7 @@ class Dialect:
     ddl: Ddl = Ddl.WITHIN
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
     unkeyable: frozenset[Kind] = frozenset()
+    designs: frozenset[str] = frozenset()
 
     def spelled(self, column: Column | TableColumn) -> str:
         """The type that a column has in CREATE TABLE: its own override, or the spelling of its kind."""

@@ -103,6 +103,7 @@ class Places:
             *self._tables.statements(None, stream, beside),
             statements.drop_table(table),
             statements.rename_table(beside, table.name),
+            *self._tables.late_indexes(stream, table),
         ]
 
     def _accept(self, stream: Stream) -> TableName:

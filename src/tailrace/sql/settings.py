@@ -1,26 +1,65 @@
-"""The settings that destinations on database servers have in common, each with the names that other targets give it."""
+"""The settings that SQL destinations have in common, each with the names that other targets give it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+from tailrace.sql.design import Design
 
 USER = AliasChoices("user", "username")
 DATABASE = AliasChoices("database", "dbname")
-SCHEMA = AliasChoices("schema", "schema_name", "default_target_schema")
-TLS_CA = AliasChoices("tls_ca", "sslrootcert", "ssl_ca", "ssl_certificate_authority")
 TLS = AliasChoices("tls", "sslmode", "ssl_mode")
+TLS_CA = AliasChoices("tls_ca", "sslrootcert", "ssl_ca", "ssl_certificate_authority")
 
-
-def schema_field(default: str) -> Any:
-    """The setting of the schema that tables stand in by default."""
-    return Field(
-        default,
-        validation_alias=SCHEMA,
+SchemaName = Annotated[
+    str,
+    Field(
+        validation_alias=AliasChoices("schema", "schema_name", "default_target_schema"),
         serialization_alias="schema",
         description="The schema that tables and checkpoints stand in by default, made when it isn't there.",
-    )
+    ),
+]
+StagingSchema = Annotated[
+    str | None,
+    Field(description="The schema in which rows wait for their commit, made when it isn't there. Default: `schema`."),
+]
+CheckpointSchema = Annotated[
+    str | None,
+    Field(description="The schema of the table of checkpoints, made when it isn't there. Default: `schema`."),
+]
+Sql = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+BeforeSql = Annotated[
+    Sql, Field(description="Statements that run in the transaction of each checkpoint, before its rows are merged.")
+]
+AfterSql = Annotated[
+    Sql, Field(description="Statements that run in the transaction of each checkpoint, after its rows are merged.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a destination's settings say of where its tables stand, how they are laid out, and what runs beside them."""
+
+    schema: str | None = None
+    staging_schema: str | None = None
+    checkpoint_schema: str | None = None
+    before_sql: tuple[str, ...] = ()
+    after_sql: tuple[str, ...] = ()
+    design: Mapping[str, Design] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: BaseModel, schema: str | None = None) -> Options:
+        """Those of a model that may have some of them; `schema` is where tables stand by default."""
+        names = ("staging_schema", "checkpoint_schema", "before_sql", "after_sql", "design")
+        return cls(schema, **{name: getattr(settings, name) for name in names if hasattr(settings, name)})
+
+
+DEFAULT = Options()
+"""Nothing is said."""
 
 
 class TlsSettings(BaseModel):
@@ -28,11 +67,7 @@ class TlsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    tls_ca: str | None = Field(
-        None,
-        validation_alias=TLS_CA,
-        description="File of the certificates that are trusted.",
-    )
+    tls_ca: str | None = Field(None, validation_alias=TLS_CA, description="File of the certificates that are trusted.")
     tls_cert: str | None = Field(
         None,
         validation_alias=AliasChoices("tls_cert", "sslcert", "ssl_cert", "ssl_client_certificate"),
@@ -50,3 +85,7 @@ class ServerSettings(TlsSettings):
 
     host: str = Field("localhost", description="The server's name or address.")
     connect_timeout_s: int = Field(30, gt=0, description="Seconds to wait for a connection.")
+    staging_schema: StagingSchema = None
+    checkpoint_schema: CheckpointSchema = None
+    before_sql: BeforeSql = ()
+    after_sql: AfterSql = ()

@@ -9,6 +9,8 @@ from sqlglot import exp
 
 from tailrace.model import LINE, TableName
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.names import digest
+from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import (
     column_of,
@@ -34,8 +36,6 @@ from tailrace.sql.selections import (
     winning_rows,
 )
 
-_PROPERTIES = {"temporary": exp.TemporaryProperty, "unlogged": exp.UnloggedProperty}
-
 
 @dataclass(frozen=True)
 class Statements:
@@ -43,7 +43,7 @@ class Statements:
 
     dialect: Dialect
 
-    def written(self, expression: exp.Expression) -> str:
+    def written(self, expression: exp.Expr) -> str:
         """The text of an expression."""
         return expression.sql(dialect=self.dialect.sqlglot)
 
@@ -52,25 +52,58 @@ class Statements:
         return self.written(exp.Create(this=exp.Table(db=identifier(schema)), kind="SCHEMA", exists=True))
 
     def create_table(
-        self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str] = (), **kind: bool
+        self,
+        table: TableName,
+        columns: Iterable[TableColumn],
+        key: Sequence[str] = (),
+        design: Design = PLAIN,
+        *,
+        temporary: bool = False,
+        unlogged: bool = False,
+        exists: bool = False,
     ) -> str:
-        """CREATE TABLE; `temporary`, `unlogged` and `exists` (IF NOT EXISTS) are its kinds."""
+        """CREATE TABLE, or CREATE TABLE IF NOT EXISTS where it may be there."""
         parts: list[exp.Expression] = [self.definition(column) for column in self.with_key(columns, key)]
         if key:
             parts.append(exp.PrimaryKey(expressions=[identifier(name) for name in key]))
-        properties = [made() for name, made in _PROPERTIES.items() if kind.get(name)]
+        properties: list[exp.Expression] = [exp.TemporaryProperty()] if temporary else []
+        properties += [exp.UnloggedProperty()] if unlogged else []
         create = exp.Create(
             this=exp.Schema(this=table_of(table), expressions=parts),
             kind="TABLE",
-            exists=kind.get("exists", False),
+            exists=exists,
             properties=exp.Properties(expressions=properties) if properties else None,
         )
-        return self.written(create)
+        return self.written(create) + self.layout_of(design)
 
-    def create_noted(self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str]) -> list[str]:
+    def create_noted(
+        self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN
+    ) -> list[str]:
         """CREATE TABLE of a table whose key is noted, as `key: ["a", "b"]`: as its comment."""
         comment = exp.Comment(this=table_of(table), kind="TABLE", expression=exp.Literal.string(note(key)))
-        return [self.create_table(table, columns), self.written(comment)]
+        return [self.create_table(table, columns, (), design), self.written(comment)]
+
+    def create_index(self, table: TableName, columns: Sequence[TableColumn]) -> str:
+        """CREATE INDEX, under a name that no other table's index has."""
+        names = [column.name for column in columns]
+        index = exp.Index(
+            this=identifier(f"ix_{digest(f'{table} {names}')}"),
+            table=table_of(table),
+            params=exp.IndexParameters(columns=[self.indexed(column) for column in columns]),
+        )
+        return self.written(exp.Create(this=index, kind="INDEX"))
+
+    def indexed(self, column: TableColumn) -> exp.Expression:
+        """A column, as CREATE INDEX has it."""
+        return column_of(column.name)
+
+    def layout_of(self, design: Design) -> str:  # noqa: ARG002 each database has its own
+        """What stands behind the columns of CREATE TABLE for that layout."""
+        return ""
+
+    def literal(self, value: str | float | bool) -> str:  # noqa: FBT001 it is what is written
+        """A value of the settings, as it stands in a statement."""
+        return self.written(exp.convert(value))
 
     def add_column(self, table: TableName, column: TableColumn) -> str:
         """ALTER TABLE that adds a column."""

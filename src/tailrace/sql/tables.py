@@ -9,6 +9,8 @@ from tailrace.errors import SchemaError
 from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.sql.catalogs import query_of
+from tailrace.sql.design import Design, design_of, require_known
+from tailrace.sql.dialect import Ddl
 from tailrace.sql.digits import refuse_digits
 from tailrace.sql.found import Found, Problem
 from tailrace.sql.generated import IDENTITY, refuse_generated, without_generated
@@ -56,12 +58,22 @@ class Tables:
     `stages_all` says that the rows of every stream wait in a table that has their line too.
     """
 
-    def __init__(self, statements: Statements, traits: Traits, schema: str | None, *, stages_all: bool = False) -> None:
+    def __init__(
+        self,
+        statements: Statements,
+        traits: Traits,
+        schema: str | None,
+        designs: Mapping[str, Design] | None = None,
+        *,
+        stages_all: bool = False,
+    ) -> None:
         self._statements = statements
         self._dialect = statements.dialect
         self._traits = traits
         self._schema = schema
         self._stages_all = stages_all
+        self._designs = designs or {}
+        require_known(self._designs, self._dialect.designs, traits.name)
 
     def named(self, stream: Stream) -> TableName:
         """The stream's table, in the schema that it stands in; raises where the stream can't have one."""
@@ -178,6 +190,16 @@ class Tables:
             changed += [statements.drop_not_null(table, column) for column in relaxed]
         return changed
 
+    def indexes(self, stream: Stream, table: TableName) -> list[str]:
+        """What makes the indexes of a new table."""
+        columns = {column.name: _table_column(column) for column in stream.columns}
+        asked = design_of(self._designs, stream).indexes
+        return [self._statements.create_index(table, [columns[name] for name in names]) for names in asked]
+
+    def late_indexes(self, stream: Stream, table: TableName) -> list[str]:
+        """What makes them once the table has taken another's place: some databases rename no table that has any."""
+        return self.indexes(stream, table) if self._are_indexed_later(stream) else []
+
     def place(self, found: Found, stream: Stream, table: TableName) -> Place:
         """Where the stream's rows go in a table that fits."""
         stream = with_plain_types(self._dialect, stream)
@@ -191,11 +213,11 @@ class Tables:
         """The stream's columns that its contract lets into the table."""
         return frozenset(self._fit(found, stream).targets)
 
-    def staging(self, place: Place, table: TableName, **kind: bool) -> str:
-        """CREATE TABLE of a table, of that kind, that takes a stream's rows and refuses the types its table would."""
-        key = (LINE,) if not self._dialect.keeps_key_in_comment and not kind.get("unlogged") else ()
+    def staging(self, place: Place, table: TableName, *, temporary: bool = False, unlogged: bool = False) -> str:
+        """CREATE TABLE of a table that takes a stream's rows and refuses the types its table would."""
+        key = (LINE,) if not self._dialect.keeps_key_in_comment and not unlogged else ()
         columns = [*place.targets.values(), TableColumn(LINE, Kind.INT, nullable=False)]
-        return self._statements.create_table(table, columns, key, **kind)
+        return self._statements.create_table(table, columns, key, temporary=temporary, unlogged=unlogged)
 
     def recast(self, found: Found, place: Place, staging: TableName) -> tuple[Place, list[str]]:
         """The place in its table as that is now, and what makes a staging table fit that was made for it before.
@@ -212,6 +234,9 @@ class Tables:
         taken = {*place.cleared, *(target.name for target in targets.values())}
         others = tuple(name for name in have if name not in taken)
         return replace(place, targets=targets, others=others), wider
+
+    def _are_indexed_later(self, stream: Stream) -> bool:
+        return stream.method is Method.REPLACE and self._dialect.ddl is not Ddl.OUTSIDE
 
     def _filled(self, found: Found, stream: Stream) -> dict[str, str]:
         """The table's columns that take no values by the way in which the stream's rows come."""
@@ -236,9 +261,11 @@ class Tables:
         refuse_unkeyable(self._dialect, stream, table, self._traits)
         key = stream.key if stream.method is not Method.APPEND else ()
         columns = [_table_column(column, nullable=column.name not in key) for column in stream.columns]
+        design = design_of(self._designs, stream)
+        indexes = self.indexes(stream, table) if not self._are_indexed_later(stream) else []
         if key and not self._dialect.keeps_key_in_comment:
-            return [self._statements.create_table(table, columns, key)]
-        return self._statements.create_noted(table, columns, stream.key)
+            return [self._statements.create_table(table, columns, key, design), *indexes]
+        return [*self._statements.create_noted(table, columns, stream.key, design), *indexes]
 
 
 def _pinned(column: TableColumn, pins: Iterable[tuple[object, str, str]], decimals: Collection[str]) -> TableColumn:

@@ -60,7 +60,7 @@ class FailingDatabase:
 def failing(file):
     plain = file.open()
     database = FailingDatabase(plain._database)
-    return SqlDestination(database, plain._statements, plain.traits, InTransaction(), plain._schema), database
+    return SqlDestination(database, plain._statements, plain.traits, InTransaction(), plain._options), database
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])

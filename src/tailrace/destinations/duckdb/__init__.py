@@ -32,11 +32,12 @@ from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
+from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.keys import ByComment
-from tailrace.sql.settings import schema_field
+from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName
 from tailrace.sql.staging import InTransaction
 from tailrace.sql.statements import Statements
 from tailrace.sql.url import file_settings
@@ -95,6 +96,7 @@ DIALECT = Dialect(
     keeps_key_in_comment=True,
     catalog=CATALOG,
     begin="BEGIN TRANSACTION",
+    designs=frozenset({"indexes"}),
 )
 
 STATEMENTS = Statements(DIALECT)
@@ -142,7 +144,7 @@ class Settings(BaseModel):
         validation_alias=AliasChoices("path", "filepath", "database", "path_to_database"),
         description="The database file, made when it isn't there; `:memory:` for a database that ends with the run.",
     )
-    schema_name: str = schema_field("main")
+    schema_name: SchemaName = "main"
     memory_limit: str = Field(
         "512MB", description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk."
     )
@@ -150,6 +152,9 @@ class Settings(BaseModel):
     config: dict[str, str | int | float | bool] = Field(
         default_factory=dict, repr=False, description="Further options of DuckDB's, by their names."
     )
+    before_sql: BeforeSql = ()
+    after_sql: AfterSql = ()
+    design: Designs
 
 
 SETTINGS = Settings
@@ -158,7 +163,7 @@ SETTINGS = Settings
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     database = DuckDBFile(settings.path, settings.memory_limit, settings.threads, settings.config)
-    return SqlDestination(database, STATEMENTS, TRAITS, InTransaction(), settings.schema_name)
+    return SqlDestination(database, STATEMENTS, TRAITS, InTransaction(), Options.of(settings, settings.schema_name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from tailrace.model import Kind, Traits
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.settings import Options
 from tailrace.sql.staging import InTables
 from tailrace.sql.url import server_settings
 
@@ -104,6 +105,7 @@ DIALECT = Dialect(
     limits=LIMITS,
     ddl=Ddl.OUTSIDE,
     unkeyable=frozenset({Kind.JSON}),
+    designs=frozenset({"indexes"}),
     max_columns=1017,
     begin="START TRANSACTION",
     key_types={Kind.TEXT: _key_text, Kind.BINARY: _key_bytes},
@@ -130,7 +132,9 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    return SqlDestination(MySQLServer(settings), STATEMENTS, TRAITS, InTables(), settings.database)
+    return SqlDestination(
+        MySQLServer(settings), STATEMENTS, TRAITS, InTables(), Options.of(settings, settings.database)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 
+from tailrace.sql.design import Designs
 from tailrace.sql.settings import TLS, TLS_CA, USER, ServerSettings
 
 _MODES = {
@@ -50,6 +51,7 @@ class Settings(ServerSettings):
     lock_timeout_s: int = Field(
         60, gt=0, description="Seconds to wait for another session's lock before it is tried again."
     )
+    design: Designs
 
     @property
     def verifies(self) -> bool:

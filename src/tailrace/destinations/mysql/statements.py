@@ -11,11 +11,14 @@ from sqlglot import exp
 from tailrace.model import Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import by
+from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.expressions import column_of, identifier, insert_into, is_set, keys_equal, table_of
 from tailrace.sql.keys import alter_of, names_of, note
 from tailrace.sql.selections import MATCH, nulls, winning_rows
 from tailrace.sql.statements import Statements
 
+_INDEXED = 191
+"""Characters, or bytes, of a long value that an index has."""
 _LONGEST_COMMENT = 2048
 """The characters that a table's comment may have."""
 
@@ -23,11 +26,19 @@ _LONGEST_COMMENT = 2048
 class MySQLStatements(Statements):
     """The texts of MySQL and MariaDB."""
 
-    def create_noted(self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str]) -> list[str]:
+    def create_noted(
+        self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN
+    ) -> list[str]:
         """CREATE TABLE with the key as its comment, where that isn't too long."""
-        create, text = self.create_table(table, columns), note(key)
+        create, text = self.create_table(table, columns, (), design), note(key)
         is_held = len(text) <= _LONGEST_COMMENT
         return [f"{create} COMMENT={self.written(exp.Literal.string(text))}" if is_held else create]
+
+    def indexed(self, column: TableColumn) -> exp.Expression:
+        """A column, as CREATE INDEX has it: of long texts and bytes what they begin with."""
+        is_long = column.kind in self.dialect.key_types and not column.sql_type
+        name = self.written(column_of(column.name))
+        return exp.Var(this=f"{name}({_INDEXED})") if is_long else column_of(column.name)
 
     def alter_type(self, table: TableName, column: TableColumn) -> str:
         """ALTER TABLE ... MODIFY, which says all of the column anew."""

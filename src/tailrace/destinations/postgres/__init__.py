@@ -28,6 +28,7 @@ from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
 from tailrace.sql.dbapi import DbapiSession
+from tailrace.sql.design import Design, Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
@@ -35,7 +36,7 @@ from tailrace.sql.keys import ByConstraint
 from tailrace.sql.limits import Limit, all_of, cut, padded, rounded, too_many_characters
 from tailrace.sql.placeholders import percent
 from tailrace.sql.remedies import advised, quoted
-from tailrace.sql.settings import DATABASE, TLS, USER, ServerSettings, schema_field
+from tailrace.sql.settings import DATABASE, TLS, USER, Options, SchemaName, ServerSettings
 from tailrace.sql.sqlstates import LOGIN, OBJECTS
 from tailrace.sql.staging import InTables
 from tailrace.sql.statements import Statements
@@ -105,7 +106,20 @@ DIALECT = Dialect(
     ),
     ddl=Ddl.APART,
     max_columns=1600,
+    designs=frozenset({"indexes", "options"}),
 )
+
+
+class PostgresStatements(Statements):
+    """The texts of PostgreSQL."""
+
+    def layout_of(self, design: Design) -> str:
+        """WITH the options, as `fillfactor`; see Statements."""
+        options = ", ".join(f"{name} = {self.literal(value)}" for name, value in design.options.items())
+        return f" WITH ({options})" if options else ""
+
+
+STATEMENTS = PostgresStatements(DIALECT)
 
 _ROWS_AFTER_ERROR = 16
 """So that a batch of which every row is refused isn't sent again and again."""
@@ -156,7 +170,7 @@ class Settings(ServerSettings):
     user: str = Field(validation_alias=USER, description="The role to log in as.")
     password: SecretStr | None = Field(None, description="Its password; without it libpq looks where it always does.")
     database: str = Field(validation_alias=DATABASE, description="The database.")
-    schema_name: str = schema_field("public")
+    schema_name: SchemaName = "public"
     tls: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
         "prefer",
         validation_alias=TLS,
@@ -174,6 +188,7 @@ class Settings(ServerSettings):
         "refuse",
         description="NUL in text and JSON, which PostgreSQL can't store: the row is refused, or NUL left out.",
     )
+    design: Designs
 
 
 SETTINGS = Settings
@@ -182,7 +197,9 @@ SETTINGS = Settings
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     waits_in = InTables(unlogged=True, appends_directly=settings.append_through == "transaction")
-    return SqlDestination(PostgresServer(settings), Statements(DIALECT), TRAITS, waits_in, settings.schema_name)
+    return SqlDestination(
+        PostgresServer(settings), STATEMENTS, TRAITS, waits_in, Options.of(settings, settings.schema_name)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +281,10 @@ class PostgresServer:
 
 def _execute(cursor: psycopg.Cursor[tuple[object, ...]], sql: str, parameters: Sequence[object]) -> None:
     """Run a statement, as the driver wants it."""
-    cursor.execute(percent(sql).encode(), parameters)
+    if parameters:
+        cursor.execute(percent(sql).encode(), parameters)
+    else:
+        cursor.execute(sql.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ from tailrace.sql.fitting import refuse_null
 from tailrace.sql.keys import ByComment
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
 from tailrace.sql.session import Session
+from tailrace.sql.settings import Options
 from tailrace.sql.sqlstates import LOGIN
 from tailrace.sql.staging import InTables
 from tailrace.sql.tables import Tables
@@ -105,6 +106,7 @@ DIALECT = Dialect(
     limits=LIMITS,
     ddl=Ddl.APART,
     max_columns=1600,
+    designs=frozenset({"dist_key", "sort_keys"}),
 )
 
 STATEMENTS = RedshiftStatements(DIALECT)
@@ -129,7 +131,9 @@ SETTINGS = Settings
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     waits_in = InFiles(S3Files(settings)) if settings.bucket else InTables()
-    return SqlDestination(RedshiftServer(settings), STATEMENTS, TRAITS, waits_in, settings.schema_name)
+    return SqlDestination(
+        RedshiftServer(settings), STATEMENTS, TRAITS, waits_in, Options.of(settings, settings.schema_name)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,8 @@ def _execute(cursor: Cursor, sql: str, parameters: Sequence[object]) -> None:
     """Run a statement; whole numbers, which lines are, stand in its text, since subqueries take no parameters."""
     if isinstance(parameters, Literals):
         sql, parameters = with_literals(sql, parameters), ()
-    sql, parameters = with_numbers(sql, parameters)
+    elif parameters:
+        sql, parameters = with_numbers(sql, parameters)
     cursor.paramstyle = "format"
     cursor.execute(sql, tuple(parameters) or None)
 

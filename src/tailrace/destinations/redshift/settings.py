@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 
 from tailrace.objects import AwsSettings
-from tailrace.sql.settings import DATABASE, TLS, schema_field
+from tailrace.sql.design import Designs
+from tailrace.sql.settings import DATABASE, TLS, AfterSql, BeforeSql, CheckpointSchema, SchemaName, StagingSchema
 
 
 class Settings(AwsSettings):
@@ -20,7 +21,7 @@ class Settings(AwsSettings):
     )
     password: SecretStr | None = Field(None, description="Its password; without it IAM gives one for a while.")
     database: str = Field(validation_alias=DATABASE, description="The database.")
-    schema_name: str = schema_field("public")
+    schema_name: SchemaName = "public"
     tls: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
         "verify-full",
         validation_alias=TLS,
@@ -53,6 +54,11 @@ class Settings(AwsSettings):
         description="The character NUL in text and in JSON, which Redshift can't store: the row is refused, or NUL "
         "left out.",
     )
+    staging_schema: StagingSchema = None
+    checkpoint_schema: CheckpointSchema = None
+    before_sql: BeforeSql = ()
+    after_sql: AfterSql = ()
+    design: Designs
 
     @model_validator(mode="after")
     def _can_log_in(self) -> Settings:

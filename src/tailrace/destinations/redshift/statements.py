@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from tailrace.model import TableName
+from tailrace.sql.design import Design
 from tailrace.sql.expressions import keys_equal, table_of
+from tailrace.sql.keys import names_of
 from tailrace.sql.statements import Statements
 
 
@@ -18,6 +20,12 @@ class RedshiftStatements(Statements):
         """DELETE; the table of a DELETE can't have another name in its condition."""
         has_key = exp.Exists(this=rows.select("1").where(keys_equal(key, table, "s")))
         return self.written(exp.Delete(this=table_of(table), where=exp.Where(this=has_key)))
+
+    def layout_of(self, design: Design) -> str:
+        """DISTKEY and SORTKEY; see Statements."""
+        distributed = f" DISTSTYLE KEY DISTKEY ({names_of([design.dist_key], 'redshift')})" if design.dist_key else ""
+        is_sorted = f" COMPOUND SORTKEY ({names_of(design.sort_keys, 'redshift')})" if design.sort_keys else ""
+        return distributed + is_sorted
 
     def lock_table(self, table: TableName) -> str:
         """LOCK, since keys aren't enforced."""

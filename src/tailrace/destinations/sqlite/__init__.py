@@ -32,10 +32,12 @@ from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dbapi import DbapiSession
+from tailrace.sql.design import PLAIN, Design, Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.keys import ByAnotherTable, note
+from tailrace.sql.settings import AfterSql, BeforeSql, Options
 from tailrace.sql.staging import InTransaction
 from tailrace.sql.statements import Statements
 from tailrace.sql.url import file_settings
@@ -88,6 +90,7 @@ DIALECT = Dialect(
     keeps_key_in_comment=False,
     catalog=CATALOG,
     max_columns=2000,
+    designs=frozenset({"indexes"}),
     begin="BEGIN IMMEDIATE",
 )
 
@@ -95,10 +98,12 @@ DIALECT = Dialect(
 class SQLiteStatements(Statements):
     """The texts of SQLite."""
 
-    def create_noted(self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str]) -> list[str]:
+    def create_noted(
+        self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN
+    ) -> list[str]:
         """CREATE TABLE with the key in its own text, which SQLite keeps: it has no comments on tables."""
         text = note(key).replace("*/", r"*\/")
-        return [f"{self.create_table(table, columns).removesuffix(')')} /* {text} */)"]
+        return [f"{self.create_table(table, columns, (), design).removesuffix(')')} /* {text} */)"]
 
 
 STATEMENTS = SQLiteStatements(DIALECT)
@@ -128,6 +133,9 @@ class Settings(BaseModel):
         description="The database file, made when it isn't there; `:memory:` for a database that ends with the run.",
     )
     lock_timeout_s: float = Field(60.0, ge=0, description="Seconds to wait for another program's transaction.")
+    before_sql: BeforeSql = ()
+    after_sql: AfterSql = ()
+    design: Designs
 
 
 SETTINGS = Settings
@@ -135,7 +143,9 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    return SqlDestination(SQLiteFile(settings.path, settings.lock_timeout_s), STATEMENTS, TRAITS, InTransaction())
+    return SqlDestination(
+        SQLiteFile(settings.path, settings.lock_timeout_s), STATEMENTS, TRAITS, InTransaction(), Options.of(settings)
+    )
 
 
 @dataclass(frozen=True, slots=True)
