@@ -52,7 +52,8 @@ class Dialect:
     `limits` are the types that hold less than their kind. `max_columns` is how many a table can have, 0 for any number.
     `key_types` are the kinds that need another type in a key, which depends on how many such columns the key has;
     `unkeyable` are those that no key can have. `designs` are the fields of Design that it has. `ddl` says what DDL does
-    to a transaction, which `begin` opens, as one that may write.
+    to a transaction, which `begin` opens, as one that may write; `has_temporary` whether temporary tables can be made
+    and dropped within one (rows aren't merged by REWRITE where they can't).
     """
 
     sqlglot: str
@@ -66,6 +67,7 @@ class Dialect:
     limits: tuple[Limit, ...] = ()
     max_columns: int = 0
     begin: str = "BEGIN"
+    has_temporary: bool = True
     ddl: Ddl = Ddl.WITHIN
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
     unkeyable: frozenset[Kind] = frozenset()

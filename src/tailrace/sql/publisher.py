@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
 from tailrace.schema.steps import Segment, TableSteps
 from tailrace.sql.dialect import Merge
-from tailrace.sql.selections import Mark
+from tailrace.sql.selections import Mark, Winners, last_rows
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Place
@@ -87,7 +87,7 @@ class Publisher:
         stream, place, source = staging.stream, staging.place, staging.table
         key, table = place.key(stream), place.table
         marks = _marks(staging)
-        removals = deleted = first = 0
+        deleted = first = 0
         if marks:
             sql = self.statements.delete_segment(table, source, key, marks)
             deleted = session.execute(sql, segment)
@@ -96,46 +96,68 @@ class Publisher:
         if keep:  # what a new row has there is its first line's
             sql = self.statements.insert_first(table, source, columns=place.columns, key=key, marks=marks)
             first = session.execute(sql, segment * 2 if marks else segment)
-        sql = self.statements.create_winners(_WINNERS, source, table, key=key, kept=kept)
-        session.execute(sql, segment)
-        winners, matched = _numbers(session, self.statements.count_winners(_WINNERS))
-        if marks:
-            session.execute(self.statements.delete_removals(_WINNERS, source, marks))
-            left, matched = _numbers(session, self.statements.count_winners(_WINNERS))
-            removals = winners - left
-        for sql in self._merging(staging, keep, kept):
-            session.execute(sql)
-        session.execute(self.statements.drop_temporary(_WINNERS))
+        merged = self._merged_through_table if self.statements.dialect.has_temporary else self._merged_inline
+        winners, left, matched = merged(session, staging, segment, keep, kept)
         return Published(
-            inserted=winners - removals - matched + first,
+            inserted=left - matched + first,
             updated=matched - first,
             deleted=deleted,
             deduplicated=staged - winners,
-            removals=removals,
+            removals=winners - left,
         )
 
-    def _merging(self, staging: Staging, keep: list[str], kept: list[str]) -> list[str]:
+    def _merged_through_table(
+        self, session: Session, staging: Staging, segment: tuple[int, int], keep: list[str], kept: list[str]
+    ) -> tuple[int, int, int]:
+        """Merge the winners, which are put into a table first: how many there are, stay as rows, and match."""
+        source, marks = staging.table, _marks(staging)
+        key, table = staging.place.key(staging.stream), staging.place.table
+        session.execute(self.statements.create_winners(_WINNERS, source, table, key=key, kept=kept), segment)
+        winners, matched = _numbers(session, self.statements.count_winners(_WINNERS))
+        left = winners
+        if marks:
+            session.execute(self.statements.delete_removals(_WINNERS, source, marks))
+            left, matched = _numbers(session, self.statements.count_winners(_WINNERS))
+        for sql in self._merging(staging, _WINNERS, keep, kept):
+            session.execute(sql)
+        session.execute(self.statements.drop_temporary(_WINNERS))
+        return winners, left, matched
+
+    def _merged_inline(
+        self, session: Session, staging: Staging, segment: tuple[int, int], keep: list[str], kept: list[str]
+    ) -> tuple[int, int, int]:
+        """Merge the winners, which each statement selects by itself; see _merged_through_table."""
+        key, table = staging.place.key(staging.stream), staging.place.table
+        every = last_rows(staging.table, table, key)
+        rows = last_rows(staging.table, table, key, without=_marks(staging))
+        winners, _ = _numbers(session, self.statements.count_winners(every), segment)
+        left, matched = _numbers(session, self.statements.count_winners(rows), segment)
+        for sql in self._merging(staging, rows, keep, kept):
+            session.execute(sql, segment)
+        return winners, left, matched
+
+    def _merging(self, staging: Staging, winners: Winners, keep: list[str], kept: list[str]) -> list[str]:
         """The statements that give matching rows their new values, and insert the others.
 
         What the rows keep: the `keep` columns, and those that the stream doesn't have. `kept` stand beside the winners.
         They have no values any more in the columns that are `cleared`, which rows that are inserted don't get.
         """
-        place, source = staging.place, staging.table
+        statements, place, source = self.statements, staging.place, staging.table
         table, columns, key = place.table, place.columns, place.key(staging.stream)
-        fresh = self.statements.insert_winners(table, source, _WINNERS, columns=columns, matched=False)
+        fresh = statements.insert_winners(table, source, winners, columns=columns, matched=False)
         to = [name for name in columns if name not in key and name not in keep]
         clear = place.cleared
         merge = self._merge_of(place)
         if merge is Merge.CONFLICT:
-            return self.statements.upsert_winners(table, source, _WINNERS, columns=columns, key=key, to=to, clear=clear)
+            return statements.upsert_winners(table, source, winners, columns=columns, key=key, to=to, clear=clear)
         if merge is Merge.UPDATE:
-            update = self.statements.update_matched(table, source, _WINNERS, key=key, to=to, clear=clear)
+            update = statements.update_matched(table, source, winners, key=key, to=to, clear=clear)
             return [update, fresh] if to or clear else [fresh]
-        delete = self.statements.delete_matched(table, source, _WINNERS, key)
+        delete = statements.delete_matched(table, source, winners, key)
         if not kept:
-            return [delete, self.statements.insert_winners(table, source, _WINNERS, columns=columns)]
+            return [delete, statements.insert_winners(table, source, winners, columns=columns)]
         given = [name for name in columns if name not in keep]
-        again = self.statements.insert_winners(table, source, _WINNERS, columns=given, kept=kept, matched=True)
+        again = statements.insert_winners(table, source, winners, columns=given, kept=kept, matched=True)
         return [delete, again, fresh]
 
     def _merge_of(self, place: Place) -> Merge:

@@ -14,6 +14,10 @@ MATCH = "_tailrace_match"
 """In a table of winners: what names the row of the table that has the same key; null where there is none."""
 
 
+Winners = TableName | exp.Select
+"""Where winners stand: in a table, or in the query that selects them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A column in which rows ask for their deletion: where it isn't null nor, if it is text, empty."""
@@ -27,15 +31,25 @@ def lines_equal(left: str, right: str) -> exp.Condition:
     return column_of(LINE, left).eq(column_of(LINE, right))
 
 
-def winning_rows(staging: TableName, winners: TableName, *values: exp.Expression | str) -> exp.Select:
+def source_of(winners: Winners, alias: str) -> exp.Table | exp.Subquery:
+    """The winners, under a name."""
+    return table_of(winners, alias) if isinstance(winners, TableName) else winners.subquery(identifier(alias))
+
+
+def winning_rows(staging: TableName, winners: Winners, *values: exp.Expression | str) -> exp.Select:
     """Values of the staged rows `s` that are winners, `w`."""
     rows = exp.select(*values).from_(table_of(staging, "s"))
-    return rows.join(table_of(winners, "w"), on=lines_equal("s", "w"), join_type="inner")
+    return rows.join(source_of(winners, "w"), on=lines_equal("s", "w"), join_type="inner")
 
 
-def last_rows(staging: TableName, table: TableName, key: Sequence[str], kept: Sequence[str]) -> exp.Select:
-    """The line of each key's last row from line ? to before line ?, with MATCH and the `kept` columns of the table."""
-    return (
+def last_rows(
+    staging: TableName, table: TableName, key: Sequence[str], kept: Sequence[str] = (), without: Sequence[Mark] = ()
+) -> exp.Select:
+    """The line of each key's last row from line ? to before line ?, with MATCH and the `kept` columns of the table.
+
+    Without those that ask for deletion in one of the columns `without`.
+    """
+    rows = (
         exp.select(
             column_of(LINE, "s"),
             column_of(key[0], "t").as_(MATCH, quoted=True),
@@ -45,6 +59,7 @@ def last_rows(staging: TableName, table: TableName, key: Sequence[str], kept: Se
         .join(lines_by_key(staging, key, exp.Max), on=lines_equal("s", "k"), join_type="inner")
         .join(table_of(table, "t"), on=keys_equal(key, "t", "s"), join_type="left")
     )
+    return rows.where(*(_is_unset(mark, "s") for mark in without))
 
 
 def lines_by_key(
@@ -88,6 +103,13 @@ def below(version: str) -> exp.Expression:
 def distinct_count(value: exp.Expression) -> exp.Expression:
     """How many different values there are."""
     return exp.Count(this=exp.Distinct(expressions=[value]))
+
+
+def _is_unset(mark: Mark, table: str) -> exp.Expression | exp.Condition:
+    unset = is_null(mark.name, table)
+    if not mark.is_text:
+        return unset
+    return exp.or_(unset, exp.EQ(this=column_of(mark.name, table), expression=exp.Literal.string("")))
 
 
 def _is_set(mark: Mark, table: str | None) -> exp.Expression:

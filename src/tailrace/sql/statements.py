@@ -26,6 +26,7 @@ from tailrace.sql.keys import note
 from tailrace.sql.selections import (
     MATCH,
     Mark,
+    Winners,
     below,
     distinct_count,
     is_marked,
@@ -33,6 +34,7 @@ from tailrace.sql.selections import (
     lines_by_key,
     lines_equal,
     nulls,
+    source_of,
     winning_rows,
 )
 
@@ -204,11 +206,11 @@ class Statements:
         """The table of winners, as CREATE TABLE ... AS names it."""
         return table_of(winners)
 
-    def count_winners(self, winners: TableName) -> str:
+    def count_winners(self, winners: Winners) -> str:
         """The number of winners, and of those that match."""
         matched = exp.case().when(is_set(MATCH), column_of(LINE))
         counts = exp.select(distinct_count(column_of(LINE)), distinct_count(matched))
-        return self.written(counts.from_(table_of(winners)))
+        return self.written(counts.from_(source_of(winners, "w")))
 
     def delete_removals(self, winners: TableName, staging: TableName, marks: Sequence[Mark]) -> str:
         """DELETE of the winners whose row asks for deletion."""
@@ -221,7 +223,7 @@ class Statements:
         rows = exp.select().from_(table_of(staging, "s")).where(is_marked(marks, "s"), segment("s"))
         return self.delete_existing(table, rows, key)
 
-    def delete_matched(self, table: TableName, staging: TableName, winners: TableName, key: Sequence[str]) -> str:
+    def delete_matched(self, table: TableName, staging: TableName, winners: Winners, key: Sequence[str]) -> str:
         """DELETE of the table's rows with the key of a winner."""
         return self.delete_existing(table, winning_rows(staging, winners), key)
 
@@ -234,7 +236,7 @@ class Statements:
         self,
         table: TableName,
         staging: TableName,
-        winners: TableName,
+        winners: Winners,
         *,
         key: Sequence[str],
         to: Sequence[str],
@@ -247,7 +249,7 @@ class Statements:
         self,
         table: TableName,
         staging: TableName,
-        winners: TableName,
+        winners: Winners,
         *,
         key: Sequence[str],
         to: Sequence[str],
@@ -266,7 +268,7 @@ class Statements:
         self,
         table: TableName,
         staging: TableName,
-        winners: TableName,
+        winners: Winners,
         *,
         columns: Sequence[str],
         kept: Sequence[str] = (),
@@ -283,7 +285,7 @@ class Statements:
         self,
         table: TableName,
         staging: TableName,
-        winners: TableName,
+        winners: Winners,
         *,
         columns: Sequence[str],
         key: Sequence[str],

@@ -81,9 +81,12 @@ def session():
     return SQLiteFile(":memory:", 0).open()
 
 
-def by_sql(given, merge=Merge.UPDATE, into=None):
+def by_sql(given, merge=Merge.UPDATE, into=None, *, has_temporary=True):
     """The table's rows afterwards, sorted, and what was done to them."""
-    sql, database = replace(STATEMENTS, dialect=replace(DIALECT, merge=merge)), into or session()
+    sql, database = (
+        replace(STATEMENTS, dialect=replace(DIALECT, merge=merge, has_temporary=has_temporary)),
+        into or session(),
+    )
     key = given.of.key if given.is_unique else ()
     database.execute(sql.create_table(TABLE, given.columns, key))
     line = TableColumn(LINE, Kind.INT, nullable=False)

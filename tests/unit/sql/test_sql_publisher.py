@@ -19,14 +19,19 @@ PLAIN = things(ID, VALUE)
 KEEPING = things(ID, VALUE, BORN)
 DELETING = things(ID, VALUE, GONE, hard_delete=True)
 IGNORING = things(ID, VALUE, GONE, hard_delete=True, method=Method.INSERT_IGNORE)
-WAYS = pytest.mark.parametrize("merge", list(Merge))
+INLINE = (Merge.UPDATE, Merge.CONFLICT)
+WAYS = pytest.mark.parametrize(
+    "merge",
+    [*({"merge": way} for way in Merge), *({"merge": way, "has_temporary": False} for way in INLINE)],
+    ids=lambda way: f"{way['merge']}{'' if way.get('has_temporary', True) else ', inline'}",
+)
 
 
 @WAYS
 def test_the_last_line_wins_and_columns_that_the_stream_lacks_keep_their_values(merge):
     rows = [(1, "a"), (2, "b"), (1, "c")]
     have = [(1, "z", "extra", "old"), (3, "y", "extra", "old")]
-    assert by_sql(Merging(PLAIN, have, rows), merge) == (
+    assert by_sql(Merging(PLAIN, have, rows), **merge) == (
         [(1, "c", "extra", None), (2, "b", None, None), (3, "y", "extra", "old")],
         Published(inserted=1, updated=1, deduplicated=1),
     )
@@ -35,7 +40,7 @@ def test_the_last_line_wins_and_columns_that_the_stream_lacks_keep_their_values(
 @WAYS
 def test_what_an_update_keeps_is_the_first_lines_in_a_row_that_is_new(merge):
     rows = [(1, "a", "later"), (2, "b", "first"), (2, "c", "second")]
-    assert by_sql(Merging(KEEPING, [(1, "z", "before", None, None)], rows), merge) == (
+    assert by_sql(Merging(KEEPING, [(1, "z", "before", None, None)], rows), **merge) == (
         [(1, "a", "before", None, None), (2, "c", "first", None, None)],
         Published(inserted=1, updated=1, deduplicated=1),
     )
@@ -45,7 +50,7 @@ def test_what_an_update_keeps_is_the_first_lines_in_a_row_that_is_new(merge):
 def test_a_row_that_asks_for_it_is_deleted_and_one_behind_it_comes_anew(merge):
     rows = [(1, "a", "now"), (2, "b", None), (2, "b", "now"), (2, "c", None), (3, "d", ""), (4, "e", "now")]
     have = [(1, "z", None, "x", None), (2, "y", None, "x", None), (5, "w", None, "x", "old")]
-    assert by_sql(Merging(DELETING, have, rows), merge) == (
+    assert by_sql(Merging(DELETING, have, rows), **merge) == (
         [(2, "c", None, None, None), (3, "d", "", None, None), (5, "w", None, "x", "old")],
         Published(inserted=2, deleted=2, deduplicated=2, removals=2),
     )
@@ -55,7 +60,7 @@ def test_a_row_that_asks_for_it_is_deleted_and_one_behind_it_comes_anew(merge):
 @pytest.mark.parametrize("clears", [True, False])
 def test_rows_of_nothing_but_a_key_are_inserted_once_and_change_nothing_else(merge, clears):
     given_rows = Merging(things(ID), [(1, "x", "old")], [(1,), (2,), (2,)], clears=clears)
-    assert by_sql(given_rows, merge) == (
+    assert by_sql(given_rows, **merge) == (
         [(1, "x", None if clears else "old"), (2, None, None)],
         Published(inserted=1, updated=1, deduplicated=1),
     )
@@ -64,13 +69,13 @@ def test_rows_of_nothing_but_a_key_are_inserted_once_and_change_nothing_else(mer
 @WAYS
 def test_a_value_that_rows_lose_is_lost_though_they_keep_all_others(merge):
     given_rows = Merging(things(ID, BORN), [(1, "first", "x", "old")], [(1, "later")])
-    assert by_sql(given_rows, merge) == ([(1, "first", "x", None)], Published(updated=1))
+    assert by_sql(given_rows, **merge) == ([(1, "first", "x", None)], Published(updated=1))
 
 
 @WAYS
 def test_all_rows_of_a_key_get_new_values_in_a_table_that_does_not_hold_them_apart(merge):
     have = [(1, "z", "x", None), (1, "y", "w", None)]
-    assert by_sql(Merging(PLAIN, have, [(1, "a"), (2, "b")], is_unique=False), merge) == (
+    assert by_sql(Merging(PLAIN, have, [(1, "a"), (2, "b")], is_unique=False), **merge) == (
         [(1, "a", "w", None), (1, "a", "x", None), (2, "b", None, None)],
         Published(inserted=1, updated=1),
     )
@@ -216,4 +221,4 @@ def mergings(draw):
 @settings(max_examples=20)
 @given(mergings())
 def test_sql_merges_as_the_reference_does(merge, merging):
-    assert by_sql(merging, merge) == by_reference(merging)
+    assert by_sql(merging, **merge) == by_reference(merging)

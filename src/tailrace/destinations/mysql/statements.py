@@ -14,7 +14,7 @@ from tailrace.schema.keys import by
 from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.expressions import column_of, identifier, insert_into, is_set, keys_equal, table_of
 from tailrace.sql.keys import alter_of, names_of, note
-from tailrace.sql.selections import MATCH, nulls, winning_rows
+from tailrace.sql.selections import MATCH, Winners, nulls, winning_rows
 from tailrace.sql.statements import Statements
 
 _INDEXED = 191
@@ -78,7 +78,7 @@ class MySQLStatements(Statements):
         self,
         table: TableName,
         staging: TableName,
-        winners: TableName,
+        winners: Winners,
         *,
         key: Sequence[str],
         to: Sequence[str],
@@ -93,7 +93,7 @@ class MySQLStatements(Statements):
         self,
         table: TableName,
         staging: TableName,
-        winners: TableName,
+        winners: Winners,
         *,
         columns: Sequence[str],
         key: Sequence[str],  # noqa: ARG002 whichever key a row has in common
