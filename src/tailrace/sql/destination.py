@@ -247,7 +247,7 @@ class SqlDestination:
                 ) from error
             raise
         with suppress(DestinationError):  # the checkpoint is committed, whatever becomes of the rest
-            self._waiting.discard()
+            self._waiting.discard(self._work.session)
             self._work.session.release_memory()
         return published
 
@@ -267,6 +267,7 @@ class SqlDestination:
         """What the checkpoint did to each stream's table, within the open transaction."""
         for stream in (*(activation.stream for activation in checkpoint.activate), *checkpoint.replace):
             self._places.of(stream)
+        self._waiting.expect(self._work.session)
         stagings = [self._recast(staging) for staging in self._waiting.tables]
         published = {name: Published(inserted=rows) for name, rows in self._work.begun().rows.items()}
         self._waiting.arrive(self._work.session)

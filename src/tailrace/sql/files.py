@@ -39,25 +39,28 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InFiles:
-    """Rows wait in files, which the commit copies into its transaction."""
+    """Rows wait in files, which the commit copies into its transaction.
+
+    `temporary`: it copies them into temporary tables, which it makes and drops; otherwise into tables of their own,
+    without a log, which are made before the transaction and dropped after it.
+    """
 
     files: Files
+    temporary: bool = True
     stages_all: ClassVar[bool] = True
 
     def made(self, work: UnitOfWork, database: Database, statements: Statements) -> Waiting:  # noqa: ARG002 as others
         """The rows that wait of one destination; see WaitsIn."""
-        return StagedFiles(self.files, statements)
+        return StagedFiles(self.files, statements, temporary=self.temporary)
 
 
 class StagedFiles:
-    """Waiting, in files: a folder for each revision of a stream, a file for each batch.
+    """Waiting, in files: a folder for each revision of a stream, a file for each batch; see InFiles."""
 
-    Staging tables are temporary ones of the commit's session.
-    """
-
-    def __init__(self, files: Files, statements: Statements) -> None:
-        self.kind: Mapping[str, bool] = {"temporary": True}
+    def __init__(self, files: Files, statements: Statements, *, temporary: bool = True) -> None:
+        self.kind: Mapping[str, bool] = {"temporary": True} if temporary else {"unlogged": True}
         self.is_serial = False
+        self._is_temporary = temporary
         self._files = files
         self._statements = statements
         self._lock = threading.Lock()
@@ -101,29 +104,40 @@ class StagedFiles:
         with self._lock:
             self._names[staging.table].add(name)
 
+    def expect(self, session: Session) -> None:
+        """Make the tables that aren't temporary; see Waiting."""
+        if not self._is_temporary:
+            for staging in self.tables:
+                session.execute(self._statements.drop_table(staging.table))  # an attempt before may have made it
+                session.execute(self._creates[staging.table])
+
     def arrive(self, session: Session) -> None:
-        """Make the tables and copy the files into them; see Waiting."""
+        """Make the tables that are temporary, and copy the files into all; see Waiting."""
         for staging in self.tables:
-            session.execute(self._creates[staging.table])
+            if self._is_temporary:
+                session.execute(self._creates[staging.table])
             names = sorted(self._names[staging.table])
             if names:
                 self._files.copy(session, staging.table, [*staging.place.columns, LINE], names)
 
     def drop(self, session: Session, staging: Staging) -> None:
-        """Drop a table; see Waiting."""
-        session.execute(self._statements.drop_temporary(staging.table))
+        """Drop a table that is temporary; see Waiting."""
+        if self._is_temporary:
+            session.execute(self._statements.drop_temporary(staging.table))
 
     def undone(self) -> None:
         """Nothing: files stay what they are."""
 
-    def discard(self) -> None:
-        """Remove the files of this run; see Waiting."""
+    def discard(self, session: Session | None) -> None:
+        """Remove the files of this run, and tables that aren't temporary; see Waiting."""
         stagings = self.tables
         self._stagings, self._creates, self._names = {}, {}, {}
         for staging in stagings:
+            if session and not self._is_temporary:
+                session.execute(self._statements.drop_table(staging.table))
             self._files.remove(f"{self._folder}/{staging.table.name}")
 
     def close(self) -> None:
         """Remove the files, as far as that goes."""
         with suppress(DestinationError):
-            self.discard()
+            self.discard(None)

@@ -47,6 +47,9 @@ class Waiting(Protocol):
     def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:
         """Take in the batch's rows, as the table takes them; all or none, and repeatable."""
 
+    def expect(self, session: Session) -> None:
+        """Make what `arrive` needs and no transaction can have, before it begins."""
+
     def arrive(self, session: Session) -> None:
         """Bring all rows into the staging tables, within the session's transaction."""
 
@@ -56,8 +59,8 @@ class Waiting(Protocol):
     def undone(self) -> None:
         """Forget what waited in the transaction, which is undone."""
 
-    def discard(self) -> None:
-        """Drop what waits. Raises DestinationError where that fails; the next run begins by it."""
+    def discard(self, session: Session | None) -> None:
+        """Drop what waits; the session is in no transaction. Where that fails, the next run begins by it."""
 
     def close(self) -> None:
         """Try to drop what waits, and close connections."""
@@ -143,6 +146,9 @@ class TransactionTables:
         """Load the rows; see Waiting."""
         self._work.session.load(staging.table, rows.column_names, rows)
 
+    def expect(self, session: Session) -> None:
+        """Nothing: the tables are there."""
+
     def arrive(self, session: Session) -> None:
         """Nothing: rows are in the tables from the start."""
 
@@ -154,7 +160,7 @@ class TransactionTables:
         """Forget the tables, which are gone; see Waiting."""
         self._stagings.clear()
 
-    def discard(self) -> None:
+    def discard(self, session: Session | None) -> None:  # noqa: ARG002 as others
         """Forget the tables, which the commit has dropped."""
         self._stagings.clear()
 
@@ -191,7 +197,7 @@ class StagingTables:
     def begin(self, folder: str) -> None:  # noqa: ARG002 what others have left are tables, which are found by name
         """Drop the tables, as far as that goes; see Waiting."""
         with suppress(DestinationError):
-            self.discard()
+            self.discard(None)
 
     def takes(self, stream: Stream) -> bool:
         """Whether rows wait; see Waiting."""
@@ -225,6 +231,9 @@ class StagingTables:
             session.execute("COMMIT")
         self._tried.discard(tried)
 
+    def expect(self, session: Session) -> None:
+        """Nothing: the tables are there."""
+
     def arrive(self, session: Session) -> None:
         """Nothing: rows are in the tables from the start."""
 
@@ -234,14 +243,14 @@ class StagingTables:
     def undone(self) -> None:
         """Nothing: rows wait in transactions of their own."""
 
-    def discard(self) -> None:
+    def discard(self, session: Session | None) -> None:
         """Drop the tables; see Waiting."""
         stagings, self._stagings = self.tables, {}
         self._tried.clear()
         if stagings:
-            with self._borrowed() as session:
+            with self._borrowed() as own:
                 for staging in stagings:
-                    session.execute(self._statements.drop_table(staging.table))
+                    own.execute(self._statements.drop_table(staging.table))
 
     def close(self) -> None:
         """Try to drop the tables, and close the sessions."""

@@ -110,7 +110,7 @@ def test_refused_rows_leave_no_file_to_copy(folder, waiting):
 
 def test_what_is_discarded_is_gone_and_its_number_is_not_used_again(folder, waiting):
     load(waiting, (1, "a"))
-    waiting.discard()
+    waiting.discard(None)
     assert (folder.files, waiting.tables) == ({}, [])
     assert load(waiting, (2, "b")).table.name == "stage_2"
 
@@ -119,7 +119,24 @@ def test_files_that_can_not_be_removed_are_left_to_the_next_run_at_the_end_alone
     load(waiting, (1, "a"))
     folder.is_down = True
     with pytest.raises(DestinationError):
-        waiting.discard()
+        waiting.discard(None)
     load(waiting, (1, "a"))
     waiting.close()
     assert waiting.tables == []
+
+
+def test_tables_that_are_not_temporary_are_made_before_the_transaction_and_dropped_after_it(folder):
+    session, waiting = Recorded(), StagedFiles(folder, STATEMENTS, temporary=False)
+    waiting.begin("pipeline")
+    assert waiting.kind == {"unlogged": True}
+    load(waiting, (1, "a"))
+    for _ in range(2):  # the transaction of the first attempt was undone
+        waiting.expect(session)
+        session.execute("BEGIN")
+        waiting.arrive(session)
+        waiting.drop(session, *waiting.tables)
+        assert session.query("SELECT * FROM stage_1") == [(1, "a", 1)]
+        session.execute("ROLLBACK")
+        assert session.query("SELECT * FROM stage_1") == []
+    waiting.discard(session)
+    assert (session.tables(), folder.files) == ({}, {})

@@ -110,8 +110,8 @@ def test_refused_rows_are_all_undone_and_the_session_goes_on(server, waiting):
 
 def test_what_is_discarded_is_gone_and_its_number_is_not_used_again(server, waiting):
     load(waiting, (1, "a"))
-    waiting.discard()
-    waiting.discard()
+    waiting.discard(None)
+    waiting.discard(None)
     assert (server.tables(), waiting.tables) == ({}, [])
     assert load(waiting, (2, "b")).table.name == "stage_2"
 
