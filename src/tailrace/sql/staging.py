@@ -243,7 +243,7 @@ class StagingTables:
     def undone(self) -> None:
         """Nothing: rows wait in transactions of their own."""
 
-    def discard(self, session: Session | None) -> None:
+    def discard(self, session: Session | None) -> None:  # noqa: ARG002 it has sessions of its own
         """Drop the tables; see Waiting."""
         stagings, self._stagings = self.tables, {}
         self._tried.clear()
