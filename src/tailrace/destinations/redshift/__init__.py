@@ -33,7 +33,7 @@ from tailrace.destinations.redshift.errors import RULES
 from tailrace.destinations.redshift.limits import LIMITS, refuse_long_lines
 from tailrace.destinations.redshift.settings import Settings
 from tailrace.destinations.redshift.statements import RedshiftStatements
-from tailrace.errors import DestinationError, RowsRefusedError
+from tailrace.errors import DestinationError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.objects import Folder
 from tailrace.objects.errors import translated_errors
@@ -48,6 +48,7 @@ from tailrace.sql.expressions import identifier, insert_into, table_of
 from tailrace.sql.files import InFiles
 from tailrace.sql.fitting import refuse_null
 from tailrace.sql.keys import ByComment
+from tailrace.sql.loaders import InsertRows
 from tailrace.sql.placeholders import literal, with_literals, with_numbers
 from tailrace.sql.session import Session
 from tailrace.sql.settings import Options
@@ -120,7 +121,6 @@ _SESSION = (
 _KNOWN = {"user": "the user", "database": "the database"}
 """What errors call whom they are about: the driver doesn't say."""
 _VALUES = {Kind.JSON: "JSON_PARSE", Kind.BINARY: "FROM_HEX"}
-_INSERTED_AT_ONCE, _MAX_PARAMETERS = 500, 32_000
 _MAX_ROW_BYTES = 4 * 2**20
 _COPY_OPTIONS = "MANIFEST CSV ZSTD DATEFORMAT 'YYYY-MM-DD' TIMEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF"
 
@@ -229,17 +229,11 @@ class _Inserts:
         there = Tables(STATEMENTS, TRAITS, None).found(session, table)
         found = {column.name: column for column in there.columns} if there else {}
         rows = _sendable(rows, {name: found[name] for name in columns}, strips_nul=self.strips_nul)
-        by_size = rows.num_rows * _MAX_ROW_BYTES // max(rows.nbytes, 1)
-        at_once = max(1, min(_INSERTED_AT_ONCE, _MAX_PARAMETERS // len(columns), by_size))
-        for start in range(0, rows.num_rows, at_once):
-            part = rows.select(list(columns)).slice(start, at_once)
-            sql = _insert_values(table, [found[name] for name in columns], part.num_rows)
-            try:
-                session.execute(sql, [value for row in zip(*map(_values, part.columns), strict=True) for value in row])
-            except DestinationError as error:
-                if not RULES.is_about_rows(error.__cause__):
-                    raise
-                raise RowsRefusedError(f"the table {table} refuses rows: {error}") from error.__cause__
+
+        def insert(into: TableName, names: Sequence[str], count: int) -> str:
+            return _insert_values(into, [found[name] for name in names], count)
+
+        InsertRows(insert, _values, max_bytes=_MAX_ROW_BYTES).load(session, table, columns, rows)
 
 
 class S3Files:

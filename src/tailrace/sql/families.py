@@ -1,0 +1,52 @@
+"""Ready catalogs, for databases that describe themselves by information_schema."""
+
+from __future__ import annotations
+
+from tailrace.sql.catalogs import Catalog
+
+SPELLED = """
+    CASE WHEN c.numeric_scale > 0 OR lower(c.data_type) IN ('numeric', 'decimal', 'number')
+        THEN c.data_type || '(' || c.numeric_precision || ',' || c.numeric_scale || ')' ELSE c.data_type END
+"""
+"""A column's type, with the digits of a decimal."""
+
+_KEYS = """
+    LEFT JOIN (
+        SELECT u.table_schema, u.table_name, u.column_name, u.ordinal_position, u.constraint_name
+        FROM information_schema.key_column_usage u
+        JOIN information_schema.table_constraints p
+            ON p.constraint_schema = u.constraint_schema AND p.constraint_name = u.constraint_name
+            AND p.table_schema = u.table_schema AND p.table_name = u.table_name AND p.constraint_type = 'PRIMARY KEY'
+    ) k ON k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name
+"""
+
+
+def information_schema(
+    *,
+    spelled: str = SPELLED,
+    has_default: str = "c.column_default IS NOT NULL",
+    comment: str = "NULL",
+    generated: str = "NULL",
+    has_keys: bool = True,
+    digits: str = "",
+) -> Catalog:
+    """The catalog of such a database. The texts are SQL on columns `c`, and the table's row `t`; none is from outside.
+
+    `has_keys` says whether it knows PRIMARY KEYs by their columns; `digits` is as in Catalog.
+    """
+    place, constraint = ("k.ordinal_position", "k.constraint_name") if has_keys else ("NULL", "NULL")
+    columns = (
+        f"SELECT c.column_name, {spelled}, c.is_nullable = 'YES', {has_default}, {place}, {comment}, {constraint}, "  # noqa: S608 a query of its own
+        f"{generated} FROM information_schema.columns c JOIN information_schema.tables t "
+        "ON t.table_schema = c.table_schema AND t.table_name = c.table_name "
+        f"{_KEYS if has_keys else ''} WHERE c.table_schema = coalesce(?, current_schema()) AND c.table_name = ? "
+        "ORDER BY c.ordinal_position"
+    )
+    return Catalog(
+        columns=columns,
+        tables="SELECT table_schema, table_name FROM information_schema.tables WHERE position(? IN table_name) = 1",
+        schemas="SELECT 1 FROM information_schema.schemata WHERE schema_name = ?",
+        others="SELECT 'a view' FROM information_schema.tables WHERE table_schema = coalesce(?, current_schema()) "
+        "AND table_name = ? AND table_type LIKE '%VIEW%'",
+        digits=digits,
+    )
