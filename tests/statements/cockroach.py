@@ -24,7 +24,7 @@ from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
-from tailrace.sql.families import information_schema
+from tailrace.sql.families import KINDS, TYPES, information_schema
 from tailrace.sql.keys import ByConstraint
 from tailrace.sql.limits import Limit, rounded, too_many_characters
 from tailrace.sql.loaders import InsertRows
@@ -48,34 +48,8 @@ TRAITS = Traits(
 
 DIALECT = Dialect(
     sqlglot="postgres",
-    types={
-        Kind.BOOL: "boolean",
-        Kind.INT: "bigint",
-        Kind.FLOAT: "double precision",
-        Kind.DECIMAL: "numeric({precision},{scale})",
-        Kind.TEXT: "text",
-        Kind.JSON: "jsonb",
-        Kind.BINARY: "bytea",
-        Kind.DATE: "date",
-        Kind.TIME: "time without time zone",
-        Kind.TIMESTAMP: "timestamp without time zone",
-        Kind.TIMESTAMPTZ: "timestamp with time zone",
-        Kind.UUID: "uuid",
-    },
-    kinds={
-        "BOOLEAN": Kind.BOOL,
-        **dict.fromkeys(("SMALLINT", "INTEGER", "BIGINT"), Kind.INT),
-        **dict.fromkeys(("REAL", "DOUBLE PRECISION"), Kind.FLOAT),
-        "NUMERIC": Kind.DECIMAL,
-        **dict.fromkeys(("TEXT", "CHARACTER VARYING", "CHARACTER"), Kind.TEXT),
-        "JSONB": Kind.JSON,
-        "BYTEA": Kind.BINARY,
-        "DATE": Kind.DATE,
-        "TIME WITHOUT TIME ZONE": Kind.TIME,
-        "TIMESTAMP WITHOUT TIME ZONE": Kind.TIMESTAMP,
-        "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMPTZ,
-        "UUID": Kind.UUID,
-    },
+    types=TYPES,
+    kinds={**KINDS, "JSONB": Kind.JSON, "BYTEA": Kind.BINARY, "UUID": Kind.UUID},
     alterable=frozenset({(Kind.DECIMAL, Kind.DECIMAL)}),  # other changes of types take a job in the background
     relaxes=True,
     merge=Merge.CONFLICT,

@@ -7,6 +7,7 @@ from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import read_key
 from tailrace.sql.checkpoints import Checkpoints
+from tailrace.sql.selections import Upsert
 
 DUCKDB, SQLITE = duckdb.STATEMENTS, sqlite.STATEMENTS
 USERS = TableName("users", "main")
@@ -132,7 +133,7 @@ def test_winners_are_the_last_line_of_each_key_beside_what_the_table_keeps():
 
 
 def test_winners_update_the_rows_that_match():
-    assert SQLITE.update_matched(PLAIN, STAGING, WINNERS, key=["id"], to=["name"]) == (
+    assert SQLITE.update_matched(Upsert(PLAIN, STAGING, WINNERS, ["id", "name"], ["id"], ["name"])) == (
         'UPDATE "users" AS "t" SET "name" = "n"."name" FROM (SELECT "s"."id", "s"."name" FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line") AS "n" '
         'WHERE "t"."id" = "n"."id"'

@@ -11,10 +11,11 @@ from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.checkpoints import Checkpoints
 from tailrace.sql.design import Design
-from tailrace.sql.selections import Mark
+from tailrace.sql.selections import Mark, Upsert
 
 REDSHIFT, MYSQL = redshift.STATEMENTS, mysql.STATEMENTS
 USERS, STAGING, WINNERS = TableName("users", "raw"), TableName("staging"), TableName("winners")
+UPSERT = Upsert(USERS, STAGING, WINNERS, ["id", "name"], ["id"], ["name"])
 
 
 class Sent:
@@ -102,7 +103,7 @@ def test_redshift_deletes_without_an_alias():
 
 
 def test_redshift_updates_what_matches_and_renames():
-    assert REDSHIFT.update_matched(USERS, STAGING, WINNERS, key=["id"], to=["name"]) == (
+    assert REDSHIFT.update_matched(UPSERT) == (
         'UPDATE "raw"."users" AS "t" SET "name" = "n"."name" FROM (SELECT "s"."id", "s"."name" FROM "staging" AS "s" '
         'INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line") AS "n" '
         'WHERE "t"."id" = "n"."id"'
@@ -137,12 +138,12 @@ def test_first_rows_behind_a_deletion_take_no_correlated_query():
 
 
 def test_mysql_updates_by_a_join_and_upserts_in_a_form_that_mysql_and_mariadb_have():
-    assert MYSQL.update_matched(USERS, STAGING, WINNERS, key=["id"], to=["name"]) == (
+    assert MYSQL.update_matched(UPSERT) == (
         "UPDATE /*+ NO_MERGE(n) */ `raw`.`users` AS `t` JOIN (SELECT `s`.`id`, `s`.`name` FROM `staging` AS `s` "
         "INNER JOIN `winners` AS `w` ON `s`.`_tailrace_line` = `w`.`_tailrace_line`) AS `n` ON TRUE "
         "SET t.`name` = `n`.`name` WHERE `t`.`id` = `n`.`id`"
     )
-    update, insert = MYSQL.upsert_winners(USERS, STAGING, WINNERS, columns=["id", "name"], key=["id"], to=["name"])
+    update, insert = MYSQL.upsert_winners(UPSERT)
     rows = (
         "INSERT INTO `raw`.`users` (`id`, `name`) SELECT `s`.`id`, `s`.`name` FROM `staging` AS `s` "
         "INNER JOIN `winners` AS `w` ON `s`.`_tailrace_line` = `w`.`_tailrace_line` "

@@ -12,6 +12,7 @@ from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.catalogs import query_of
 from tailrace.sql.design import Design
+from tailrace.sql.selections import Upsert
 from tailrace.sql.tables import Tables
 from tailrace.testing.parts import ID, NAME, stream
 
@@ -41,7 +42,7 @@ def test_tables_are_made_and_altered():
 
 
 def test_rows_are_merged_where_the_key_is_there_already():
-    (upsert,) = SQL.upsert_winners(TABLE, STAGING, WINNERS, columns=["id", "name"], key=["id"], to=["name"])
+    (upsert,) = SQL.upsert_winners(Upsert(TABLE, STAGING, WINNERS, ["id", "name"], ["id"], ["name"]))
     assert upsert.startswith(
         'INSERT INTO "raw"."things" ("id", "name") SELECT "s"."id", "s"."name" FROM "raw"."staging"'
     )

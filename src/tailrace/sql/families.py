@@ -1,8 +1,40 @@
-"""Ready catalogs, for databases that describe themselves by information_schema."""
+"""Ready types and catalogs, for databases that spell types as the standard does, or have information_schema."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tailrace.model import Kind
 from tailrace.sql.catalogs import Catalog
+
+TYPES: Mapping[Kind, str] = {
+    Kind.BOOL: "boolean",
+    Kind.INT: "bigint",
+    Kind.FLOAT: "double precision",
+    Kind.DECIMAL: "numeric({precision},{scale})",
+    Kind.TEXT: "text",
+    Kind.JSON: "jsonb",
+    Kind.BINARY: "bytea",
+    Kind.DATE: "date",
+    Kind.TIME: "time without time zone",
+    Kind.TIMESTAMP: "timestamp without time zone",
+    Kind.TIMESTAMPTZ: "timestamp with time zone",
+    Kind.UUID: "uuid",
+}
+"""Types as the standard spells them, and as most call those that it doesn't have."""
+
+KINDS: Mapping[str, Kind] = {
+    "BOOLEAN": Kind.BOOL,
+    **dict.fromkeys(("SMALLINT", "INTEGER", "BIGINT"), Kind.INT),
+    **dict.fromkeys(("REAL", "DOUBLE PRECISION"), Kind.FLOAT),
+    "NUMERIC": Kind.DECIMAL,
+    **dict.fromkeys(("TEXT", "CHARACTER VARYING", "CHARACTER"), Kind.TEXT),
+    "DATE": Kind.DATE,
+    "TIME WITHOUT TIME ZONE": Kind.TIME,
+    "TIMESTAMP WITHOUT TIME ZONE": Kind.TIMESTAMP,
+    "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMPTZ,
+}
+"""The types of the standard that tables may have."""
 
 SPELLED = """
     CASE WHEN c.numeric_scale > 0 OR lower(c.data_type) IN ('numeric', 'decimal', 'number')

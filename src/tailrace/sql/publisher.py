@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
 from tailrace.schema.steps import Segment, TableSteps
 from tailrace.sql.dialect import Merge
-from tailrace.sql.selections import Mark, Winners, last_rows
+from tailrace.sql.selections import Mark, Upsert, Winners, last_rows
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Place
@@ -146,13 +146,12 @@ class Publisher:
         table, columns, key = place.table, place.columns, place.key(staging.stream)
         fresh = statements.insert_winners(table, source, winners, columns=columns, matched=False)
         to = [name for name in columns if name not in key and name not in keep]
-        clear = place.cleared
+        upsert = Upsert(table, source, winners, columns, key, to, place.cleared)
         merge = self._merge_of(place)
         if merge is Merge.CONFLICT:
-            return statements.upsert_winners(table, source, winners, columns=columns, key=key, to=to, clear=clear)
+            return statements.upsert_winners(upsert)
         if merge is Merge.UPDATE:
-            update = statements.update_matched(table, source, winners, key=key, to=to, clear=clear)
-            return [update, fresh] if to or clear else [fresh]
+            return [statements.update_matched(upsert), fresh] if to or upsert.clear else [fresh]
         delete = statements.delete_matched(table, source, winners, key)
         if not kept:
             return [delete, statements.insert_winners(table, source, winners, columns=columns)]

@@ -26,6 +26,22 @@ class Mark:
     is_text: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Winners that go into a table, in these columns, of which the `key` tells rows apart.
+
+    Rows that the table has get their values in the columns `to`, and null in those to `clear`.
+    """
+
+    table: TableName
+    staging: TableName
+    winners: Winners
+    columns: Sequence[str]
+    key: Sequence[str]
+    to: Sequence[str]
+    clear: Sequence[str] = ()
+
+
 def lines_equal(left: str, right: str) -> exp.Condition:
     """That two rows have the same line."""
     return column_of(LINE, left).eq(column_of(LINE, right))

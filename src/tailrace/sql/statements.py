@@ -26,6 +26,7 @@ from tailrace.sql.keys import note
 from tailrace.sql.selections import (
     MATCH,
     Mark,
+    Upsert,
     Winners,
     below,
     distinct_count,
@@ -232,36 +233,20 @@ class Statements:
         has_key = rows.select("1").where(keys_equal(key, "t", "s"))
         return self.written(exp.Delete(this=table_of(table, "t"), where=exp.Where(this=exp.Exists(this=has_key))))
 
-    def update_matched(
-        self,
-        table: TableName,
-        staging: TableName,
-        winners: Winners,
-        *,
-        key: Sequence[str],
-        to: Sequence[str],
-        clear: Sequence[str] = (),
-    ) -> str:
-        """UPDATE of the table's rows that the winners match, in the columns `to`, and to null in those to `clear`."""
-        return self.written(self.updating(table, staging, winners, key=key, to=to, clear=clear))
+    def update_matched(self, upsert: Upsert) -> str:
+        """UPDATE of the table's rows that the winners match."""
+        return self.written(self.updating(upsert))
 
-    def updating(
-        self,
-        table: TableName,
-        staging: TableName,
-        winners: Winners,
-        *,
-        key: Sequence[str],
-        to: Sequence[str],
-        clear: Sequence[str],
-    ) -> exp.Update:
+    def updating(self, upsert: Upsert) -> exp.Update:
         """UPDATE ... FROM; see update_matched."""
-        rows = winning_rows(staging, winners, *(column_of(name, "s") for name in (*key, *to)))
+        values = [column_of(name, "s") for name in (*upsert.key, *upsert.to)]
+        rows = winning_rows(upsert.staging, upsert.winners, *values)
+        changes = [exp.EQ(this=column_of(name), expression=column_of(name, "n")) for name in upsert.to]
         return exp.Update(
-            this=table_of(table, "t"),
-            expressions=[exp.EQ(this=column_of(name), expression=column_of(name, "n")) for name in to] + nulls(clear),
+            this=table_of(upsert.table, "t"),
+            expressions=changes + nulls(upsert.clear),
             from_=exp.From(this=rows.subquery(identifier("n"))),
-            where=exp.Where(this=keys_equal(key, "t", "n")),
+            where=exp.Where(this=keys_equal(upsert.key, "t", "n")),
         )
 
     def insert_winners(
@@ -281,23 +266,14 @@ class Statements:
             rows = rows.where(is_set(MATCH, "w") if matched else is_null(MATCH, "w"))
         return self.written(insert_into(table, [*columns, *kept], rows))
 
-    def upsert_winners(
-        self,
-        table: TableName,
-        staging: TableName,
-        winners: Winners,
-        *,
-        columns: Sequence[str],
-        key: Sequence[str],
-        to: Sequence[str],
-        clear: Sequence[str] = (),
-    ) -> list[str]:
-        """INSERT of the winners' rows, or UPDATE as in `update_matched` where the table, whose key it is, has them."""
-        rows = winning_rows(staging, winners, *(column_of(name, "s") for name in columns))
-        changes = [exp.EQ(this=column_of(name), expression=column_of(name, "excluded")) for name in to] + nulls(clear)
-        insert = insert_into(table, columns, rows)
+    def upsert_winners(self, upsert: Upsert) -> list[str]:
+        """INSERT of the winners' rows, or UPDATE where the table, whose key it is, has them."""
+        rows = winning_rows(upsert.staging, upsert.winners, *(column_of(name, "s") for name in upsert.columns))
+        changes = [exp.EQ(this=column_of(name), expression=column_of(name, "excluded")) for name in upsert.to]
+        changes += nulls(upsert.clear)
+        insert = insert_into(upsert.table, upsert.columns, rows)
         action = exp.var("DO UPDATE" if changes else "DO NOTHING")
-        conflict_keys = [*map(identifier, key)]
+        conflict_keys = [*map(identifier, upsert.key)]
         insert.set("conflict", exp.OnConflict(conflict_keys=conflict_keys, action=action, expressions=changes))
         return [self.written(insert)]
 

@@ -7,7 +7,7 @@ import pytest
 from tailrace.destinations import mysql, redshift
 from tailrace.destinations.sqlite import DIALECT
 from tailrace.model import TableName
-from tailrace.sql.selections import Mark
+from tailrace.sql.selections import Mark, Upsert
 from tailrace.sql.statements import Statements
 
 POSTGRES = Statements(replace(DIALECT, sqlglot="postgres"))
@@ -17,7 +17,7 @@ COLUMNS = ["id", "value"]
 
 
 def upsert(database, to, clear):
-    return database.upsert_winners(THINGS, STAGED, WINNERS, columns=COLUMNS, key=["id"], to=to, clear=clear)
+    return database.upsert_winners(Upsert(THINGS, STAGED, WINNERS, COLUMNS, ["id"], to, clear))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_in_mysql_matching_rows_are_updated_and_the_others_inserted_by_themselve
 
 
 def test_matching_rows_get_the_winners_values():
-    sql = POSTGRES.update_matched(THINGS, STAGED, WINNERS, key=["id"], to=["value"], clear=["old"])
+    sql = POSTGRES.update_matched(Upsert(THINGS, STAGED, WINNERS, COLUMNS, ["id"], ["value"], ["old"]))
     assert sql == (
         'UPDATE "things" AS "t" SET "value" = "n"."value", "old" = NULL FROM (SELECT "s"."id", "s"."value" FROM '
         '"staged" AS "s" INNER JOIN "winners" AS "w" ON "s"."_tailrace_line" = "w"."_tailrace_line") AS "n" WHERE '
@@ -66,7 +66,7 @@ def test_matching_rows_get_the_winners_values():
 
 
 def test_in_mysql_matching_rows_are_joined_with_the_winners_once():
-    sql = MYSQL.update_matched(THINGS, STAGED, WINNERS, key=["id"], to=["value"], clear=["old"])
+    sql = MYSQL.update_matched(Upsert(THINGS, STAGED, WINNERS, COLUMNS, ["id"], ["value"], ["old"]))
     assert sql == (
         "UPDATE /*+ NO_MERGE(n) */ `things` AS `t` JOIN (SELECT `s`.`id`, `s`.`value` FROM `staged` AS `s` INNER JOIN "
         "`winners` AS `w` ON `s`.`_tailrace_line` = `w`.`_tailrace_line`) AS `n` ON TRUE SET t.`value` = `n`.`value`, "

@@ -14,7 +14,7 @@ from tailrace.schema.keys import by
 from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.expressions import column_of, identifier, insert_into, is_set, keys_equal, table_of
 from tailrace.sql.keys import alter_of, names_of, note
-from tailrace.sql.selections import MATCH, Winners, nulls, winning_rows
+from tailrace.sql.selections import MATCH, Upsert, nulls, winning_rows
 from tailrace.sql.statements import Statements
 
 _INDEXED = 191
@@ -74,42 +74,24 @@ class MySQLStatements(Statements):
         source.set("joins", [exp.Join(this=keys, kind="INNER", on=keys_equal(key, "t", "n"))])
         return self.written(exp.Delete(tables=[table_of(TableName("t"))], this=source))
 
-    def updating(
-        self,
-        table: TableName,
-        staging: TableName,
-        winners: Winners,
-        *,
-        key: Sequence[str],
-        to: Sequence[str],
-        clear: Sequence[str],
-    ) -> exp.Update:
+    def updating(self, upsert: Upsert) -> exp.Update:
         """UPDATE with a hint: the planner would read the table once for each row, unless it is of one table."""
-        update = super().updating(table, staging, winners, key=key, to=to, clear=clear)
+        update = super().updating(upsert)
         update.set("hint", exp.Hint(expressions=[exp.func("NO_MERGE", exp.to_identifier("n"))]))
         return update
 
-    def upsert_winners(
-        self,
-        table: TableName,
-        staging: TableName,
-        winners: Winners,
-        *,
-        columns: Sequence[str],
-        key: Sequence[str],  # noqa: ARG002 whichever key a row has in common
-        to: Sequence[str],
-        clear: Sequence[str] = (),
-    ) -> list[str]:
+    def upsert_winners(self, upsert: Upsert) -> list[str]:
         """INSERT ... ON DUPLICATE KEY UPDATE of the rows that match, and INSERT of the others.
 
         A row that is new may not update another through some other unique key of the table: that is an error.
         """
-        fresh = self.insert_winners(table, staging, winners, columns=columns, matched=False)
-        changes = [exp.EQ(this=column_of(name), expression=exp.func("VALUES", column_of(name))) for name in to]
-        changes += nulls(clear)
+        table, columns = upsert.table, upsert.columns
+        fresh = self.insert_winners(table, upsert.staging, upsert.winners, columns=columns, matched=False)
+        changes = [exp.EQ(this=column_of(name), expression=exp.func("VALUES", column_of(name))) for name in upsert.to]
+        changes += nulls(upsert.clear)
         if not changes:
             return [fresh]
-        rows = winning_rows(staging, winners, *(column_of(name, "s") for name in columns))
+        rows = winning_rows(upsert.staging, upsert.winners, *(column_of(name, "s") for name in columns))
         insert = insert_into(table, columns, rows.where(is_set(MATCH, "w")))
         insert.set("conflict", exp.OnConflict(duplicate=True, action=exp.var("UPDATE"), expressions=changes))
         return [self.written(insert), fresh]

@@ -32,6 +32,7 @@ from tailrace.sql.design import Design, Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.families import KINDS, TYPES
 from tailrace.sql.keys import ByConstraint
 from tailrace.sql.limits import Limit, all_of, cut, padded, rounded, too_many_characters
 from tailrace.sql.placeholders import percent
@@ -57,32 +58,11 @@ TRAITS = Traits(
 
 DIALECT = Dialect(
     sqlglot="postgres",
-    types={
-        Kind.BOOL: "boolean",
-        Kind.INT: "bigint",
-        Kind.FLOAT: "double precision",
-        Kind.DECIMAL: "numeric({precision},{scale})",
-        Kind.TEXT: "text",
-        Kind.JSON: "jsonb",
-        Kind.BINARY: "bytea",
-        Kind.DATE: "date",
-        Kind.TIME: "time without time zone",
-        Kind.TIMESTAMP: "timestamp without time zone",
-        Kind.TIMESTAMPTZ: "timestamp with time zone",
-        Kind.UUID: "uuid",
-    },
+    types=TYPES,
     kinds={
-        "BOOLEAN": Kind.BOOL,
-        **dict.fromkeys(("SMALLINT", "INTEGER", "BIGINT"), Kind.INT),
-        **dict.fromkeys(("REAL", "DOUBLE PRECISION"), Kind.FLOAT),
-        "NUMERIC": Kind.DECIMAL,
-        **dict.fromkeys(("TEXT", "CHARACTER VARYING", "CHARACTER"), Kind.TEXT),
+        **KINDS,
         **dict.fromkeys(("JSON", "JSONB"), Kind.JSON),
         "BYTEA": Kind.BINARY,
-        "DATE": Kind.DATE,
-        "TIME WITHOUT TIME ZONE": Kind.TIME,
-        "TIMESTAMP WITHOUT TIME ZONE": Kind.TIMESTAMP,
-        "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMPTZ,
         "UUID": Kind.UUID,
     },
     # ALTER TYPE to jsonb takes an expression of its own for each type, and reads the whole table anew; PostgreSQL's own

@@ -45,6 +45,7 @@ from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.expressions import identifier, insert_into, table_of
+from tailrace.sql.families import KINDS, TYPES
 from tailrace.sql.files import InFiles
 from tailrace.sql.fitting import refuse_null
 from tailrace.sql.keys import ByComment
@@ -73,31 +74,17 @@ TRAITS = Traits(
 DIALECT = Dialect(
     sqlglot="redshift",
     types={
-        Kind.BOOL: "boolean",
-        Kind.INT: "bigint",
-        Kind.FLOAT: "double precision",
-        Kind.DECIMAL: "numeric({precision},{scale})",
+        **TYPES,
         Kind.TEXT: "varchar(65535)",
         Kind.JSON: "super",
         Kind.BINARY: "varbyte(1024000)",
-        Kind.DATE: "date",
-        Kind.TIME: "time without time zone",
-        Kind.TIMESTAMP: "timestamp without time zone",
-        Kind.TIMESTAMPTZ: "timestamp with time zone",
         Kind.UUID: "varchar(36)",
     },
     kinds={
-        "BOOLEAN": Kind.BOOL,
-        **dict.fromkeys(("SMALLINT", "INTEGER", "BIGINT"), Kind.INT),
-        **dict.fromkeys(("REAL", "DOUBLE PRECISION"), Kind.FLOAT),
-        "NUMERIC": Kind.DECIMAL,
-        **dict.fromkeys(("CHARACTER VARYING", "CHARACTER", "TEXT", "VARCHAR"), Kind.TEXT),
+        **KINDS,
+        "VARCHAR": Kind.TEXT,
         "SUPER": Kind.JSON,
         **dict.fromkeys(("BINARY VARYING", "VARBYTE"), Kind.BINARY),
-        "DATE": Kind.DATE,
-        "TIME WITHOUT TIME ZONE": Kind.TIME,
-        "TIMESTAMP WITHOUT TIME ZONE": Kind.TIMESTAMP,
-        "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMPTZ,
     },
     alterable=frozenset(),
     relaxes=False,
