@@ -13,6 +13,7 @@ from services.postgres import postgres
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
 from services.s3 import s3
+from services.snowflake import snowflake
 from telling import hear_deaths, said_of_deaths, said_of_mysql, tell_deaths
 from trusting import trust_one_authority
 
@@ -176,4 +177,11 @@ def redshift_url(redshift_server):
 def s3_server():
     """An S3 server."""
     with had(s3) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def snowflake_server():
+    """What stands in for Snowflake."""
+    with had(snowflake) as server:
         yield server

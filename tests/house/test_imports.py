@@ -37,7 +37,17 @@ ALLOWED = {
 }
 """Part of the package -> the parts that it may import (itself always)."""
 
-DRIVERS = {"deltalake", "duckdb", "mysql", "psycopg", "pyiceberg", "redshift_connector", "sqlalchemy", "sqlite3"}
+DRIVERS = {
+    "deltalake",
+    "duckdb",
+    "mysql",
+    "psycopg",
+    "pyiceberg",
+    "redshift_connector",
+    "snowflake",
+    "sqlalchemy",
+    "sqlite3",
+}
 ENGINE = SOURCE / "lake" / "engine.py"
 """DuckDB isn't a destination there: rows are merged in its tables."""
 

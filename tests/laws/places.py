@@ -14,18 +14,25 @@ from urllib.parse import urlsplit
 import duckdb
 import mysql.connector
 import psycopg
+import snowflake.connector
 from mysql.connector.errorcode import ER_NO_SUCH_TABLE
 
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination
+from tailrace.destinations.snowflake.stage import StageFiles
 from tailrace.objects import Folder
 from tailrace.sql.session import LoggedSession
 from tailrace.testing import Seam, Subject
 
 CHECKPOINTS, EXCHANGES = "_tailrace_checkpoints", "_tailrace_exchanges"
 
-SEAMS = (Seam(LoggedSession, ("execute", "load")), Seam(Folder, ("put", "put_file", "remove")))
-"""What changes something in a database, or in the bucket from which it copies."""
+SEAMS = (
+    Seam(LoggedSession, ("execute", "load")),
+    Seam(Folder, ("put", "put_file", "remove")),
+    Seam(StageFiles, ("put", "remove")),
+)
+"""What changes something in a database, or in the bucket or on the stage from which it copies."""
+_NO_SUCH_TABLE = 2003
 
 
 class Reader(Protocol):
@@ -187,6 +194,38 @@ class MySQL:
         return KEPT.rows(self.address, _of_mysql, query)
 
 
+@dataclass(frozen=True, slots=True)
+class Snowflake:
+    """A database of what stands in for Snowflake."""
+
+    server: Any
+    url: str
+
+    def names(self) -> set[str]:
+        """See Reader."""
+        return {row["name"] for row in self._rows("SHOW TABLES IN SCHEMA PUBLIC")}
+
+    def read(self, table: str) -> list[dict[str, Any]]:
+        """See Reader."""
+        try:
+            return self._rows(f'SELECT * FROM PUBLIC."{table}"')
+        except snowflake.connector.errors.ProgrammingError as error:
+            if error.errno == _NO_SUCH_TABLE:
+                return []
+            raise
+
+    def users(self) -> int:
+        """See Reader."""
+        return int(self.server.end_sessions())
+
+    def _rows(self, query: str) -> list[dict[str, Any]]:
+        return KEPT.rows(self.url, lambda _: self._connected(), query)
+
+    def _connected(self) -> Any:
+        database = urlsplit(self.url).path.split("/")[1]
+        return snowflake.connector.connect(**self.server.login, database=database)
+
+
 class Kept:
     """One connection that is kept for reading, since to make one takes longer than to read.
 
@@ -201,9 +240,13 @@ class Kept:
         """The rows of a query; one that fails with its connection, as when its server was started anew, is repeated."""
         try:
             return self._rows(address, connect, query)
-        except (psycopg.errors.UndefinedTable, mysql.connector.errors.ProgrammingError):
+        except (
+            psycopg.errors.UndefinedTable,
+            mysql.connector.errors.ProgrammingError,
+            snowflake.connector.errors.ProgrammingError,
+        ):
             raise
-        except (psycopg.Error, mysql.connector.Error):
+        except (psycopg.Error, mysql.connector.Error, snowflake.connector.errors.Error):
             self.close()
             return self._rows(address, connect, query)
 
@@ -228,6 +271,8 @@ KEPT = Kept()
 
 
 def _cursor_of(connection: Any) -> Any:
+    if isinstance(connection, snowflake.connector.SnowflakeConnection):
+        return connection.cursor(snowflake.connector.DictCursor)
     is_mysql = isinstance(connection, mysql.connector.MySQLConnection)
     return connection.cursor(dictionary=True) if is_mysql else connection.cursor(row_factory=psycopg.rows.dict_row)
 
@@ -274,6 +319,8 @@ def through(server: Any, port: int) -> Place:
 
 
 def _reader(server: Any, address: str, url: str) -> Reader:
+    if url.startswith("snowflake"):
+        return Snowflake(server, url)
     if url.startswith("redshift"):
         return Postgres(server.behind(address), url)
     return (MySQL if url.startswith("mysql") else Postgres)(address, url)

@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mysql.connector
 import psycopg
@@ -18,6 +19,7 @@ from services.postgres import postgres
 from services.processes import free_port, processes_in
 from services.redshift import redshift
 from services.s3 import s3
+from services.snowflake import snowflake
 
 from tailrace.destinations import open_destination
 
@@ -100,6 +102,30 @@ def test_a_store_that_dies_by_itself_is_started_again():
         assert server.names(server.bucket()) == []
         assert len(server.deaths) == 1
         forget_deaths(server)
+
+
+def test_what_stands_in_for_snowflake_that_dies_by_itself_is_started_again_with_what_it_had():
+    with had(snowflake) as server:
+        database = urlsplit(server.database()).path.split("/")[1]
+        server.run(f"CREATE TABLE {database}.PUBLIC.kept (n INT)", f"CREATE STAGE {database}.PUBLIC.kept_too")
+        die(server)
+        other = urlsplit(server.database()).path.split("/")[1]
+        server.run(f"INSERT INTO {database}.PUBLIC.kept VALUES (1)", f"LIST @{database}.PUBLIC.kept_too")
+        with pytest.raises(RuntimeError, match="does not exist"):
+            server.run(f"INSERT INTO {other}.PUBLIC.kept VALUES (1)")
+        assert len(server.deaths) == 1
+        forget_deaths(server)
+
+
+def test_what_stands_in_for_snowflake_rolls_back_what_a_closed_session_had_open(
+    snowflake_server,
+):
+    table = "{}.{}.t".format(*urlsplit(snowflake_server.database()).path.split("/")[1:])
+    snowflake_server.run(f"CREATE TABLE {table} (n INT NOT NULL)", f"INSERT INTO {table} VALUES (1)")
+    snowflake_server.run("BEGIN", f"UPDATE {table} SET n = 2")
+    with pytest.raises(RuntimeError, match="NOT NULL"):
+        snowflake_server.run("BEGIN", f"UPDATE {table} SET n = 3", f"INSERT INTO {table} VALUES (NULL)")
+    snowflake_server.run("BEGIN", f"UPDATE {table} SET n = 4", "COMMIT")
 
 
 DYING = """

@@ -26,6 +26,7 @@ NAMES: Mapping[str, str] = {
     "mysql": "tailrace.destinations.mysql",
     "postgres": "tailrace.destinations.postgres",
     "redshift": "tailrace.destinations.redshift",
+    "snowflake": "tailrace.destinations.snowflake",
     "sqlite": "tailrace.destinations.sqlite",
 }
 """The name of each destination, which is the scheme of its addresses, and its module."""

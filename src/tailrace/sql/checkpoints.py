@@ -17,6 +17,9 @@ from tailrace.sql.statements import Statements
 TABLE = "_tailrace_checkpoints"
 """The name of the table, in the destination's default schema."""
 
+_TURNS = ""
+"""The pipeline of no run."""
+
 _COLUMNS = (
     TableColumn("pipeline", Kind.TEXT, nullable=False),
     TableColumn("number", Kind.INT, nullable=False),
@@ -42,6 +45,7 @@ class Checkpoints:
     def __init__(self, statements: Statements, schema: str | None) -> None:
         self.table = TableName(TABLE, schema)
         self._statements = statements
+        self._begin = statements.dialect.begin
         self._source = exp.table_(TABLE, db=schema, quoted=True)
 
     def row(self, session: Session, pipeline: str) -> Row | None:
@@ -64,10 +68,18 @@ class Checkpoints:
         """
         if lock := self._statements.lock_table(self.table):  # else two first runs might look at once
             session.execute(lock)
+        if not self._statements.dialect.enforces_keys:
+            self._take_turns(session, fence)
         if session.execute(self.take, (fence, pipeline)):
             return self.row(session, pipeline)
         session.execute(self.insert, (pipeline, 0, fence))
         return None
+
+    def _take_turns(self, session: Session, fence: str) -> None:
+        """Write to a row that every run writes to first, so that of two first runs one has to wait, or to try again."""
+        while not session.execute(self.take, (fence, _TURNS)):
+            for sql, parameters in ((self.insert, (_TURNS, 0, fence)), ("COMMIT", ()), (self._begin, ())):
+                session.execute(sql, parameters)
 
     def store(self, session: Session, checkpoint: Checkpoint, fence: str) -> None:
         """Make the checkpoint the pipeline's last; raises FencedError unless the fence and the one before are there."""

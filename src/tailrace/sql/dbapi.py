@@ -29,13 +29,16 @@ class Literals(tuple[object, ...]):
 
 
 class DbapiSession:
-    """A connection of a driver, as a Session. `known` are names for the remedies of errors."""
+    """A connection of a driver, as a Session. `known` are names for the remedies of errors.
+
+    Where all rows come by files that the commit copies, there is no loader.
+    """
 
     def __init__(
         self,
         connection: Any,
         rules: ErrorRules,
-        loader: Loader,
+        loader: Loader | None,
         execute: Execute,
         known: Mapping[str, object] | None = None,
     ) -> None:
@@ -59,6 +62,8 @@ class DbapiSession:
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """The bulk verb; see Session."""
+        if self._loader is None:
+            raise TypeError("rows come by files here")
         self._loader.load(self, table, columns, rows)
 
     def release_memory(self) -> None:

@@ -197,7 +197,7 @@ class SqlDestination:
         wanted = {self._checkpoints.table: self._checkpoints.create}
         if self._exchanges:
             wanted[self._exchanges.table] = self._exchanges.create
-        return [create for table, create in wanted.items() if self._tables.found(self._work.session, table) is None]
+        return [create for table, create in wanted.items() if not self._tables.exists(self._work.session, table)]
 
     def _drop_left_over(self, pipeline: str) -> None:
         """Drop the tables that runs of the pipeline have made for themselves, and left."""
@@ -323,7 +323,7 @@ class SqlDestination:
         session, place, table = self._work.session, self._places.of(stream), self._tables.named(stream)
         swapped = self._places.exchange_rows(place, table)
         if swapped is None:
-            exists = self._tables.found(session, table) is not None
+            exists = self._tables.exists(session, table)
             swapped = Published(deleted=self._publisher.count(session, table) if exists else 0)
             if self._exchanges:
                 self._exchanges.add(session, self._pipeline, place.table, table)

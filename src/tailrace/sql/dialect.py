@@ -44,7 +44,8 @@ class Dialect:
     """One SQL database, as data.
 
     `sqlglot` is sqlglot's name for it. `types` spells each kind; DECIMAL is a template with {precision} and {scale}.
-    `kinds` says what the types are that tables may have, by their names in capitals and without digits. `alterable`
+    `kinds` says what the types are that tables may have, by their names in capitals, and without digits unless these
+    make another kind of them. `alterable`
     are the (from, to) kinds that ALTER TYPE changes in place, losing nothing; `relaxes` says whether NOT NULL can be
     dropped.
     `keeps_key_in_comment`: the key is noted as the table's comment instead of being a PRIMARY KEY.
@@ -53,7 +54,8 @@ class Dialect:
     `key_types` are the kinds that need another type in a key, which depends on how many such columns the key has;
     `unkeyable` are those that no key can have. `designs` are the fields of Design that it has. `ddl` says what DDL does
     to a transaction, which `begin` opens, as one that may write; `has_temporary` whether temporary tables can be made
-    and dropped within one (rows aren't merged by REWRITE where they can't).
+    and dropped within one (rows aren't merged by REWRITE where they can't); `enforces_keys` whether a PRIMARY KEY is
+    more than a note.
     """
 
     sqlglot: str
@@ -68,6 +70,7 @@ class Dialect:
     max_columns: int = 0
     begin: str = "BEGIN"
     has_temporary: bool = True
+    enforces_keys: bool = True
     ddl: Ddl = Ddl.WITHIN
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
     unkeyable: frozenset[Kind] = frozenset()
@@ -83,6 +86,8 @@ class Dialect:
 
     def kind_of(self, sql_type: str) -> tuple[Kind | None, int, int]:
         """Kind, precision and scale of a type as the database spells it; the kind is None for an unknown type."""
+        if whole := self.kinds.get(sql_type.upper()):
+            return whole, 0, 0
         match = _SQL_TYPE.fullmatch(sql_type.partition(" CHARACTER SET ")[0])
         if match is None:
             return None, 0, 0

@@ -44,10 +44,10 @@ class Exchanges:
         """Do what the pipeline's commits have decided. Repeatable: what a crash has left is done the next time."""
         for new, table in self._decided(session, pipeline):
             try:
-                if self._tables.found(session, new) is not None:
+                if self._tables.exists(session, new):
                     self._exchange(session, new, table)
             except DestinationError:
-                if self._tables.found(session, new) is not None:  # otherwise another run has done it just now
+                if self._tables.exists(session, new):  # otherwise another run has done it just now
                     raise
             done = exp.and_(_is_given("pipeline"), _is_given("new_name"))
             sql = self._statements.written(exp.Delete(this=self._source(), where=exp.Where(this=done)))
@@ -70,7 +70,7 @@ class Exchanges:
         ]
 
     def _exchange(self, session: Session, new: TableName, table: TableName) -> None:
-        if self._tables.found(session, table) is None:
+        if not self._tables.exists(session, table):
             session.execute(self._statements.rename_table(new, table.name))
             return
         old = TableName(f"{new.name}_old", new.schema)

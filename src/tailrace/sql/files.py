@@ -36,6 +36,9 @@ class Files(Protocol):
     def remove(self, folder: str) -> None:
         """Remove all files of the folder."""
 
+    def close(self) -> None:
+        """Close connections; repeatable, and more may be put after it."""
+
 
 @dataclass(frozen=True, slots=True)
 class InFiles:
@@ -141,3 +144,4 @@ class StagedFiles:
         """Remove the files, as far as that goes."""
         with suppress(DestinationError):
             self.discard(None)
+        self._files.close()

@@ -70,7 +70,7 @@ class Statements:
         if key:
             parts.append(exp.PrimaryKey(expressions=[identifier(name) for name in key]))
         properties: list[exp.Expression] = [exp.TemporaryProperty()] if temporary else []
-        properties += [exp.UnloggedProperty()] if unlogged else []
+        properties += [self.without_log()] if unlogged else []
         create = exp.Create(
             this=exp.Schema(this=table_of(table), expressions=parts),
             kind="TABLE",
@@ -78,6 +78,14 @@ class Statements:
             properties=exp.Properties(expressions=properties) if properties else None,
         )
         return self.written(create) + self.layout_of(design)
+
+    def without_log(self) -> exp.Expression:
+        """What makes a table one that needn't outlive a crash."""
+        return exp.UnloggedProperty()
+
+    def show_key(self, table: TableName) -> str | None:  # noqa: ARG002 some show it
+        """What shows a table's PRIMARY KEY, where the catalog can't be asked for it; see Tables.found."""
+        return None
 
     def create_noted(
         self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN

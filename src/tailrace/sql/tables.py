@@ -20,6 +20,9 @@ from tailrace.sql.statements import Statements
 from tailrace.sql.table_checks import refuse_long_key, refuse_problems, refuse_unkeyable
 from tailrace.sql.types import with_plain_types
 
+_SHOWN_COLUMN = 4
+"""Where SHOW PRIMARY KEYS has the name of the column."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -93,8 +96,15 @@ class Tables:
             return []
         return [self._statements.create_schema(schema)]
 
+    def exists(self, session: Session, table: TableName) -> bool:
+        """Whether there is a table of that name."""
+        return bool(query_of(session, self._dialect.catalog.columns, table))
+
     def found(self, session: Session, table: TableName) -> Found | None:
-        """What the database has under that name, None if nothing."""
+        """What the database has under that name, None if nothing.
+
+        Where a statement shows the key, its rows are those columns in order; a key that is shown isn't enforced.
+        """
         rows = query_of(session, self._dialect.catalog.columns, table)
         if not rows:
             return None
@@ -114,6 +124,8 @@ class Tables:
             if place:
                 key[place] = str(name)
                 constraint = str(constrained)
+        if shown := self._statements.show_key(table):
+            key = dict(enumerate(str(row[_SHOWN_COLUMN]) for row in session.query(shown)))
         asked = self._dialect.catalog.problems
         problems = [Problem(*map(str, row)) for row in query_of(session, asked, table)] if asked else []
         known = tuple(key[place] for place in sorted(key, key=str)) or note

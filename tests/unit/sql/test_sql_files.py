@@ -33,6 +33,9 @@ class Folder:
         for name in names:
             session.load(table, columns, self.files[name].rename_columns(columns))
 
+    def close(self):
+        self.is_closed = True
+
     def remove(self, folder):
         if self.is_down:
             raise DestinationError("down")

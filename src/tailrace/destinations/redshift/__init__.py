@@ -262,6 +262,9 @@ class S3Files:
         """Remove all files of the folder; see Files."""
         self._folder.clear(folder)
 
+    def close(self) -> None:
+        """Nothing: each call has a connection of its own; see Files."""
+
 
 @contextmanager
 def _closed_when_refused() -> Iterator[None]:

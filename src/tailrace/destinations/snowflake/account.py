@@ -1,0 +1,134 @@
+"""Connections to an account of Snowflake, and what the errors of the driver mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import snowflake.connector
+from snowflake.connector.errors import Error
+from snowflake.connector.errors import OperationalError as Lost
+
+from tailrace.destinations.snowflake.settings import Settings
+from tailrace.errors import DestinationError
+from tailrace.sql.dbapi import DbapiSession
+from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.remedies import Remedy
+
+_REMEDIES = (
+    Remedy("251005|251006|251001", "", "set `account`, `user`, and one of `password`, `private_key_file` and `token`"),
+    Remedy("250001|39\\d{4}", "(?i)password|authenti|JWT|token|user", "set `user`, and what it logs in with, anew"),
+    Remedy("250001|250003", "", "check `account` and `host`"),
+    Remedy("90105", "", "set `database` to one that is there, and that the role may use"),
+    Remedy("90106", "", "set `schema` to one that is there, or let the role make it"),
+    Remedy("3001|3540", "", "grant the role the right to do that"),
+    Remedy("2003|2043|904", "", "another program has changed or dropped it, or the role may not see it: run again"),
+    Remedy("2002", "", "set another `table:`, or drop what is there"),
+    Remedy("1003|2040", "", "set another `sql_type` under `columns:`, or none"),
+    Remedy("606|57014", "(?i)warehouse", "set `warehouse` to one that is there, and that the role may use"),
+    Remedy("625|290401|580500|250002|300005", "", "run again"),
+    Remedy("100\\d{3}", "", "remove the rows that break it, or drop the constraint"),
+)
+
+
+def _words_of(error: BaseException) -> str:
+    """What it says in a line, without what the driver puts around it, nor values behind a colon."""
+    words = str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error).strip()
+    first = words.partition("\n")[0].rstrip(":")
+    if str(getattr(error, "errno", "")).startswith("100"):
+        first = first.partition('"')[0].partition("'")[0].rstrip()
+    return first
+
+
+RULES = ErrorRules(
+    name="Snowflake",
+    raised=(Error,),
+    state_of=lambda error: f"{getattr(error, 'errno', '')} {getattr(error, 'sqlstate', '')}",
+    words_of=_words_of,
+    remedies=_REMEDIES,
+    # Connections, sessions that have ended, servers that are busy, locks and conflicts.
+    transient=r"(250001|250002|250003|290\d\d\d|580\d\d\d|390111|390112|390114|390195|625|604|300005|300010) "
+    r"(?!.*(?i:incorrect username|password|failed to authenticate|JWT token|certificate))",
+    about_rows=r"100\d\d\d ",
+    about_tables=r"(1003|2040|2023|1059) ",
+    lost=(Lost,),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account, and how to log in."""
+
+    settings: Settings = field(repr=False)
+    rules: ClassVar[ErrorRules] = RULES
+
+    def open(self) -> DbapiSession:
+        """A new session."""
+        given = self.settings
+        known = {"user": given.user, "database": given.database}
+        try:
+            with RULES.translated(**known):
+                connection = snowflake.connector.connect(**self._login())
+        except DestinationError as error:
+            words = str(error).removeprefix("Snowflake: ")
+            raise DestinationError(f"the account {given.account!r} can't be reached: {words}") from error.__cause__
+        return DbapiSession(connection, RULES, None, _execute, known)
+
+    def exists(self) -> bool:
+        """Whether there is a database: none is made by opening one."""
+        return True
+
+    def check(self) -> Sequence[str]:
+        """Where the account is, and what is there."""
+        given = self.settings
+        with closing(self.open()) as session:
+            asked = "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?"
+            found = session.query(asked, (given.schema_name,))
+        there = "is there" if found else "isn't there yet and will be made"
+        return [
+            f"Snowflake, the account {given.account!r}, the database {given.database!r}; rows wait on a stage.",
+            f"The schema {given.schema_name!r} {there}.",
+        ]
+
+    def _login(self) -> dict[str, Any]:
+        given = self.settings
+        login: dict[str, Any] = {
+            "account": given.account,
+            "user": given.user,
+            "database": given.database,
+            "schema": f'"{given.schema_name}"',
+            "role": given.role,
+            "warehouse": given.warehouse,
+            "host": given.host,
+            "port": given.port if given.host else None,
+            "protocol": given.protocol if given.host else None,
+            "network_timeout": given.network_timeout_s,
+        }
+        if given.password:
+            login["password"] = given.password.get_secret_value()
+        if given.private_key_file:
+            login["private_key_file"] = str(given.private_key_file)
+            if given.private_key_file_pwd:
+                login["private_key_file_pwd"] = given.private_key_file_pwd.get_secret_value()
+        if given.token:
+            login |= {"authenticator": "oauth", "token": given.token.get_secret_value()}
+        parameters = {
+            "TIMEZONE": "UTC",
+            "LOCK_TIMEOUT": given.lock_timeout_s,
+            "ABORT_DETACHED_QUERY": True,
+            "CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False,
+        }
+        return {name: value for name, value in login.items() if value is not None} | {
+            "application": "tailrace",
+            "autocommit": True,
+            "paramstyle": "qmark",
+            "login_timeout": given.connect_timeout_s,
+            "session_parameters": parameters,
+        }
+
+
+def _execute(cursor: Any, sql: str, parameters: Sequence[object]) -> None:
+    """Run a statement, as the driver wants it."""
+    cursor.execute(sql, tuple(parameters) or None)

@@ -1,0 +1,64 @@
+"""What Snowflake says in a way of its own: TRANSIENT, RENAME with a schema, SHOW PRIMARY KEYS, names in capitals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from tailrace.model import Stream, TableName
+from tailrace.schema.evolve import TableColumn
+from tailrace.schema.keys import by
+from tailrace.sql.design import PLAIN, Design
+from tailrace.sql.expressions import table_of
+from tailrace.sql.keys import alter_of, names_of, note
+from tailrace.sql.statements import Statements
+
+
+@dataclass(frozen=True)
+class SnowflakeStatements(Statements):
+    """The texts of Snowflake. `is_upper`: all names are in capitals, as they are where nobody quotes them."""
+
+    is_upper: bool = False
+
+    def written(self, expression: exp.Expr) -> str:
+        """The text of an expression."""
+        return super().written(expression.transform(_in_capitals) if self.is_upper else expression)
+
+    def without_log(self) -> exp.Expression:
+        """TRANSIENT, which spares what would keep the table for days after it is dropped."""
+        return exp.TransientProperty()
+
+    def create_noted(
+        self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN
+    ) -> list[str]:
+        """CREATE TABLE with the key as its comment."""
+        create = self.create_table(table, columns, (), design)
+        return [f"{create} COMMENT={self.literal(note(key))}"]
+
+    def rename_table(self, table: TableName, name: str) -> str:
+        """ALTER TABLE ... RENAME, which would move the table into the session's schema if the name had none."""
+        return self.alter(table, exp.AlterRename(this=table_of(TableName(name, table.schema))))
+
+    def show_key(self, table: TableName) -> str:
+        """SHOW PRIMARY KEYS, which nothing else tells the columns of."""
+        return f"SHOW PRIMARY KEYS IN TABLE {self.written(table_of(table))}"
+
+    def layout_of(self, design: Design) -> str:
+        """CLUSTER BY; see Statements."""
+        if not design.cluster_by:
+            return ""
+        names = ", ".join(self.written(exp.to_identifier(name, quoted=True)) for name in design.cluster_by)
+        return f" CLUSTER BY ({names})"
+
+
+def rekey(stream: Stream, have: tuple[str, ...], _: str | None) -> str:
+    """How a table gets the stream's key; see Traits."""
+    table = alter_of(stream, "snowflake")
+    drop = f"{table} DROP PRIMARY KEY; " if have else ""
+    return by(f"{drop}{table} ADD PRIMARY KEY ({names_of(stream.key, 'snowflake')})", stream)
+
+
+def _in_capitals(node: exp.Expr) -> exp.Expr:
+    return exp.to_identifier(node.name.upper(), quoted=True) if isinstance(node, exp.Identifier) else node
