@@ -315,7 +315,11 @@ def database(server: Any, url: str) -> Place:
 def through(server: Any, port: int) -> Place:
     """A new database of the server, to which tailrace connects through another port."""
     url = server.database()
-    return _place(_reader(server, url, url.replace(f":{server.port}/", f":{port}/")))
+    return _place(
+        _reader(
+            server, url, url.replace(f":{server.port}/", f":{port}/").replace(f"port={server.port}&", f"port={port}&")
+        )
+    )
 
 
 def _reader(server: Any, address: str, url: str) -> Reader:

@@ -132,6 +132,9 @@ class SqlDestination:
             if is_unnamed(self._pipeline) and self._dialect.ddl is Ddl.APART:
                 with suppress(DestinationError):  # no later run looks for what this one leaves
                     self._drop_left_over(self._pipeline)
+            if self._waiting.tables:
+                with suppress(DestinationError):  # the next run looks for what this one leaves, unless it has looked
+                    self._waiting.discard(self._work.session)
             self._work.disconnect()
             self._waiting.close()
 

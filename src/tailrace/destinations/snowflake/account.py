@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import snowflake.connector
 from snowflake.connector.errors import Error
-from snowflake.connector.errors import OperationalError as Lost
+from snowflake.connector.vendored.requests.exceptions import RequestException
+from snowflake.connector.vendored.urllib3.exceptions import HTTPError
 
 from tailrace.destinations.snowflake.settings import Settings
 from tailrace.errors import DestinationError
@@ -33,6 +34,16 @@ _REMEDIES = (
 )
 
 
+_LOST = "250003"
+"""The driver's number for a connection that is lost; it lets some errors of the libraries below it through."""
+
+
+def _state_of(error: BaseException) -> str:
+    """The number, and the SQLSTATE."""
+    number = getattr(error, "errno", None) if isinstance(error, Error) else _LOST
+    return f"{number or ''} {getattr(error, 'sqlstate', None) or ''}"
+
+
 def _words_of(error: BaseException) -> str:
     """What it says in a line, without what the driver puts around it, nor values behind a colon."""
     words = str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error).strip()
@@ -44,8 +55,8 @@ def _words_of(error: BaseException) -> str:
 
 RULES = ErrorRules(
     name="Snowflake",
-    raised=(Error,),
-    state_of=lambda error: f"{getattr(error, 'errno', '')} {getattr(error, 'sqlstate', '')}",
+    raised=(Error, RequestException, HTTPError),
+    state_of=_state_of,
     words_of=_words_of,
     remedies=_REMEDIES,
     # Connections, sessions that have ended, servers that are busy, locks and conflicts.
@@ -53,7 +64,6 @@ RULES = ErrorRules(
     r"(?!.*(?i:incorrect username|password|failed to authenticate|JWT token|certificate))",
     about_rows=r"100\d\d\d ",
     about_tables=r"(1003|2040|2023|1059) ",
-    lost=(Lost,),
 )
 
 
