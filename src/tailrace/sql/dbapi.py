@@ -1,4 +1,4 @@
-"""A session over any connection of PEP 249, and the bulk verb that inserts rows by a prepared statement."""
+"""A session over any connection of PEP 249."""
 
 from __future__ import annotations
 

@@ -128,10 +128,12 @@ class Publisher:
     ) -> tuple[int, int, int]:
         """Merge the winners, which each statement selects by itself; see _merged_through_table."""
         key, table = staging.place.key(staging.stream), staging.place.table
-        every = last_rows(staging.table, table, key)
-        rows = last_rows(staging.table, table, key, without=_marks(staging))
-        winners, _ = _numbers(session, self.statements.count_winners(every), segment)
-        left, matched = _numbers(session, self.statements.count_winners(rows), segment)
+        rows, marks = last_rows(staging.table, table, key), _marks(staging)
+        winners, matched = _numbers(session, self.statements.count_winners(rows), segment)
+        left = winners
+        if marks:
+            rows = last_rows(staging.table, table, key, without=marks)
+            left, matched = _numbers(session, self.statements.count_winners(rows), segment)
         for sql in self._merging(staging, rows, keep, kept):
             session.execute(sql, segment)
         return winners, left, matched

@@ -22,6 +22,7 @@ _STAGE = "_TAILRACE_STAGE"
 """The stage's name, which needn't be quoted: PUT takes no other."""
 _FILES_AT_ONCE = 1000
 """As many as COPY takes by name."""
+_PARQUET = {"compression": "zstd", "coerce_timestamps": "us"}
 _FORMAT = "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE) FORCE = TRUE"
 """Times as times and bytes as bytes; and whatever was copied in a transaction that was undone."""
 
@@ -96,6 +97,3 @@ class StageFiles:
                 session.close()
             raise
         self._idle.append(session)
-
-
-_PARQUET = {"compression": "zstd", "coerce_timestamps": "us"}
