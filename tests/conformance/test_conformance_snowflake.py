@@ -1,5 +1,6 @@
 """Snowflake's destination does what every destination does, as far as what stands in for Snowflake can tell."""
 
+import json
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -7,8 +8,10 @@ import pytest
 import snowflake.connector
 from snowflake.connector.errors import ProgrammingError
 
+from tailrace import load
 from tailrace.destinations import open_destination
 from tailrace.testing import BEHAVIOURS, Subject
+from tailrace.testing.messages import INT, TEXT, record, schema
 
 INT_DIGITS = 19
 
@@ -59,3 +62,16 @@ def plain(value, column):
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_snowflake(behaviour, subject):
     behaviour(subject)
+
+
+def test_tables_in_capitals_are_found_again(snowflake_server):
+    url = snowflake_server.database()
+    sent = [schema({"id": INT, "name": TEXT}, ["id"]), record({"id": 1, "name": "a"})]
+    for _ in range(2):
+        report = load((json.dumps(message).encode() for message in sent), url, pipeline="p", disable_double_quotes=True)
+    assert report.streams["things"].updated == 1
+    database = urlsplit(url).path.split("/")[1]
+    with snowflake.connector.connect(**snowflake_server.login, database=database, schema="PUBLIC") as connection:
+        found = connection.cursor().execute("SELECT id, name FROM things")
+        assert [column.name for column in found.description] == ["ID", "NAME"]
+        assert found.fetchall() == [(1, "a")]

@@ -3,8 +3,6 @@
 Held against https://docs.snowflake.com/en/sql-reference, read on 2026-11-26.
 """
 
-from dataclasses import replace
-
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
@@ -21,7 +19,7 @@ from tailrace.sql.fitting import refuse_beyond_limits
 from tailrace.sql.selections import Upsert, last_rows
 from tailrace.testing.parts import ID, NAME, stream
 
-SQL, UPPER = snowflake.STATEMENTS, replace(snowflake.STATEMENTS, is_upper=True)
+SQL, UPPER = snowflake.STATEMENTS, snowflake.IN_CAPITALS
 USERS, STAGING = TableName("users", "RAW"), TableName("staging", "RAW")
 COLUMNS = [TableColumn("id", Kind.INT, nullable=False), TableColumn("at", Kind.DATE)]
 LOGIN = {"account": "a", "user": "u", "password": "hush-hush", "database": "D"}
@@ -72,6 +70,8 @@ def test_names_are_in_capitals_where_nobody_is_to_quote_them():
         'CREATE TABLE "RAW"."USERS" ("ID" NUMBER(19,0) NOT NULL, "AT" DATE, PRIMARY KEY ("ID"))'
     )
     assert "_TAILRACE_LINE" in UPPER.count_segment(STAGING)
+    assert "c.table_name = upper(?)" in UPPER.dialect.catalog.columns
+    assert "c.table_name = ?" in SQL.dialect.catalog.columns
 
 
 def test_files_are_copied_by_their_names_into_the_types_of_the_table(monkeypatch):

@@ -61,24 +61,27 @@ def information_schema(
     generated: str = "NULL",
     has_keys: bool = True,
     digits: str = "",
+    name: str = "?",
 ) -> Catalog:
     """The catalog of such a database. The texts are SQL on columns `c`, and the table's row `t`; none is from outside.
 
-    `has_keys` says whether it knows PRIMARY KEYs by their columns; `digits` is as in Catalog.
+    `has_keys` says whether it knows PRIMARY KEYs by their columns; `digits` is as in Catalog; `name` is what stands for
+    a name that is asked for, as it is in the catalog.
     """
     place, constraint = ("k.ordinal_position", "k.constraint_name") if has_keys else ("NULL", "NULL")
+    at = f"table_schema = coalesce({name}, current_schema()) AND table_name = {name}"
+    there = "FROM information_schema.tables WHERE"
     columns = (
         f"SELECT c.column_name, {spelled}, c.is_nullable = 'YES', {has_default}, {place}, {comment}, {constraint}, "  # noqa: S608 a query of its own
         f"{generated} FROM information_schema.columns c JOIN information_schema.tables t "
         "ON t.table_schema = c.table_schema AND t.table_name = c.table_name "
-        f"{_KEYS if has_keys else ''} WHERE c.table_schema = coalesce(?, current_schema()) AND c.table_name = ? "
-        "ORDER BY c.ordinal_position"
+        f"{_KEYS if has_keys else ''} WHERE c.table_schema = coalesce({name}, current_schema()) "
+        f"AND c.table_name = {name} ORDER BY c.ordinal_position"
     )
     return Catalog(
         columns=columns,
-        tables="SELECT table_schema, table_name FROM information_schema.tables WHERE position(? IN table_name) = 1",
-        schemas="SELECT 1 FROM information_schema.schemata WHERE schema_name = ?",
-        others="SELECT 'a view' FROM information_schema.tables WHERE table_schema = coalesce(?, current_schema()) "
-        "AND table_name = ? AND table_type LIKE '%VIEW%'",
+        tables=f"SELECT table_schema, table_name {there} position({name} IN table_name) = 1",
+        schemas=f"SELECT 1 FROM information_schema.schemata WHERE schema_name = {name}",  # noqa: S608 as above
+        others=f"SELECT 'a view' {there} {at} AND table_type LIKE '%VIEW%'",
         digits=digits,
     )

@@ -22,6 +22,7 @@ from tailrace.destinations.snowflake.settings import Settings
 from tailrace.destinations.snowflake.stage import StageFiles
 from tailrace.destinations.snowflake.statements import SnowflakeStatements, rekey
 from tailrace.model import Kind, Traits
+from tailrace.sql.catalogs import Catalog
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.families import information_schema
@@ -37,6 +38,11 @@ _SPELLED = """
             THEN 'VARCHAR(' || c.character_maximum_length || ')' ELSE 'VARCHAR' END
         ELSE c.data_type END
 """
+
+
+def _catalog(name: str) -> Catalog:
+    return information_schema(spelled=_SPELLED, comment="t.comment", has_keys=False, digits="SELECT 38, 37", name=name)
+
 
 TRAITS = Traits(
     name="Snowflake",
@@ -80,7 +86,7 @@ DIALECT = Dialect(
     relaxes=True,
     merge=Merge.UPDATE,
     keeps_key_in_comment=False,
-    catalog=information_schema(spelled=_SPELLED, comment="t.comment", has_keys=False, digits="SELECT 38, 37"),
+    catalog=_catalog("?"),
     limits=(
         Limit(r"VARCHAR\((?P<length>\d+)\)", too_many_characters),
         Limit("VARIANT", long_numbers_within),
@@ -92,6 +98,7 @@ DIALECT = Dialect(
 )
 
 STATEMENTS = SnowflakeStatements(DIALECT)
+IN_CAPITALS = SnowflakeStatements(replace(DIALECT, catalog=_catalog("upper(?)")), is_upper=True)
 
 SETTINGS = Settings
 
@@ -109,7 +116,7 @@ def from_url(url: str) -> dict[str, object]:
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     account, schema = Account(settings), settings.schema_name
-    statements = replace(STATEMENTS, is_upper=settings.disable_double_quotes)
+    statements = IN_CAPITALS if settings.disable_double_quotes else STATEMENTS
     traits = replace(TRAITS, case_sensitive=not settings.disable_double_quotes)
     files = StageFiles(account, statements, settings.staging_schema or schema)
     return SqlDestination(account, statements, traits, InFiles(files, temporary=False), Options.of(settings, schema))

@@ -16,7 +16,7 @@ from tailrace.destinations.snowflake.settings import Settings
 from tailrace.errors import DestinationError
 from tailrace.sql.dbapi import DbapiSession
 from tailrace.sql.error_rules import ErrorRules
-from tailrace.sql.remedies import Remedy
+from tailrace.sql.remedies import Remedy, quoted
 
 _REMEDIES = (
     Remedy("251005|251006|251001", "", "set `account`, `user`, and one of `password`, `private_key_file` and `token`"),
@@ -95,7 +95,7 @@ class Account:
         given = self.settings
         with closing(self.open()) as session:
             asked = "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?"
-            found = session.query(asked, (given.schema_name,))
+            found = session.query(asked, (given.schema_there,))
         there = "is there" if found else "isn't there yet and will be made"
         return [
             f"Snowflake, the account {given.account!r}, the database {given.database!r}; rows wait on a stage.",
@@ -108,7 +108,7 @@ class Account:
             "account": given.account,
             "user": given.user,
             "database": given.database,
-            "schema": f'"{given.schema_name}"',
+            "schema": quoted(given.schema_there),
             "role": given.role,
             "warehouse": given.warehouse,
             "host": given.host,

@@ -65,6 +65,11 @@ class Settings(BaseModel):
     after_sql: AfterSql = ()
     design: Designs
 
+    @property
+    def schema_there(self) -> str:
+        """The schema's name as Snowflake has it."""
+        return self.schema_name.upper() if self.disable_double_quotes else self.schema_name
+
     @model_validator(mode="after")
     def _can_log_in(self) -> Settings:
         ways = [name for name in ("password", "private_key_file", "token") if getattr(self, name)]
