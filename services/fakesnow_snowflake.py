@@ -20,6 +20,8 @@ import logging
 import os
 import re
 import sys
+import zlib
+from collections import deque
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -63,6 +65,8 @@ _IDLE_S = 3600
 _REMEMBERED = 1000
 """How many requests it still has answers of."""
 _answers: dict[object, asyncio.Future[Response]] = {}
+_history: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
+"""The statements of clients, each with its QUERY_TAG."""
 _REMOVE = re.compile(r"\s*(?:REMOVE|RM)\s+@(?P<stage>[^/\s]+)(?:/(?P<path>\S*))?\s*;?\s*", re.IGNORECASE)
 _execute = FakeSnowflakeCursor.execute
 _integers = transforms.integer_precision
@@ -88,10 +92,20 @@ async def query(request: Request) -> Response:
     """Run a statement, once for all requests of one number."""
     number = request.query_params.get("requestId", object())
     if number not in _answers:
+        body = await request.body()
+        if request.headers.get("Content-Encoding") == "gzip":
+            body = zlib.decompress(body, wbits=31)
+        said = json.loads(body)
+        _history.append((said["sqlText"], (said.get("parameters") or {}).get("QUERY_TAG", "")))
         _answers[number] = asyncio.ensure_future(fakesnow.server.query_request(request))
         if len(_answers) > _REMEMBERED:
             del _answers[next(iter(_answers))]
     return await asyncio.shield(_answers[number])
+
+
+async def history(_: Request) -> JSONResponse:
+    """The statements of clients, the oldest first, and their tags."""
+    return JSONResponse([*_history])
 
 
 async def end(_: Request) -> JSONResponse:
@@ -179,7 +193,12 @@ def main(host: str, port: str) -> None:
     transforms.integer_precision = integers
     for talkative in ("fakesnow", "fakesnow.server", "sqlglot"):
         logging.getLogger(talkative).setLevel(logging.ERROR)
-    ours = {"/session/v1/login-request": login, "/queries/v1/query-request": query, "/end-sessions": end}
+    ours = {
+        "/session/v1/login-request": login,
+        "/queries/v1/query-request": query,
+        "/end-sessions": end,
+        "/history": history,
+    }
     routes = [Route(path, answer, methods=["POST"]) for path, answer in ours.items()]
     uvicorn.run(
         Starlette(routes=[*routes, *fakesnow.server.routes]),

@@ -76,9 +76,11 @@ class SnowflakeServer(Server):
 
     def end_sessions(self) -> int:
         """Close the sessions of clients, which may be gone, as Snowflake does after minutes; how many are left."""
-        request = urllib.request.Request(f"http://{self.host}:{self.port}/end-sessions", b"")
-        with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
-            return int(json.load(response))
+        return int(self._own("end-sessions"))
+
+    def history(self) -> list[tuple[str, str]]:
+        """The last statements of clients, each with its QUERY_TAG."""
+        return [(sql, tag) for sql, tag in self._own("history")]
 
     def run(self, *statements: str) -> None:
         """Run statements as the driver would; RuntimeError with what the server says against one."""
@@ -96,6 +98,12 @@ class SnowflakeServer(Server):
                 return True
         except OSError:
             return False
+
+    def _own(self, path: str) -> Any:
+        """What the server answers that Snowflake isn't asked."""
+        request = urllib.request.Request(f"http://{self.host}:{self.port}/{path}", b"")
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
+            return json.load(response)
 
     def _post(self, path: str, body: dict[str, Any], token: str) -> Any:
         request = urllib.request.Request(

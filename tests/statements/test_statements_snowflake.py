@@ -3,6 +3,8 @@
 Held against https://docs.snowflake.com/en/sql-reference, read on 2026-11-26.
 """
 
+import pickle
+
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
@@ -161,6 +163,22 @@ def test_what_it_is_logged_in_with_is_told_to_the_driver_alone():
     oauth = Account(Settings.model_validate(LOGIN | {"password": None, "token": "hush-hush"}))._login()
     assert (oauth["authenticator"], oauth["token"]) == ("oauth", "hush-hush")
     assert "hush-hush" not in repr(Account(Settings.model_validate(LOGIN)))
+
+
+def test_a_tag_is_sent_beside_a_statement_and_stays_the_same_account_s_in_another_process():
+    destination = pickle.loads(pickle.dumps(open_destination("snowflake", LOGIN)))
+    destination._label.pipeline, destination._label.checkpoint = "it's 表", 7
+
+    class Told:
+        def execute(self, *given, **named):
+            self.given = given, named
+
+    told = Told()
+    destination._database.execute(told, "SELECT ?", [1])
+    tag = '{"app": "tailrace", "pipeline": "it\'s 表", "checkpoint": 7}'
+    assert told.given == (("SELECT ?", (1,)), {"_statement_params": {"QUERY_TAG": tag}})
+    destination._waiting._files._account.execute(told, "SELECT 1")
+    assert told.given == (("SELECT 1", None), {"_statement_params": {"QUERY_TAG": tag}})
 
 
 def test_a_layout_and_a_case_that_can_not_be_had():

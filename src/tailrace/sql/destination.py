@@ -19,6 +19,7 @@ from tailrace.sql.dialect import Ddl
 from tailrace.sql.exchanges import Exchanges
 from tailrace.sql.failures import of_rows, of_stream, of_table
 from tailrace.sql.fitting import fitting_rows
+from tailrace.sql.label import Label
 from tailrace.sql.places import Places
 from tailrace.sql.publisher import Publisher, Staging
 from tailrace.sql.session import Database
@@ -32,8 +33,9 @@ from tailrace.sql.unit_of_work import UnitOfWork
 class SqlDestination:
     """A Destination, and Inspectable, on a database that has these statements.
 
-    `waits_in` is where rows wait for their commit, `options` are what settings say of all tables. An error that ends
-    the open transaction loses what waits in it, and the next commit says so.
+    `waits_in` is where rows wait for their commit, `options` are what settings say of all tables, and `label` is kept
+    up to date for the database. An error that ends the open transaction loses what waits in it, and the next commit
+    says so.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class SqlDestination:
         traits: Traits,
         waits_in: WaitsIn,
         options: Options = DEFAULT,
+        label: Label | None = None,
     ) -> None:
         self.traits = traits
-        self._made_from = (database, statements, traits, waits_in, options)
+        self._made_from = (database, statements, traits, waits_in, options, label)
+        self._label = label or Label()
         self._database = database
         self._statements = statements
         self._dialect = statements.dialect
@@ -74,8 +78,10 @@ class SqlDestination:
             self._undo(None)
             self._places.begin()
             self._pipeline, fence = "", secrets.token_hex(8)
+            self._label.pipeline, self._label.checkpoint = pipeline, None
             with self._in_one_piece():
                 row = self._taken_over(pipeline, fence)
+            self._label.checkpoint = (row.number if row else 0) + 1
             self._pipeline, self._fence = pipeline, fence
             self._places.name(pipeline, fence)
             return Checkpoint(pipeline, row.number, row.state, row.at) if row and row.at else None
@@ -119,6 +125,7 @@ class SqlDestination:
                     self._exchanges.finish(self._work.session, self._pipeline)
                     self._places.forget()
             published, self._landed = self._landed[1], None
+            self._label.checkpoint = checkpoint.number + 1
             return published
 
     def is_transient(self, error: Exception) -> bool:

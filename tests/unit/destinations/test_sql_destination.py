@@ -14,6 +14,7 @@ from tailrace.errors import (
 )
 from tailrace.model import Column, Kind, Method, Published
 from tailrace.sql.destination import SqlDestination
+from tailrace.sql.label import Label
 from tailrace.sql.session import LoggedSession
 from tailrace.sql.staging import InTransaction
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
@@ -61,6 +62,22 @@ def failing(file):
     plain = file.open()
     database = FailingDatabase(plain._database)
     return SqlDestination(database, plain._statements, plain.traits, InTransaction(), plain._options), database
+
+
+def test_a_label_says_which_checkpoint_of_which_pipeline_is_next(file):
+    plain, label = file.open(), Label()
+    made = (plain._database, plain._statements, plain.traits, InTransaction(), plain._options, label)
+    destination = SqlDestination(*made)
+    commit_rows(destination, stream(), (1, "a"))
+    assert label == Label(PIPELINE, 2)
+    destination.close()
+    destination.recover(PIPELINE)
+    assert label == Label(PIPELINE, 2)
+    destination.close()
+    there = pickle.loads(pickle.dumps(destination))
+    there.recover("another")
+    assert (there._label, label.pipeline) == (Label("another", 1), PIPELINE)
+    there.close()
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])

@@ -119,4 +119,5 @@ def build(settings: Settings) -> Destination:
     statements = IN_CAPITALS if settings.disable_double_quotes else STATEMENTS
     traits = replace(TRAITS, case_sensitive=not settings.disable_double_quotes)
     files = StageFiles(account, statements, settings.staging_schema or schema)
-    return SqlDestination(account, statements, traits, InFiles(files, temporary=False), Options.of(settings, schema))
+    waits_in, options = InFiles(files, temporary=False), Options.of(settings, schema)
+    return SqlDestination(account, statements, traits, waits_in, options, account.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from tailrace.destinations.snowflake.settings import Settings
 from tailrace.errors import DestinationError
 from tailrace.sql.dbapi import DbapiSession
 from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.label import Label
 from tailrace.sql.remedies import Remedy, quoted
 
 _REMEDIES = (
@@ -69,9 +71,10 @@ RULES = ErrorRules(
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account, and how to log in."""
+    """An account, how to log in, and what statements are tagged with."""
 
     settings: Settings = field(repr=False)
+    label: Label = field(default_factory=Label, compare=False)
     rules: ClassVar[ErrorRules] = RULES
 
     def open(self) -> DbapiSession:
@@ -84,7 +87,7 @@ class Account:
         except DestinationError as error:
             words = str(error).removeprefix("Snowflake: ")
             raise DestinationError(f"the account {given.account!r} can't be reached: {words}") from error.__cause__
-        return DbapiSession(connection, RULES, None, _execute, known)
+        return DbapiSession(connection, RULES, None, self.execute, known)
 
     def exists(self) -> bool:
         """Whether there is a database: none is made by opening one."""
@@ -101,6 +104,15 @@ class Account:
             f"Snowflake, the account {given.account!r}, the database {given.database!r}; rows wait on a stage.",
             f"The schema {given.schema_name!r} {there}.",
         ]
+
+    def execute(self, cursor: Any, sql: str, parameters: Sequence[object] = (), **more: object) -> None:
+        """Run a statement, as the driver wants it. Its QUERY_TAG is sent with it: it is no text of the statement's."""
+        cursor.execute(sql, tuple(parameters) or None, _statement_params={"QUERY_TAG": self._tag()}, **more)
+
+    def _tag(self) -> str:
+        """What the account's history of queries shows beside a statement."""
+        about = {"app": "tailrace", "pipeline": self.label.pipeline, "checkpoint": self.label.checkpoint}
+        return json.dumps(about, ensure_ascii=False)
 
     def _login(self) -> dict[str, Any]:
         given = self.settings
@@ -137,8 +149,3 @@ class Account:
             "login_timeout": given.connect_timeout_s,
             "session_parameters": parameters,
         }
-
-
-def _execute(cursor: Any, sql: str, parameters: Sequence[object]) -> None:
-    """Run a statement, as the driver wants it."""
-    cursor.execute(sql, tuple(parameters) or None)

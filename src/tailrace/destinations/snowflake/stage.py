@@ -91,7 +91,7 @@ class StageFiles:
             session = self._account.open()
         try:
             with session.rules.translated(**session.known), session.connection.cursor() as cursor:
-                cursor.execute(sql, **more)
+                self._account.execute(cursor, sql, (), **more)
         except BaseException:
             with suppress(DestinationError):
                 session.close()
