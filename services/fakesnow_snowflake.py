@@ -9,6 +9,7 @@ finds it there when it is started again, and gives the databases alone that were
 - does a request again that a client sends again, since it has heard no answer, where Snowflake gives the first answer;
 - leaves the transactions of closed sessions open, and has clients not tell that they close one;
 - knows no REMOVE, and no FILES of a stage;
+- makes of a clone a table without keys and NOT NULL, and of none that takes the place of another;
 - has 64 bits for NUMBER(38, 0), takes no decimals as parameters, and answers with 1970 for a timestamp that is NULL.
 """
 
@@ -34,10 +35,12 @@ import fakesnow.arrow
 import fakesnow.copy_into
 import fakesnow.server
 import pyarrow as pa
+import sqlglot
 import uvicorn
 from fakesnow import info_schema, transforms
 from fakesnow.converter import from_binding
 from fakesnow.cursor import FakeSnowflakeCursor
+from fakesnow.dialect import parse_one
 from fakesnow.fakes import FakeSnowflakeConnection
 from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show, stage
@@ -67,6 +70,7 @@ _REMEMBERED = 1000
 _answers: dict[object, asyncio.Future[Response]] = {}
 _history: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
 """The statements of clients, each with its QUERY_TAG."""
+_CLONE = re.compile(r"(CREATE OR REPLACE TABLE .* CLONE .*) COPY GRANTS", re.DOTALL)
 _REMOVE = re.compile(r"\s*(?:REMOVE|RM)\s+@(?P<stage>[^/\s]+)(?:/(?P<path>\S*))?\s*;?\s*", re.IGNORECASE)
 _execute = FakeSnowflakeCursor.execute
 _integers = transforms.integer_precision
@@ -124,12 +128,40 @@ def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **named: Any)
             _execute(cursor, "SELECT 1")  # fails in a transaction that COMMIT would roll back
         if removing := _REMOVE.fullmatch(command):
             command = removed(cursor._conn, removing["stage"], removing["path"] or "")  # noqa: SLF001
+        if cloning := _CLONE.fullmatch(command):
+            command = cloned(cursor, parse_one(cloning[1]))
         return _execute(cursor, command, *args, **named)
     except Error:
         raise
     except Exception as error:
         number, sqlstate = _ERRORS.get(type(error), _UNKNOWN)
         raise ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=number, sqlstate=sqlstate) from error
+
+
+def cloned(cursor: FakeSnowflakeCursor, create: exp.Create) -> str:
+    """Put a copy of a table in the place of another, at once; a query that says so."""
+    session, database = cursor._conn, cursor._duck_conn  # noqa: SLF001
+    into, source = create.this, create.args["clone"].this
+    places = [(table.catalog or session.database, table.db or session.schema, table.name) for table in (into, source)]
+    known = "SELECT sql FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = (?, ?, ?)"
+    if not (found := database.execute(known, places[1]).fetchall()):
+        raise ProgrammingError(msg=f"Object '{source.name}' does not exist", errno=2003, sqlstate="02000")
+    copy = sqlglot.parse_one(found[0][0], read="duckdb")
+    copy.this.set("this", into)
+    to, rows = (table.sql("duckdb", identify=True) for table in (into, source))
+    database.execute("BEGIN")
+    try:
+        for sql in (f"DROP TABLE IF EXISTS {to}", copy.sql("duckdb"), f"INSERT INTO {to} SELECT * FROM {rows}"):
+            database.execute(sql)
+    except duckdb.Error:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+    comments = f"{GLOBAL_DATABASE_NAME}._fs_information_schema._fs_tables_ext"
+    place = "(ext_table_catalog, ext_table_schema, ext_table_name) = (?, ?, ?)"
+    its_own = f"SELECT ?, ?, ?, (SELECT comment FROM {comments} WHERE {place})"
+    database.execute(f"INSERT OR REPLACE INTO {comments} {its_own}", [*places[0], *places[1]])
+    return f"SELECT 'Table {into.name} successfully created.' AS status"
 
 
 def removed(session: FakeSnowflakeConnection, name: str, path: str) -> str:

@@ -54,6 +54,16 @@ def test_rows_wait_in_transient_tables_and_a_renamed_table_stays_in_its_schema()
     assert SQL.rename_table(USERS, "people") == 'ALTER TABLE "RAW"."users" RENAME TO "RAW"."people"'
 
 
+def test_a_new_table_is_cloned_over_the_old_one_and_kept_clustered():
+    """As https://docs.snowflake.com/en/sql-reference/sql/create-clone has it, read on 2026-11-26."""
+    assert SQL.exchange_tables(STAGING, USERS, TableName("old", "RAW")) == [
+        'CREATE OR REPLACE TABLE "RAW"."users" CLONE "RAW"."staging" COPY GRANTS',
+        'DROP TABLE IF EXISTS "RAW"."staging"',
+    ]
+    assert SQL.resume_layout(USERS, Design(cluster_by=("at",))) == ['ALTER TABLE "RAW"."users" RESUME RECLUSTER']
+    assert SQL.resume_layout(USERS, Design()) == []
+
+
 def test_a_merge_makes_nothing_within_the_transaction():
     winners = last_rows(STAGING, USERS, ["id"])
     update = SQL.update_matched(Upsert(USERS, STAGING, winners, ["id", "at"], ["id"], ["at"]))

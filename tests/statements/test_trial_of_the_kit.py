@@ -51,8 +51,10 @@ def test_rows_are_merged_where_the_key_is_there_already():
 
 def test_a_table_that_is_replaced_takes_its_place_by_two_renamings():
     assert SQL.exchange_tables(TableName("new", "raw"), TABLE, TableName("new_old", "raw")) == [
+        'DROP TABLE IF EXISTS "raw"."new_old"',
         'ALTER TABLE "raw"."things" RENAME TO "new_old"',
         'ALTER TABLE "raw"."new" RENAME TO "things"',
+        'DROP TABLE IF EXISTS "raw"."new_old"',
     ]
 
 

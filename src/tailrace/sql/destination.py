@@ -124,6 +124,9 @@ class SqlDestination:
                 with self._in_one_piece():
                     self._exchanges.finish(self._work.session, self._pipeline)
                     self._places.forget()
+                    for stream in checkpoint.replace:
+                        for sql in self._tables.resume_layout(stream, self._tables.named(stream)):
+                            self._work.run(sql)
             published, self._landed = self._landed[1], None
             self._label.checkpoint = checkpoint.number + 1
             return published

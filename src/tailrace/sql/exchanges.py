@@ -73,11 +73,8 @@ class Exchanges:
         if not self._tables.exists(session, table):
             session.execute(self._statements.rename_table(new, table.name))
             return
-        old = TableName(f"{new.name}_old", new.schema)
-        session.execute(self._statements.drop_table(old))
-        for sql in self._statements.exchange_tables(new, table, old):
+        for sql in self._statements.exchange_tables(new, table, TableName(f"{new.name}_old", new.schema)):
             session.execute(sql)
-        session.execute(self._statements.drop_table(old))
 
     def _source(self) -> exp.Table:
         return exp.table_(TABLE, db=self.table.schema, quoted=True)

@@ -13,6 +13,7 @@ from tailrace.schema.steps import as_replaced
 from tailrace.sql import keeping
 from tailrace.sql.alterations import Alterations
 from tailrace.sql.checkpoints import prefix
+from tailrace.sql.dialect import Ddl
 from tailrace.sql.failures import of_table
 from tailrace.sql.session import Database
 from tailrace.sql.statements import Statements
@@ -98,13 +99,12 @@ class Places:
             exchange = [statements.delete_rows(table)] if kept else []
             return [*schemas, *self._tables.statements(found, stream, table), *exchange]
         beside = self._beside(table)
-        return [
-            *schemas,
-            *self._tables.statements(None, stream, beside),
-            statements.drop_table(table),
-            statements.rename_table(beside, table.name),
-            *self._tables.late_indexes(stream, table),
-        ]
+        exchange = [statements.drop_table(table), statements.rename_table(beside, table.name)]
+        if statements.dialect.ddl is Ddl.OUTSIDE and found:
+            exchange = statements.exchange_tables(beside, table, TableName(f"{beside.name}_old", beside.schema))
+            exchange += self._tables.resume_layout(stream, table)
+        made = self._tables.statements(None, stream, beside)
+        return [*schemas, *made, *exchange, *self._tables.late_indexes(stream, table)]
 
     def _accept(self, stream: Stream) -> TableName:
         """The stream's table; raises SchemaError where it or its key can't be the stream's."""

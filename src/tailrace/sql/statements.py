@@ -134,8 +134,16 @@ class Statements:
         return self.alter(table, exp.AlterRename(this=exp.Table(this=identifier(name))))
 
     def exchange_tables(self, new: TableName, table: TableName, old: TableName) -> list[str]:
-        """What gives the table the old one's name, and the new one the table's."""
-        return [self.rename_table(table, old.name), self.rename_table(new, table.name)]
+        """What puts the new table in the place of the table, which may be given the old one's name before it goes.
+
+        It may end at any statement, and be begun again as long as there is the new table.
+        """
+        drop = self.drop_table(old)
+        return [drop, self.rename_table(table, old.name), self.rename_table(new, table.name), drop]
+
+    def resume_layout(self, table: TableName, design: Design) -> list[str]:  # noqa: ARG002 each database has its own
+        """What a table needs to be kept in that layout once it has taken the place of another."""
+        return []
 
     def drop_table(self, table: TableName) -> str:
         """DROP TABLE, if it exists."""

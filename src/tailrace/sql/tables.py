@@ -212,6 +212,10 @@ class Tables:
         """What makes them once the table has taken another's place: some databases rename no table that has any."""
         return self.indexes(stream, table) if self._are_indexed_later(stream) else []
 
+    def resume_layout(self, stream: Stream, table: TableName) -> list[str]:
+        """What keeps the table in the stream's layout once it has taken the place of another."""
+        return self._statements.resume_layout(table, design_of(self._designs, stream))
+
     def place(self, found: Found, stream: Stream, table: TableName) -> Place:
         """Where the stream's rows go in a table that fits."""
         stream = with_plain_types(self._dialect, stream)

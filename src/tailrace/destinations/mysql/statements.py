@@ -55,7 +55,8 @@ class MySQLStatements(Statements):
 
     def exchange_tables(self, new: TableName, table: TableName, old: TableName) -> list[str]:
         """RENAME TABLE of both tables in one step."""
-        return [self._renaming((table, old), (new, table))]
+        drop = self.drop_table(old)
+        return [drop, self._renaming((table, old), (new, table)), drop]
 
     def drop_temporary(self, table: TableName) -> str:
         """DROP TEMPORARY TABLE, which ends no transaction."""

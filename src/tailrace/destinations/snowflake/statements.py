@@ -1,4 +1,4 @@
-"""What Snowflake says in a way of its own: TRANSIENT, RENAME with a schema, SHOW PRIMARY KEYS, names in capitals."""
+"""What Snowflake says in a way of its own: TRANSIENT, RENAME with a schema, CLONE, SHOW PRIMARY KEYS, capitals."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ class SnowflakeStatements(Statements):
     def rename_table(self, table: TableName, name: str) -> str:
         """ALTER TABLE ... RENAME, which would move the table into the session's schema if the name had none."""
         return self.alter(table, exp.AlterRename(this=table_of(TableName(name, table.schema))))
+
+    def exchange_tables(self, new: TableName, table: TableName, old: TableName) -> list[str]:  # noqa: ARG002 as others
+        """A clone of the new table in the table's place, which can be made again, and has what is granted there."""
+        clone = exp.Clone(this=table_of(new))
+        create = exp.Create(this=table_of(table), kind="TABLE", replace=True, clone=clone)
+        return [f"{self.written(create)} COPY GRANTS", self.drop_table(new)]
+
+    def resume_layout(self, table: TableName, design: Design) -> list[str]:
+        """RESUME RECLUSTER: a clone is clustered as its source is, and isn't kept so by itself."""
+        return [f"ALTER TABLE {self.written(table_of(table))} RESUME RECLUSTER"] if design.cluster_by else []
 
     def show_key(self, table: TableName) -> str:
         """SHOW PRIMARY KEYS, which nothing else tells the columns of."""
