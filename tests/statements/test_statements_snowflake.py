@@ -7,6 +7,8 @@ import pickle
 
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
 from tailrace.destinations import open_destination, snowflake
@@ -148,12 +150,12 @@ def test_an_address_is_as_in_sqlalchemy():
 @pytest.mark.parametrize(
     ("given", "is_right"),
     [
-        ({"username": "u", "account": "a", "database": "d", "password": "p", "use_batch_load": True}, True),
+        ({"username": "u", "account": "a", "database": "d", "password": "p"}, True),
         ({"user": "u", "account": "a", "dbname": "d", "private_key_path": "k.p8", "private_key_passphrase": "x"}, True),
         ({"user": "u", "account": "a", "database": "d", "oauth_token": "t", "default_target_schema": "S"}, True),
         ({"user": "u", "account": "a", "database": "d"}, False),
         ({"user": "u", "account": "a", "database": "d", "password": "p", "token": "t"}, False),
-        ({"user": "u", "account": "a", "database": "d", "password": "p", "use_batch_load": False}, False),
+        ({"user": "u", "account": "a", "database": "d", "password": "p", "private_key": "k"}, False),
         ({"user": "u", "account": "a", "database": "d", "password": "p", "protocol": "http", "host": "x"}, False),
     ],
 )
@@ -173,6 +175,24 @@ def test_what_it_is_logged_in_with_is_told_to_the_driver_alone():
     oauth = Account(Settings.model_validate(LOGIN | {"password": None, "token": "hush-hush"}))._login()
     assert (oauth["authenticator"], oauth["token"]) == ("oauth", "hush-hush")
     assert "hush-hush" not in repr(Account(Settings.model_validate(LOGIN)))
+
+
+@pytest.mark.parametrize("password", [None, b"hush-hush"])
+def test_a_private_key_may_stand_in_the_settings(password):
+    made = rsa.generate_private_key(65537, 2048)
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
+    want = made.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    given = LOGIN | {"password": None, "private_key_passphrase": password.decode() if password else None}
+    for text in (pem, pem.replace("\n", r"\n"), "".join(pem.splitlines()[1:-1])):
+        account = Account(Settings.model_validate(given | {"private_key": text}))
+        assert account._login()["private_key"] == want
+        assert pem.splitlines()[1] not in repr(account.settings)
+    for wrong in (pem[:200], "hush-hush", "private_key"):
+        account = Account(Settings.model_validate(given | {"private_key": wrong}))
+        with pytest.raises(ConfigError, match=r"^private_key: it can't be read") as refused:
+            account.open()
+        assert refused.value.__cause__ is None
 
 
 def test_a_tag_is_sent_beside_a_statement_and_stays_the_same_account_s_in_another_process():

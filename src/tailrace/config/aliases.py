@@ -33,6 +33,7 @@ _SWITCHED_OFF = {
 _SSH = "open the tunnel yourself, as in `ssh -L 6000:DATABASE:5432 BASTION`, and set `host: localhost` and `port: 6000`"
 _MAPS = "map the records in the tap, or leave fields and streams out with `select: false`"
 _GRANTS = "rights aren't granted; ALTER DEFAULT PRIVILEGES grants them on every new table"
+_OWN_STAGE = "rows go through a stage that tailrace makes for itself"
 _TABLE_VERSIONS = (
     "ACTIVATE_VERSION always takes effect: rows of older versions are marked in _sdc_deleted_at "
     "(false is refused beside `hard_delete: true`, which would delete them)"
@@ -64,6 +65,8 @@ def without_switched_off(values: Given) -> Values:
             unused.update(names)
     if str(values.get("connection_method")).lower() == "direct":
         unused.update(name for name in values if name.startswith("ssh_"))
+    if values.get("account") and values.get("default_target_schema"):
+        unused.add("schema")  # Meltano's is where a session of Snowflake begins
     return {name: value for name, value in values.items() if name not in unused}
 
 
@@ -167,10 +170,20 @@ def _has_more_than_schemas(value: Any, _given: Given) -> bool:
     return any(_has_content({**target, "target_schema": None}) for target in value.values())
 
 
+def _beside_no_stage(value: Any, given: Given) -> bool:
+    return _has_content(value) and not _has_content(given.get("stage"))
+
+
 def _deletes_versions(value: Any, given: Given) -> bool:
     return not _is_on(value) and _is_on(given.get("hard_delete"))
 
 
+_BUCKET = Alias(
+    PIPELINEWISE,
+    f"{_OWN_STAGE}; it is only taken beside `stage`",
+    refused=_beside_no_stage,
+    warned=_has_content,
+)
 _BY_KEY = "streams with keys are upserted, others appended; `method: append` appends all"
 
 ALIASES: Mapping[str, Alias] = {
@@ -260,6 +273,10 @@ ALIASES: Mapping[str, Alias] = {
         MELTANO, "`nul: strip`, for databases that don't take NUL", _on({"nul": "strip"}, {"nul": "refuse"})
     ),
     "max_varchar_size": Alias(MELTANO, "columns of text take the longest that the database has"),
+    "clean_up_batch_files": Alias(MELTANO, "files are removed once their rows are committed"),
+    "use_browser_authentication": Alias(
+        MELTANO, "a run has no browser; set `private_key_file`, `password` or `token`", refused=_is_on
+    ),
     "remove_s3_files": Alias(MELTANO, "files are removed once their rows are committed"),
     "grants": Alias(MELTANO, _GRANTS, warned=_has_content),
     "add_metadata_columns": Alias(
@@ -288,6 +305,29 @@ ALIASES: Mapping[str, Alias] = {
     "slices": Alias(PIPELINEWISE, "tailrace writes the files for COPY as suits it"),
     "copy_options": Alias(
         PIPELINEWISE, "tailrace sets COPY's options; what would be cut is refused", warned=_has_content
+    ),
+    "stage": Alias(PIPELINEWISE, _OWN_STAGE, warned=_has_content),
+    "file_format": Alias(PIPELINEWISE, "tailrace says itself how its files are to be read"),
+    **dict.fromkeys(
+        [f"s3_{name}" for name in ("bucket", "key_prefix", "acl", "endpoint_url", "region_name")],
+        _BUCKET,
+    ),
+    **dict.fromkeys(
+        [f"aws_{name}" for name in ("access_key_id", "secret_access_key", "session_token", "profile")], _BUCKET
+    ),
+    **dict.fromkeys(
+        ("client_side_encryption_master_key", "client_side_encryption_stage_object"),
+        Alias(PIPELINEWISE, "Snowflake's driver encrypts what it sends to a stage of Snowflake's own"),
+    ),
+    "no_compression": Alias(PIPELINEWISE, "tailrace writes the files for COPY as suits it"),
+    "archive_load_files": Alias(
+        PIPELINEWISE, "files aren't kept; a second run, into `files`, keeps what a tap has sent", refused=_is_on
+    ),
+    **dict.fromkeys(
+        ("archive_load_files_s3_bucket", "archive_load_files_s3_prefix"), Alias(PIPELINEWISE, "files aren't kept")
+    ),
+    "query_tag": Alias(
+        PIPELINEWISE, "statements in Snowflake are tagged with their pipeline and checkpoint", warned=_has_content
     ),
     "charset": Alias(ADDRESS, "text always travels as UTF-8"),
     "client_encoding": Alias(ADDRESS, "text always travels as UTF-8"),

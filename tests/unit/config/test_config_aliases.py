@@ -122,6 +122,13 @@ NEEDS_NOTHING = [
     "disable_table_cache",
     "compression",
     "slices",
+    "clean_up_batch_files",
+    "file_format",
+    "client_side_encryption_master_key",
+    "client_side_encryption_stage_object",
+    "no_compression",
+    "archive_load_files_s3_bucket",
+    "archive_load_files_s3_prefix",
     "charset",
     "client_encoding",
     "application_name",
@@ -150,6 +157,10 @@ REFUSED = [
     ({"activate_version": False, "hard_delete": True}, "ACTIVATE_VERSION always takes effect"),
     ({"process_activate_version_messages": False, "hard_delete": "true"}, "ACTIVATE_VERSION always takes effect"),
     ({"options": "-csearch_path=raw"}, "set `schema`"),
+    ({"use_browser_authentication": True}, "a run has no browser"),
+    ({"archive_load_files": True}, "files aren't kept"),
+    *[({f"s3_{name}": "x"}, "`stage`") for name in ("bucket", "key_prefix", "acl", "endpoint_url", "region_name")],
+    *[({f"aws_{name}": "x"}, "`stage`") for name in ("access_key_id", "secret_access_key", "session_token", "profile")],
 ]
 
 
@@ -173,6 +184,10 @@ def test_what_is_not_done_here_is_refused_with_what_to_do(given, hint):
         {"flattening_separator": "__"},
         {"stream_maps": {}, "stream_map_config": {}, "faker_config": {"seed": None, "locale": []}},
         {"options": ""},
+        {"use_browser_authentication": "false"},
+        {"archive_load_files": False},
+        {"s3_bucket": "", "s3_acl": None},
+        {"s3_bucket": "load", "stage": "raw.load"},
     ],
     ids=lambda given: next(iter(given)),
 )
@@ -190,6 +205,8 @@ def test_what_is_not_done_here_is_accepted_where_it_asks_for_nothing(given):
         {"default_target_schema_select_permission": "reader"},
         {"default_target_schema_select_permissions": ["reader"]},
         {"copy_options": "TRUNCATECOLUMNS"},
+        {"stage": "raw.load"},
+        {"query_tag": "{{schema}}"},
         {"schema_mapping": {"a": {"target_schema": "b", "indices": {"t": ["c"]}}}},
     ],
     ids=lambda given: next(iter(given)),
@@ -225,7 +242,9 @@ def test_a_value_that_cannot_be_is_refused_by_its_own_name(given, said):
 
 def test_every_name_is_tested():
     tested = {name for given, *_ in MEANT + REFUSED for name in given} | {*NEEDS_NOTHING}
-    warned = {"grants", "copy_options"} | {f"default_target_schema_select_permission{s}" for s in ("", "s")}
+    warned = {"grants", "copy_options", "stage", "query_tag"} | {
+        f"default_target_schema_select_permission{s}" for s in ("", "s")
+    }
     assert ALIASES.keys() - tested - warned == set()
 
 

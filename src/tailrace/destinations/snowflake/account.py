@@ -13,6 +13,7 @@ from snowflake.connector.errors import Error
 from snowflake.connector.vendored.requests.exceptions import RequestException
 from snowflake.connector.vendored.urllib3.exceptions import HTTPError
 
+from tailrace.destinations.snowflake.private_key import key_of
 from tailrace.destinations.snowflake.settings import Settings
 from tailrace.errors import DestinationError
 from tailrace.sql.dbapi import DbapiSession
@@ -21,7 +22,11 @@ from tailrace.sql.label import Label
 from tailrace.sql.remedies import Remedy, quoted
 
 _REMEDIES = (
-    Remedy("251005|251006|251001", "", "set `account`, `user`, and one of `password`, `private_key_file` and `token`"),
+    Remedy(
+        "251005|251006|251001",
+        "",
+        "set `account`, `user`, and one of `password`, `private_key_file`, `private_key` and `token`",
+    ),
     Remedy("250001|39\\d{4}", "(?i)password|authenti|JWT|token|user", "set `user`, and what it logs in with, anew"),
     Remedy("250001|250003", "", "check `account` and `host`"),
     Remedy("90105", "", "set `database` to one that is there, and that the role may use"),
@@ -134,6 +139,8 @@ class Account:
             login["private_key_file"] = str(given.private_key_file)
             if given.private_key_file_pwd:
                 login["private_key_file_pwd"] = given.private_key_file_pwd.get_secret_value()
+        if given.private_key:
+            login["private_key"] = key_of(given.private_key, given.private_key_file_pwd)
         if given.token:
             login |= {"authenticator": "oauth", "token": given.token.get_secret_value()}
         parameters = {

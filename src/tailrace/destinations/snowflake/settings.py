@@ -29,8 +29,15 @@ class Settings(BaseModel):
         validation_alias=AliasChoices("private_key_file_pwd", "private_key_passphrase"),
         description="What that file is encrypted with.",
     )
+    private_key: SecretStr | None = Field(
+        None,
+        description="That key itself, in PEM format, or in Base64 without its first and last line. "
+        "`private_key_file_pwd` is what it is encrypted with.",
+    )
     token: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("token", "oauth_token"), description="An OAuth token to log in with."
+        None,
+        validation_alias=AliasChoices("token", "oauth_token", "oauth_access_token"),
+        description="An OAuth token to log in with.",
     )
     role: str | None = Field(None, description="The role to take; the user's default otherwise.")
     warehouse: str | None = Field(None, description="The warehouse that does the work; the user's default otherwise.")
@@ -46,10 +53,6 @@ class Settings(BaseModel):
         default=False,
         description="False: names are as they are, and whoever asks has to write them in double quotes. True: names "
         "are in capitals, so that they needn't be quoted, and differ by more than their case.",
-    )
-    use_batch_load: bool = Field(
-        default=True,
-        description="Rows are always loaded by files; a config of Mage's may say so, and may not say otherwise.",
     )
     host: str | None = Field(None, description="The server's name; by the account otherwise.")
     port: int = Field(443, gt=0, description="The server's port.")
@@ -72,11 +75,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _can_log_in(self) -> Settings:
-        ways = [name for name in ("password", "private_key_file", "token") if getattr(self, name)]
+        ways = [name for name in ("password", "private_key_file", "private_key", "token") if getattr(self, name)]
         if len(ways) != 1:
-            raise ValueError("set one of `password`, `private_key_file` and `token`")
-        if not self.use_batch_load:
-            raise ValueError("`use_batch_load: false` can't be had: rows are always loaded by files")
+            raise ValueError("set one of `password`, `private_key_file`, `private_key` and `token`")
         if self.protocol == "http" and self.host not in {"localhost", "127.0.0.1"}:
             raise ValueError("`protocol: http` sends secrets in the open; it is for servers on this machine alone")
         return self
