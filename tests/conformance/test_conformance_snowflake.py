@@ -1,25 +1,22 @@
 """Snowflake's destination does what every destination does, as far as what stands in for Snowflake can tell."""
 
 import json
-from decimal import Decimal
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
 import snowflake.connector
-from snowflake.connector.errors import ProgrammingError
+from live import of_snowflake
 
 from tailrace import load
 from tailrace.destinations import open_destination
 from tailrace.testing import BEHAVIOURS, Subject
 from tailrace.testing.messages import INT, TEXT, record, schema
 
-INT_DIGITS = 19
-
 CASE = "what stands in compares names without their case: `002003 (42S02): ... with name ... already exists!`"
 QUOTES = "what stands in takes no quote in a table's name: `000603 (XX000): ParserException: ... unterminated string`"
 
-LACKS = {
-    "keeps_decimals_with_every_digit_after_the_point": "Snowflake has at most 37 digits after the point",
+LACKS = of_snowflake.LACKS | {
     "keeps_the_digits_of_numbers_inside_json": "what stands in makes doubles of numbers within PARSE_JSON",
     "names_that_differ_in_case_alone_are_two_or_refused": CASE,
     "tables_that_differ_in_case_alone_are_two_or_refused": CASE,
@@ -32,31 +29,12 @@ LACKS = {
 def subject(snowflake_server):
     url = snowflake_server.database()
     database = urlsplit(url).path.split("/")[1]
-    connection = snowflake.connector.connect(**snowflake_server.login, database=database)
-
-    def rows(table, schema=None):
-        with connection.cursor() as cursor:
-            try:
-                cursor.execute("SELECT * FROM {}.{}".format(*map(quoted, (schema or "PUBLIC", table))))
-            except ProgrammingError as error:
-                if error.errno != 2003:
-                    raise
-                return []
-            columns = cursor.description
-            return [{c.name: plain(v, c) for c, v in zip(columns, row, strict=True)} for row in cursor.fetchall()]
-
-    yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
-    connection.close()
-
-
-def quoted(name):
-    return '"' + name.replace('"', '""') + '"'
-
-
-def plain(value, column):
-    if isinstance(value, int) and not isinstance(value, bool) and column.precision != INT_DIGITS:
-        return Decimal(value)
-    return bytes(value) if isinstance(value, bytearray) else value
+    with closing(snowflake.connector.connect(**snowflake_server.login, database=database)) as connection:
+        yield Subject(
+            open=lambda: open_destination(url, {}),
+            rows=lambda table, schema=None: of_snowflake.read(connection, table, schema or "PUBLIC"),
+            lacks=LACKS,
+        )
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)

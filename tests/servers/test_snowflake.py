@@ -6,12 +6,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import snowflake.connector
+from live import of_snowflake
 
 from tailrace import load
 from tailrace.destinations import open_destination
+from tailrace.destinations import snowflake as snowflake_settings
 from tailrace.errors import DestinationError
 from tailrace.model import Method
 from tailrace.sql.session import LoggedSession
+from tailrace.testing import BEHAVIOURS
 from tailrace.testing.messages import INT, TEXT, record, schema, state
 from tailrace.testing.parts import ID, stream
 
@@ -99,3 +102,13 @@ def test_what_replaces_a_table_is_planned(database):
         *_, cloned, dropped, resumed = destination.plan(things)
     assert cloned.startswith('CREATE OR REPLACE TABLE "PUBLIC"."things" CLONE')
     assert (dropped.split()[0], resumed) == ("DROP", 'ALTER TABLE "PUBLIC"."things" RESUME RECLUSTER')
+
+
+@pytest.mark.parametrize("is_json", [False, True], ids=["address", "json"])
+def test_what_runs_on_an_account_leaves_no_schema_behind(database, is_json):
+    url, ask = database
+    given = json.dumps(snowflake_settings.from_url(url)) if is_json else url
+    with of_snowflake.empty_schema(given, "LIVE") as subject:
+        next(each for each in BEHAVIOURS if each.__name__ == "a_later_run_updates_the_rows_of_an_earlier_one")(subject)
+        assert ("LIVE",) in ask("SELECT schema_name FROM information_schema.schemata")
+    assert ("LIVE",) not in ask("SELECT schema_name FROM information_schema.schemata")
