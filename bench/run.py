@@ -21,6 +21,7 @@ from pathlib import Path
 import decoding
 import lakes
 import servers
+import warehouses
 from loaders import LOADERS, ROOT, WORK, Input, right, rows_in
 from measure import QUICK_S, ROUNDS, Outcome, in_rounds, measured
 from results import aloud, replaced, table, told
@@ -112,7 +113,7 @@ def _version(program: str) -> str:
 def arguments() -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory"]
+    parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory", "warehouses"]
     loaders = {name for kind in (*servers.KINDS.values(), *lakes.KINDS) for name in kind.loaders} | {*LOADERS}
     parser.add_argument("--only", choices=parts)
     parser.add_argument("--skip", action="append", default=[], choices=sorted(loaders))
@@ -140,6 +141,8 @@ def main() -> None:
         lines += memory(sorted({min(records, most) for records in MEMORY_RECORDS}))
     if wanted.only in (None, "lakes"):
         lines += lakes.tables(most, skip)
+    if wanted.only in (None, "warehouses"):
+        lines += warehouses.tables(most)
     if not skip and wanted.records is None:
         before = RESULTS.read_text(encoding="utf-8") if wanted.only else ""
         text = replaced(before, lines, machine()) if wanted.only else "\n".join([*head, *lines])

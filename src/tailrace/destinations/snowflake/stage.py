@@ -27,6 +27,14 @@ _FORMAT = "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT 
 """Times as times and bytes as bytes; and whatever was copied in a transaction that was undone."""
 
 
+def parquet_of(rows: pa.Table, columns: Sequence[str]) -> io.BytesIO:
+    """The rows as a Parquet file, whose columns are named by their places."""
+    file = io.BytesIO()
+    pq.write_table(rows.select([*columns]).rename_columns([f"c{n}" for n in range(len(columns))]), file, **_PARQUET)
+    file.seek(0)
+    return file
+
+
 class StageFiles:
     """Files on the stage of one schema, in folders; see Files. Columns are named by their places."""
 
@@ -46,9 +54,7 @@ class StageFiles:
         """PUT the rows as a Parquet file; see Files."""
         folder = name.rpartition("/")[0]
         self._values[folder] = [self._value(place, column) for place, column in enumerate(columns.values())]
-        file = io.BytesIO()
-        pq.write_table(rows.select([*columns]).rename_columns([f"c{n}" for n in range(len(columns))]), file, **_PARQUET)
-        file.seek(0)
+        file = parquet_of(rows, [*columns])
         sql = f"PUT file://{name.rpartition('/')[2]}.parquet @{self._stage}/{folder} "
         self._run(sql + "SOURCE_COMPRESSION = NONE AUTO_COMPRESS = FALSE OVERWRITE = TRUE", file_stream=file)
 
