@@ -127,6 +127,7 @@ def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **named: Any)
         if command.strip(" \n;").upper() == "COMMIT":
             _execute(cursor, "SELECT 1")  # fails in a transaction that COMMIT would roll back
         if removing := _REMOVE.fullmatch(command):
+            _execute(cursor, f"LIST @{removing['stage']}")  # fails where there is no such stage
             command = removed(cursor._conn, removing["stage"], removing["path"] or "")  # noqa: SLF001
         if cloning := _CLONE.fullmatch(command):
             command = cloned(cursor, parse_one(cloning[1]))

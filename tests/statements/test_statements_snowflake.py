@@ -107,7 +107,6 @@ def test_files_are_copied_by_their_names_into_the_types_of_the_table(monkeypatch
     copy = f'COPY INTO "RAW"."staging" ("id", "o", "_tailrace_line") FROM ({rows} FROM @"RAW"._TAILRACE_STAGE/p/s/) '
     how = "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE) FORCE = TRUE"
     assert told == [
-        'CREATE STAGE IF NOT EXISTS "RAW"._TAILRACE_STAGE',
         'REMOVE @"RAW"._TAILRACE_STAGE/p',
         f"{put}SOURCE_COMPRESSION = NONE AUTO_COMPRESS = FALSE OVERWRITE = TRUE",
         f"{copy}FILES = ('7-7.parquet') {how}",

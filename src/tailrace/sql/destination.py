@@ -200,8 +200,7 @@ class SqlDestination:
         work.commit()
         self._waiting.begin(prefix(pipeline))
         if self._exchanges:
-            self._exchanges.finish(work.session, pipeline)
-            self._exchanges.finish_unnamed(work.session)
+            self._exchanges.recover(work.session, pipeline)
         self._drop_left_over(pipeline)
         return row
 
@@ -284,7 +283,7 @@ class SqlDestination:
         stagings = [self._recast(staging) for staging in self._waiting.tables]
         published = {name: Published(inserted=rows) for name, rows in self._work.begun().rows.items()}
         self._waiting.arrive(self._work.session)
-        self._require_arrived(checkpoint, stagings)
+        stagings = self._arrived(checkpoint, stagings)
         self._run_own("before_sql", self._options.before_sql)
         for steps in steps_of(stagings, checkpoint.activate):
             with of_stream(steps.name):
@@ -308,8 +307,8 @@ class SqlDestination:
                 cause = error.__cause__ if self._work.is_transient(error) else error
                 raise DestinationError(f"`{setting}`, {sql!r}: {error}") from cause
 
-    def _require_arrived(self, checkpoint: Checkpoint, stagings: Sequence[Staging]) -> None:
-        """Raise unless the staging tables have as many rows as the checkpoint publishes."""
+    def _arrived(self, checkpoint: Checkpoint, stagings: Sequence[Staging]) -> list[Staging]:
+        """The staging tables with their rows, counted: raises unless these are as many as the checkpoint publishes."""
         promised = rows_by_token(checkpoint.publish)
         for staging in stagings:
             found = self._work.session.query(self._statements.count_rows(staging.table))[0][0]
@@ -318,6 +317,7 @@ class SqlDestination:
                     f"checkpoint {checkpoint.number} can't be committed: {found} rows are staged for "
                     f"{staging.place.table}, and it publishes {promised[staging.table.name]}; run again"
                 )
+        return [replace(staging, rows=promised[staging.table.name]) for staging in stagings]
 
     def _recast(self, staging: Staging) -> Staging:
         """The staging table for its table as that is now: rows that waited while a column became wider do so too."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -19,6 +21,15 @@ TABLE = "_tailrace_exchanges"
 
 _NAMES = ("pipeline", "new_schema", "new_name", "schema", "name")
 _KEY = ("pipeline", "new_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A commit of the pipeline has decided that the new table takes the place of the table."""
+
+    pipeline: str
+    new: TableName
+    table: TableName
 
 
 class Exchanges:
@@ -42,32 +53,42 @@ class Exchanges:
 
     def finish(self, session: Session, pipeline: str) -> None:
         """Do what the pipeline's commits have decided. Repeatable: what a crash has left is done the next time."""
-        for new, table in self._decided(session, pipeline):
-            try:
-                if self._tables.exists(session, new):
-                    self._exchange(session, new, table)
-            except DestinationError:
-                if self._tables.exists(session, new):  # otherwise another run has done it just now
-                    raise
-            done = exp.and_(_is_given("pipeline"), _is_given("new_name"))
-            sql = self._statements.written(exp.Delete(this=self._source(), where=exp.Where(this=done)))
-            session.execute(sql, (pipeline, new.name))
+        for decided in self._decided(session, _is_given("pipeline"), (pipeline,)):
+            self._finish(session, decided)
 
-    def finish_unnamed(self, session: Session) -> None:
-        """Do what commits of runs without a pipeline have decided, as far as that goes: no later run has their name."""
-        pipelines = exp.select(exp.column("pipeline", quoted=True)).distinct().from_(self._source())
-        for (pipeline,) in session.query(self._statements.written(pipelines)):
-            if is_unnamed(str(pipeline)):
+    def recover(self, session: Session, pipeline: str) -> None:
+        """Do what the pipeline's commits have decided, and those of runs without a pipeline.
+
+        No later run has the name of such a run: what it has left is done as far as that goes.
+        """
+        for decided in self._decided(session):
+            if decided.pipeline == pipeline:
+                self._finish(session, decided)
+            elif is_unnamed(decided.pipeline):
                 with suppress(DestinationError):
-                    self.finish(session, str(pipeline))
+                    self._finish(session, decided)
 
-    def _decided(self, session: Session, pipeline: str) -> list[tuple[TableName, TableName]]:
-        rows = exp.select(*(exp.column(name, quoted=True) for name in _NAMES[1:])).from_(self._source())
-        found = session.query(self._statements.written(rows.where(_is_given("pipeline"))), (pipeline,))
+    def _decided(
+        self, session: Session, where: exp.Expr | None = None, parameters: Sequence[object] = ()
+    ) -> list[Exchange]:
+        rows = exp.select(*(exp.column(name, quoted=True) for name in _NAMES)).from_(self._source())
+        sql = self._statements.written(rows.where(where) if where else rows)
         return [
-            (TableName(str(new), _text(new_schema)), TableName(str(name), _text(schema)))
-            for new_schema, new, schema, name in found
+            Exchange(str(pipeline), TableName(str(new), _text(new_schema)), TableName(str(name), _text(schema)))
+            for pipeline, new_schema, new, schema, name in session.query(sql, parameters)
         ]
+
+    def _finish(self, session: Session, decided: Exchange) -> None:
+        new, table = decided.new, decided.table
+        try:
+            if self._tables.exists(session, new):
+                self._exchange(session, new, table)
+        except DestinationError:
+            if self._tables.exists(session, new):  # otherwise another run has done it just now
+                raise
+        done = exp.and_(_is_given("pipeline"), _is_given("new_name"))
+        sql = self._statements.written(exp.Delete(this=self._source(), where=exp.Where(this=done)))
+        session.execute(sql, (decided.pipeline, new.name))
 
     def _exchange(self, session: Session, new: TableName, table: TableName) -> None:
         if not self._tables.exists(session, table):

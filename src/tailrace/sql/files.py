@@ -71,6 +71,7 @@ class StagedFiles:
         self._stagings: dict[Stream, Staging] = {}
         self._creates: dict[TableName, str] = {}
         self._names: dict[TableName, set[str]] = {}
+        self._expected: set[TableName] = set()
         self._made = 0
 
     @property
@@ -82,6 +83,7 @@ class StagedFiles:
         """Remove all files of the pipeline; see Waiting."""
         self._folder = folder
         self._stagings, self._creates, self._names = {}, {}, {}
+        self._expected.clear()
         self._files.remove(folder)
 
     def takes(self, stream: Stream) -> bool:  # noqa: ARG002 as others
@@ -111,7 +113,9 @@ class StagedFiles:
         """Make the tables that aren't temporary; see Waiting."""
         if not self._is_temporary:
             for staging in self.tables:
-                session.execute(self._statements.drop_table(staging.table))  # an attempt before may have made it
+                if staging.table in self._expected:  # an attempt before may have made it
+                    session.execute(self._statements.drop_table(staging.table))
+                self._expected.add(staging.table)
                 session.execute(self._creates[staging.table])
 
     def arrive(self, session: Session) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
-from tailrace.schema.steps import Segment, TableSteps
+from tailrace.schema.steps import LAST_LINE, Segment, TableSteps
 from tailrace.sql.dialect import Merge
 from tailrace.sql.selections import Mark, Upsert, Winners, last_rows
 from tailrace.sql.session import Session
@@ -19,11 +19,12 @@ _WINNERS = TableName("_tailrace_winners")
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """The table in which rows of one revision of a stream wait, and where they go."""
+    """The table in which rows of one revision of a stream wait, and where they go; how many they are, once counted."""
 
     stream: Stream
     table: TableName
     place: Place
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class Publisher:
     def merge(self, session: Session, staging: Staging, first: int, end: int) -> Published:
         """Bring the rows from line `first` to before line `end` into their table."""
         stream, place = staging.stream, staging.place
-        staged = _number(session, self.statements.count_segment(staging.table), (first, end))
+        staged = staging.rows if (first, end) == (0, LAST_LINE) else None
+        if staged is None:
+            staged = _number(session, self.statements.count_segment(staging.table), (first, end))
         if not staged:
             return Published()
         if not stream.is_merged:

@@ -11,7 +11,7 @@ from tailrace.destinations.sqlite import DIALECT, TRAITS
 from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql.exchanges import TABLE, Exchanges
+from tailrace.sql.exchanges import TABLE, Exchange, Exchanges
 from tailrace.sql.tables import Tables
 
 MYSQL = MySQLStatements(replace(DIALECT, sqlglot="mysql"))
@@ -105,7 +105,7 @@ def test_runs_without_a_pipeline_are_finished_by_later_ones_as_far_as_that_goes(
         EXCHANGES.add(session, pipeline, TableName(new), TableName(table))
     session.statements.clear()
     session.fails_at = 1
-    EXCHANGES.finish_unnamed(session)
+    EXCHANGES.recover(session, "q")
     decided = {row[0] for row in session.tables()[TABLE]}
     assert decided == {"p", "~1"}
     assert {"gone", "more", "new", "things"} < session.tables().keys()
@@ -116,4 +116,14 @@ def test_tables_are_remembered_with_their_schemas():
     session.execute(EXCHANGES.create)
     EXCHANGES.add(session, "p", TableName("new", "a"), TableName("things", "b"))
     assert session.tables() == {TABLE: [("p", "a", "new", "b", "things")]}
-    assert EXCHANGES._decided(session, "p") == [(TableName("new", "a"), TableName("things", "b"))]
+    assert EXCHANGES._decided(session) == [Exchange("p", TableName("new", "a"), TableName("things", "b"))]
+
+
+def test_a_run_that_recovers_finishes_its_own_pipelines_and_raises_what_is_in_the_way():
+    session = made("things", "new")
+    EXCHANGES.recover(session, "p")
+    assert session.tables() == {TABLE: [], "things": [("new",)]}
+    session = made("things", "new", fails_at=0)
+    session.fails_at = 2
+    with pytest.raises(LostError):
+        EXCHANGES.recover(session, "p")

@@ -20,6 +20,7 @@ from tailrace.sql.statements import Statements
 
 _STAGE = "_TAILRACE_STAGE"
 """The stage's name, which needn't be quoted: PUT takes no other."""
+_NO_SUCH_STAGE = 2003
 _FILES_AT_ONCE = 1000
 """As many as COPY takes by name."""
 _PARQUET = {"compression": "zstd", "coerce_timestamps": "us"}
@@ -44,7 +45,6 @@ class StageFiles:
         self._statements = statements
         self._stage = f"{statements.written(identifier(schema))}.{_STAGE}"
         self._idle: list[DbapiSession] = []
-        self._is_made = False
         self._values: dict[str, list[str]] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -70,11 +70,13 @@ class StageFiles:
             session.execute(f"COPY INTO {to} FROM ({rows}) FILES = ({files}) {_FORMAT}")
 
     def remove(self, folder: str) -> None:
-        """Remove all files of the folder; see Files."""
-        if not self._is_made:
+        """Remove all files of the folder, on a stage that is made when there is none; see Files."""
+        try:
+            self._run(f"REMOVE @{self._stage}/{folder}")
+        except DestinationError as error:  # a stage that is there is found without the right to make any
+            if getattr(error.__cause__, "errno", None) != _NO_SUCH_STAGE:
+                raise
             self._run(f"CREATE STAGE IF NOT EXISTS {self._stage}")
-            self._is_made = True
-        self._run(f"REMOVE @{self._stage}/{folder}")
         self._values = {name: values for name, values in self._values.items() if not name.startswith(folder)}
 
     def close(self) -> None:
