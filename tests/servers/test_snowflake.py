@@ -68,6 +68,15 @@ def test_a_replaced_table_is_cloned_with_its_key_and_kept_clustered(snowflake_se
     assert sum(" CLONE " in sql for sql in history) == 1
 
 
+def test_a_table_in_capitals_is_replaced(database):
+    url, ask = database
+    for number in (1, 2):
+        sent = schema({"id": INT, "name": TEXT}, ["id"]), record({"id": number, "name": "a"})
+        loaded(url, *sent, **REPLACING, disable_double_quotes=True)
+    assert ask("SELECT id, name FROM things") == [(2, "a")]
+    assert ask("SELECT COUNT(*) FROM _tailrace_exchanges") == [(0,)]
+
+
 @pytest.mark.parametrize("fails_at", ["CREATE OR REPLACE TABLE", "DROP TABLE IF EXISTS", "DELETE FROM"])
 def test_a_clone_that_a_crash_has_left_undone_or_half_done_is_done_by_the_next_run(database, fails_at, monkeypatch):
     url, ask = database

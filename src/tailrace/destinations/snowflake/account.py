@@ -116,7 +116,7 @@ class Account:
 
     def _tag(self) -> str:
         """What the account's history of queries shows beside a statement."""
-        about = {"app": "tailrace", "pipeline": self.label.pipeline, "checkpoint": self.label.checkpoint}
+        about = {"app": "tailrace", "pipeline": self.label.pipeline or None, "checkpoint": self.label.checkpoint}
         return json.dumps(about, ensure_ascii=False)
 
     def _login(self) -> dict[str, Any]:
