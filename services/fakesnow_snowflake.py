@@ -10,7 +10,8 @@ finds it there when it is started again, and gives the databases alone that were
 - leaves the transactions of closed sessions open, and has clients not tell that they close one;
 - knows no REMOVE, and no FILES of a stage;
 - makes of a clone a table without keys and NOT NULL, and of none that takes the place of another;
-- has 64 bits for NUMBER(38, 0), takes no decimals as parameters, and answers with 1970 for a timestamp that is NULL.
+- has 64 bits for NUMBER(38, 0), takes no decimals as parameters, and answers with 1970 for a timestamp that is NULL;
+- asks for the columns of its own sentences each time, which takes as long as most statements.
 """
 
 from __future__ import annotations
@@ -67,12 +68,16 @@ _IDLE_S = 3600
 """How long a connection may be idle: longer than a test."""
 _REMEMBERED = 1000
 """How many requests it still has answers of."""
+_known: dict[str, list[Any]] = {}
+_SENTENCE = re.compile(r"SELECT (?:'[^']*'|\d+) as (?P<columns>'?status'?|'number of rows .*)")
+"""What fakesnow answers with where there are no rows; it would ask DuckDB for the columns each time."""
 _answers: dict[object, asyncio.Future[Response]] = {}
 _history: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
 """The statements of clients, each with its QUERY_TAG."""
 _CLONE = re.compile(r"(CREATE OR REPLACE TABLE .* CLONE .*) COPY GRANTS", re.DOTALL)
 _REMOVE = re.compile(r"\s*(?:REMOVE|RM)\s+@(?P<stage>[^/\s]+)(?:/(?P<path>\S*))?\s*;?\s*", re.IGNORECASE)
 _execute = FakeSnowflakeCursor.execute
+_described = FakeSnowflakeCursor._describe_last_sql  # noqa: SLF001
 _integers = transforms.integer_precision
 _named = fakesnow.copy_into._source_urls  # noqa: SLF001
 _timestamps = fakesnow.arrow.timestamp_to_sf_struct
@@ -165,6 +170,15 @@ def cloned(cursor: FakeSnowflakeCursor, create: exp.Create) -> str:
     return f"SELECT 'Table {into.name} successfully created.' AS status"
 
 
+def described(cursor: FakeSnowflakeCursor) -> list[Any]:
+    """The columns of the last result, which are known where it is one of fakesnow's own sentences."""
+    if not (said := _SENTENCE.fullmatch(str(cursor._last_sql))):  # noqa: SLF001
+        return _described(cursor)
+    if said["columns"] not in _known:
+        _known[said["columns"]] = _described(cursor)
+    return _known[said["columns"]]
+
+
 def removed(session: FakeSnowflakeConnection, name: str, path: str) -> str:
     """Remove files of a stage whose names begin with a path; a query that says which."""
     home = stage.internal_dir(".".join(stage.parts_from_var(name, session.database, session.schema)))
@@ -205,6 +219,7 @@ def kept() -> FakeSnow:
     _DATABASES.mkdir(exist_ok=True)
     snow = FakeSnow(create_database_on_connect=False, create_schema_on_connect=False, db_path=_DATABASES)
     database = snow.duck_conn
+    database.execute("SET threads = 1")  # statements are small, and tests run beside each other
     database.execute(f"DETACH {GLOBAL_DATABASE_NAME}")
     database.execute(f"ATTACH '{_ABOUT_THEM}' AS {GLOBAL_DATABASE_NAME}")
     database.execute(info_schema.fs_global_creation_sql())
@@ -222,6 +237,7 @@ def main(host: str, port: str) -> None:
     fakesnow.server.from_binding = parameter
     fakesnow.arrow.timestamp_to_sf_struct = timestamps
     FakeSnowflakeCursor.execute = execute
+    FakeSnowflakeCursor._describe_last_sql = described  # noqa: SLF001
     fakesnow.copy_into._source_urls = named  # noqa: SLF001
     transforms.integer_precision = integers
     for talkative in ("fakesnow", "fakesnow.server", "sqlglot"):

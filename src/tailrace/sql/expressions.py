@@ -1,4 +1,7 @@
-"""Pieces that SQL text is built from with sqlglot: identifiers are always quoted, and values are always parameters."""
+"""Pieces that SQL text is built from with sqlglot: identifiers are always quoted, and values are always parameters.
+
+Each is made for one place in one text, and used up there: sqlglot would copy them again and again.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +40,42 @@ def insert_into(table: TableName, columns: Sequence[str], rows: exp.Expression) 
     return exp.Insert(this=into, expression=rows)
 
 
+def rows_of(table: TableName, *values: exp.Expr, alias: str | None = None) -> exp.Select:
+    """SELECT of these values from a table."""
+    return exp.select(*values, copy=False).from_(table_of(table, alias), copy=False)
+
+
+def subquery(rows: exp.Query, alias: str) -> exp.Subquery:
+    """Rows under an alias."""
+    return rows.subquery(identifier(alias), copy=False)
+
+
+def joined(rows: exp.Select, source: exp.Expr, on: exp.Condition, *, keeps_all: bool = False) -> exp.Select:
+    """The rows with what a source has to them, by a condition: all of them, or those alone that it has something to."""
+    kind = {"side": "LEFT"} if keeps_all else {"kind": "INNER"}
+    return rows.join(exp.Join(this=source, on=on, **kind), copy=False)
+
+
+def every(*conditions: exp.Expr) -> exp.Condition:
+    """That all of the conditions hold."""
+    return exp.and_(*conditions, copy=False)
+
+
+def any_of(*conditions: exp.Expr) -> exp.Condition:
+    """That one of the conditions holds."""
+    return exp.or_(*conditions, copy=False)
+
+
+def equal(left: exp.Expr, right: exp.Expr) -> exp.EQ:
+    """That two values are the same."""
+    return exp.EQ(this=left, expression=right)
+
+
 def segment(table: str | None = None) -> exp.Condition:
     """That a row stands from line ? to before line ?."""
-    line = column_of(LINE, table)
-    return exp.and_(
-        exp.GTE(this=line, expression=exp.Placeholder()), exp.LT(this=line.copy(), expression=exp.Placeholder())
+    return every(
+        exp.GTE(this=column_of(LINE, table), expression=exp.Placeholder()),
+        exp.LT(this=column_of(LINE, table), expression=exp.Placeholder()),
     )
 
 
@@ -57,4 +91,4 @@ def is_set(name: str, table: str | None = None) -> exp.Expression:
 
 def keys_equal(key: Sequence[str], left: str | TableName, right: str) -> exp.Condition:
     """That the keys of two tables are the same, value by value."""
-    return exp.and_(*(column_of(name, left).eq(column_of(name, right)) for name in key))
+    return every(*(equal(column_of(name, left), column_of(name, right)) for name in key))

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from tailrace.model import LINE, TableName
-from tailrace.sql.expressions import column_of, identifier, is_null, is_set, keys_equal, segment, table_of
+from tailrace.sql.expressions import (
+    any_of,
+    column_of,
+    equal,
+    identifier,
+    is_null,
+    is_set,
+    joined,
+    keys_equal,
+    rows_of,
+    segment,
+    subquery,
+    table_of,
+)
 
 MATCH = "_tailrace_match"
 """In a table of winners: what names the row of the table that has the same key; null where there is none."""
@@ -44,7 +57,7 @@ class Upsert:
 
 def lines_equal(left: str, right: str) -> exp.Condition:
     """That two rows have the same line."""
-    return column_of(LINE, left).eq(column_of(LINE, right))
+    return equal(column_of(LINE, left), column_of(LINE, right))
 
 
 def source_of(winners: Winners, alias: str) -> exp.Table | exp.Subquery:
@@ -52,10 +65,9 @@ def source_of(winners: Winners, alias: str) -> exp.Table | exp.Subquery:
     return table_of(winners, alias) if isinstance(winners, TableName) else winners.subquery(identifier(alias))
 
 
-def winning_rows(staging: TableName, winners: Winners, *values: exp.Expression | str) -> exp.Select:
+def winning_rows(staging: TableName, winners: Winners, *values: exp.Expression) -> exp.Select:
     """Values of the staged rows `s` that are winners, `w`."""
-    rows = exp.select(*values).from_(table_of(staging, "s"))
-    return rows.join(source_of(winners, "w"), on=lines_equal("s", "w"), join_type="inner")
+    return joined(rows_of(staging, *values, alias="s"), source_of(winners, "w"), lines_equal("s", "w"))
 
 
 def last_rows(
@@ -65,45 +77,31 @@ def last_rows(
 
     Without those that ask for deletion in one of the columns `without`.
     """
-    rows = (
-        exp.select(
-            column_of(LINE, "s"),
-            column_of(key[0], "t").as_(MATCH, quoted=True),
-            *(column_of(name, "t") for name in kept),
-        )
-        .from_(table_of(staging, "s"))
-        .join(lines_by_key(staging, key, exp.Max), on=lines_equal("s", "k"), join_type="inner")
-        .join(table_of(table, "t"), on=keys_equal(key, "t", "s"), join_type="left")
-    )
-    return rows.where(*(_is_unset(mark, "s") for mark in without))
+    values = [column_of(LINE, "s"), _named(column_of(key[0], "t"), MATCH), *(column_of(name, "t") for name in kept)]
+    rows = joined(rows_of(staging, *values, alias="s"), lines_by_key(staging, key, exp.Max), lines_equal("s", "k"))
+    rows = joined(rows, table_of(table, "t"), keys_equal(key, "t", "s"), keeps_all=True)
+    return rows.where(*(_is_unset(mark, "s") for mark in without), copy=False)
 
 
 def lines_by_key(
     staging: TableName, key: Sequence[str], pick: type[exp.AggFunc], marks: Sequence[Mark] = ()
 ) -> exp.Subquery:
     """One line of the segment for each key, as `k`; with `marks` of those behind the key's last deletion."""
-    lines = (
-        exp.select(pick(this=column_of(LINE, "f")).as_(LINE, quoted=True))
-        .from_(table_of(staging, "f"))
-        .where(segment("f"))
-        .group_by(*(column_of(name, "f") for name in key))
-    )
+    lines = rows_of(staging, _named(pick(this=column_of(LINE, "f")), LINE), alias="f").where(segment("f"), copy=False)
+    lines = lines.group_by(*(column_of(name, "f") for name in key), copy=False)
     if marks:
-        deleted = (
-            exp.select(*(column_of(name) for name in key), exp.Max(this=column_of(LINE)).as_(LINE, quoted=True))
-            .from_(table_of(staging))
-            .where(segment(), is_marked(marks))
-            .group_by(*(column_of(name) for name in key))
-        )
+        values = [*map(column_of, key), _named(exp.Max(this=column_of(LINE)), LINE)]
+        deleted = rows_of(staging, *values).where(segment(), is_marked(marks), copy=False)
+        deleted = deleted.group_by(*map(column_of, key), copy=False)
         is_behind = exp.GT(this=column_of(LINE, "f"), expression=column_of(LINE, "d"))
-        lines = lines.join(deleted.subquery(identifier("d")), on=keys_equal(key, "d", "f"), join_type="left")
-        lines = lines.where(exp.or_(is_null(LINE, "d"), is_behind))
-    return lines.subquery(identifier("k"))
+        lines = joined(lines, subquery(deleted, "d"), keys_equal(key, "d", "f"), keeps_all=True)
+        lines = lines.where(any_of(is_null(LINE, "d"), is_behind), copy=False)
+    return subquery(lines, "k")
 
 
 def is_marked(marks: Sequence[Mark], table: str | None = None) -> exp.Condition:
     """That a row asks for deletion in one of these columns."""
-    return exp.or_(*(_is_set(mark, table) for mark in marks))
+    return any_of(*(_is_set(mark, table) for mark in marks))
 
 
 def nulls(names: Sequence[str]) -> list[exp.EQ]:
@@ -121,11 +119,15 @@ def distinct_count(value: exp.Expression) -> exp.Expression:
     return exp.Count(this=exp.Distinct(expressions=[value]))
 
 
+def _named(value: exp.Expr, name: str) -> exp.Alias:
+    return exp.Alias(this=value, alias=identifier(name))
+
+
 def _is_unset(mark: Mark, table: str) -> exp.Expression | exp.Condition:
     unset = is_null(mark.name, table)
     if not mark.is_text:
         return unset
-    return exp.or_(unset, exp.EQ(this=column_of(mark.name, table), expression=exp.Literal.string("")))
+    return any_of(unset, equal(column_of(mark.name, table), exp.Literal.string("")))
 
 
 def _is_set(mark: Mark, table: str | None) -> exp.Expression:

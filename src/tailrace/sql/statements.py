@@ -14,12 +14,16 @@ from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import (
     column_of,
+    every,
     identifier,
     insert_into,
     is_null,
     is_set,
+    joined,
     keys_equal,
+    rows_of,
     segment,
+    subquery,
     table_of,
 )
 from tailrace.sql.keys import note
@@ -47,8 +51,8 @@ class Statements:
     dialect: Dialect
 
     def written(self, expression: exp.Expr) -> str:
-        """The text of an expression."""
-        return expression.sql(dialect=self.dialect.sqlglot)
+        """The text of an expression, which is used up by it."""
+        return expression.sql(dialect=self.dialect.sqlglot, copy=False)
 
     def create_schema(self, schema: str) -> str:
         """CREATE SCHEMA, unless it exists."""
@@ -171,7 +175,7 @@ class Statements:
 
     def count_rows(self, table: TableName) -> str:
         """The number of the table's rows."""
-        return self.written(exp.select(exp.Count(this=exp.Star())).from_(table_of(table)))
+        return self.written(rows_of(table, exp.Count(this=exp.Star())))
 
     def insert_values(self, table: TableName, columns: Sequence[str], count: int = 1) -> str:
         """INSERT of so many rows, each with a parameter for each column."""
@@ -180,7 +184,7 @@ class Statements:
 
     def insert_from(self, table: TableName, columns: Sequence[str], source: TableName) -> str:
         """INSERT of all rows of a source that has these columns."""
-        rows = exp.select(*(column_of(name) for name in columns)).from_(table_of(source))
+        rows = rows_of(source, *map(column_of, columns))
         return self.written(insert_into(table, columns, rows))
 
     def delete_rows(self, table: TableName) -> str:
@@ -193,13 +197,13 @@ class Statements:
 
     def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:
         """INSERT of the staged rows from line ? to before line ?, in their order."""
-        rows = exp.select(*(column_of(name) for name in columns)).from_(table_of(staging)).where(segment())
-        return self.written(insert_into(table, columns, rows.order_by(column_of(LINE))))
+        rows = rows_of(staging, *map(column_of, columns)).where(segment(), copy=False)
+        return self.written(insert_into(table, columns, rows.order_by(column_of(LINE), copy=False)))
 
     def count_segment(self, staging: TableName, marks: Sequence[Mark] = ()) -> str:
         """The number of staged rows from line ? to before line ?; with `marks`, of those that ask for deletion."""
-        rows = exp.select(exp.Count(this=exp.Star())).from_(table_of(staging)).where(segment())
-        return self.written(rows.where(is_marked(marks)) if marks else rows)
+        rows = rows_of(staging, exp.Count(this=exp.Star())).where(segment(), copy=False)
+        return self.written(rows.where(is_marked(marks), copy=False) if marks else rows)
 
     def create_winners(
         self,
@@ -225,19 +229,19 @@ class Statements:
 
     def count_winners(self, winners: Winners) -> str:
         """The number of winners, and of those that match."""
-        matched = exp.case().when(is_set(MATCH), column_of(LINE))
-        counts = exp.select(distinct_count(column_of(LINE)), distinct_count(matched))
-        return self.written(counts.from_(source_of(winners, "w")))
+        matched = exp.case().when(is_set(MATCH), column_of(LINE), copy=False)
+        counts = exp.select(distinct_count(column_of(LINE)), distinct_count(matched), copy=False)
+        return self.written(counts.from_(source_of(winners, "w"), copy=False))
 
     def delete_removals(self, winners: TableName, staging: TableName, marks: Sequence[Mark]) -> str:
         """DELETE of the winners whose row asks for deletion."""
-        rows = exp.select(column_of(LINE)).from_(table_of(staging)).where(is_marked(marks))
-        is_removal = exp.In(this=column_of(LINE), query=rows.subquery())
+        rows = rows_of(staging, column_of(LINE)).where(is_marked(marks), copy=False)
+        is_removal = exp.In(this=column_of(LINE), query=rows.subquery(copy=False))
         return self.written(exp.Delete(this=table_of(winners), where=exp.Where(this=is_removal)))
 
     def delete_segment(self, table: TableName, staging: TableName, key: Sequence[str], marks: Sequence[Mark]) -> str:
         """DELETE of the table's rows whose key has a row from line ? to before line ? that asks for deletion."""
-        rows = exp.select().from_(table_of(staging, "s")).where(is_marked(marks, "s"), segment("s"))
+        rows = rows_of(staging, alias="s").where(is_marked(marks, "s"), segment("s"), copy=False)
         return self.delete_existing(table, rows, key)
 
     def delete_matched(self, table: TableName, staging: TableName, winners: Winners, key: Sequence[str]) -> str:
@@ -246,7 +250,7 @@ class Statements:
 
     def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
         """DELETE of the table's rows whose key is that of one of the staged rows, `s`."""
-        has_key = rows.select("1").where(keys_equal(key, "t", "s"))
+        has_key = rows.select(exp.Literal.number(1), copy=False).where(keys_equal(key, "t", "s"), copy=False)
         return self.written(exp.Delete(this=table_of(table, "t"), where=exp.Where(this=exp.Exists(this=has_key))))
 
     def update_matched(self, upsert: Upsert) -> str:
@@ -261,7 +265,7 @@ class Statements:
         return exp.Update(
             this=table_of(upsert.table, "t"),
             expressions=changes + nulls(upsert.clear),
-            from_=exp.From(this=rows.subquery(identifier("n"))),
+            from_=exp.From(this=subquery(rows, "n")),
             where=exp.Where(this=keys_equal(upsert.key, "t", "n")),
         )
 
@@ -279,7 +283,7 @@ class Statements:
         values = [*(column_of(name, "s") for name in columns), *(column_of(name, "w") for name in kept)]
         rows = winning_rows(staging, winners, *values)
         if matched is not None:
-            rows = rows.where(is_set(MATCH, "w") if matched else is_null(MATCH, "w"))
+            rows = rows.where(is_set(MATCH, "w") if matched else is_null(MATCH, "w"), copy=False)
         return self.written(insert_into(table, [*columns, *kept], rows))
 
     def upsert_winners(self, upsert: Upsert) -> list[str]:
@@ -307,14 +311,10 @@ class Statements:
         With `marks` the rows that ask for deletion, and those that come before such a row of the same key, are left
         out; the two lines are then given a second time.
         """
-        rows = (
-            exp.select(*(column_of(name, "s") for name in columns))
-            .from_(table_of(staging, "s"))
-            .join(lines_by_key(staging, key, exp.Min, marks), on=lines_equal("s", "k"), join_type="inner")
-            .join(table_of(table, "t"), on=keys_equal(key, "t", "s"), join_type="left")
-            .where(is_null(key[0], "t"))
-        )
-        return self.written(insert_into(table, columns, rows))
+        rows = rows_of(staging, *(column_of(name, "s") for name in columns), alias="s")
+        rows = joined(rows, lines_by_key(staging, key, exp.Min, marks), lines_equal("s", "k"))
+        rows = joined(rows, table_of(table, "t"), keys_equal(key, "t", "s"), keeps_all=True)
+        return self.written(insert_into(table, columns, rows.where(is_null(key[0], "t"), copy=False)))
 
     def delete_older(self, table: TableName, version: str) -> str:
         """DELETE of the rows whose version is below ?."""
@@ -325,7 +325,7 @@ class Statements:
         update = exp.Update(
             this=table_of(table),
             expressions=[exp.EQ(this=column_of(deletion), expression=exp.Placeholder())],
-            where=exp.Where(this=exp.and_(below(version), is_null(deletion))),
+            where=exp.Where(this=every(below(version), is_null(deletion))),
         )
         return self.written(update)
 

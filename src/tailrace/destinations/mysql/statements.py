@@ -12,7 +12,7 @@ from tailrace.model import Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import by
 from tailrace.sql.design import PLAIN, Design
-from tailrace.sql.expressions import column_of, identifier, insert_into, is_set, keys_equal, table_of
+from tailrace.sql.expressions import column_of, identifier, insert_into, is_set, keys_equal, subquery, table_of
 from tailrace.sql.keys import alter_of, names_of, note
 from tailrace.sql.selections import MATCH, Upsert, nulls, winning_rows
 from tailrace.sql.statements import Statements
@@ -70,7 +70,7 @@ class MySQLStatements(Statements):
 
     def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
         """DELETE with a join: asked whether there is such a row, the planner may compare each row with each."""
-        keys = rows.select(*(column_of(name, "s") for name in key)).distinct().subquery(identifier("n"))
+        keys = subquery(rows.select(*(column_of(name, "s") for name in key), copy=False).distinct(copy=False), "n")
         source = table_of(table, "t")
         source.set("joins", [exp.Join(this=keys, kind="INNER", on=keys_equal(key, "t", "n"))])
         return self.written(exp.Delete(tables=[table_of(TableName("t"))], this=source))
@@ -93,7 +93,7 @@ class MySQLStatements(Statements):
         if not changes:
             return [fresh]
         rows = winning_rows(upsert.staging, upsert.winners, *(column_of(name, "s") for name in columns))
-        insert = insert_into(table, columns, rows.where(is_set(MATCH, "w")))
+        insert = insert_into(table, columns, rows.where(is_set(MATCH, "w"), copy=False))
         insert.set("conflict", exp.OnConflict(duplicate=True, action=exp.var("UPDATE"), expressions=changes))
         return [self.written(insert), fresh]
 

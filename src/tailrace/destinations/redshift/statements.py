@@ -18,8 +18,8 @@ class RedshiftStatements(Statements):
 
     def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
         """DELETE; the table of a DELETE can't have another name in its condition."""
-        has_key = exp.Exists(this=rows.select("1").where(keys_equal(key, table, "s")))
-        return self.written(exp.Delete(this=table_of(table), where=exp.Where(this=has_key)))
+        has_key = rows.select(exp.Literal.number(1), copy=False).where(keys_equal(key, table, "s"), copy=False)
+        return self.written(exp.Delete(this=table_of(table), where=exp.Where(this=exp.Exists(this=has_key))))
 
     def layout_of(self, design: Design) -> str:
         """DISTKEY and SORTKEY; see Statements."""
