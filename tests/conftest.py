@@ -7,6 +7,7 @@ from functools import partial
 import hypothesis
 import pytest
 from needs import had, revive_servers
+from services.bigquery import bigquery
 from services.mariadb import mariadb
 from services.mysql import mysql
 from services.postgres import postgres
@@ -177,6 +178,13 @@ def redshift_url(redshift_server):
 def s3_server():
     """An S3 server."""
     with had(s3) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bigquery_server():
+    """What stands in for BigQuery."""
+    with had(bigquery) as server:
         yield server
 
 

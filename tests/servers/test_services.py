@@ -13,10 +13,11 @@ import mysql.connector
 import psycopg
 import pytest
 from needs import had
+from services.bigquery import bigquery
 from services.mariadb import mariadb
 from services.mysql import mysql as newest_mysql
 from services.postgres import postgres
-from services.processes import free_port, processes_in
+from services.processes import free_port, processes_in, wait_until
 from services.redshift import redshift
 from services.s3 import s3
 from services.snowflake import snowflake
@@ -126,6 +127,32 @@ def test_what_stands_in_for_snowflake_rolls_back_what_a_closed_session_had_open(
     with pytest.raises(RuntimeError, match="NOT NULL"):
         snowflake_server.run("BEGIN", f"UPDATE {table} SET n = 3", f"INSERT INTO {table} VALUES (NULL)")
     snowflake_server.run("BEGIN", f"UPDATE {table} SET n = 4", "COMMIT")
+
+
+def test_what_stands_in_for_bigquery_that_dies_by_itself_is_started_again_with_what_it_had():
+    with had(bigquery) as server:
+        dataset = server.dataset()
+        server.rows(f"CREATE TABLE {dataset}.t (a STRING)")
+        server.rows(f"INSERT INTO {dataset}.t VALUES ('€')")
+        die(server)
+        server.revive()
+        assert server.rows(f"SELECT a FROM {dataset}.t") == [("€",)]
+        assert len(server.deaths) == 1
+        server.drop(dataset)
+        with pytest.raises(RuntimeError, match="Not found"):
+            server.rows(f"SELECT a FROM {dataset}.t")
+        forget_deaths(server)
+    assert processes_in(server.folder) == []
+
+
+def test_what_stands_in_for_bigquery_ends_when_the_process_that_started_it_is_killed(bigquery_server, tmp_path):
+    start = "BigQueryServer(Path(sys.argv[1])); print(flush=True); input()"
+    code = f"import sys; from pathlib import Path; from services.bigquery import BigQueryServer; {start}"
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdin=-1, stdout=-1, cwd=ROOT) as owner:
+        assert owner.stdout.readline() == b"\n"
+        assert processes_in(tmp_path)
+        owner.kill()
+    wait_until(lambda: not processes_in(tmp_path), lambda: f"{processes_in(tmp_path)} are left")
 
 
 DYING = """
