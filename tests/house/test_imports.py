@@ -40,6 +40,8 @@ ALLOWED = {
 DRIVERS = {
     "deltalake",
     "duckdb",
+    "google",
+    "grpc",
     "mysql",
     "psycopg",
     "pyiceberg",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -14,25 +15,27 @@ from urllib.parse import urlsplit
 import duckdb
 import mysql.connector
 import psycopg
-import snowflake.connector
+from kept import KEPT
 from mysql.connector.errorcode import ER_NO_SUCH_TABLE
+from warehouses import CHECKPOINTS, BigQuery, Snowflake
 
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination
+from tailrace.destinations.bigquery.landing import Landing
 from tailrace.destinations.snowflake.stage import StageFiles
 from tailrace.objects import Folder
 from tailrace.sql.session import LoggedSession
 from tailrace.testing import Seam, Subject
 
-CHECKPOINTS, EXCHANGES = "_tailrace_checkpoints", "_tailrace_exchanges"
+EXCHANGES = "_tailrace_exchanges"
 
 SEAMS = (
     Seam(LoggedSession, ("execute", "load")),
     Seam(Folder, ("put", "put_file", "remove")),
     Seam(StageFiles, ("put", "remove")),
+    Seam(Landing, ("put", "remove")),
 )
 """What changes something in a database, or in the bucket or on the stage from which it copies."""
-_NO_SUCH_TABLE = 2003
 
 
 class Reader(Protocol):
@@ -194,89 +197,6 @@ class MySQL:
         return KEPT.rows(self.address, _of_mysql, query)
 
 
-@dataclass(frozen=True, slots=True)
-class Snowflake:
-    """A database of what stands in for Snowflake."""
-
-    server: Any
-    url: str
-
-    def names(self) -> set[str]:
-        """See Reader."""
-        return {row["name"] for row in self._rows("SHOW TABLES IN SCHEMA PUBLIC")}
-
-    def read(self, table: str) -> list[dict[str, Any]]:
-        """See Reader."""
-        try:
-            return self._rows(f'SELECT * FROM PUBLIC."{table}"')
-        except snowflake.connector.errors.ProgrammingError as error:
-            if error.errno == _NO_SUCH_TABLE:
-                return []
-            raise
-
-    def users(self) -> int:
-        """See Reader."""
-        return int(self.server.end_sessions())
-
-    def _rows(self, query: str) -> list[dict[str, Any]]:
-        return KEPT.rows(self.url, lambda _: self._connected(), query)
-
-    def _connected(self) -> Any:
-        database = urlsplit(self.url).path.split("/")[1]
-        return snowflake.connector.connect(**self.server.login, database=database)
-
-
-class Kept:
-    """One connection that is kept for reading, since to make one takes longer than to read.
-
-    A file of DuckDB is locked as long as it is open, so that it is closed before anyone else opens it.
-    """
-
-    def __init__(self) -> None:
-        self._address = ""
-        self._connection: Any = None
-
-    def rows(self, address: str, connect: Callable[[str], Any], query: str) -> list[dict[str, Any]]:
-        """The rows of a query; one that fails with its connection, as when its server was started anew, is repeated."""
-        try:
-            return self._rows(address, connect, query)
-        except (
-            psycopg.errors.UndefinedTable,
-            mysql.connector.errors.ProgrammingError,
-            snowflake.connector.errors.ProgrammingError,
-        ):
-            raise
-        except (psycopg.Error, mysql.connector.Error, snowflake.connector.errors.Error):
-            self.close()
-            return self._rows(address, connect, query)
-
-    def close(self) -> None:
-        """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _rows(self, address: str, connect: Callable[[str], Any], query: str) -> list[dict[str, Any]]:
-        if address != self._address or self._connection is None:
-            self.close()
-            self._address, self._connection = address, connect(address)
-        if isinstance(self._connection, duckdb.DuckDBPyConnection):
-            return self._connection.sql(query).to_arrow_table().to_pylist()
-        with closing(_cursor_of(self._connection)) as cursor:
-            cursor.execute(query)
-            return list(cursor.fetchall())
-
-
-KEPT = Kept()
-
-
-def _cursor_of(connection: Any) -> Any:
-    if isinstance(connection, snowflake.connector.SnowflakeConnection):
-        return connection.cursor(snowflake.connector.DictCursor)
-    is_mysql = isinstance(connection, mysql.connector.MySQLConnection)
-    return connection.cursor(dictionary=True) if is_mysql else connection.cursor(row_factory=psycopg.rows.dict_row)
-
-
 def _of_duckdb(path: str) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(path, read_only=True, config={"threads": 1})
 
@@ -315,14 +235,12 @@ def database(server: Any, url: str) -> Place:
 def through(server: Any, port: int) -> Place:
     """A new database of the server, to which tailrace connects through another port."""
     url = server.database()
-    return _place(
-        _reader(
-            server, url, url.replace(f":{server.port}/", f":{port}/").replace(f"port={server.port}&", f"port={port}&")
-        )
-    )
+    return _place(_reader(server, url, re.sub(rf"(:|%3A|port=){server.port}(/|&)", rf"\g<1>{port}\g<2>", url)))
 
 
 def _reader(server: Any, address: str, url: str) -> Reader:
+    if url.startswith("bigquery"):
+        return BigQuery(server, url)
     if url.startswith("snowflake"):
         return Snowflake(server, url)
     if url.startswith("redshift"):

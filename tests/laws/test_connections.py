@@ -8,6 +8,7 @@ import pytest
 from crashing import Runs, first_positions, positions
 from needs import had
 from places import databases, through
+from services.bigquery import bigquery
 from services.mariadb import mariadb
 from services.mysql import mysql
 from services.postgres import postgres
@@ -20,7 +21,14 @@ from tailrace.testing.replay import Replay
 SOURCE = Replay(seed=11, rows=2000, state_every=40, people=60)
 CUTS, SERVER_KILLS = 12, 4
 
-SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql, "redshift": redshift, "snowflake": snowflake}
+SERVERS = {
+    "postgres": postgres,
+    "mariadb": mariadb,
+    "mysql": mysql,
+    "redshift": redshift,
+    "snowflake": snowflake,
+    "bigquery": bigquery,
+}
 
 IN_THE_CLEAR = {"mysql": ("tls=disable",)}
 """Settings that let the proxy see a COMMIT: MySQL itself encrypts unless it is told not to."""
@@ -32,6 +40,7 @@ WAYS = {
     "mysql": ("mysql", ()),
     "redshift": ("redshift", ()),
     "snowflake": ("snowflake", ()),
+    "bigquery": ("bigquery", ()),
 }
 """Where rows are loaded, and how append-only rows wait there."""
 
@@ -73,7 +82,7 @@ def cut_soon(cutting, runs, chance, size, most):
 @each_way()
 def test_connections_cut_at_random_bytes(request, kind, more, tmp_path):
     server = request.getfixturevalue(f"{kind}_server")
-    chance, most = random.Random(kind), 4 if kind in {"redshift", "snowflake"} else CUTS
+    chance, most = random.Random(kind), 4 if kind in {"redshift", "snowflake", "bigquery"} else CUTS
     with proxy(server.host, server.port) as cutting:
         runs = Runs(through(server, cutting.port), SOURCE, tmp_path, *more)
         loaded_under(cutting, runs)

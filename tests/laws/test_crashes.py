@@ -23,7 +23,7 @@ ROWS_OF_LAKES, KILLS = 800, 3
 ONE_CHECKPOINT = ("checkpoint_rows=1000000",)
 """Settings under which nothing but the end of a run is a boundary."""
 
-SERVERS = ("postgres", "mariadb", "mysql", "redshift", "snowflake")
+SERVERS = ("postgres", "mariadb", "mysql", "redshift", "bigquery", "snowflake")
 DATABASES = ("duckdb", "sqlite", *SERVERS)
 AT_ANY_CALL = [*KINDS, *DATABASES[:-1], pytest.param("snowflake", marks=pytest.mark.newest)]
 """What stands in for Snowflake takes five minutes for it."""

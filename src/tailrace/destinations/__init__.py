@@ -18,6 +18,7 @@ from tailrace.model import Traits
 from tailrace.sql.url import ESCAPING
 
 NAMES: Mapping[str, str] = {
+    "bigquery": "tailrace.destinations.bigquery",
     "delta": "tailrace.destinations.delta",
     "duckdb": "tailrace.destinations.duckdb",
     "files": "tailrace.destinations.files",

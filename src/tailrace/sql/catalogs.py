@@ -13,6 +13,8 @@ from tailrace.sql.session import Session
 class Catalog:
     """The queries of one database. All but `tables`, `schemas` and `digits` are asked by `query_of`.
 
+    A database that tells these things by requests of its own has names for them here, which its session answers.
+
     `columns`: a table's columns; its rows are name, type, whether nullable, whether there is a default, the place in
     the PRIMARY KEY or null, the table's comment, what its PRIMARY KEY is called, and what the column is if the database
     fills it by itself (`GENERATED`).
@@ -27,6 +29,7 @@ class Catalog:
     (`refused`: it keeps the table from being replaced at all; `broken`; `lost`).
     `digits`: how many digits a decimal can have, and how many of them behind the point; any number where it is empty.
     `problems`: what is wrong with a table; see table_checks.
+    `partition`: the column by whose values a table is parted, where statements should say which parts they are about.
     """
 
     columns: str = ""
@@ -37,8 +40,9 @@ class Catalog:
     dependents: str = ""
     digits: str = ""
     problems: str = ""
+    partition: str = ""
 
 
 def query_of(session: Session, sql: str, table: TableName) -> list[tuple[object, ...]]:
     """All rows of a query whose parameters are a table's schema (or null) and its name, once or several times."""
-    return session.query(sql, (table.schema, table.name) * (count_marks(sql) // 2))
+    return session.query(sql, (table.schema, table.name) * (count_marks(sql) // 2 or 1))

@@ -9,8 +9,10 @@ from sqlglot import exp
 
 from tailrace.errors import FencedError
 from tailrace.model import Checkpoint, Kind, TableName
+from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
+from tailrace.sql.expressions import table_of
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 
@@ -40,13 +42,17 @@ class Row:
 
 
 class Checkpoints:
-    """One database's checkpoint table: the statements, and what is done with them in a session."""
+    """One database's checkpoint table: the statements, and what is done with them in a session.
 
-    def __init__(self, statements: Statements, schema: str | None) -> None:
-        self.table = TableName(TABLE, schema)
+    The `pipeline` has one of its own where it would be in the way of others.
+    """
+
+    def __init__(self, statements: Statements, schema: str | None, pipeline: str = "") -> None:
+        is_own = statements.dialect.excludes_by_table and pipeline and not is_unnamed(pipeline)
+        self.table = TableName(f"{TABLE}_{digest(pipeline)}" if is_own else TABLE, schema)
         self._statements = statements
         self._begin = statements.dialect.begin
-        self._source = exp.table_(TABLE, db=schema, quoted=True)
+        self._source = table_of(self.table)
 
     def row(self, session: Session, pipeline: str) -> Row | None:
         """The pipeline's row."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -24,6 +24,12 @@ class Design(BaseModel):
     dist_key: str = Field("", description="The column that rows are distributed by.")
     cluster_by: tuple[str, ...] = Field((), description="The columns that rows are clustered by.")
     partition_by: str = Field("", description="The column that the table is partitioned by.")
+    partition_unit: Literal["HOUR", "DAY", "MONTH", "YEAR"] = Field(
+        "DAY", description="How much of time a partition is, where that column is one of time."
+    )
+    partition_range: tuple[int, int, Annotated[int, Field(gt=0)]] | None = Field(
+        None, description="The first number, the one after the last, and how many numbers a partition is of."
+    )
     options: dict[OptionName, str | int | float | bool] = Field(
         default_factory=dict, description="Options of CREATE TABLE, by the database's own names."
     )

@@ -79,6 +79,7 @@ class SqlDestination:
             self._places.begin()
             self._pipeline, fence = "", secrets.token_hex(8)
             self._label.pipeline, self._label.checkpoint = pipeline, None
+            self._checkpoints = Checkpoints(self._statements, self._own_schema, pipeline)
             with self._in_one_piece():
                 row = self._taken_over(pipeline, fence)
             self._label.checkpoint = (row.number if row else 0) + 1
@@ -327,8 +328,9 @@ class SqlDestination:
         if found is None:
             raise DestinationError(f"the table {staging.place.table} isn't there; another program may have dropped it")
         place, wider = self._tables.recast(found, staging.place, staging.table)
-        for sql in wider:
-            self._work.run(sql)
+        if wider:
+            create = self._tables.staging(place, staging.table, **self._waiting.kind)
+            self._waiting.refit(self._work.session, staging, create, wider)
         return replace(staging, place=place)
 
     def _swapped(self, stream: Stream) -> Published:

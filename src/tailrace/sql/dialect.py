@@ -43,7 +43,8 @@ class Ddl(StrEnum):
 class Dialect:
     """One SQL database, as data.
 
-    `sqlglot` is sqlglot's name for it. `types` spells each kind; DECIMAL is a template with {precision} and {scale}.
+    `sqlglot` is sqlglot's name for it. `types` spells each kind; DECIMAL is a template with {precision} and {scale}, or
+    `decimal` spells it.
     `kinds` says what the types are that tables may have, by their names in capitals, and without digits unless these
     make another kind of them. `alterable`
     are the (from, to) kinds that ALTER TYPE changes in place, losing nothing; `relaxes` says whether NOT NULL can be
@@ -55,7 +56,8 @@ class Dialect:
     `unkeyable` are those that no key can have. `designs` are the fields of Design that it has. `ddl` says what DDL does
     to a transaction, which `begin` opens, as one that may write; `has_temporary` whether temporary tables can be made
     and dropped within one (rows aren't merged by REWRITE where they can't); `enforces_keys` whether a PRIMARY KEY is
-    more than a note.
+    more than a note; `excludes_by_table` whether of two transactions that change rows of one table one fails, whatever
+    the rows.
     """
 
     sqlglot: str
@@ -66,11 +68,13 @@ class Dialect:
     merge: Merge
     keeps_key_in_comment: bool
     catalog: Catalog = field(default_factory=Catalog)
+    decimal: Callable[[int, int], str] | None = None
     limits: tuple[Limit, ...] = ()
     max_columns: int = 0
     begin: str = "BEGIN"
     has_temporary: bool = True
     enforces_keys: bool = True
+    excludes_by_table: bool = False
     ddl: Ddl = Ddl.WITHIN
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
     unkeyable: frozenset[Kind] = frozenset()
@@ -82,6 +86,8 @@ class Dialect:
             return column.sql_type
         if column.kind is None:
             raise ValueError(f"column {column.name!r} has neither a kind nor a type")
+        if column.kind is Kind.DECIMAL and self.decimal:
+            return self.decimal(column.precision, column.scale)
         return self.types[column.kind].format(precision=column.precision, scale=column.scale)
 
     def kind_of(self, sql_type: str) -> tuple[Kind | None, int, int]:

@@ -79,6 +79,14 @@ def segment(table: str | None = None) -> exp.Condition:
     )
 
 
+def between(name: str, table: str) -> exp.Condition:
+    """That a column is at least ? and at most ?."""
+    least, greatest = column_of(name, table), column_of(name, table)
+    return every(
+        exp.GTE(this=least, expression=exp.Placeholder()), exp.LTE(this=greatest, expression=exp.Placeholder())
+    )
+
+
 def is_null(name: str, table: str | None = None) -> exp.Expression:
     """That a column is null."""
     return exp.Is(this=column_of(name, table), expression=exp.Null())

@@ -109,6 +109,13 @@ class StagedFiles:
         with self._lock:
             self._names[staging.table].add(name)
 
+    def refit(self, session: Session, staging: Staging, create: str, wider: Sequence[str]) -> None:
+        """Have the table made by another statement, or alter it where it is made already; see Waiting."""
+        self._creates[staging.table] = create
+        if not self._is_temporary:
+            for sql in wider:
+                session.execute(sql)
+
     def expect(self, session: Session) -> None:
         """Make the tables that aren't temporary; see Waiting."""
         if not self._is_temporary:

@@ -36,3 +36,4 @@ class Found:
     constraint: str = ""
     generated: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    partition: str = ""

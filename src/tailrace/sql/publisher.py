@@ -28,6 +28,29 @@ class Staging:
 
 
 @dataclass(frozen=True, slots=True)
+class _Merge:
+    """Rows to be merged: those of a segment of lines, which leave the columns `keep` of the table's rows as they are.
+
+    `bounds` are the least and the greatest value of the column that the table is parted by, where they are known.
+    """
+
+    staging: Staging
+    segment: tuple[int, int]
+    keep: Sequence[str]
+    bounds: tuple[object, ...]
+
+    @property
+    def key(self) -> list[str]:
+        """The table's columns that the key stands in."""
+        return self.staging.place.key(self.staging.stream)
+
+    @property
+    def within(self) -> str:
+        """The column that the bounds are of."""
+        return self.staging.place.partition if self.bounds else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Publisher:
     """Takes the steps of a checkpoint, in the words of one database."""
 
@@ -88,19 +111,21 @@ class Publisher:
     def _upserted(self, session: Session, staging: Staging, segment: tuple[int, int], staged: int) -> Published:
         """Last line wins; a line that is marked as deleted deletes the row that comes before it, under hard_delete."""
         stream, place, source = staging.stream, staging.place, staging.table
-        key, table = place.key(stream), place.table
-        marks = _marks(staging)
+        key, table, marks = place.key(stream), place.table, _marks(staging)
+        bounds = self._bounds(session, staging, segment)
+        within = place.partition if bounds else ""
         deleted = first = 0
         if marks:
-            sql = self.statements.delete_segment(table, source, key, marks)
-            deleted = session.execute(sql, segment)
+            sql = self.statements.delete_segment(table, source, key, marks, within)
+            deleted = session.execute(sql, (*segment, *bounds))
         keep = [place.targets[c.name].name for c in stream.columns if c.keep and c.name in place.targets]
-        kept = [*keep, *place.others] if self.statements.dialect.merge is Merge.REWRITE else []
         if keep:  # what a new row has there is its first line's
-            sql = self.statements.insert_first(table, source, columns=place.columns, key=key, marks=marks)
-            first = session.execute(sql, segment * 2 if marks else segment)
+            sql = self.statements.insert_first(
+                table, source, columns=place.columns, key=key, marks=marks, within=within
+            )
+            first = session.execute(sql, (*(segment * 2 if marks else segment), *bounds))
         merged = self._merged_through_table if self.statements.dialect.has_temporary else self._merged_inline
-        winners, left, matched = merged(session, staging, segment, keep, kept)
+        winners, left, matched = merged(session, _Merge(staging, segment, keep, bounds))
         return Published(
             inserted=left - matched + first,
             updated=matched - first,
@@ -109,60 +134,65 @@ class Publisher:
             removals=winners - left,
         )
 
-    def _merged_through_table(
-        self, session: Session, staging: Staging, segment: tuple[int, int], keep: list[str], kept: list[str]
-    ) -> tuple[int, int, int]:
+    def _bounds(self, session: Session, staging: Staging, segment: tuple[int, int]) -> tuple[object, ...]:
+        """Between which values the segment's rows stand in a table that is parted by a column of its key."""
+        place = staging.place
+        if place.partition not in place.key(staging.stream):
+            return ()
+        return session.query(self.statements.bounds(staging.table, place.partition), segment)[0]
+
+    def _merged_through_table(self, session: Session, merge: _Merge) -> tuple[int, int, int]:
         """Merge the winners, which are put into a table first: how many there are, stay as rows, and match."""
-        source, marks = staging.table, _marks(staging)
-        key, table = staging.place.key(staging.stream), staging.place.table
-        session.execute(self.statements.create_winners(_WINNERS, source, table, key=key, kept=kept), segment)
-        winners, matched = _numbers(session, self.statements.count_winners(_WINNERS))
+        statements, source, place = self.statements, merge.staging.table, merge.staging.place
+        kept = [*merge.keep, *place.others] if statements.dialect.merge is Merge.REWRITE else []
+        create = statements.create_winners(_WINNERS, source, place.table, key=merge.key, kept=kept, within=merge.within)
+        session.execute(create, (*merge.segment, *merge.bounds))
+        winners, matched = _numbers(session, statements.count_winners(_WINNERS))
         left = winners
-        if marks:
-            session.execute(self.statements.delete_removals(_WINNERS, source, marks))
-            left, matched = _numbers(session, self.statements.count_winners(_WINNERS))
-        for sql in self._merging(staging, _WINNERS, keep, kept):
-            session.execute(sql)
-        session.execute(self.statements.drop_temporary(_WINNERS))
+        if marks := _marks(merge.staging):
+            session.execute(statements.delete_removals(_WINNERS, source, marks))
+            left, matched = _numbers(session, statements.count_winners(_WINNERS))
+        for sql, parameters in self._merging(merge, _WINNERS, kept):
+            session.execute(sql, parameters)
+        session.execute(statements.drop_temporary(_WINNERS))
         return winners, left, matched
 
-    def _merged_inline(
-        self, session: Session, staging: Staging, segment: tuple[int, int], keep: list[str], kept: list[str]
-    ) -> tuple[int, int, int]:
+    def _merged_inline(self, session: Session, merge: _Merge) -> tuple[int, int, int]:
         """Merge the winners, which each statement selects by itself; see _merged_through_table."""
-        key, table = staging.place.key(staging.stream), staging.place.table
-        rows, marks = last_rows(staging.table, table, key), _marks(staging)
-        winners, matched = _numbers(session, self.statements.count_winners(rows), segment)
+        source, table = merge.staging.table, merge.staging.place.table
+        rows = last_rows(source, table, merge.key)
+        winners, matched = _numbers(session, self.statements.count_winners(rows), merge.segment)
         left = winners
-        if marks:
-            rows = last_rows(staging.table, table, key, without=marks)
-            left, matched = _numbers(session, self.statements.count_winners(rows), segment)
-        for sql in self._merging(staging, rows, keep, kept):
-            session.execute(sql, segment)
+        if marks := _marks(merge.staging):
+            rows = last_rows(source, table, merge.key, without=marks)
+            left, matched = _numbers(session, self.statements.count_winners(rows), merge.segment)
+        for sql, parameters in self._merging(merge, rows, ()):
+            session.execute(sql, (*merge.segment, *parameters))
         return winners, left, matched
 
-    def _merging(self, staging: Staging, winners: Winners, keep: list[str], kept: list[str]) -> list[str]:
-        """The statements that give matching rows their new values, and insert the others.
+    def _merging(self, merge: _Merge, winners: Winners, kept: Sequence[str]) -> list[tuple[str, tuple[object, ...]]]:
+        """The statements that give matching rows their new values, and insert the others, with their parameters.
 
         What the rows keep: the `keep` columns, and those that the stream doesn't have. `kept` stand beside the winners.
         They have no values any more in the columns that are `cleared`, which rows that are inserted don't get.
         """
-        statements, place, source = self.statements, staging.place, staging.table
-        table, columns, key = place.table, place.columns, place.key(staging.stream)
+        statements, place, source, key = self.statements, merge.staging.place, merge.staging.table, merge.key
+        table, columns = place.table, place.columns
         fresh = statements.insert_winners(table, source, winners, columns=columns, matched=False)
-        to = [name for name in columns if name not in key and name not in keep]
-        upsert = Upsert(table, source, winners, columns, key, to, place.cleared)
-        merge = self._merge_of(place)
-        if merge is Merge.CONFLICT:
-            return statements.upsert_winners(upsert)
-        if merge is Merge.UPDATE:
-            return [statements.update_matched(upsert), fresh] if to or upsert.clear else [fresh]
-        delete = statements.delete_matched(table, source, winners, key)
+        to = [name for name in columns if name not in key and name not in merge.keep]
+        upsert = Upsert(table, source, winners, columns, key, to, place.cleared, merge.within)
+        way = self._merge_of(place)
+        if way is Merge.CONFLICT:
+            return [(sql, ()) for sql in statements.upsert_winners(upsert)]
+        if way is Merge.UPDATE:
+            update = [(statements.update_matched(upsert), merge.bounds)] if to or upsert.clear else []
+            return [*update, (fresh, ())]
+        delete = (statements.delete_matched(table, source, winners, key), ())
         if not kept:
-            return [delete, statements.insert_winners(table, source, winners, columns=columns)]
-        given = [name for name in columns if name not in keep]
+            return [delete, (statements.insert_winners(table, source, winners, columns=columns), ())]
+        given = [name for name in columns if name not in merge.keep]
         again = statements.insert_winners(table, source, winners, columns=given, kept=kept, matched=True)
-        return [delete, again, fresh]
+        return [delete, (again, ()), (fresh, ())]
 
     def _merge_of(self, place: Place) -> Merge:
         """How the rows of that table get new values."""
@@ -174,15 +204,18 @@ class Publisher:
         stream, place = staging.stream, staging.place
         key, table = place.key(stream), place.table
         marks = _marks(staging)
+        bounds = self._bounds(session, staging, segment)
+        within = place.partition if bounds else ""
         removals = deleted = 0
         if marks:
             removals = _number(session, self.statements.count_segment(staging.table, marks), segment)
         if removals:
-            deleted = session.execute(self.statements.delete_segment(table, staging.table, key, marks), segment)
+            sql = self.statements.delete_segment(table, staging.table, key, marks, within)
+            deleted = session.execute(sql, (*segment, *bounds))
         sql = self.statements.insert_first(
-            table, staging.table, columns=place.columns, key=key, marks=marks if removals else ()
+            table, staging.table, columns=place.columns, key=key, marks=marks if removals else (), within=within
         )
-        inserted = session.execute(sql, segment * 2 if removals else segment)
+        inserted = session.execute(sql, (*(segment * 2 if removals else segment), *bounds))
         return Published(inserted=inserted, deleted=deleted, ignored=staged - inserted - removals, removals=removals)
 
 

@@ -10,8 +10,10 @@ from sqlglot import exp
 from tailrace.model import LINE, TableName
 from tailrace.sql.expressions import (
     any_of,
+    between,
     column_of,
     equal,
+    every,
     identifier,
     is_null,
     is_set,
@@ -43,7 +45,8 @@ class Mark:
 class Upsert:
     """Winners that go into a table, in these columns, of which the `key` tells rows apart.
 
-    Rows that the table has get their values in the columns `to`, and null in those to `clear`.
+    Rows that the table has get their values in the columns `to`, and null in those to `clear`. Only rows are looked at
+    whose column `within` is at least ? and at most ?, where there is one.
     """
 
     table: TableName
@@ -53,6 +56,7 @@ class Upsert:
     key: Sequence[str]
     to: Sequence[str]
     clear: Sequence[str] = ()
+    within: str = ""
 
 
 def lines_equal(left: str, right: str) -> exp.Condition:
@@ -71,16 +75,27 @@ def winning_rows(staging: TableName, winners: Winners, *values: exp.Expression) 
 
 
 def last_rows(
-    staging: TableName, table: TableName, key: Sequence[str], kept: Sequence[str] = (), without: Sequence[Mark] = ()
+    staging: TableName,
+    table: TableName,
+    key: Sequence[str],
+    kept: Sequence[str] = (),
+    without: Sequence[Mark] = (),
+    within: str = "",
 ) -> exp.Select:
     """The line of each key's last row from line ? to before line ?, with MATCH and the `kept` columns of the table.
 
-    Without those that ask for deletion in one of the columns `without`.
+    Without those that ask for deletion in one of the columns `without`; `within` is as in Upsert, its marks come last.
     """
     values = [column_of(LINE, "s"), _named(column_of(key[0], "t"), MATCH), *(column_of(name, "t") for name in kept)]
     rows = joined(rows_of(staging, *values, alias="s"), lines_by_key(staging, key, exp.Max), lines_equal("s", "k"))
-    rows = joined(rows, table_of(table, "t"), keys_equal(key, "t", "s"), keeps_all=True)
+    rows = joined(rows, table_of(table, "t"), matching(key, "s", within), keeps_all=True)
     return rows.where(*(_is_unset(mark, "s") for mark in without), copy=False)
+
+
+def matching(key: Sequence[str], other: str, within: str) -> exp.Condition:
+    """That a row of the table, `t`, has the key of another one, and stands within the values of that column."""
+    is_same = keys_equal(key, "t", other)
+    return every(is_same, between(within, "t")) if within else is_same
 
 
 def lines_by_key(

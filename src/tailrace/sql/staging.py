@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -46,6 +46,9 @@ class Waiting(Protocol):
 
     def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:
         """Take in the batch's rows, as the table takes them; all or none, and repeatable."""
+
+    def refit(self, session: Session, staging: Staging, create: str, wider: Sequence[str]) -> None:
+        """Have the staging table take what its table takes by now: it is made by `create`, or altered by `wider`."""
 
     def expect(self, session: Session) -> None:
         """Make what `arrive` needs and no transaction can have, before it begins."""
@@ -146,6 +149,11 @@ class TransactionTables:
         """Load the rows; see Waiting."""
         self._work.session.load(staging.table, rows.column_names, rows)
 
+    def refit(self, session: Session, staging: Staging, create: str, wider: Sequence[str]) -> None:  # noqa: ARG002
+        """Alter the table; see Waiting."""
+        for sql in wider:
+            session.execute(sql)
+
     def expect(self, session: Session) -> None:
         """Nothing: the tables are there."""
 
@@ -230,6 +238,11 @@ class StagingTables:
                 raise
             session.execute("COMMIT")
         self._tried.discard(tried)
+
+    def refit(self, session: Session, staging: Staging, create: str, wider: Sequence[str]) -> None:  # noqa: ARG002
+        """Alter the table; see Waiting."""
+        for sql in wider:
+            session.execute(sql)
 
     def expect(self, session: Session) -> None:
         """Nothing: the tables are there."""

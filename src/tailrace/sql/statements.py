@@ -13,6 +13,7 @@ from tailrace.schema.names import digest
 from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.dialect import Dialect
 from tailrace.sql.expressions import (
+    between,
     column_of,
     every,
     identifier,
@@ -38,6 +39,7 @@ from tailrace.sql.selections import (
     last_rows,
     lines_by_key,
     lines_equal,
+    matching,
     nulls,
     source_of,
     winning_rows,
@@ -123,6 +125,10 @@ class Statements:
     def add_column(self, table: TableName, column: TableColumn) -> str:
         """ALTER TABLE that adds a column."""
         return self.alter(table, self.definition(column))
+
+    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> list[str]:
+        """What adds several columns, in as few statements as may be."""
+        return [self.add_column(table, column) for column in columns]
 
     def alter_type(self, table: TableName, column: TableColumn) -> str:
         """ALTER TABLE that gives a column another type."""
@@ -213,12 +219,13 @@ class Statements:
         *,
         key: Sequence[str],
         kept: Sequence[str] = (),
+        within: str = "",
     ) -> str:
         """A temporary table of the line of each key's last row from line ? to before line ?.
 
-        Beside the line stand the MATCH in the table and the `kept` columns that the table has there.
+        Beside the line stand the MATCH in the table and the `kept` columns that the table has there; see last_rows.
         """
-        rows = last_rows(staging, table, key, kept)
+        rows = last_rows(staging, table, key, kept, within=within)
         properties = exp.Properties(expressions=[exp.TemporaryProperty()])
         create = exp.Create(this=self.winners_table(winners), kind="TABLE", expression=rows, properties=properties)
         return self.written(create)
@@ -239,19 +246,30 @@ class Statements:
         is_removal = exp.In(this=column_of(LINE), query=rows.subquery(copy=False))
         return self.written(exp.Delete(this=table_of(winners), where=exp.Where(this=is_removal)))
 
-    def delete_segment(self, table: TableName, staging: TableName, key: Sequence[str], marks: Sequence[Mark]) -> str:
-        """DELETE of the table's rows whose key has a row from line ? to before line ? that asks for deletion."""
+    def bounds(self, staging: TableName, column: str) -> str:
+        """The least and the greatest value of a column from line ? to before line ?."""
+        values = [exp.Min(this=column_of(column)), exp.Max(this=column_of(column))]
+        return self.written(rows_of(staging, *values).where(segment(), copy=False))
+
+    def delete_segment(
+        self, table: TableName, staging: TableName, key: Sequence[str], marks: Sequence[Mark], within: str = ""
+    ) -> str:
+        """DELETE of the table's rows whose key has a row from line ? to before line ? that asks for deletion.
+
+        `within` is as in Upsert; its marks come last.
+        """
         rows = rows_of(staging, alias="s").where(is_marked(marks, "s"), segment("s"), copy=False)
-        return self.delete_existing(table, rows, key)
+        delete = self.deleting(table, rows, key)
+        return self.written(delete.where(between(within, "t"), copy=False) if within else delete)
 
     def delete_matched(self, table: TableName, staging: TableName, winners: Winners, key: Sequence[str]) -> str:
         """DELETE of the table's rows with the key of a winner."""
-        return self.delete_existing(table, winning_rows(staging, winners), key)
+        return self.written(self.deleting(table, winning_rows(staging, winners), key))
 
-    def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
+    def deleting(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> exp.Delete:
         """DELETE of the table's rows whose key is that of one of the staged rows, `s`."""
         has_key = rows.select(exp.Literal.number(1), copy=False).where(keys_equal(key, "t", "s"), copy=False)
-        return self.written(exp.Delete(this=table_of(table, "t"), where=exp.Where(this=exp.Exists(this=has_key))))
+        return exp.Delete(this=table_of(table, "t"), where=exp.Where(this=exp.Exists(this=has_key)))
 
     def update_matched(self, upsert: Upsert) -> str:
         """UPDATE of the table's rows that the winners match."""
@@ -266,7 +284,7 @@ class Statements:
             this=table_of(upsert.table, "t"),
             expressions=changes + nulls(upsert.clear),
             from_=exp.From(this=subquery(rows, "n")),
-            where=exp.Where(this=keys_equal(upsert.key, "t", "n")),
+            where=exp.Where(this=matching(upsert.key, "n", upsert.within)),
         )
 
     def insert_winners(
@@ -305,15 +323,16 @@ class Statements:
         columns: Sequence[str],
         key: Sequence[str],
         marks: Sequence[Mark] = (),
+        within: str = "",
     ) -> str:
         """INSERT of each key's first row from line ? to before line ?, where the table has no row with that key.
 
         With `marks` the rows that ask for deletion, and those that come before such a row of the same key, are left
-        out; the two lines are then given a second time.
+        out; the two lines are then given a second time. `within` is as in Upsert; its marks come last.
         """
         rows = rows_of(staging, *(column_of(name, "s") for name in columns), alias="s")
         rows = joined(rows, lines_by_key(staging, key, exp.Min, marks), lines_equal("s", "k"))
-        rows = joined(rows, table_of(table, "t"), keys_equal(key, "t", "s"), keeps_all=True)
+        rows = joined(rows, table_of(table, "t"), matching(key, "s", within), keeps_all=True)
         return self.written(insert_into(table, columns, rows.where(is_null(key[0], "t"), copy=False)))
 
     def delete_older(self, table: TableName, version: str) -> str:

@@ -30,7 +30,7 @@ class Place:
 
     `cleared` are columns that have no value in rows that get new ones; see Fit. They aren't among the `others`.
     `is_unique` says that the table itself holds rows apart by the stream's key. `into` is the table that takes all rows
-    of this one in the end, in the place of its own.
+    of this one in the end, in the place of its own. `partition` is as in Found.
     """
 
     table: TableName
@@ -39,6 +39,7 @@ class Place:
     cleared: tuple[str, ...] = ()
     is_unique: bool = False
     into: TableName | None = None
+    partition: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -129,7 +130,9 @@ class Tables:
         asked = self._dialect.catalog.problems
         problems = [Problem(*map(str, row)) for row in query_of(session, asked, table)] if asked else []
         known = tuple(key[place] for place in sorted(key, key=str)) or note
-        return Found(tuple(columns), known, constraint, generated, tuple(problems))
+        parted = query_of(session, self._dialect.catalog.partition, table) if self._dialect.catalog.partition else ()
+        partition = str(parted[0][0]) if parted else ""
+        return Found(tuple(columns), known, constraint, generated, tuple(problems), partition)
 
     def examined(self, session: Session, table: TableName, stream: Stream) -> Found | None:
         """What the database has under that name; where the stream would have a column altered, with what pins it.
@@ -194,7 +197,7 @@ class Tables:
         refuse_long_key(statements, found, fit, stream, table)
         if generated := self._filled(found, stream):
             refuse_generated(stream, generated, table, self._traits)
-        changed = [statements.add_column(table, _table_column(column)) for column in fit.add]
+        changed = statements.add_columns(table, [_table_column(column) for column in fit.add])
         changed += [statements.alter_type(table, widening.want) for widening in fit.widen]
         if self._dialect.relaxes:
             widened = {widening.have.name: widening.want for widening in fit.widen}
@@ -223,7 +226,7 @@ class Tables:
         targets = {name: have.get(target.name, target) for name, target in fit.targets.items()}
         taken = {target.name for target in targets.values()}
         others = tuple(name for name in have if name not in {*taken, *fit.cleared})
-        return Place(table, targets, others, fit.cleared, is_unique=bool(found.constraint))
+        return Place(table, targets, others, fit.cleared, is_unique=bool(found.constraint), partition=found.partition)
 
     def loaded(self, found: Found, stream: Stream) -> frozenset[str]:
         """The stream's columns that its contract lets into the table."""

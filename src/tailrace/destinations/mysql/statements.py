@@ -68,12 +68,12 @@ class MySQLStatements(Statements):
         number = exp.ColumnDef(this=identifier("_tailrace_number"), kind=kind)
         return exp.Schema(this=table_of(winners), expressions=[number])
 
-    def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
+    def deleting(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> exp.Delete:
         """DELETE with a join: asked whether there is such a row, the planner may compare each row with each."""
         keys = subquery(rows.select(*(column_of(name, "s") for name in key), copy=False).distinct(copy=False), "n")
         source = table_of(table, "t")
         source.set("joins", [exp.Join(this=keys, kind="INNER", on=keys_equal(key, "t", "n"))])
-        return self.written(exp.Delete(tables=[table_of(TableName("t"))], this=source))
+        return exp.Delete(tables=[table_of(TableName("t"))], this=source)
 
     def updating(self, upsert: Upsert) -> exp.Update:
         """UPDATE with a hint: the planner would read the table once for each row, unless it is of one table."""

@@ -16,10 +16,10 @@ from tailrace.sql.statements import Statements
 class RedshiftStatements(Statements):
     """The texts of Redshift."""
 
-    def delete_existing(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> str:
+    def deleting(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> exp.Delete:
         """DELETE; the table of a DELETE can't have another name in its condition."""
         has_key = rows.select(exp.Literal.number(1), copy=False).where(keys_equal(key, table, "s"), copy=False)
-        return self.written(exp.Delete(this=table_of(table), where=exp.Where(this=exp.Exists(this=has_key))))
+        return exp.Delete(this=table_of(table), where=exp.Where(this=exp.Exists(this=has_key)))
 
     def layout_of(self, design: Design) -> str:
         """DISTKEY and SORTKEY; see Statements."""

@@ -1,0 +1,230 @@
+"""Landing tables, in which rows wait for the commit to copy them: filled by load jobs of Parquet."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.api_core.exceptions import Conflict, GoogleAPICallError
+from google.cloud.bigquery import Client, LoadJobConfig, SchemaField, Table
+from google.cloud.bigquery.retry import DEFAULT_RETRY
+from sqlglot import exp
+
+from tailrace.destinations.bigquery.errors import RULES
+from tailrace.destinations.bigquery.project import Project
+from tailrace.destinations.bigquery.statements import BigQueryStatements, is_numeric
+from tailrace.errors import DestinationError
+from tailrace.model import Kind, TableName
+from tailrace.schema.evolve import TableColumn
+from tailrace.sql.expressions import column_of, identifier, table_of
+from tailrace.sql.fitting import refuse_null
+from tailrace.sql.session import Session
+
+_KEPT = timedelta(days=7)
+"""How long what nobody removes is there."""
+QUOTA = (5, 10.0)
+"""How often a table may be changed within how many seconds; https://cloud.google.com/bigquery/quotas, 2026-11-26."""
+UNLIMITED = (1, 0.0)
+"""What other servers have."""
+_PLAIN = {
+    pa.bool_(): "BOOL",
+    pa.int64(): "INT64",
+    pa.float64(): "FLOAT64",
+    pa.string(): "STRING",
+    pa.binary(): "BYTES",
+    pa.date32(): "DATE",
+    pa.time64("us"): "TIME",
+    pa.timestamp("us"): "DATETIME",
+    pa.timestamp("us", "UTC"): "TIMESTAMP",
+}
+
+
+class Loads(Protocol):
+    """How rows get into a landing table. Thread-safe."""
+
+    def append(self, client: Client, table: str, part: str, rows: pa.Table) -> None:
+        """Append the rows, once, however often this is called for this part of the table; durable on return."""
+
+    def close(self) -> None:
+        """Close connections; repeatable."""
+
+
+class Landing:
+    """The landing tables of a dataset, one for each folder; see Files. Columns are named by their places.
+
+    Parts have names that no other run's have, in whatever dataset of the project.
+    """
+
+    def __init__(self, project: Project, statements: BigQueryStatements, dataset: str, loads: Loads) -> None:
+        self._made_from = (project, statements, dataset, loads)
+        self._project = project
+        self._statements = statements
+        self._dataset = dataset
+        self._loads = loads
+        self._timeout = project.settings.request_timeout_s
+        self._run = secrets.token_hex(8)
+        self._lock = threading.Lock()
+        self._idle: list[Client] = []
+        self._values: dict[str, list[str]] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self._made_from
+
+    def put(self, name: str, rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:
+        """Append the rows to their landing table; see Files."""
+        refuse_null(rows, columns)
+        folder, _, part = name.rpartition("/")
+        table = folder.rpartition("/")[2]
+        plain = rows.select([*columns]).rename_columns([f"c{place}" for place in range(len(columns))])
+        with self._borrowed() as client:
+            self._make(client, table, plain.schema)
+            self._loads.append(
+                client, f"{client.project}.{self._dataset}.{table}", f"{table}_{part}_{len(rows)}_{self._run}", plain
+            )
+        self._values[table] = [self._value(place, column) for place, column in enumerate(columns.values())]
+
+    def copy(self, session: Session, table: TableName, columns: Sequence[str], names: Sequence[str]) -> None:
+        """INSERT of all rows of the landing table, which are those of the files; see Files."""
+        landing = names[0].split("/")[-2]
+        into = exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)])
+        landed = self._statements.written(table_of(TableName(landing, self._dataset)))
+        rows = f"SELECT {', '.join(self._values[landing])} FROM {landed}"  # noqa: S608 names of ours
+        session.execute(f"INSERT INTO {self._statements.written(into)} {rows}")
+
+    def remove(self, folder: str) -> None:
+        """Drop the landing tables of the folder; see Files."""
+        begin, _, only = folder.partition("/")
+        with self._borrowed() as client:
+            found = [only] if only else self._beginning(client, begin)
+            for table in found:
+                client.delete_table(f"{client.project}.{self._dataset}.{table}", not_found_ok=True, **self._asking)
+                self._values.pop(table, None)
+
+    def close(self) -> None:
+        """Close the connections; see Files."""
+        self._loads.close()
+        while self._idle:
+            self._idle.pop().close()
+
+    @property
+    def _asking(self) -> dict[str, Any]:
+        return {"retry": DEFAULT_RETRY.with_timeout(self._timeout), "timeout": self._timeout}
+
+    def _beginning(self, client: Client, beginning: str) -> list[str]:
+        listed = client.list_tables(f"{client.project}.{self._dataset}", **self._asking)
+        return [table.table_id for table in listed if table.table_id.startswith(beginning)]
+
+    def _make(self, client: Client, table: str, schema: pa.Schema) -> None:
+        """Make the landing table, unless we have; one that a run before this one's took over is gone, and stays so."""
+        with self._lock:
+            if table not in self._values:
+                landing = Table(f"{client.project}.{self._dataset}.{table}", [_field(field) for field in schema])
+                landing.expires = datetime.now(UTC) + _KEPT
+                client.create_table(landing, exists_ok=True, **self._asking)
+                self._values[table] = []
+
+    def _value(self, place: int, column: TableColumn) -> str:
+        """A column of a landing table, as the table takes it."""
+        value = column_of(f"c{place}")
+        if column.kind is Kind.JSON:
+            return self._statements.parsed_json(value)
+        return f"CAST({self._statements.written(value)} AS {self._statements.dialect.spelled(column)})"
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Client]:
+        """A client that nobody else uses; one that an error leaves in doubt isn't kept."""
+        try:
+            client = self._idle.pop()
+        except IndexError:
+            client = self._project.client()
+        try:
+            with RULES.translated():
+                yield client
+        except BaseException:
+            with suppress(DestinationError):
+                client.close()
+            raise
+        self._idle.append(client)
+
+
+class LoadJobs:
+    """Loads by jobs whose ids are those of their parts, so that a job which is asked for again isn't a second one.
+
+    A table is changed no more often than the `quota`; `now` and `sleep` are of the clock that this goes by.
+    """
+
+    def __init__(
+        self,
+        timeout: float,
+        quota: tuple[int, float] = QUOTA,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._made_from = (timeout, quota, now, sleep)
+        self._timeout = timeout
+        self._loads, self._seconds = quota
+        self._now = now
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._begun: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=self._loads))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self._made_from
+
+    def append(self, client: Client, table: str, part: str, rows: pa.Table) -> None:
+        """Run the part's job, or wait for it; one that has failed is followed by another; see Loads."""
+        file = io.BytesIO()
+        pq.write_table(rows, file, compression="zstd")
+        for attempt in count(1):
+            if self._is_done(client, table, f"{part}_{attempt}", file):
+                return
+
+    def close(self) -> None:
+        """Nothing: the client is given; see Loads."""
+
+    def _is_done(self, client: Client, table: str, name: str, file: io.BytesIO) -> bool:
+        """Whether the job of that name has loaded the rows; false where it had failed before."""
+        self._wait_turn(table)
+        retry = DEFAULT_RETRY.with_timeout(self._timeout)
+        config = LoadJobConfig(
+            source_format="PARQUET", write_disposition="WRITE_APPEND", create_disposition="CREATE_NEVER"
+        )
+        try:
+            job = client.load_table_from_file(
+                file, table, rewind=True, job_id=name, job_config=config, num_retries=0, timeout=self._timeout
+            )
+        except Conflict:
+            known = client.get_job(name, location=client.location, timeout=self._timeout)
+            try:
+                known.result(retry=retry)
+            except GoogleAPICallError:
+                return False
+        else:
+            job.result(retry=retry)
+        return True
+
+    def _wait_turn(self, table: str) -> None:
+        with self._lock:
+            begun, now = self._begun[table], self._now()
+            turn = max(now, begun[0] + self._seconds) if len(begun) == self._loads else now
+            begun.append(turn)
+        if turn > now:
+            self._sleep(turn - now)
+
+
+def _field(field: pa.Field) -> SchemaField:
+    """The column of a landing table."""
+    if pa.types.is_decimal(field.type):
+        kind = "NUMERIC" if is_numeric(field.type.precision, field.type.scale) else "BIGNUMERIC"
+        return SchemaField(field.name, kind, precision=field.type.precision, scale=field.type.scale)
+    return SchemaField(field.name, _PLAIN[field.type])

@@ -1,0 +1,85 @@
+"""The sessions that runs have opened, by pipeline: what a run that was killed left open would hold up the next one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from google.api_core.exceptions import BadRequest, Conflict, GoogleAPIError, NotFound
+from google.cloud.bigquery import Client, QueryJobConfig, ScalarQueryParameter, SchemaField, Table
+from google.cloud.bigquery.retry import DEFAULT_RETRY
+from requests.exceptions import RequestException
+
+from tailrace.model import TableName
+from tailrace.sql.expressions import table_of
+
+TABLE = "_tailrace_sessions"
+"""The name of the table, in the dataset of the checkpoints."""
+
+_SCHEMA = [SchemaField("pipeline", "STRING", "REQUIRED"), SchemaField("session", "STRING", "REQUIRED")]
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The table of sessions of a dataset. What is asked of it is part of no session; raises the driver's errors.
+
+    A transaction that nobody ends is there for a day, and meanwhile nobody else can change rows of its tables.
+    """
+
+    client: Client
+    dataset: str
+    timeout: float
+
+    def take_over(self, pipeline: str, name: str) -> None:
+        """End what other sessions of the pipeline have open, and note this one."""
+        if not self._is_there():
+            return
+        ours = f"FROM {self._table} WHERE pipeline = ?"
+        others = self._run(f"SELECT session {ours}", pipeline)
+        for (other,) in others:
+            self.end(other)
+        if others:
+            self._run(f"DELETE {ours}", pipeline)
+        self.note(pipeline, name)
+
+    def note(self, pipeline: str, name: str) -> None:
+        """Note a session of the pipeline."""
+        if self._is_there():
+            self._run(f"INSERT INTO {self._table} (pipeline, session) VALUES (?, ?)", pipeline, name)  # noqa: S608 as above
+
+    def end(self, name: str) -> bool:
+        """End a session, and undo its transaction; false where nobody answers. One that has ended stays so."""
+        try:
+            self._run("CALL BQ.ABORT_SESSION(?)", name)
+        except (BadRequest, NotFound):
+            return True
+        except (GoogleAPIError, RequestException):
+            return False
+        return True
+
+    @property
+    def _table(self) -> str:
+        return table_of(TableName(TABLE, self.dataset)).sql("bigquery")
+
+    @property
+    def _asking(self) -> dict[str, Any]:
+        return {"retry": DEFAULT_RETRY.with_timeout(self.timeout), "timeout": self.timeout}
+
+    def _is_there(self) -> bool:
+        """Whether the table is there, which is made when it isn't; false where there is no dataset yet."""
+        where = f"{self.client.project}.{self.dataset}.{TABLE}"
+        try:
+            self.client.get_table(where, **self._asking)
+        except NotFound:
+            with suppress(Conflict):
+                try:
+                    self.client.create_table(Table(where, _SCHEMA), **self._asking)
+                except NotFound:
+                    return False
+        return True
+
+    def _run(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
+        given = [ScalarQueryParameter(None, "STRING", value) for value in values]
+        job = self.client.query(sql, job_config=QueryJobConfig(query_parameters=given), job_retry=None, **self._asking)
+        return [row.values() for row in job.result(retry=self._asking["retry"], job_retry=None)]
