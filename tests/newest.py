@@ -19,7 +19,7 @@ from functools import cache, partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from services import mariadb, mysql, postgres, s3
+from services import bigquery, mariadb, mysql, postgres, s3, snowflake
 from services.processes import MissingServiceError
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +30,8 @@ LIBRARIES = ("deltalake", "duckdb", "pyiceberg")
 SPREAD = ("test_checkpoints", "test_two_runs")
 EVERYWHERE = ("test_crashes", "test_connections")
 OF_MYSQL = ("servers/test_mysql*.py", "servers/test_tls.py", "servers/test_errors.py", "servers/test_keys_servers.py")
+
+OF_BIGQUERY = ("servers/test_bigquery.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,10 @@ PROOFS = (
     Proof("mysql", "MySQL", mysql.version, "mysql and not mariadb", SPREAD + EVERYWHERE, OF_MYSQL),
     Proof("mysql", "MariaDB of Debian 12", mariadb.version, "mariadb", SPREAD + EVERYWHERE, OF_MYSQL),
     Proof("redshift", "PostgreSQL and moto behind a proxy, in place of Redshift", _stand_in, "redshift"),
+    Proof("snowflake", "fakesnow, in place of Snowflake", snowflake.version, "snowflake", SPREAD + EVERYWHERE),
+    Proof(
+        "bigquery", "bqemulator, in place of BigQuery", bigquery.version, "bigquery", SPREAD + EVERYWHERE, OF_BIGQUERY
+    ),
     Proof("duckdb", "duckdb", partial(_library, "duckdb"), "duckdb", is_library=True),
     Proof("sqlite", "SQLite", _sqlite, "sqlite"),
     Proof("files", "local files, and moto in place of S3", s3.version, "files"),

@@ -24,6 +24,7 @@ from tailrace.destinations.bigquery.statements import BigQueryStatements
 from tailrace.errors import ConfigError, RowsRefusedError
 from tailrace.model import LINE, Kind, Published, TableName
 from tailrace.schema.evolve import TableColumn
+from tailrace.schema.names import destination_names
 from tailrace.sql.design import Design
 from tailrace.sql.fitting import refuse_beyond_limits
 from tailrace.sql.publisher import Publisher, Staging
@@ -193,6 +194,27 @@ def test_a_number_that_json_would_change_is_refused(text, is_kept):
 )
 def test_parameters_have_the_types_of_their_values(value, sql_type):
     assert _parameter(value).type_ == sql_type
+
+
+# https://cloud.google.com/bigquery/docs/tables#table_naming and .../docs/schemas#column_names
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("My Things", "My Things"),
+        ("列 A", "列 A"),
+        ("naïve-ñ", "naïve-ñ"),
+        ("हिन्दी", "हिन्दी"),
+        ("a.b", "a_b"),
+        ('a"b', "a_b"),
+        ("a`b", "a_b"),
+        ("price ($)", "price ___"),
+        ("😀", "_"),
+        ("_PARTITIONTIME", "_PARTITIONTIME_"),
+    ],
+)
+def test_names_keep_letters_of_all_scripts_and_no_other_signs(sent, name):
+    assert destination_names([sent], "preserve", bigquery.TRAITS, "things") == {sent: name}
+    assert SQL.create_table(TableName(name, "raw"), COLUMNS[1:]) == f"CREATE TABLE `raw`.`{name}` (`at` DATE)"
 
 
 def test_an_address_is_as_in_sqlalchemy():
