@@ -18,6 +18,7 @@ class Catalog:
     `columns`: a table's columns; its rows are name, type, whether nullable, whether there is a default, the place in
     the PRIMARY KEY or null, the table's comment, what its PRIMARY KEY is called, and what the column is if the database
     fills it by itself (`GENERATED`).
+    `exists`: a table of that name; where it is empty, `columns` says so too.
     `tables`: the tables whose name begins with the parameter; its rows are schema (or null) and name.
 
     The others are empty where the database has nothing of that kind.
@@ -34,6 +35,7 @@ class Catalog:
 
     columns: str = ""
     tables: str = ""
+    exists: str = ""
     schemas: str = ""
     pins: str = ""
     others: str = ""

@@ -80,6 +80,7 @@ def information_schema(
     )
     return Catalog(
         columns=columns,
+        exists=f"SELECT 1 {there} {at}",
         tables=f"SELECT table_schema, table_name {there} position({name} IN table_name) = 1",
         schemas=f"SELECT 1 FROM information_schema.schemata WHERE schema_name = {name}",  # noqa: S608 as above
         others=f"SELECT 'a view' {there} {at} AND table_type LIKE '%VIEW%'",

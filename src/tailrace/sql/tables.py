@@ -99,7 +99,8 @@ class Tables:
 
     def exists(self, session: Session, table: TableName) -> bool:
         """Whether there is a table of that name."""
-        return bool(query_of(session, self._dialect.catalog.columns, table))
+        catalog = self._dialect.catalog
+        return bool(query_of(session, catalog.exists or catalog.columns, table))
 
     def found(self, session: Session, table: TableName) -> Found | None:
         """What the database has under that name, None if nothing.
