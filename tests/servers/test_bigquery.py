@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
-from google.cloud.bigquery import Client, LoadJobConfig
+from google.cloud.bigquery import Client, Dataset, LoadJobConfig
 from services.proxy import proxy
 
 from tailrace import load
@@ -212,3 +212,13 @@ def test_a_column_becomes_wider_while_rows_wait(url, client):
     sent(url, *messages, pipeline="q", table="others", disable_update_column_types=True)
     names = [field.name for field in client.get_table(f"{dataset_of(url)}.others").schema]
     assert names == ["id", "n", "n__decimal"]
+
+
+def test_jobs_run_where_the_dataset_is_and_where_there_is_none_where_it_is_to_be(bigquery_server, client):
+    made = Dataset(f"{bigquery_server.project}.in_europe")
+    made.location = "europe-west3"
+    client.create_dataset(made)
+    where = {"project_id": bigquery_server.project, "endpoint": bigquery_server.endpoint, "location": "EU"}
+    for dataset, location in (("in_europe", "europe-west3"), ("nowhere", "EU")):
+        with closing(Project(bigquery.Settings.model_validate(where | {"dataset": dataset})).client()) as found:
+            assert found.location == location

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Client, SchemaField, Table
-from google.cloud.bigquery.retry import DEFAULT_RETRY
 
+from tailrace.destinations.bigquery.retrying import asking
 from tailrace.sql.catalogs import Catalog
 
 Row = tuple[object, ...]
@@ -61,14 +60,14 @@ class Requests:
         return [
             (dataset, listed.table_id)
             for dataset in self.datasets
-            for listed in self.client.list_tables(f"{self.client.project}.{dataset}", **self._asking)
+            for listed in self.client.list_tables(f"{self.client.project}.{dataset}", **asking(self.timeout))
             if listed.table_id.startswith(str(beginning))
         ]
 
     def schemas(self, dataset: object) -> list[Row]:
         """See Catalog."""
         try:
-            self.client.get_dataset(f"{self.client.project}.{dataset}", **self._asking)
+            self.client.get_dataset(f"{self.client.project}.{dataset}", **asking(self.timeout))
         except NotFound:
             return []
         return [(1,)]
@@ -79,13 +78,9 @@ class Requests:
         layout = (found.time_partitioning or found.range_partitioning) if found else None
         return [(layout.field,)] if layout and layout.field else []
 
-    @property
-    def _asking(self) -> dict[str, Any]:
-        return {"retry": DEFAULT_RETRY.with_timeout(self.timeout), "timeout": self.timeout}
-
     def _table(self, dataset: object, name: object) -> Table | None:
         try:
-            return self.client.get_table(f"{self.client.project}.{dataset}.{name}", **self._asking)
+            return self.client.get_table(f"{self.client.project}.{dataset}.{name}", **asking(self.timeout))
         except NotFound:
             return None
 

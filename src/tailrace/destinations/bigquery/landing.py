@@ -6,22 +6,22 @@ import io
 import secrets
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.api_core.exceptions import Conflict, GoogleAPICallError
 from google.cloud.bigquery import Client, LoadJobConfig, SchemaField, Table
-from google.cloud.bigquery.retry import DEFAULT_RETRY
 from sqlglot import exp
 
 from tailrace.destinations.bigquery.errors import RULES
 from tailrace.destinations.bigquery.project import Project
+from tailrace.destinations.bigquery.retrying import asking
 from tailrace.destinations.bigquery.statements import BigQueryStatements, is_numeric
 from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
@@ -107,7 +107,9 @@ class Landing:
         with self._borrowed() as client:
             found = [only] if only else self._beginning(client, begin)
             for table in found:
-                client.delete_table(f"{client.project}.{self._dataset}.{table}", not_found_ok=True, **self._asking)
+                client.delete_table(
+                    f"{client.project}.{self._dataset}.{table}", not_found_ok=True, **asking(self._timeout)
+                )
                 self._values.pop(table, None)
 
     def close(self) -> None:
@@ -116,12 +118,8 @@ class Landing:
         while self._idle:
             self._idle.pop().close()
 
-    @property
-    def _asking(self) -> dict[str, Any]:
-        return {"retry": DEFAULT_RETRY.with_timeout(self._timeout), "timeout": self._timeout}
-
     def _beginning(self, client: Client, beginning: str) -> list[str]:
-        listed = client.list_tables(f"{client.project}.{self._dataset}", **self._asking)
+        listed = client.list_tables(f"{client.project}.{self._dataset}", **asking(self._timeout))
         return [table.table_id for table in listed if table.table_id.startswith(beginning)]
 
     def _make(self, client: Client, table: str, schema: pa.Schema) -> None:
@@ -130,7 +128,7 @@ class Landing:
             if table not in self._values:
                 landing = Table(f"{client.project}.{self._dataset}.{table}", [_field(field) for field in schema])
                 landing.expires = datetime.now(UTC) + _KEPT
-                client.create_table(landing, exists_ok=True, **self._asking)
+                client.create_table(landing, exists_ok=True, **asking(self._timeout))
                 self._values[table] = []
 
     def _value(self, place: int, column: TableColumn) -> str:
@@ -176,7 +174,7 @@ class LoadJobs:
         self._now = now
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._begun: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=self._loads))
+        self._begun: dict[str, deque[float]] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._made_from
@@ -195,7 +193,7 @@ class LoadJobs:
     def _is_done(self, client: Client, table: str, name: str, file: io.BytesIO) -> bool:
         """Whether the job of that name has loaded the rows; false where it had failed before."""
         self._wait_turn(table)
-        retry = DEFAULT_RETRY.with_timeout(self._timeout)
+        retry = asking(self._timeout)["retry"]
         config = LoadJobConfig(
             source_format="PARQUET", write_disposition="WRITE_APPEND", create_disposition="CREATE_NEVER"
         )
@@ -208,6 +206,8 @@ class LoadJobs:
             try:
                 known.result(retry=retry)
             except GoogleAPICallError:
+                if known.error_result is None:  # it isn't the job that has failed
+                    raise
                 return False
         else:
             job.result(retry=retry)
@@ -215,7 +215,9 @@ class LoadJobs:
 
     def _wait_turn(self, table: str) -> None:
         with self._lock:
-            begun, now = self._begun[table], self._now()
+            now = self._now()
+            self._begun = {name: at for name, at in self._begun.items() if at[-1] + self._seconds > now}
+            begun = self._begun.setdefault(table, deque(maxlen=self._loads))
             turn = max(now, begun[0] + self._seconds) if len(begun) == self._loads else now
             begun.append(turn)
         if turn > now:

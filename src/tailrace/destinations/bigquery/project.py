@@ -11,12 +11,14 @@ from typing import ClassVar
 
 import google.auth
 from google.api_core.client_options import ClientOptions
+from google.api_core.exceptions import NotFound
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud.bigquery import Client
 
 from tailrace.destinations.bigquery.catalog import CATALOG, Requests
 from tailrace.destinations.bigquery.errors import RULES
 from tailrace.destinations.bigquery.keys import SCOPES, of_key
+from tailrace.destinations.bigquery.retrying import asking
 from tailrace.destinations.bigquery.session import BigQuerySession
 from tailrace.destinations.bigquery.sessions import Sessions
 from tailrace.destinations.bigquery.settings import Settings
@@ -37,6 +39,8 @@ class Project:
     label: Label = field(default_factory=Label, compare=False)
     left_open: list[str] = field(default_factory=list, compare=False, repr=False)
     """Sessions of ours that couldn't be ended, as when the connection was lost."""
+    found_at: list[str] = field(default_factory=list, compare=False, repr=False)
+    """Where the dataset is, once that is known."""
     rules: ClassVar[ErrorRules] = RULES
 
     def open(self) -> BigQuerySession:
@@ -63,28 +67,17 @@ class Project:
         named = {"app": "tailrace", "pipeline": _ANY_BUT_LABEL.sub("_", pipeline)[:_LABEL_LENGTH]}
         return named if checkpoint is None else named | {"checkpoint": str(checkpoint)}
 
-    def _note(self, sessions: Sessions, name: str) -> None:
-        """Note the session, once what others have left open is ended; a run without a pipeline is nobody's next one."""
-        while self.left_open:
-            sessions.end(self.left_open.pop())
-        pipeline = self.label.pipeline
-        if not pipeline or is_unnamed(pipeline):
-            return
-        if self.label.checkpoint is None:
-            sessions.take_over(pipeline, name)
-        else:
-            sessions.note(pipeline, name)
-
-    def _end(self, sessions: Sessions, name: str) -> None:
-        if not sessions.end(name):
-            self.left_open.append(name)
-
     def client(self) -> Client:
-        """A client of one's own: it isn't said to be one for several threads."""
+        """A client of one's own: it isn't said to be one for several threads. Its jobs run where the dataset is."""
         given = self.settings
         options = ClientOptions(api_endpoint=given.endpoint) if given.endpoint else None
         with RULES.translated():
-            return Client(given.project_id, self.credentials(), location=given.location, client_options=options)
+            credentials = self.credentials()
+            if not self.found_at:
+                with closing(Client(given.project_id, credentials, client_options=options)) as client:
+                    self.found_at.extend(self._location(client))
+            location = self.found_at[0] if self.found_at else given.location
+            return Client(given.project_id, credentials, location=location, client_options=options)
 
     def credentials(self) -> Credentials:
         """Those of the settings, or of the machine."""
@@ -120,3 +113,28 @@ class Project:
             f"BigQuery, the project {given.project_id!r}; rows come by {how}.",
             f"The dataset {given.dataset!r} {there}.",
         ]
+
+    def _note(self, sessions: Sessions, name: str) -> None:
+        """Note the session, once what others have left open is ended; a run without a pipeline is nobody's next one."""
+        while self.left_open:
+            sessions.end(self.left_open.pop())
+        pipeline = self.label.pipeline
+        if not pipeline or is_unnamed(pipeline):
+            return
+        if self.label.checkpoint is None:
+            sessions.take_over(pipeline, name)
+        else:
+            sessions.note(pipeline, name)
+
+    def _end(self, sessions: Sessions, name: str) -> None:
+        if not sessions.end(name):
+            self.left_open.append(name)
+
+    def _location(self, client: Client) -> list[str]:
+        """Where the dataset is; nothing where it isn't there yet."""
+        where = f"{client.project}.{self.settings.dataset}"
+        try:
+            found = client.get_dataset(where, **asking(self.settings.request_timeout_s))
+        except NotFound:
+            return []
+        return [found.location]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 from google.cloud.bigquery import Client, ConnectionProperty, QueryJob, QueryJobConfig, ScalarQueryParameter
-from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from tailrace.destinations.bigquery.errors import RULES
+from tailrace.destinations.bigquery.retrying import asking
 from tailrace.errors import DestinationError
 from tailrace.model import TableName
 
@@ -44,7 +44,7 @@ class BigQuerySession:
     ) -> None:
         self._client = client
         self._answers = answers
-        self._asking: dict[str, Any] = {"retry": DEFAULT_RETRY.with_timeout(timeout), "timeout": timeout}
+        self._asking = asking(timeout)
         self._labels = labels
         self._end = end
         with RULES.translated():

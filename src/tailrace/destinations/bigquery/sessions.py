@@ -8,9 +8,9 @@ from typing import Any
 
 from google.api_core.exceptions import BadRequest, Conflict, GoogleAPIError, NotFound
 from google.cloud.bigquery import Client, QueryJobConfig, ScalarQueryParameter, SchemaField, Table
-from google.cloud.bigquery.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException
 
+from tailrace.destinations.bigquery.retrying import asking
 from tailrace.model import TableName
 from tailrace.sql.expressions import table_of
 
@@ -62,24 +62,22 @@ class Sessions:
     def _table(self) -> str:
         return table_of(TableName(TABLE, self.dataset)).sql("bigquery")
 
-    @property
-    def _asking(self) -> dict[str, Any]:
-        return {"retry": DEFAULT_RETRY.with_timeout(self.timeout), "timeout": self.timeout}
-
     def _is_there(self) -> bool:
         """Whether the table is there, which is made when it isn't; false where there is no dataset yet."""
         where = f"{self.client.project}.{self.dataset}.{TABLE}"
         try:
-            self.client.get_table(where, **self._asking)
+            self.client.get_table(where, **asking(self.timeout))
         except NotFound:
             with suppress(Conflict):
                 try:
-                    self.client.create_table(Table(where, _SCHEMA), **self._asking)
+                    self.client.create_table(Table(where, _SCHEMA), **asking(self.timeout))
                 except NotFound:
                     return False
         return True
 
     def _run(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
         given = [ScalarQueryParameter(None, "STRING", value) for value in values]
-        job = self.client.query(sql, job_config=QueryJobConfig(query_parameters=given), job_retry=None, **self._asking)
-        return [row.values() for row in job.result(retry=self._asking["retry"], job_retry=None)]
+        job = self.client.query(
+            sql, job_config=QueryJobConfig(query_parameters=given), job_retry=None, **asking(self.timeout)
+        )
+        return [row.values() for row in job.result(retry=asking(self.timeout)["retry"], job_retry=None)]
