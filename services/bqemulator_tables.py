@@ -144,6 +144,7 @@ class Catalog(DuckDBCatalogRepository):
             return known
         columns = _columns(self._engine, project_id, dataset_id, table_id)
         if not columns:
+            self._require_dataset(project_id, dataset_id)
             return None
         layout = _layout(self._engine, project_id, dataset_id, table_id)
         told = known or _bare(project_id, dataset_id, table_id)
@@ -162,6 +163,12 @@ class Catalog(DuckDBCatalogRepository):
         asked = "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? ORDER BY ALL"
         names = self._engine.execute(asked, [schema_name(project_id, dataset_id)]).fetchall()
         return (*views, *(_bare(project_id, dataset_id, name) for (name,) in names))
+
+    def _require_dataset(self, project: str, dataset: str) -> None:
+        """Raise for a dataset that isn't there, of which bqemulator says that it has failed itself."""
+        asked = "SELECT 1 FROM duckdb_schemas() WHERE schema_name = ?"
+        if not self._engine.execute(asked, [schema_name(project, dataset)]).fetchall():
+            raise resource_not_found(ResourceRef("dataset", project, dataset))
 
     def _write_job(self, job: JobMeta) -> None:
         if job.job_type != "QUERY":  # nobody asks for these once the server is another one

@@ -6,12 +6,16 @@ suite.
 
 import os
 
+import of_bigquery
 import of_snowflake
 import pytest
 
 from tailrace.testing import BEHAVIOURS
 
-WAREHOUSES = {"snowflake": (of_snowflake.VARIABLE, of_snowflake.empty_schema)}
+WAREHOUSES = {
+    "bigquery": (of_bigquery.VARIABLE, of_bigquery.empty_dataset),
+    "snowflake": (of_snowflake.VARIABLE, of_snowflake.empty_schema),
+}
 """By name: the variable that says how to log in, and what gives a Subject of its value."""
 
 CHOSEN = {

@@ -3,10 +3,12 @@
 import json
 import os
 from contextlib import closing
+from dataclasses import replace
 
 import of_snowflake
 import pytest
 
+from tailrace.destinations import open_destination
 from tailrace.destinations.snowflake import Settings
 from tailrace.destinations.snowflake.account import Account
 from tailrace.testing.messages import INT, loaded, record, schema
@@ -34,10 +36,12 @@ def ask():
 
 def test_what_is_granted_on_a_table_stays_when_it_is_replaced_and_so_does_its_clustering(subject, ask):
     sent = schema({"id": INT}, ["id"])
-    design = {"things": {"cluster_by": ["id"]}}
+    given = of_snowflake.settings_of(os.environ[of_snowflake.VARIABLE])
+    designed = given | {"schema": SCHEMA, "design": {"things": {"cluster_by": ["id"]}}}
+    clustered = replace(subject, open=lambda: open_destination("snowflake", designed))
     loaded(subject, sent, record({"id": 1}), method="replace", pipeline="p")
     ask(f'GRANT SELECT ON TABLE "{SCHEMA}"."things" TO ROLE PUBLIC')
-    loaded(subject, sent, record({"id": 2}), method="replace", pipeline="p", design=design)
+    loaded(clustered, sent, record({"id": 2}), method="replace", pipeline="p")
     granted = [" ".join(map(str, row)) for row in ask(f'SHOW GRANTS ON TABLE "{SCHEMA}"."things"')]
     assert any("SELECT" in row and "PUBLIC" in row for row in granted)
     asked = "SELECT auto_clustering_on FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"

@@ -97,11 +97,12 @@ def own_names(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
     given = without_switched_off(values)
     own: Values = {}
     said: dict[str, str] = {}
+    from_elsewhere = {name: value for name, value in given.items() if _is_from_elsewhere(name, value, given, canonical)}
     for name, value in given.items():
-        if name in canonical or name not in ALIASES:
+        if name not in from_elsewhere:
             _fold(own, said, canonical.get(name, name), name, value)
-    for name, value in given.items():
-        if name in ALIASES and name not in canonical and value not in (None, ""):
+    for name, value in from_elsewhere.items():
+        if value not in (None, ""):
             for setting, meant in _meant(name, value, given).items():
                 _add(own, said, canonical, setting, name, meant)
     if Settings in models and isinstance(own.get("streams"), dict):
@@ -171,6 +172,14 @@ def _fold(own: Values, said: dict[str, str], setting: str, name: str, value: Any
         raise ConfigError(f"it and `{other}` are one setting, and differ", key=name, hint="leave one out")
     elif name in SCHEMAS:
         own[setting], said[setting] = value, name
+
+
+def _is_from_elsewhere(name: str, value: Any, given: Values, canonical: Mapping[str, str]) -> bool:
+    """Whether a name is one of other targets, or, where it is ours too, has a value of theirs."""
+    if name not in canonical or name not in ALIASES:
+        return name in ALIASES
+    claimed = ALIASES[name].claimed
+    return claimed is not None and claimed(value, given)
 
 
 def _meant(name: str, value: Any, given: Values) -> Values:

@@ -21,6 +21,8 @@ class Place(BaseModel):
     tls: str = "prefer"
     nul: str = "refuse"
     connect_timeout_s: int = 30
+    staging_schema: str = ""
+    use_storage_write_api: bool = False
 
 
 class Tls(BaseModel):
@@ -94,6 +96,23 @@ MEANT = [
     ({"ssl": "true"}, {"tls": "require"}),
     ({"ssl": False}, {}),
     ({"connect_timeout": 5}, {"connect_timeout_s": 5}),
+    ({"method": "batch_job", "batch_size": 500, "timeout": 600}, {"use_storage_write_api": False}),
+    ({"method": "STORAGE_WRITE_API"}, {"use_storage_write_api": True}),
+    ({"method": "append"}, {"method": "append"}),
+    ({"upsert": True, "overwrite": True}, {}),
+    ({"overwrite": True}, {"method": "replace"}),
+    ({"upsert": []}, {}),
+    ({"upsert": ["a"]}, {"method": "append", "streams": {"a": {"method": None}}}),
+    ({"denormalized": True}, {}),
+    ({"fail_fast": True}, {"on_invalid": "fail"}),
+    ({"fail_fast": False}, {"on_invalid": "quarantine"}),
+    ({"options": {"max_workers": 4, "process_pool": False}}, {"max_parallelism": 4}),
+    ({"replication_method": "append"}, {}),
+    ({"replication_method": "truncate"}, {"method": "replace"}),
+    ({"table_prefix": "src_"}, {"table": "src_{stream}"}),
+    ({"table_prefix": "src_", "table_suffix": "_v1"}, {"table": "src_{stream}_v1"}),
+    ({"temp_schema": "landing"}, {"staging_schema": "landing"}),
+    ({"parallelism": 4, "max_parallelism": 16}, {"max_parallelism": 16}),
 ]
 
 
@@ -132,6 +151,13 @@ NEEDS_NOTHING = [
     "charset",
     "client_encoding",
     "application_name",
+    "dedupe_before_upsert",
+    "generate_view",
+    "schema_resolver_version",
+    "force_alphanumeric_table_names",
+    "max_cache",
+    "stream_data",
+    "disable_collection",
 ]
 
 
@@ -159,6 +185,12 @@ REFUSED = [
     ({"options": "-csearch_path=raw"}, "set `schema`"),
     ({"use_browser_authentication": True}, "a run has no browser"),
     ({"archive_load_files": True}, "files aren't kept"),
+    ({"denormalized": False}, "set it to true"),
+    ({"column_name_transforms": {"snake_case": True, "lower": False}}, "`columns:`"),
+    ({"timeout": 600}, "a load job is waited for"),
+    ({"bucket": "stage"}, "`method: gcs_stage`"),
+    ({"table_config": "tables.json"}, "`design:`"),
+    ({"options": {"search_path": "raw"}}, "set `schema`"),
     *[({f"s3_{name}": "x"}, "`stage`") for name in ("bucket", "key_prefix", "acl", "endpoint_url", "region_name")],
     *[({f"aws_{name}": "x"}, "`stage`") for name in ("access_key_id", "secret_access_key", "session_token", "profile")],
 ]
@@ -186,6 +218,8 @@ def test_what_is_not_done_here_is_refused_with_what_to_do(given, hint):
         {"options": ""},
         {"use_browser_authentication": "false"},
         {"archive_load_files": False},
+        {"column_name_transforms": {"lower": True, "quote": True, "add_underscore_when_invalid": True}},
+        {"options": {"storage_write_batch_mode": True}},
         {"s3_bucket": "", "s3_acl": None},
         {"s3_bucket": "load", "stage": "raw.load"},
     ],
@@ -207,6 +241,12 @@ def test_what_is_not_done_here_is_accepted_where_it_asks_for_nothing(given):
         {"copy_options": "TRUNCATECOLUMNS"},
         {"stage": "raw.load"},
         {"query_tag": "{{schema}}"},
+        {"upsert": False, "overwrite": None},
+        {"partition_granularity": "month"},
+        {"cluster_on_key_properties": True},
+        {"replication_method": "append"},
+        {"merge_state_messages": True},
+        {"bucket": "stage", "method": "gcs_stage"},
         {"schema_mapping": {"a": {"target_schema": "b", "indices": {"t": ["c"]}}}},
     ],
     ids=lambda given: next(iter(given)),
@@ -232,6 +272,9 @@ def test_what_differs_here_is_warned_of(given, caplog):
         ({"schema_mapping": "raw"}, "schema_mapping: it must name a schema"),
         ({"schema_mapping": {"a": {}}}, "schema_mapping: 'a' needs a `target_schema`"),
         ({"ssl_enable": "perhaps"}, "ssl_enable: it is either true or false"),
+        ({"overwrite": ["*"], "upsert": ["*", "!a"]}, "overwrite: set `method` under `streams:`"),
+        ({"table_prefix": "{stream}"}, "table_prefix: it can't have { and } in it"),
+        ({"replication_method": "merge"}, "replication_method: it must be one of append, incremental, truncate"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_its_own_name(given, said):
@@ -242,7 +285,8 @@ def test_a_value_that_cannot_be_is_refused_by_its_own_name(given, said):
 
 def test_every_name_is_tested():
     tested = {name for given, *_ in MEANT + REFUSED for name in given} | {*NEEDS_NOTHING}
-    warned = {"grants", "copy_options", "stage", "query_tag"} | {
+    layouts = {"partition_granularity", "cluster_on_key_properties"}
+    warned = {"grants", "copy_options", "stage", "query_tag", "merge_state_messages", *layouts} | {
         f"default_target_schema_select_permission{s}" for s in ("", "s")
     }
     assert ALIASES.keys() - tested - warned == set()

@@ -1,5 +1,7 @@
 """Whole config.json files of other targets for warehouses, as their users have them: see the other destinations'."""
 
+import json
+
 import pytest
 
 from tailrace.errors import ConfigError
@@ -133,3 +135,170 @@ def test_a_bucket_that_no_stage_is_on_is_not_ignored(loaded):
     with pytest.raises(ConfigError, match=r"^s3_bucket: it can't be had here") as refused:
         loaded({**PIPELINEWISE_SNOWFLAKE, **THROUGH_S3}, "snowflake")
     assert "hush" not in str(refused.value)
+
+
+KEY = {"type": "service_account", "project_id": "my-project", "private_key": "hush", "client_email": "a@b"}
+MAGE_BIGQUERY = {
+    "path_to_credentials_json_file": "/keys/loader.json",
+    "project_id": "my-project",
+    "dataset": "raw",
+    "location": "",
+    "table": "dim_users_v1",
+    "disable_update_column_types": False,
+    "use_batch_load": True,
+    "lower_case": True,
+    "skip_schema_creation": True,
+    "unique_constraints": ["id"],
+    "unique_conflict_method": "UPDATE",
+}
+
+
+def test_mages_config_for_bigquery(loaded):
+    run, own = loaded(MAGE_BIGQUERY, "bigquery")
+    assert (own.project_id, own.dataset, own.location) == ("my-project", "raw", None)
+    assert (str(own.path_to_credentials_json_file), own.credentials_info) == ("/keys/loader.json", None)
+    assert (own.disable_update_column_types, own.use_storage_write_api) == (False, False)
+    assert (run.table, run.key_properties, run.method, run.naming) == ("dim_users_v1", ("id",), "upsert", "snake")
+    by_info = {**MAGE_BIGQUERY, "path_to_credentials_json_file": None, "credentials_info": KEY, "use_batch_load": False}
+    _, own = loaded({**by_info, "disable_update_column_types": True}, "bigquery")
+    assert (json.loads(own.credentials_info.get_secret_value()), own.disable_update_column_types) == (KEY, True)
+    _, own = loaded({**MAGE_BIGQUERY, "credentials_info": {}}, "bigquery")
+    assert own.credentials_info is None
+    older = {"database": "my-project", "path_to_credentials_json_file": "k.json", "schema": "raw", "table": "users"}
+    _, own = loaded(older, "bigquery")
+    assert (own.project_id, own.dataset) == ("my-project", "raw")
+
+
+MELTANO_BIGQUERY = {
+    "project": "my-project",
+    "dataset": "tap_github",
+    "location": "US",
+    "credentials_path": "/keys/loader.json",
+    "batch_size": 500,
+    "fail_fast": True,
+    "timeout": 600,
+    "denormalized": True,
+    "method": "storage_write_api",
+    "generate_view": False,
+    "partition_granularity": "month",
+    "cluster_on_key_properties": False,
+    "column_name_transforms": {"lower": False, "quote": False, "snake_case": False},
+    "options": {"storage_write_batch_mode": False, "process_pool": False, "max_workers": 4},
+    "upsert": False,
+    "overwrite": False,
+    "dedupe_before_upsert": False,
+    "schema_resolver_version": 2,
+    "stream_maps": {},
+    "flattening_enabled": False,
+}
+
+
+def test_meltanos_config_for_bigquery(loaded):
+    run, own = loaded(MELTANO_BIGQUERY, "bigquery")
+    assert (own.project_id, own.dataset, own.location) == ("my-project", "tap_github", "US")
+    assert (str(own.path_to_credentials_json_file), own.use_storage_write_api) == ("/keys/loader.json", True)
+    assert (run.method, run.on_invalid, run.batch_rows, run.max_parallelism) == (None, "fail", 50_000, 4)
+    by_json = {**MELTANO_BIGQUERY, "credentials_path": None, "credentials_json": json.dumps(KEY)}
+    run, own = loaded({**by_json, "fail_fast": False}, "bigquery")
+    assert (json.loads(own.credentials_info.get_secret_value()), run.on_invalid) == (KEY, "quarantine")
+
+
+@pytest.mark.parametrize("way", ["batch_job", "gcs_stage", "streaming_insert"])
+def test_the_ways_into_bigquery_of_meltanos_target_are_load_jobs_but_for_one(loaded, way):
+    run, own = loaded({**MELTANO_BIGQUERY, "method": way, "bucket": "stage"}, "bigquery")
+    assert (run.method, own.use_storage_write_api) == (None, False)
+    run, own = loaded({**MELTANO_BIGQUERY, "method": way}, "bigquery", "method=append", "use_storage_write_api=true")
+    assert (run.method, own.use_storage_write_api) == ("append", True)
+
+
+def test_what_meltanos_target_appends_upserts_and_overwrites(loaded):
+    def methods(**given):
+        run, _ = loaded({**MELTANO_BIGQUERY, **given}, "bigquery")
+        return [run.for_stream(name).method for name in ("orders", "orders_old", "prices")]
+
+    assert methods(upsert=True) == [None, None, None]
+    assert methods(upsert=True, overwrite=True) == [None, None, None]
+    assert methods(overwrite="true") == ["replace", "replace", "replace"]
+    assert methods(upsert=["orders*", "!*_old"]) == [None, "append", "append"]
+    assert methods(overwrite=["prices", "orders"], upsert=["orders"]) == [None, "append", "replace"]
+    assert methods(overwrite=["pr*"], upsert=True) == [None, None, None]
+    assert methods(overwrite=True, upsert=["!orders", "orders"]) == [None, "replace", "replace"]
+    with pytest.raises(ConfigError, match=r"^(upsert|overwrite): set `method` under `streams:`"):
+        methods(overwrite=["*"], upsert=["*", "!orders"])
+
+
+def test_tables_of_one_column_and_other_names_of_columns_are_not_made_silently(loaded):
+    with pytest.raises(ConfigError, match=r"^denormalized: .*set it to true"):
+        loaded({**MELTANO_BIGQUERY, "denormalized": False}, "bigquery")
+    with pytest.raises(ConfigError, match=r"^column_name_transforms: .*`columns:`"):
+        loaded({**MELTANO_BIGQUERY, "column_name_transforms": {"snake_case": True}}, "bigquery")
+
+
+def test_what_meltanos_target_says_of_layouts_is_left_to_design(loaded, caplog):
+    loaded({**MELTANO_BIGQUERY, "cluster_on_key_properties": True}, "bigquery")
+    warned = [record.getMessage() for record in caplog.records if "`design:`" in record.getMessage()]
+    assert [line.split("`")[1] for line in warned] == ["partition_granularity", "cluster_on_key_properties"]
+
+
+def test_a_bucket_that_is_no_way_into_bigquery_is_not_ignored(loaded):
+    for name, value in {"bucket": "stage", "timeout": 5}.items():
+        with pytest.raises(ConfigError, match=rf"^{name}: it can't be had here"):
+            loaded({"project_id": "p", "dataset": "raw", name: value}, "bigquery")
+    with pytest.raises(ConfigError, match=r"^method: it means `use_storage_write_api`, which can't be set here"):
+        loaded({"user": "u", "method": "batch_job"}, "postgres")
+
+
+PIPELINEWISE_BIGQUERY = {
+    "project_id": "my-project",
+    "dataset_id": "source",
+    "default_target_schema": "raw",
+    "temp_schema": "landing",
+    "location": "EU",
+    "schema_mapping": {"public": {"target_schema": "repl"}},
+    "batch_size_rows": 100000,
+    "flush_all_streams": False,
+    "parallelism": 0,
+    "max_parallelism": 16,
+    "add_metadata_columns": True,
+    "hard_delete": True,
+    "data_flattening_max_level": 0,
+    "primary_key_required": True,
+    "validate_records": False,
+}
+
+
+def test_pipelinewises_config_for_bigquery(loaded):
+    run, own = loaded(PIPELINEWISE_BIGQUERY, "bigquery")
+    assert (own.project_id, own.dataset, own.staging_schema, own.location) == ("my-project", "raw", "landing", "EU")
+    assert (run.batch_rows, run.max_parallelism, run.metadata) == (100000, 16, "singer")
+    assert (run.hard_delete, run.nested, run.validation) == (True, "json", "off")
+    assert run.for_stream("public-orders").schema_name == "repl"
+    run, _ = loaded({**PIPELINEWISE_BIGQUERY, "parallelism": 4}, "bigquery")
+    assert run.max_parallelism == 16
+
+
+ADSWERVE_BIGQUERY = {
+    "project_id": "my-project",
+    "dataset_id": "raw",
+    "location": "EU",
+    "replication_method": "append",
+    "table_prefix": "src_",
+    "table_suffix": "_v1",
+    "max_cache": 50,
+    "validate_records": True,
+    "add_metadata_columns": True,
+    "force_alphanumeric_table_names": False,
+    "merge_state_messages": False,
+    "stream_data": True,
+    "disable_collection": True,
+}
+
+
+def test_adswerves_config_for_bigquery(loaded):
+    run, own = loaded(ADSWERVE_BIGQUERY, "bigquery")
+    assert (own.project_id, own.dataset, own.location) == ("my-project", "raw", "EU")
+    assert (run.table, run.method, run.metadata, run.validation) == ("src_{stream}_v1", None, "singer", "types")
+    run, _ = loaded({**ADSWERVE_BIGQUERY, "replication_method": "truncate", "table_suffix": None}, "bigquery")
+    assert (run.table, run.method) == ("src_{stream}", "replace")
+    with pytest.raises(ConfigError, match=r"^table_config: .*`partition_by`"):
+        loaded({**ADSWERVE_BIGQUERY, "table_config": "tables.json"}, "bigquery")

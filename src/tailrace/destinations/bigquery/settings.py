@@ -16,8 +16,8 @@ _LOCAL = {"localhost", "127.0.0.1"}
 
 
 def _as_text(value: object) -> object:
-    """A key as its text, which may be given as what is in it."""
-    return json.dumps(value) if isinstance(value, dict) else value
+    """A key as its text, which may be given as what is in it; none where nothing is."""
+    return (json.dumps(value) if value else None) if isinstance(value, dict) else value
 
 
 class Settings(BaseModel):
@@ -26,7 +26,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     project_id: str = Field(
-        validation_alias=AliasChoices("project_id", "project"),
+        validation_alias=AliasChoices("project_id", "project", "database"),
         description="The project that has the tables, and pays for the jobs.",
     )
     dataset: str = Field(

@@ -1,0 +1,213 @@
+"""What values in other targets' configs come to, in settings: the functions that the table of their names is made of.
+
+Each is given a value and everything that is set beside it, and raises ValueError for a value that can't be.
+"""
+
+from __future__ import annotations
+
+import glob
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Values = dict[str, Any]
+Given = Mapping[str, Any]
+Meaning = Callable[[Any, Given], Values]
+
+OFF = frozenset({"false", "0", "no", "off", "f", "n", "", "none"})
+"""What a switch that is off says."""
+ROUTES = {
+    "storage_write_api": {"use_storage_write_api": True},
+    **{name: {"use_storage_write_api": False} for name in ("batch_job", "gcs_stage", "streaming_insert")},
+}
+"""The ways into BigQuery that Meltano's target calls its `method`, and their settings."""
+
+
+def is_on(value: Any, _given: Given | None = None) -> bool:
+    """Whether a switch is on."""
+    text = str(value).strip().lower()
+    if text in {"true", "1", "yes", "on", "t", "y"}:
+        return True
+    if text in OFF:
+        return False
+    raise ValueError("it is either true or false")
+
+
+def is_off(value: Any, _given: Given) -> bool:
+    """Whether a switch is off."""
+    return not is_on(value)
+
+
+def has_content(value: Any, _given: Given | None = None) -> bool:
+    """Whether anything is asked for, on any level."""
+    if isinstance(value, Mapping):
+        return any(map(has_content, value.values()))
+    return bool(value) and str(value).strip().lower() not in {"", "false", "none"}
+
+
+def number_of(value: Any) -> float:
+    """The number in a value."""
+    try:
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("it must be a number")
+    return number
+
+
+def switched(on: Values, off: Values | None = None) -> Meaning:
+    """What a switch comes to."""
+    return lambda value, _given: dict(on if is_on(value) else off or {})
+
+
+def renamed(setting: str) -> Meaning:
+    """The same value, of that setting."""
+    return lambda value, _given: {setting: value}
+
+
+def chosen(choices: Mapping[str, Values]) -> Meaning:
+    """What one of several words comes to."""
+
+    def meant(value: Any, _given: Given) -> Values:
+        if str(value).lower() not in choices:
+            raise ValueError(f"it must be one of {', '.join(choices)}")
+        return dict(choices[str(value).lower()])
+
+    return meant
+
+
+def flattened(value: Any, given: Given) -> Values:
+    """Meltano's `flattening_enabled`."""
+    depth = given.get("flattening_max_depth")
+    is_deep = depth is None or number_of(depth) > 0
+    return {"nested": "flatten" if is_on(value) and is_deep else "json"}
+
+
+def depth(value: Any, _given: Given) -> Values:
+    """Meltano's `flattening_max_depth`."""
+    return {"max_level": value} if number_of(value) > 0 else {"nested": "json"}
+
+
+def levels(value: Any, _given: Given) -> Values:
+    """PipelineWise's `data_flattening_max_level`."""
+    return {"nested": "flatten", "max_level": value} if number_of(value) > 0 else {"nested": "json"}
+
+
+def threads(value: Any, given: Given) -> Values:
+    """PipelineWise's `parallelism`."""
+    count = number_of(value)
+    if count <= 0 or given.get("max_parallelism"):
+        return {}
+    return {"max_parallelism": int(min(count, number_of(given.get("parallelism_max") or count)))}
+
+
+def most_threads(value: Any, given: Given) -> Values:
+    """PipelineWise's `parallelism_max`."""
+    return {} if number_of(given.get("parallelism") or 0) > 0 else {"max_parallelism": value}
+
+
+def tls(value: Any, given: Given) -> Values:
+    """Meltano's `ssl_enable`."""
+    return {"tls": given.get("ssl_mode") or "verify-full"} if is_on(value) else {}
+
+
+def constants(value: Any, _given: Given) -> Values:
+    """Mage's `_streams`."""
+    if not isinstance(value, Mapping) or set(value) - {"columns", "partition_keys"}:
+        raise ValueError("it must hold `columns` and `partition_keys` alone")
+    columns = value.get("columns") or {}
+    if not isinstance(columns, Mapping):
+        raise ValueError("its `columns` must be values by name")  # noqa: TRY004 a setting's value
+    keys = value.get("partition_keys") or []
+    if not isinstance(keys, list):
+        raise ValueError("its `partition_keys` must be a list")  # noqa: TRY004 a setting's value
+    return {**({"constants": dict(columns)} if columns else {}), **({"partition_keys": keys} if keys else {})}
+
+
+def mapped_schemas(value: Any, _given: Given) -> Values:
+    """PipelineWise's `schema_mapping`."""
+    if not isinstance(value, Mapping):
+        raise ValueError("it must name a schema of the source, and its `target_schema`")  # noqa: TRY004 a setting's value
+    streams = {}
+    for source, target in value.items():
+        if not isinstance(target, Mapping) or not target.get("target_schema"):
+            raise ValueError(f"{source!r} needs a `target_schema`")
+        streams[f"{glob.escape(source)}-*"] = {"schema": target["target_schema"], "table": "{table}"}
+    return {"streams": streams} if streams else {}
+
+
+def has_more_than_schemas(value: Any, _given: Given) -> bool:
+    """Whether `schema_mapping` asks for indices or rights."""
+    return any(has_content({**target, "target_schema": None}) for target in value.values())
+
+
+def beside_no_stage(value: Any, given: Given) -> bool:
+    """Whether something is set of a stage, and no stage."""
+    return has_content(value) and not has_content(given.get("stage"))
+
+
+def deletes_versions(value: Any, given: Given) -> bool:
+    """Whether versions are switched off where they would delete rows."""
+    return not is_on(value) and is_on(given.get("hard_delete"))
+
+
+def is_route(value: Any, _given: Given) -> bool:
+    """Whether `method` is a way into BigQuery, and not how rows are loaded."""
+    return str(value).lower() in ROUTES
+
+
+def beside_no_route(value: Any, given: Given) -> bool:
+    """Whether something is set of a way into BigQuery, and no way."""
+    return has_content(value) and not is_route(given.get("method"), given)
+
+
+def rows(value: Any, given: Given) -> Values:
+    """`batch_size`, which is of rows, and of requests where there is a way into BigQuery."""
+    return {} if is_route(given.get("method"), given) else {"batch_rows": value}
+
+
+def workers(value: Any, _given: Given) -> Values:
+    """`options` of Meltano's target for BigQuery."""
+    most = value.get("max_workers") if isinstance(value, Mapping) else None
+    return {"max_parallelism": most} if most else {}
+
+
+def has_options_of_sessions(value: Any, _given: Given) -> bool:
+    """Whether `options` are those of a session of PostgreSQL."""
+    return has_content(value) and not (
+        isinstance(value, Mapping) and {*value} <= {"storage_write_batch_mode", "process_pool", "max_workers"}
+    )
+
+
+def affixed(_value: Any, given: Given) -> Values:
+    """`table_prefix` and `table_suffix`, which are one setting."""
+    before, behind = (str(given.get(name) or "") for name in ("table_prefix", "table_suffix"))
+    if {*"{}"} & {*before, *behind}:
+        raise ValueError("it can't have { and } in it")
+    return {"table": f"{before}{{stream}}{behind}"}
+
+
+def ways(_value: Any, given: Given) -> Values:
+    """`upsert` and `overwrite` of Meltano's target for BigQuery: of all streams, or of those that match in a list.
+
+    Of streams that match in both, `upsert` counts; of patterns that match, the last one.
+    """
+    overwrite, upsert = (given.get(name) or False for name in ("overwrite", "upsert"))
+    listed = [patterns if isinstance(patterns, list) else [] for patterns in (overwrite, upsert)]
+    replaces, upserts = (not isinstance(one, list) and is_on(one) for one in (overwrite, upsert))
+    rest = None if upserts else "replace" if replaces else "append" if any(listed) else None
+    if listed[0] and any(str(pattern).startswith("!") for pattern in listed[1]):
+        raise ValueError("set `method` under `streams:` instead")
+    streams: dict[str, Values] = {}
+    for way, patterns in (("replace", [] if upserts else listed[0]), (None, listed[1])):
+        for pattern in map(str, patterns):
+            name = pattern.removeprefix("!")
+            streams.pop(name, None)  # the later one counts
+            streams[name] = {"method": way if name == pattern else rest}
+    return {"method": rest, **({"streams": streams} if streams else {})}
+
+
+def appends(_value: Any, given: Given) -> bool:
+    """Whether `upsert` and `overwrite` of Meltano's target for BigQuery ask for rows to be appended."""
+    return not any(has_content(given.get(name)) for name in ("overwrite", "upsert"))
