@@ -4,7 +4,7 @@ BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest -W error
 AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-WHOLE := env -u MAKEFLAGS -u MFLAGS SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
+WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
 # These would take a third longer if branches were counted, and meet next to none that others don't.
 UNCOUNTED := tests/laws tests/conformance tests/attacks tests/runners tests/cli/test_real_tap.py \
 	tests/cli/test_standard_streams.py $(patsubst %,tests/servers/test_%.py,errors injection many_loads)
@@ -19,23 +19,18 @@ define cargo
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS -u MFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test counted uncounted ready check setup venv packages wheel decoder tap album programs services lint types unit native pure newest torture bench clean
+.PHONY: demo test ready check setup venv packages wheel decoder tap album programs services lint types unit native pure newest torture bench clean
 
 demo:                  ## load real data with a real tap into DuckDB, and show it
 	$(AT_ONCE) decoder tap
 	$(PYTHON) examples/demo.py
 
+# The second part has the longest tests, which begin first.
 test:                  ## everything: lint, types, all tests on real databases, branch coverage
 	$(AT_ONCE) --jobs=3 ready
-	$(AT_ONCE) counted uncounted
-
-# Both at once: neither collecting tests, nor waiting for the last one, nor reporting leaves a core idle.
-counted:
 	$(PYTHON) -m coverage erase
-	$(WHOLE) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
+	$(WHOLE) -n 3 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		$(addprefix --ignore ,$(UNCOUNTED)) tests
-
-uncounted:             # the longest tests begin first
 	PYTHONPATH=.work/album $(WHOLE) -n 4 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
 
 # Each as soon as what it needs is there. What cargo does is done beside what pip does, which takes one core alone.

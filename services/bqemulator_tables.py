@@ -13,7 +13,7 @@ from bqemulator.api.routes import tables
 from bqemulator.catalog.duckdb_repository import DuckDBCatalogRepository
 from bqemulator.catalog.models import Clustering, JobMeta, TableFieldSchema, TableMeta, TableSchema, TimePartitioning
 from bqemulator.domain.clock import SystemClock
-from bqemulator.domain.errors import ResourceRef, resource_not_found
+from bqemulator.domain.errors import InvalidQueryError, ResourceRef, resource_not_found
 from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref, schema_name
 from sqlglot import exp
@@ -56,16 +56,23 @@ def copy(create: exp.Create, project: str, ctx: Any) -> None:
     columns = _columns(ctx.engine, project, source.db, source.name)
     if not columns:
         raise resource_not_found(ResourceRef("table", project, source.db, source.name))
+    layout, there = (_layout(ctx.engine, project, table.db, table.name) for table in (source, target))
+    if _columns(ctx.engine, project, target.db, target.name) and _parted(layout) != _parted(there):
+        raise InvalidQueryError("Cannot replace a table with a different partitioning spec")
     spelled = ", ".join(
         f'"{n.replace(chr(34), chr(34) * 2)}" {t}{"" if null else " NOT NULL"}' for n, t, null in columns
     )
     statements = [f"DROP TABLE IF EXISTS {to}", f"CREATE TABLE {to} ({spelled})", f"INSERT INTO {to} FROM {of}"]
     connection = ctx.engine.connection.cursor()
     try:
-        for sql in ("BEGIN", *statements, _comment(to, _layout(ctx.engine, project, source.db, source.name)), "COMMIT"):
+        for sql in ("BEGIN", *statements, _comment(to, layout), "COMMIT"):
             connection.execute(sql)
     finally:
         connection.close()
+
+
+def _parted(layout: dict[str, Any]) -> list[Any]:
+    return [layout.get("partition"), layout.get("cluster")]
 
 
 def _comment(table: str, layout: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from google.api_core.client_options import ClientOptions
+from google.api_core.exceptions import ServiceUnavailable
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client, Dataset, LoadJobConfig
 from services.proxy import proxy
@@ -17,10 +18,12 @@ from tailrace import load
 from tailrace.destinations import bigquery, open_destination
 from tailrace.destinations.bigquery.landing import UNLIMITED, Landing, LoadJobs
 from tailrace.destinations.bigquery.project import Project
+from tailrace.destinations.bigquery.sessions import Sessions
 from tailrace.destinations.bigquery.streams import WriteStreams
-from tailrace.errors import DestinationError
+from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind
 from tailrace.schema.evolve import TableColumn
+from tailrace.sql.exchanges import Exchanges
 from tailrace.testing.messages import INT, TEXT, record, schema
 
 DATE = {"type": ["null", "string"], "format": "date"}
@@ -44,6 +47,21 @@ def client(bigquery_server):
 
 def settings_of(url):
     return bigquery.Settings.model_validate(bigquery.from_url(url))
+
+
+class Unreachable:
+    """A client whose connection is lost once a session is to be ended."""
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def query(self, sql, **more):
+        if "ABORT_SESSION" in sql:
+            raise ServiceUnavailable("gone")
+        return self._client.query(sql, **more)
 
 
 def landing_of(url, loads=None):
@@ -73,7 +91,7 @@ def test_a_load_job_that_is_asked_for_again_loads_once(url, client):
         for _ in range(3):
             landing.put("p/landing/7-9", ROWS, COLUMNS)
         landing.put("p/landing/10-12", ROWS, COLUMNS)
-    assert sorted(rows_of(client, url, "landing", "c0")) == [(1,), (1,), (2,), (2,), (3,), (3,)]
+    assert sorted(rows_of(client, url, "_tailrace_landinglanding", "c0")) == [(1,), (1,), (2,), (2,), (3,), (3,)]
 
 
 @pytest.mark.parametrize("passes", [False, True], ids=["before the server has it", "before its answer"])
@@ -87,8 +105,8 @@ def test_a_load_job_whose_answer_is_lost_is_found_again_by_its_id(bigquery_serve
                 with suppress(DestinationError):
                     landing.put("p/landing/7-9", ROWS, COLUMNS)
         assert cutting.cuts == 1
-    assert len(rows_of(client, url, "landing")) == 6
-    begin = f"landing_7-9_3_{landing._run}"
+    assert len(rows_of(client, url, "_tailrace_landinglanding")) == 6
+    begin = f"_tailrace_landinglanding_7-9_3_{landing._run}"
     assert [job.job_id for job in client.list_jobs() if job.job_id.startswith(begin)] == [f"{begin}_1"]
 
 
@@ -99,11 +117,11 @@ def test_a_load_job_that_has_failed_is_followed_by_another(url, client):
         wrong = io.BytesIO()
         pq.write_table(pa.table({"c9": [1]}), wrong)
         config = LoadJobConfig(source_format="PARQUET", create_disposition="CREATE_NEVER")
-        where, name = f"{dataset_of(url)}.landing", f"landing_7-9_3_{landing._run}_1"
+        where, name = f"{dataset_of(url)}._tailrace_landinglanding", f"_tailrace_landinglanding_7-9_3_{landing._run}_1"
         failing = client.load_table_from_file(wrong, where, rewind=True, job_id=name, job_config=config)
         assert failing.exception() is not None
         landing.put("p/landing/7-9", ROWS, COLUMNS)
-    assert len(rows_of(client, url, "landing")) == 6
+    assert len(rows_of(client, url, "_tailrace_landinglanding")) == 6
 
 
 def test_a_landing_table_that_another_run_has_dropped_takes_no_more_rows_and_expires_by_itself(url, client):
@@ -121,15 +139,15 @@ def test_rows_come_by_streams_and_one_whose_commit_is_asked_for_twice_comes_once
     landing = landing_of(url, streams)
     with closing(landing):
         landing.put("p/landing/7-9", ROWS, COLUMNS)
-        client.query(f"TRUNCATE TABLE `{dataset_of(url)}`.`landing`").result()
+        client.query(f"TRUNCATE TABLE `{dataset_of(url)}`.`_tailrace_landinglanding`").result()
         written = []
         commit = streams._commit
         streams._commit = lambda writer, parent, stream: written.append((writer, parent, stream))
         landing.put("p/landing/10-12", ROWS, COLUMNS)
-        assert rows_of(client, url, "landing") == []
+        assert rows_of(client, url, "_tailrace_landinglanding") == []
         for _ in range(2):
             commit(*written[0])
-    assert sorted(rows_of(client, url, "landing", "c0")) == [(1,), (2,), (3,)]
+    assert sorted(rows_of(client, url, "_tailrace_landinglanding", "c0")) == [(1,), (2,), (3,)]
 
 
 def test_a_run_by_streams_keeps_every_kind(url, client):
@@ -159,7 +177,9 @@ def test_many_rows_go_into_a_stream_by_several_requests(url, client):
     landing = landing_of(url)
     with closing(landing):
         landing.put("p/landing/0-299999", rows.select(["id", LINE, "text"]), columns)
-    assert rows_of(client, url, "landing", "COUNT(*), COUNT(DISTINCT c0), MAX(c1)") == [(300_000, 300_000, 299_999)]
+    assert rows_of(client, url, "_tailrace_landinglanding", "COUNT(*), COUNT(DISTINCT c0), MAX(c1)") == [
+        (300_000, 300_000, 299_999)
+    ]
 
 
 def test_a_transaction_that_a_killed_run_has_left_open_is_ended_by_the_next_one(url, client):
@@ -222,3 +242,55 @@ def test_jobs_run_where_the_dataset_is_and_where_there_is_none_where_it_is_to_be
     for dataset, location in (("in_europe", "europe-west3"), ("nowhere", "EU")):
         with closing(Project(bigquery.Settings.model_validate(where | {"dataset": dataset})).client()) as found:
             assert found.location == location
+
+
+@pytest.mark.parametrize("pipeline", ["p", None], ids=["named", "unnamed"])
+def test_a_replacement_that_is_committed_is_there_after_the_next_run_though_the_first_was_killed_before_it(
+    url, client, monkeypatch, pipeline
+):
+    sent(url, schema({"id": INT}), record({"id": 1}), pipeline="p")
+    with monkeypatch.context() as killed:
+        killed.setattr(Exchanges, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sent(url, schema({"id": INT}), record({"id": 2}), method="replace", pipeline=pipeline)
+    assert rows_of(client, url, "things") == [(1,)]
+    sent(url, schema({"id": INT}, (), "others"), record({"id": 3}, "others"), pipeline="p")
+    assert rows_of(client, url, "things") == [(2,)]
+    assert not [table for table in client.list_tables(dataset_of(url)) if table.table_id.startswith("_tailrace_new")]
+
+
+def test_a_table_is_replaced_by_one_of_another_layout(url, client):
+    days = schema({"id": INT, "day": DATE}, ["id"])
+    for number, design in enumerate(({}, {"partition_by": "day"}, {"partition_by": "day", "cluster_by": ["id"]}), 1):
+        layout = {"things": design}
+        sent(url, days, record({"id": number, "day": "2026-01-01"}), method="replace", pipeline="p", design=layout)
+        assert rows_of(client, url, "things", "id") == [(number,)]
+        found = client.get_table(f"{dataset_of(url)}.things")
+        assert bool(found.time_partitioning) == ("partition_by" in design)
+        assert found.clustering_fields == design.get("cluster_by")
+
+
+def test_a_session_that_can_not_be_ended_is_noted_until_it_is(url, client):
+    sent(url, schema({"id": INT}, ["id"]), record({"id": 1}), pipeline="p")
+    noted = rows_of(client, url, "_tailrace_sessions", "session")
+    assert len(noted) == 1
+    gone = Sessions(Unreachable(client), dataset_of(url), 5)
+    with pytest.raises(ServiceUnavailable):
+        gone.take_over("p", "next")
+    assert rows_of(client, url, "_tailrace_sessions", "session") == noted
+    Sessions(client, dataset_of(url), 5).take_over("p", "next")
+    assert rows_of(client, url, "_tailrace_sessions", "session") == [("next",)]
+
+
+def test_rows_of_unlike_lengths_go_into_a_stream_in_requests_that_are_small_enough(url, client):
+    texts = ["x"] * 9000 + ["y" * 160_000] * 100
+    rows = pa.table({"id": [*range(9100)], "text": texts, LINE: [*range(9100)]})
+    columns = COLUMNS | {"text": TableColumn("text", Kind.TEXT)}
+    landing = landing_of(url)
+    with closing(landing):
+        landing.put("p/t/0-9099", rows, {name: columns[name] for name in ("id", "text", LINE)})
+        long = pa.table({"id": [1], "text": ["z" * 9_000_000], LINE: [12]})
+        with pytest.raises(RowsRefusedError) as refused:
+            landing.put("p/t/12-12", long, {name: columns[name] for name in ("id", "text", LINE)})
+    assert [*refused.value.rows] == [12]
+    assert rows_of(client, url, "_tailrace_landingt", "COUNT(*), COUNT(DISTINCT c0)") == [(9100, 9100)]

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 from google.api_core import exceptions
-from google.auth.exceptions import RefreshError
+from google.auth.exceptions import RefreshError, TransportError
 from pydantic import ValidationError
 from requests.exceptions import ConnectionError as LostConnectionError
 
@@ -209,7 +209,9 @@ def test_parameters_have_the_types_of_their_values(value, sql_type):
         ("a`b", "a_b"),
         ("price ($)", "price ___"),
         ("😀", "_"),
-        ("_PARTITIONTIME", "_PARTITIONTIME_"),
+        ("_PARTITIONTIME", "__PARTITIONTIME"),
+        ("_table_name", "__table_name"),
+        ("_tables", "_tables"),
     ],
 )
 def test_names_keep_letters_of_all_scripts_and_no_other_signs(sent, name):
@@ -235,7 +237,7 @@ def test_an_address_is_as_in_sqlalchemy():
         ({"credentials_json": '{"private_key": "hush-hush"}'}, True),
         ({"credentials_info": {"a": 1}, "credentials_path": "k.json"}, False),
         ({"endpoint": "http://bigquery.example.com"}, False),
-        ({"endpoint": "https://bigquery.example.com"}, True),
+        ({"endpoint": "https://bigquery.europe-west3.rep.googleapis.com"}, True),
         ({"endpoint": "http://127.0.0.1:9050", "streams_endpoint": "127.0.0.1:9060"}, True),
         ({"streams_endpoint": "example.com:9060"}, False),
     ],
@@ -247,6 +249,13 @@ def test_ways_to_log_in_by_the_names_of_other_targets(given, is_right):
         return
     with pytest.raises(ValidationError):
         Settings.model_validate(PROJECT | given)
+
+
+def test_nobody_but_a_server_on_this_machine_is_asked_without_credentials():
+    here, elsewhere = ({"endpoint": f"{url}"} for url in ("http://127.0.0.1:9050", "https://bigquery.example.com"))
+    assert Settings.model_validate(PROJECT | here).is_keyless
+    assert not Settings.model_validate(PROJECT | elsewhere).is_keyless
+    assert not Settings.model_validate(PROJECT).is_keyless
 
 
 def test_a_key_that_is_none_is_said_to_be_so_and_not_shown(tmp_path):
@@ -289,6 +298,11 @@ def failed(reason, message, of=exceptions.BadRequest):
         (failed("invalidQuery", "Bad int64 value: secret"), False, False),
         (exceptions.ServiceUnavailable("503"), True, False),
         (exceptions.RetryError("deadline", None), True, False),
+        (exceptions.Aborted("try again"), True, False),
+        (exceptions.NotFound("Not found: Session abc"), True, False),
+        (failed("invalidQuery", "Failed to parse input string 'secret'"), False, False),
+        (TimeoutError("Operation did not complete"), True, False),
+        (TransportError("no answer"), True, False),
         (LostConnectionError("secret"), True, False),
         (RefreshError("invalid_grant"), False, False),
     ],

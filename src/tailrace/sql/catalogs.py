@@ -30,7 +30,9 @@ class Catalog:
     (`refused`: it keeps the table from being replaced at all; `broken`; `lost`).
     `digits`: how many digits a decimal can have, and how many of them behind the point; any number where it is empty.
     `problems`: what is wrong with a table; see table_checks.
-    `partition`: the column by whose values a table is parted, where statements should say which parts they are about.
+    `layout`: how a table is laid out, where that matters; its row is the column by whose values it is parted, so that
+    statements should say which parts they are about (or null), and all of the layout as a text. Where two tables differ
+    in it, one can't be replaced by a copy of the other.
     """
 
     columns: str = ""
@@ -42,7 +44,7 @@ class Catalog:
     dependents: str = ""
     digits: str = ""
     problems: str = ""
-    partition: str = ""
+    layout: str = ""
 
 
 def query_of(session: Session, sql: str, table: TableName) -> list[tuple[object, ...]]:

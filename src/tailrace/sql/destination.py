@@ -56,7 +56,7 @@ class SqlDestination:
         self._options = options
         self._own_schema = options.checkpoint_schema or options.schema
         self._lock = threading.RLock()
-        self._work = UnitOfWork(database, self._dialect.begin)
+        self._work = UnitOfWork(database, self._dialect.begin, undoes_temporary=self._dialect.undoes_temporary)
         self._waiting = waits_in.made(self._work, database, statements)
         self._tables = Tables(statements, traits, options.schema, options.design, stages_all=waits_in.stages_all)
         self._places = Places(self._work, database, statements, self._tables, traits)
@@ -199,9 +199,9 @@ class SqlDestination:
         work.begun()
         row = self._checkpoints.take_over(work.session, pipeline, fence)
         work.commit()
-        self._waiting.begin(prefix(pipeline))
         if self._exchanges:
             self._exchanges.recover(work.session, pipeline)
+        self._waiting.begin(prefix(pipeline))
         self._drop_left_over(pipeline)
         return row
 
@@ -210,7 +210,8 @@ class SqlDestination:
         wanted = {self._checkpoints.table: self._checkpoints.create}
         if self._exchanges:
             wanted[self._exchanges.table] = self._exchanges.create
-        return [create for table, create in wanted.items() if not self._tables.exists(self._work.session, table)]
+        missing = [table for table in wanted if not self._tables.exists(self._work.session, table)]
+        return [sql for table in missing for sql in (wanted[table], *self._statements.lasting(table))]
 
     def _drop_left_over(self, pipeline: str) -> None:
         """Drop the tables that runs of the pipeline have made for themselves, and left."""

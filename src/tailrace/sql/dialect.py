@@ -55,9 +55,9 @@ class Dialect:
     `key_types` are the kinds that need another type in a key, which depends on how many such columns the key has;
     `unkeyable` are those that no key can have. `designs` are the fields of Design that it has. `ddl` says what DDL does
     to a transaction, which `begin` opens, as one that may write; `has_temporary` whether temporary tables can be made
-    and dropped within one (rows aren't merged by REWRITE where they can't); `enforces_keys` whether a PRIMARY KEY is
-    more than a note; `excludes_by_table` whether of two transactions that change rows of one table one fails, whatever
-    the rows.
+    and dropped within one (rows aren't merged by REWRITE where they can't), `undoes_temporary` whether ROLLBACK undoes
+    them; `enforces_keys` whether a PRIMARY KEY is more than a note; `excludes_by_table` whether of two transactions
+    that change rows of one table one fails, whatever the rows.
     """
 
     sqlglot: str
@@ -73,6 +73,7 @@ class Dialect:
     max_columns: int = 0
     begin: str = "BEGIN"
     has_temporary: bool = True
+    undoes_temporary: bool = True
     enforces_keys: bool = True
     excludes_by_table: bool = False
     ddl: Ddl = Ddl.WITHIN

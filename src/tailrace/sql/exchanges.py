@@ -91,7 +91,11 @@ class Exchanges:
         session.execute(sql, (decided.pipeline, new.name))
 
     def _exchange(self, session: Session, new: TableName, table: TableName) -> None:
-        if not self._tables.exists(session, table):
+        is_there = self._tables.exists(session, table)
+        if is_there and self._tables.layout(session, new)[1] != self._tables.layout(session, table)[1]:
+            session.execute(self._statements.drop_table(table))
+            is_there = False
+        if not is_there:
             session.execute(self._statements.rename_table(new, table.name))
             return
         for sql in self._statements.exchange_tables(new, table, TableName(f"{new.name}_old", new.schema)):

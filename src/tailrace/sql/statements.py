@@ -85,6 +85,10 @@ class Statements:
         )
         return self.written(create) + self.layout_of(design)
 
+    def lasting(self, table: TableName) -> list[str]:  # noqa: ARG002 others keep all tables
+        """What keeps a table from going by itself once it has just been made."""
+        return []
+
     def without_log(self) -> exp.Expression:
         """What makes a table one that needn't outlive a crash."""
         return exp.UnloggedProperty()

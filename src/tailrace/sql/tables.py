@@ -102,6 +102,11 @@ class Tables:
         catalog = self._dialect.catalog
         return bool(query_of(session, catalog.exists or catalog.columns, table))
 
+    def layout(self, session: Session, table: TableName) -> tuple[str, str]:
+        """The column that a table is parted by, and all of its layout; empty where there is none that matters."""
+        rows = query_of(session, self._dialect.catalog.layout, table) if self._dialect.catalog.layout else ()
+        return (str(rows[0][0] or ""), str(rows[0][1])) if rows else ("", "")
+
     def found(self, session: Session, table: TableName) -> Found | None:
         """What the database has under that name, None if nothing.
 
@@ -131,8 +136,7 @@ class Tables:
         asked = self._dialect.catalog.problems
         problems = [Problem(*map(str, row)) for row in query_of(session, asked, table)] if asked else []
         known = tuple(key[place] for place in sorted(key, key=str)) or note
-        parted = query_of(session, self._dialect.catalog.partition, table) if self._dialect.catalog.partition else ()
-        partition = str(parted[0][0]) if parted else ""
+        partition, _ = self.layout(session, table)
         return Found(tuple(columns), known, constraint, generated, tuple(problems), partition)
 
     def examined(self, session: Session, table: TableName, stream: Stream) -> Found | None:

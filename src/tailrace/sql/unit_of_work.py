@@ -27,14 +27,18 @@ class Transaction:
 
 
 class UnitOfWork:
-    """A session, opened when it is needed, and its transaction, begun when there is none. `begin` is what begins it."""
+    """A session, opened when it is needed, and its transaction, begun when there is none. `begin` is what begins it.
 
-    def __init__(self, database: Database, begin: str) -> None:
+    `undoes_temporary`: ROLLBACK undoes temporary tables; otherwise they are gone with their session.
+    """
+
+    def __init__(self, database: Database, begin: str, *, undoes_temporary: bool = True) -> None:
         self.lost: BaseException | None = None
         """Why what waited was undone."""
         self.transaction: Transaction | None = None
         self._database = database
         self._begin = begin
+        self._undoes_temporary = undoes_temporary
         self._session: Session | None = None
 
     @property
@@ -69,6 +73,8 @@ class UnitOfWork:
                 self.run("ROLLBACK")
             except DestinationError:
                 self.disconnect()  # what a session has open is undone when it is closed
+            if not self._undoes_temporary:
+                self.disconnect()
         if isinstance(error, DestinationError) and self.is_transient(error):
             self.disconnect()
 

@@ -32,17 +32,13 @@ from tailrace.sql.settings import Options
 
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u0670\u0900-\u0dff\u0e31-\u0eff\u0f00-\u109f\u1780-\u17ff\u3099\u309a"
 """Marks that stand on letters, which `\\w` leaves out: of Latin, Hebrew, Arabic, and the scripts of South Asia."""
+_TAKEN = "PARTITION|TABLE_|FILE_|ROW_TIMESTAMP|COLIDENTIFIER|CHANGE_|_ROOT__"
+"""What no name can begin with, behind a `_`: another one is put before it."""
 
 TRAITS = Traits(
     name="BigQuery",
     guarantee="exactly once: rows and checkpoint are committed in one transaction",
-    reserved=frozenset(
-        {
-            *("_partitiontime", "_partitiondate", "_table_suffix", "_file_name", "_row_timestamp", "__root__"),
-            *("_change_type", "_change_timestamp", "_change_sequence_number", "_colidentifier"),
-        }
-    ),
-    unusable=rf"[^\w \-{_MARKS}]",
+    unusable=rf"[^\w \-{_MARKS}]|(?i:^(?=_(?:{_TAKEN})))",
     own_schemas="information_schema",
     rekey=rekey,
 )
@@ -89,6 +85,7 @@ DIALECT = Dialect(
     ),
     max_columns=10_000,
     begin="BEGIN TRANSACTION",
+    undoes_temporary=False,  # nothing is said of it
     enforces_keys=False,
     excludes_by_table=True,
     ddl=Ddl.OUTSIDE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ CATALOG = Catalog(
     tables="tables by the beginning of their name",
     schemas="a dataset",
     others="a view or another thing of a table's name",
-    partition="the column of a table's partitions",
+    layout="the partitions and clusters of a table",
 )
 """The names of the requests."""
 
@@ -41,7 +42,7 @@ class Requests:
             CATALOG.tables: self.tables,
             CATALOG.schemas: self.schemas,
             CATALOG.others: self.others,
-            CATALOG.partition: self.partition,
+            CATALOG.layout: self.layout,
         }
 
     def columns(self, dataset: object, name: object) -> list[Row]:
@@ -72,11 +73,15 @@ class Requests:
             return []
         return [(1,)]
 
-    def partition(self, dataset: object, name: object) -> list[Row]:
+    def layout(self, dataset: object, name: object) -> list[Row]:
         """See Catalog."""
         found = self._table(dataset, name)
-        layout = (found.time_partitioning or found.range_partitioning) if found else None
-        return [(layout.field,)] if layout and layout.field else []
+        if found is None:
+            return []
+        partitions = found.time_partitioning or found.range_partitioning
+        told = partitions.to_api_repr() if partitions else {}
+        spec = {name: told[name] for name in ("type", "field", "range") if name in told}
+        return [(spec.get("field"), json.dumps([spec, found.clustering_fields], sort_keys=True))]
 
     def _table(self, dataset: object, name: object) -> Table | None:
         try:

@@ -14,8 +14,10 @@ from itertools import count
 from typing import Protocol
 
 import pyarrow as pa
-from google.api_core.exceptions import Conflict, GoogleAPICallError
+from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
+from google.api_core.retry import Retry, if_exception_type
 from google.cloud.bigquery import Client, LoadJobConfig, SchemaField, Table
+from google.cloud.bigquery.job import CopyJob, ExtractJob, LoadJob, QueryJob, UnknownJob
 from sqlglot import exp
 
 from tailrace.destinations.bigquery.errors import RULES
@@ -84,7 +86,7 @@ class Landing:
         """Append the rows to their landing table; see Files."""
         refuse_null(rows, columns)
         folder, _, part = name.rpartition("/")
-        table = folder.rpartition("/")[2]
+        table = _landing_of(folder.rpartition("/")[2])
         plain = placed(rows, [*columns])
         with self._borrowed() as client:
             self._make(client, table, plain.schema)
@@ -95,7 +97,7 @@ class Landing:
 
     def copy(self, session: Session, table: TableName, columns: Sequence[str], names: Sequence[str]) -> None:
         """INSERT of all rows of the landing table, which are those of the files; see Files."""
-        landing = names[0].split("/")[-2]
+        landing = _landing_of(names[0].split("/")[-2])
         into = exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)])
         landed = self._statements.written(table_of(TableName(landing, self._dataset)))
         rows = f"SELECT {', '.join(self._values[landing])} FROM {landed}"  # noqa: S608 names of ours
@@ -105,7 +107,7 @@ class Landing:
         """Drop the landing tables of the folder; see Files."""
         begin, _, only = folder.partition("/")
         with self._borrowed() as client:
-            found = [only] if only else self._beginning(client, begin)
+            found = [_landing_of(only)] if only else self._beginning(client, _landing_of(begin))
             for table in found:
                 client.delete_table(
                     f"{client.project}.{self._dataset}.{table}", not_found_ok=True, **asking(self._timeout)
@@ -126,7 +128,7 @@ class Landing:
         """Make the landing table, unless we have; one that a run before this one's took over is gone, and stays so."""
         with self._lock:
             if table not in self._values:
-                landing = Table(f"{client.project}.{self._dataset}.{table}", [_field(field) for field in schema])
+                landing = Table(f"{client.project}.{self._dataset}.{table}", fields_of(schema))
                 landing.expires = datetime.now(UTC) + _KEPT
                 client.create_table(landing, exists_ok=True, **asking(self._timeout))
                 self._values[table] = []
@@ -183,25 +185,29 @@ class LoadJobs:
         """Run the part's job, or wait for it; one that has failed is followed by another; see Loads."""
         file = parquet_of(rows)
         for attempt in count(1):
-            if self._is_done(client, table, f"{part}_{attempt}", file):
+            if self._is_done(client, table, f"{part}_{attempt}", file, fields_of(rows.schema)):
                 return
 
     def close(self) -> None:
         """Nothing: the client is given; see Loads."""
 
-    def _is_done(self, client: Client, table: str, name: str, file: io.BytesIO) -> bool:
+    def _is_done(self, client: Client, table: str, name: str, file: io.BytesIO, fields: Sequence[SchemaField]) -> bool:
         """Whether the job of that name has loaded the rows; false where it had failed before."""
         self._wait_turn(table)
         retry = asking(self._timeout)["retry"]
         config = LoadJobConfig(
-            source_format="PARQUET", write_disposition="WRITE_APPEND", create_disposition="CREATE_NEVER"
+            source_format="PARQUET",
+            schema=fields,  # else decimals would be NUMERIC, which has fewer digits
+            decimal_target_types=["NUMERIC", "BIGNUMERIC"],
+            write_disposition="WRITE_APPEND",
+            create_disposition="CREATE_NEVER",
         )
         try:
             job = client.load_table_from_file(
                 file, table, rewind=True, job_id=name, job_config=config, num_retries=0, timeout=self._timeout
             )
         except Conflict:
-            known = client.get_job(name, location=client.location, timeout=self._timeout)
+            known = self._known(client, name)
             try:
                 known.result(retry=retry)
             except GoogleAPICallError:
@@ -211,6 +217,11 @@ class LoadJobs:
         else:
             job.result(retry=retry)
         return True
+
+    def _known(self, client: Client, name: str) -> LoadJob | CopyJob | ExtractJob | QueryJob | UnknownJob:
+        """The job that is there; it may be said not to be for some seconds after it was said to be."""
+        finding = Retry(if_exception_type(NotFound), timeout=self._timeout)
+        return finding(client.get_job)(name, location=client.location, timeout=self._timeout)
 
     def _wait_turn(self, table: str) -> None:
         with self._lock:
@@ -223,9 +234,19 @@ class LoadJobs:
             self._sleep(turn - now)
 
 
+def _landing_of(table: str) -> str:
+    """The name of the landing table of a staging table, which begins as no other table's of the pipeline does."""
+    return f"_tailrace_landing{table.removeprefix('_tailrace')}"
+
+
+def fields_of(schema: pa.Schema) -> list[SchemaField]:
+    """The columns of a landing table; the API takes no decimals that have all of their digits behind the point."""
+    return [_field(field) for field in schema]
+
+
 def _field(field: pa.Field) -> SchemaField:
-    """The column of a landing table."""
     if pa.types.is_decimal(field.type):
-        kind = "NUMERIC" if is_numeric(field.type.precision, field.type.scale) else "BIGNUMERIC"
-        return SchemaField(field.name, kind, precision=field.type.precision, scale=field.type.scale)
+        digits, scale = max(field.type.precision, field.type.scale + 1), field.type.scale
+        kind = "NUMERIC" if is_numeric(digits, scale) else "BIGNUMERIC"
+        return SchemaField(field.name, kind, precision=digits, scale=scale)
     return SchemaField(field.name, _PLAIN[field.type])

@@ -13,7 +13,7 @@ import google.auth
 from google.api_core.client_options import ClientOptions
 from google.api_core.exceptions import NotFound
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.cloud.bigquery import Client
+from google.cloud.bigquery import Client, LoadJobConfig, QueryJobConfig
 
 from tailrace.destinations.bigquery.catalog import CATALOG, Requests
 from tailrace.destinations.bigquery.errors import RULES
@@ -63,9 +63,12 @@ class Project:
 
     def labels(self) -> dict[str, str]:
         """What the history of jobs shows beside one."""
-        pipeline, checkpoint = self.label.pipeline.lower(), self.label.checkpoint
-        named = {"app": "tailrace", "pipeline": _ANY_BUT_LABEL.sub("_", pipeline)[:_LABEL_LENGTH]}
-        return named if checkpoint is None else named | {"checkpoint": str(checkpoint)}
+        labels, pipeline = {"app": "tailrace"}, self.label.pipeline
+        if pipeline and not is_unnamed(pipeline):
+            labels["pipeline"] = _ANY_BUT_LABEL.sub("_", pipeline.lower())[:_LABEL_LENGTH]
+        if self.label.checkpoint is not None:
+            labels["checkpoint"] = str(self.label.checkpoint)
+        return labels
 
     def client(self) -> Client:
         """A client of one's own: it isn't said to be one for several threads. Its jobs run where the dataset is."""
@@ -77,7 +80,14 @@ class Project:
                 with closing(Client(given.project_id, credentials, client_options=options)) as client:
                     self.found_at.extend(self._location(client))
             location = self.found_at[0] if self.found_at else given.location
-            return Client(given.project_id, credentials, location=location, client_options=options)
+            return Client(
+                given.project_id,
+                credentials,
+                location=location,
+                client_options=options,
+                default_query_job_config=QueryJobConfig(labels=self.labels()),
+                default_load_job_config=LoadJobConfig(labels=self.labels()),
+            )
 
     def credentials(self) -> Credentials:
         """Those of the settings, or of the machine."""
@@ -117,7 +127,8 @@ class Project:
     def _note(self, sessions: Sessions, name: str) -> None:
         """Note the session, once what others have left open is ended; a run without a pipeline is nobody's next one."""
         while self.left_open:
-            sessions.end(self.left_open.pop())
+            sessions.end(self.left_open[-1])
+            self.left_open.pop()
         pipeline = self.label.pipeline
         if not pipeline or is_unnamed(pipeline):
             return
@@ -127,7 +138,9 @@ class Project:
             sessions.note(pipeline, name)
 
     def _end(self, sessions: Sessions, name: str) -> None:
-        if not sessions.end(name):
+        try:
+            sessions.end(name)
+        except RULES.raised:
             self.left_open.append(name)
 
     def _location(self, client: Client) -> list[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from google.api_core.exceptions import BadRequest, Conflict, GoogleAPIError, NotFound
+from google.api_core.exceptions import BadRequest, Forbidden, NotFound
 from google.cloud.bigquery import Client, QueryJobConfig, ScalarQueryParameter, SchemaField, Table
-from requests.exceptions import RequestException
 
 from tailrace.destinations.bigquery.retrying import asking
 from tailrace.model import TableName
@@ -36,26 +34,24 @@ class Sessions:
         if not self._is_there():
             return
         ours = f"FROM {self._table} WHERE pipeline = ?"
-        others = self._run(f"SELECT session {ours}", pipeline)
-        for (other,) in others:
-            self.end(other)
-        if others:
-            self._run(f"DELETE {ours}", pipeline)
-        self.note(pipeline, name)
+        for (other,) in self._run(f"SELECT session {ours}", pipeline):
+            if self.end(other):
+                self._run(f"DELETE {ours} AND session = ?", pipeline, other)
+        self._insert(pipeline, name)
 
     def note(self, pipeline: str, name: str) -> None:
         """Note a session of the pipeline."""
         if self._is_there():
-            self._run(f"INSERT INTO {self._table} (pipeline, session) VALUES (?, ?)", pipeline, name)  # noqa: S608 as above
+            self._insert(pipeline, name)
 
     def end(self, name: str) -> bool:
-        """End a session, and undo its transaction; false where nobody answers. One that has ended stays so."""
+        """End a session, and undo its transaction; one that has ended stays so. False where it is somebody else's."""
         try:
             self._run("CALL BQ.ABORT_SESSION(?)", name)
+        except Forbidden:
+            return False
         except (BadRequest, NotFound):
             return True
-        except (GoogleAPIError, RequestException):
-            return False
         return True
 
     @property
@@ -68,12 +64,22 @@ class Sessions:
         try:
             self.client.get_table(where, **asking(self.timeout))
         except NotFound:
-            with suppress(Conflict):
-                try:
-                    self.client.create_table(Table(where, _SCHEMA), **asking(self.timeout))
-                except NotFound:
-                    return False
+            return self._make(where)
         return True
+
+    def _make(self, where: str) -> bool:
+        """Make the table, one that doesn't expire, whatever tables of the dataset do; false where there is none."""
+        try:
+            made = self.client.create_table(Table(where, _SCHEMA), exists_ok=True, **asking(self.timeout))
+        except NotFound:
+            return False
+        if made.expires:
+            made.expires = None
+            self.client.update_table(made, ["expires"], **asking(self.timeout))
+        return True
+
+    def _insert(self, pipeline: str, name: str) -> None:
+        self._run(f"INSERT INTO {self._table} (pipeline, session) VALUES (?, ?)", pipeline, name)  # noqa: S608 ours
 
     def _run(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
         given = [ScalarQueryParameter(None, "STRING", value) for value in values]

@@ -68,7 +68,8 @@ class Settings(BaseModel):
     @property
     def is_keyless(self) -> bool:
         """Whether the server, on this machine, is to be asked without any credentials."""
-        return bool(self.endpoint) and not (self.path_to_credentials_json_file or self.credentials_info)
+        is_here = urlsplit(self.endpoint or "").hostname in _LOCAL
+        return is_here and not (self.path_to_credentials_json_file or self.credentials_info)
 
     @model_validator(mode="after")
     def _is_safe(self) -> Settings:

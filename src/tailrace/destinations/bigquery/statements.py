@@ -44,6 +44,10 @@ class BigQueryStatements(Statements):
         create = super().create_table(table, columns, (), temporary=temporary, exists=exists)
         return create + self._partitions(design, columns) + self.layout_of(design) + self._options(design.options)
 
+    def lasting(self, table: TableName) -> list[str]:
+        """No expiration, whatever the dataset's tables have by default."""
+        return [f"ALTER TABLE {self.written(table_of(table))} SET OPTIONS (expiration_timestamp=NULL)"]
+
     def create_noted(
         self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN
     ) -> list[str]:
