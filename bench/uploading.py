@@ -17,10 +17,18 @@ from contenders import decoded
 
 from tailrace import load
 from tailrace.config import Settings
-from tailrace.destinations import open_destination, snowflake
+from tailrace.destinations import open_destination
+from tailrace.sql.parquet import parquet_of, placed
 
 Encode = Callable[[pa.Table, Sequence[str]], Any]
-ENCODERS: Mapping[str, Encode] = {"snowflake": snowflake.stage.parquet_of}
+
+
+def by_places(rows: pa.Table, columns: Sequence[str]) -> Any:
+    """A file of Parquet, as both have it."""
+    return parquet_of(placed(rows, columns))
+
+
+ENCODERS: Mapping[str, Encode] = {"bigquery": by_places, "snowflake": by_places}
 """By warehouse: what makes a file of rows."""
 
 

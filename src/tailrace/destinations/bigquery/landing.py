@@ -14,7 +14,6 @@ from itertools import count
 from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud.bigquery import Client, LoadJobConfig, SchemaField, Table
@@ -30,6 +29,7 @@ from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.expressions import column_of, identifier, table_of
 from tailrace.sql.fitting import refuse_null
+from tailrace.sql.parquet import parquet_of, placed
 from tailrace.sql.session import Session
 
 _KEPT = timedelta(days=7)
@@ -87,7 +87,7 @@ class Landing:
         refuse_null(rows, columns)
         folder, _, part = name.rpartition("/")
         table = _landing_of(folder.rpartition("/")[2])
-        plain = rows.select([*columns]).rename_columns([f"c{place}" for place in range(len(columns))])
+        plain = placed(rows, [*columns])
         with self._borrowed() as client:
             self._make(client, table, plain.schema)
             self._loads.append(
@@ -183,8 +183,7 @@ class LoadJobs:
 
     def append(self, client: Client, table: str, part: str, rows: pa.Table) -> None:
         """Run the part's job, or wait for it; one that has failed is followed by another; see Loads."""
-        file = io.BytesIO()
-        pq.write_table(rows, file, compression="zstd")
+        file = parquet_of(rows)
         for attempt in count(1):
             if self._is_done(client, table, f"{part}_{attempt}", file, fields_of(rows.schema)):
                 return

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tailrace.destinations.snowflake.account import Account
 from tailrace.errors import DestinationError
@@ -15,6 +13,7 @@ from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dbapi import DbapiSession
 from tailrace.sql.expressions import identifier, table_of
+from tailrace.sql.parquet import parquet_of, placed
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 
@@ -23,17 +22,8 @@ _STAGE = "_TAILRACE_STAGE"
 _NO_SUCH_STAGE = 2003
 _FILES_AT_ONCE = 1000
 """As many as COPY takes by name."""
-_PARQUET = {"compression": "zstd", "coerce_timestamps": "us"}
 _FORMAT = "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE) FORCE = TRUE"
 """Times as times and bytes as bytes; and whatever was copied in a transaction that was undone."""
-
-
-def parquet_of(rows: pa.Table, columns: Sequence[str]) -> io.BytesIO:
-    """The rows as a Parquet file, whose columns are named by their places."""
-    file = io.BytesIO()
-    pq.write_table(rows.select([*columns]).rename_columns([f"c{n}" for n in range(len(columns))]), file, **_PARQUET)
-    file.seek(0)
-    return file
 
 
 class StageFiles:
@@ -54,7 +44,7 @@ class StageFiles:
         """PUT the rows as a Parquet file; see Files."""
         folder = name.rpartition("/")[0]
         self._values[folder] = [self._value(place, column) for place, column in enumerate(columns.values())]
-        file = parquet_of(rows, [*columns])
+        file = parquet_of(placed(rows, [*columns]))
         sql = f"PUT file://{name.rpartition('/')[2]}.parquet @{self._stage}/{folder} "
         self._run(sql + "SOURCE_COMPRESSION = NONE AUTO_COMPRESS = FALSE OVERWRITE = TRUE", file_stream=file)
 
