@@ -292,5 +292,5 @@ def test_rows_of_unlike_lengths_go_into_a_stream_in_requests_that_are_small_enou
         long = pa.table({"id": [1], "text": ["z" * 9_000_000], LINE: [12]})
         with pytest.raises(RowsRefusedError) as refused:
             landing.put("p/t/12-12", long, {name: columns[name] for name in ("id", "text", LINE)})
-    assert [*refused.value.rows] == [12]
+    assert [*refused.value.reasons] == [12]
     assert rows_of(client, url, "_tailrace_landingt", "COUNT(*), COUNT(DISTINCT c0)") == [(9100, 9100)]
