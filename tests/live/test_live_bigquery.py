@@ -63,12 +63,13 @@ def test_the_id_of_a_load_job_is_taken_once_and_its_rows_come_once(project, clie
     with closing(landing):
         for _ in range(2):
             landing.put("p/_tailrace/7-9", rows, columns)
-    file, name = io.BytesIO(), f"_tailrace_landing_7-9_3_{landing._run}_1"
+    where = landing._landing("p/_tailrace/7-9")
+    file, name = io.BytesIO(), f"{where}_7-9_3_{landing._run}_1"
     pq.write_table(rows.rename_columns(["c0", "c1"]), file)
     config = LoadJobConfig(source_format="PARQUET", create_disposition="CREATE_NEVER")
     with pytest.raises(Conflict):
-        client.load_table_from_file(file, f"{DATASET}._tailrace_landing", rewind=True, job_id=name, job_config=config)
-    assert sorted(row["c0"] for row in of_bigquery.read(client, "_tailrace_landing", DATASET)) == [1, 2, 3]
+        client.load_table_from_file(file, f"{DATASET}.{where}", rewind=True, job_id=name, job_config=config)
+    assert sorted(row["c0"] for row in of_bigquery.read(client, where, DATASET)) == [1, 2, 3]
 
 
 def test_a_merge_reads_the_partitions_of_its_rows_alone(subject, client):

@@ -21,7 +21,7 @@ from tailrace.destinations.bigquery.project import Project
 from tailrace.destinations.bigquery.sessions import Sessions
 from tailrace.destinations.bigquery.streams import WriteStreams
 from tailrace.errors import DestinationError, RowsRefusedError
-from tailrace.model import LINE, Kind
+from tailrace.model import LINE, Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.exchanges import Exchanges
 from tailrace.testing.messages import INT, TEXT, record, schema
@@ -91,7 +91,7 @@ def test_a_load_job_that_is_asked_for_again_loads_once(url, client):
         for _ in range(3):
             landing.put("p/landing/7-9", ROWS, COLUMNS)
         landing.put("p/landing/10-12", ROWS, COLUMNS)
-    assert sorted(rows_of(client, url, "_tailrace_landinglanding", "c0")) == [(1,), (1,), (2,), (2,), (3,), (3,)]
+    assert sorted(rows_of(client, url, "_tailrace_landinglanding_0", "c0")) == [(1,), (1,), (2,), (2,), (3,), (3,)]
 
 
 @pytest.mark.parametrize("passes", [False, True], ids=["before the server has it", "before its answer"])
@@ -105,8 +105,8 @@ def test_a_load_job_whose_answer_is_lost_is_found_again_by_its_id(bigquery_serve
                 with suppress(DestinationError):
                     landing.put("p/landing/7-9", ROWS, COLUMNS)
         assert cutting.cuts == 1
-    assert len(rows_of(client, url, "_tailrace_landinglanding")) == 6
-    begin = f"_tailrace_landinglanding_7-9_3_{landing._run}"
+    assert len(rows_of(client, url, "_tailrace_landinglanding_0")) == 6
+    begin = f"_tailrace_landinglanding_0_7-9_3_{landing._run}"
     assert [job.job_id for job in client.list_jobs() if job.job_id.startswith(begin)] == [f"{begin}_1"]
 
 
@@ -117,11 +117,14 @@ def test_a_load_job_that_has_failed_is_followed_by_another(url, client):
         wrong = io.BytesIO()
         pq.write_table(pa.table({"c9": [1]}), wrong)
         config = LoadJobConfig(source_format="PARQUET", create_disposition="CREATE_NEVER")
-        where, name = f"{dataset_of(url)}._tailrace_landinglanding", f"_tailrace_landinglanding_7-9_3_{landing._run}_1"
+        where, name = (
+            f"{dataset_of(url)}._tailrace_landinglanding_0",
+            f"_tailrace_landinglanding_0_7-9_3_{landing._run}_1",
+        )
         failing = client.load_table_from_file(wrong, where, rewind=True, job_id=name, job_config=config)
         assert failing.exception() is not None
         landing.put("p/landing/7-9", ROWS, COLUMNS)
-    assert len(rows_of(client, url, "_tailrace_landinglanding")) == 6
+    assert len(rows_of(client, url, "_tailrace_landinglanding_0")) == 6
 
 
 def test_a_landing_table_that_another_run_has_dropped_takes_no_more_rows_and_expires_by_itself(url, client):
@@ -139,15 +142,15 @@ def test_rows_come_by_streams_and_one_whose_commit_is_asked_for_twice_comes_once
     landing = landing_of(url, streams)
     with closing(landing):
         landing.put("p/landing/7-9", ROWS, COLUMNS)
-        client.query(f"TRUNCATE TABLE `{dataset_of(url)}`.`_tailrace_landinglanding`").result()
+        client.query(f"TRUNCATE TABLE `{dataset_of(url)}`.`_tailrace_landinglanding_0`").result()
         written = []
         commit = streams._commit
         streams._commit = lambda writer, parent, stream: written.append((writer, parent, stream))
         landing.put("p/landing/10-12", ROWS, COLUMNS)
-        assert rows_of(client, url, "_tailrace_landinglanding") == []
+        assert rows_of(client, url, "_tailrace_landinglanding_0") == []
         for _ in range(2):
             commit(*written[0])
-    assert sorted(rows_of(client, url, "_tailrace_landinglanding", "c0")) == [(1,), (2,), (3,)]
+    assert sorted(rows_of(client, url, "_tailrace_landinglanding_0", "c0")) == [(1,), (2,), (3,)]
 
 
 def test_a_run_by_streams_keeps_every_kind(url, client):
@@ -177,7 +180,7 @@ def test_many_rows_go_into_a_stream_by_several_requests(url, client):
     landing = landing_of(url)
     with closing(landing):
         landing.put("p/landing/0-299999", rows.select(["id", LINE, "text"]), columns)
-    assert rows_of(client, url, "_tailrace_landinglanding", "COUNT(*), COUNT(DISTINCT c0), MAX(c1)") == [
+    assert rows_of(client, url, "_tailrace_landinglanding_0", "COUNT(*), COUNT(DISTINCT c0), MAX(c1)") == [
         (300_000, 300_000, 299_999)
     ]
 
@@ -293,4 +296,18 @@ def test_rows_of_unlike_lengths_go_into_a_stream_in_requests_that_are_small_enou
         with pytest.raises(RowsRefusedError) as refused:
             landing.put("p/t/12-12", long, {name: columns[name] for name in ("id", "text", LINE)})
     assert [*refused.value.reasons] == [12]
-    assert rows_of(client, url, "_tailrace_landingt", "COUNT(*), COUNT(DISTINCT c0)") == [(9100, 9100)]
+    assert rows_of(client, url, "_tailrace_landingt_0", "COUNT(*), COUNT(DISTINCT c0)") == [(9100, 9100)]
+
+
+def test_parts_are_spread_over_tables_so_that_many_may_be_loaded_at_once(url, client):
+    landing = landing_of(url, LoadJobs(5, (5, 600.0)))
+    with closing(landing), closing(Project(settings_of(url)).open()) as session:
+        for number in range(12):
+            landing.put(f"p/parts/{number}-{number}", ROWS.slice(0, 1), COLUMNS)
+        tables = [table.table_id for table in client.list_tables(dataset_of(url))]
+        assert 1 < len(tables) <= 12
+        session.execute("CREATE TEMP TABLE all_of_them (id INT64, line INT64)")
+        landing.copy(session, TableName("all_of_them"), ["id", "line"], [f"p/parts/{n}-{n}" for n in range(12)])
+        assert session.query("SELECT COUNT(*) FROM all_of_them") == [(12,)]
+        landing.remove("p/parts")
+        assert [*client.list_tables(dataset_of(url))] == []

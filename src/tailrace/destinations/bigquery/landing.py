@@ -6,6 +6,7 @@ import io
 import secrets
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -38,6 +39,8 @@ QUOTA = (5, 10.0)
 """How often a table may be changed within how many seconds; https://cloud.google.com/bigquery/quotas, 2026-11-26."""
 UNLIMITED = (1, 0.0)
 """What other servers have."""
+_SPREAD = 16
+"""Over how many tables the parts of a stream are spread, so that as many times more may be loaded at once."""
 _PLAIN = {
     pa.bool_(): "BOOL",
     pa.int64(): "INT64",
@@ -52,7 +55,11 @@ _PLAIN = {
 
 
 class Loads(Protocol):
-    """How rows get into a landing table. Thread-safe."""
+    """How rows get into landing tables, of which a folder has so many. Thread-safe."""
+
+    @property
+    def tables(self) -> int:
+        """How many tables the parts of a folder are spread over."""
 
     def append(self, client: Client, table: str, part: str, rows: pa.Table) -> None:
         """Append the rows, once, however often this is called for this part of the table; durable on return."""
@@ -62,7 +69,7 @@ class Loads(Protocol):
 
 
 class Landing:
-    """The landing tables of a dataset, one for each folder; see Files. Columns are named by their places.
+    """The landing tables of a dataset, one or more for each folder; see Files. Columns are named by their places.
 
     Parts have names that no other run's have, in whatever dataset of the project.
     """
@@ -85,8 +92,7 @@ class Landing:
     def put(self, name: str, rows: pa.Table, columns: Mapping[str, TableColumn]) -> None:
         """Append the rows to their landing table; see Files."""
         refuse_null(rows, columns)
-        folder, _, part = name.rpartition("/")
-        table = _landing_of(folder.rpartition("/")[2])
+        table, part = self._landing(name), name.rpartition("/")[2]
         plain = placed(rows, [*columns])
         with self._borrowed() as client:
             self._make(client, table, plain.schema)
@@ -96,19 +102,21 @@ class Landing:
         self._values[table] = [self._value(place, column) for place, column in enumerate(columns.values())]
 
     def copy(self, session: Session, table: TableName, columns: Sequence[str], names: Sequence[str]) -> None:
-        """INSERT of all rows of the landing table, which are those of the files; see Files."""
-        landing = _landing_of(names[0].split("/")[-2])
+        """INSERT of all rows of the landing tables, which are those of the files; see Files."""
         into = exp.Schema(this=table_of(table), expressions=[*map(identifier, columns)])
-        landed = self._statements.written(table_of(TableName(landing, self._dataset)))
-        rows = f"SELECT {', '.join(self._values[landing])} FROM {landed}"  # noqa: S608 names of ours
-        session.execute(f"INSERT INTO {self._statements.written(into)} {rows}")
+        rows = [
+            f"SELECT {', '.join(self._values[landing])} "  # noqa: S608 names of ours
+            f"FROM {self._statements.written(table_of(TableName(landing, self._dataset)))}"
+            for landing in sorted({self._landing(name) for name in names})
+        ]
+        session.execute(f"INSERT INTO {self._statements.written(into)} {' UNION ALL '.join(rows)}")
 
     def remove(self, folder: str) -> None:
         """Drop the landing tables of the folder; see Files."""
         begin, _, only = folder.partition("/")
         with self._borrowed() as client:
-            found = [_landing_of(only)] if only else self._beginning(client, _landing_of(begin))
-            for table in found:
+            ours = [table for table in self._values if table.startswith(f"{_landing_of(only)}_")]
+            for table in ours if only else self._beginning(client, _landing_of(begin)):
                 client.delete_table(
                     f"{client.project}.{self._dataset}.{table}", not_found_ok=True, **asking(self._timeout)
                 )
@@ -119,6 +127,11 @@ class Landing:
         self._loads.close()
         while self._idle:
             self._idle.pop().close()
+
+    def _landing(self, name: str) -> str:
+        """The landing table of a file, the same one whenever it is put."""
+        folder, _, part = name.rpartition("/")
+        return f"{_landing_of(folder.rpartition('/')[2])}_{zlib.crc32(part.encode()) % self._loads.tables}"
 
     def _beginning(self, client: Client, beginning: str) -> list[str]:
         listed = client.list_tables(f"{client.project}.{self._dataset}", **asking(self._timeout))
@@ -160,7 +173,8 @@ class Landing:
 class LoadJobs:
     """Loads by jobs whose ids are those of their parts, so that a job which is asked for again isn't a second one.
 
-    A table is changed no more often than the `quota`; `now` and `sleep` are of the clock that this goes by.
+    A table is changed no more often than the `quota`, and parts are spread over several. `now` and `sleep` are of the
+    clock that this goes by.
     """
 
     def __init__(
@@ -173,6 +187,7 @@ class LoadJobs:
         self._made_from = (timeout, quota, now, sleep)
         self._timeout = timeout
         self._loads, self._seconds = quota
+        self.tables = _SPREAD if self._seconds else 1
         self._now = now
         self._sleep = sleep
         self._lock = threading.Lock()

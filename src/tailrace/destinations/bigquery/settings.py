@@ -49,7 +49,7 @@ class Settings(BaseModel):
     )
     use_storage_write_api: bool = Field(
         default=False,
-        description="False: rows come by load jobs, which are free of charge, and at most 5 within 10 seconds for a "
+        description="False: rows come by load jobs, which are free of charge, and at most 80 within 10 seconds for a "
         "stream. True: by the Storage Write API, which is billed by the byte, and has no such limit.",
     )
     disable_update_column_types: bool = Field(

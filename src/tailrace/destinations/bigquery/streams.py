@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import ClassVar
 
 import grpc
 import pyarrow as pa
@@ -35,6 +36,8 @@ class WriteStreams:
 
     A commit whose answer got lost is asked for again, of the same stream.
     """
+
+    tables: ClassVar[int] = 1
 
     def __init__(self, project: Project) -> None:
         self._project = project
