@@ -30,6 +30,8 @@ _TYPES = {
     "TIMESTAMP": "DATETIME",
     "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
 }
+_DIGITS_AT_MOST = 38
+"""What DuckDB has; a BIGNUMERIC has twice as many."""
 _DIGITS = re.compile(r"(\d+),(\d+)")
 _parse, _columns_of = tables._parse_schema_fields, tables.bq_schema_to_duckdb_columns  # noqa: SLF001 as above
 
@@ -126,7 +128,9 @@ def made_of(fields: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _spelled(field: dict[str, Any]) -> str:
-    digits = f"DECIMAL({field['precision']},{field['scale']})" if "precision" in field else ""
+    digits = (
+        f"DECIMAL({min(int(field['precision']), _DIGITS_AT_MOST)},{field['scale']})" if "precision" in field else ""
+    )
     ((_, spelled),) = _columns_of([field]) if field["type"] != "BIGNUMERIC" else (("", "DECIMAL(38,18)"),)
     return (digits or spelled) + (" NOT NULL" if field["mode"] == "REQUIRED" and "NOT NULL" not in spelled else "")
 
