@@ -42,6 +42,7 @@ _session: ContextVar[str | None] = ContextVar("session", default=None)
 """The session that the request being answered belongs to."""
 _job: ContextVar[str] = ContextVar("job")
 """The id of the load job that the request being answered asks for."""
+_start = DuckDBEngine.start
 _shared = DuckDBEngine.connection.fget
 _validate, _mint = jobs._validate_session_id, jobs._maybe_mint_session  # noqa: SLF001 nothing else hears of sessions
 _query, _execute = jobs._handle_query_job, jobs.execute_query_job  # noqa: SLF001 as above
@@ -248,6 +249,11 @@ def _parquet(path: str, table: str, ctx: Any) -> None:
     ctx.engine.execute(f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?)", [path])
 
 
+async def _started(engine: DuckDBEngine) -> None:
+    await _start(engine)
+    bqemulator_tables.look_through(_shared(engine).cursor())
+
+
 def _mend() -> None:
     """Put in place what is closer to BigQuery."""
 
@@ -255,7 +261,7 @@ def _mend() -> None:
         """What rows were before costs as much as what they are, and nobody asks."""
 
     DuckDBEngine._load_spatial = lambda _: None  # noqa: SLF001 no setting leaves it out
-    DuckDBEngine.connection = property(_connection)
+    DuckDBEngine.connection, DuckDBEngine.start = property(_connection), _started
     SnapshotManager.record_change = lambda *_: None
     jobs._validate_session_id, jobs._maybe_mint_session = _validated, _minted  # noqa: SLF001 as above
     jobs._handle_query_job, jobs.execute_query_job = _queried, _executed  # noqa: SLF001 as above

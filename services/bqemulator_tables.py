@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from typing import Any
 
 from bqemulator.api.routes import tables
@@ -36,6 +37,21 @@ _DIGITS = re.compile(r"(\d+),(\d+)")
 _parse, _columns_of = tables._parse_schema_fields, tables.bq_schema_to_duckdb_columns  # noqa: SLF001 as above
 
 
+_looking: dict[str, Any] = {}
+"""The connection that is asked what there is: threads ask at once, and DuckDB refuses a connection that is busy."""
+_one_at_once = threading.Lock()
+
+
+def look_through(connection: Any) -> None:
+    """Say which connection is asked what there is."""
+    _looking["connection"] = connection
+
+
+def _ask(sql: str, *parameters: str) -> list[tuple[Any, ...]]:
+    with _one_at_once:
+        return _looking["connection"].execute(sql, parameters).fetchall()
+
+
 def note_layout(create: exp.Create, project: str, ctx: Any) -> None:
     """Keep the description, partitions and clusters of a new table, as its comment."""
     table, layout = create.find(exp.Table), {}
@@ -55,11 +71,11 @@ def copy(create: exp.Create, project: str, ctx: Any) -> None:
     """Make the table a copy of another, with its rows and its layout, in the place of the one that is there."""
     source, target = create.args["clone"].this, create.find(exp.Table)
     of, to = (quoted_table_ref(project, table.db, table.name) for table in (source, target))
-    columns = _columns(ctx.engine, project, source.db, source.name)
+    columns = _columns(project, source.db, source.name)
     if not columns:
         raise resource_not_found(ResourceRef("table", project, source.db, source.name))
-    layout, there = (_layout(ctx.engine, project, table.db, table.name) for table in (source, target))
-    if _columns(ctx.engine, project, target.db, target.name) and _parted(layout) != _parted(there):
+    layout, there = (_layout(project, table.db, table.name) for table in (source, target))
+    if _columns(project, target.db, target.name) and _parted(layout) != _parted(there):
         raise InvalidQueryError("Cannot replace a table with a different partitioning spec")
     spelled = ", ".join(
         f'"{n.replace(chr(34), chr(34) * 2)}" {t}{"" if null else " NOT NULL"}' for n, t, null in columns
@@ -81,18 +97,18 @@ def _comment(table: str, layout: dict[str, Any]) -> str:
     return f"COMMENT ON TABLE {table} IS {exp.Literal.string(json.dumps(layout)).sql('duckdb')}"
 
 
-def _layout(engine: DuckDBEngine, project: str, dataset: str, table: str) -> dict[str, Any]:
+def _layout(project: str, dataset: str, table: str) -> dict[str, Any]:
     asked = "SELECT comment FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
-    found = engine.execute(asked, [schema_name(project, dataset), table]).fetchall()
+    found = _ask(asked, schema_name(project, dataset), table)
     return json.loads(found[0][0] or "{}") if found else {}
 
 
-def _columns(engine: DuckDBEngine, project: str, dataset: str, table: str) -> list[tuple[str, str, bool]]:
+def _columns(project: str, dataset: str, table: str) -> list[tuple[str, str, bool]]:
     asked = (
         "SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
         "ORDER BY column_index"
     )
-    return engine.execute(asked, [schema_name(project, dataset), table]).fetchall()
+    return _ask(asked, schema_name(project, dataset), table)
 
 
 def _field(name: str, spelled: str, is_nullable: bool) -> TableFieldSchema:  # noqa: FBT001 a row of _columns
@@ -153,11 +169,11 @@ class Catalog(DuckDBCatalogRepository):
         known = super().get_table(project_id, dataset_id, table_id)
         if known is not None and known.table_type == "VIEW":
             return known
-        columns = _columns(self._engine, project_id, dataset_id, table_id)
+        columns = _columns(project_id, dataset_id, table_id)
         if not columns:
             self._require_dataset(project_id, dataset_id)
             return None
-        layout = _layout(self._engine, project_id, dataset_id, table_id)
+        layout = _layout(project_id, dataset_id, table_id)
         told = known or _bare(project_id, dataset_id, table_id)
         changes: dict[str, Any] = {"schema_": TableSchema(fields=tuple(_field(*column) for column in columns))}
         if "description" in layout:
@@ -172,7 +188,7 @@ class Catalog(DuckDBCatalogRepository):
         """See DuckDBCatalogRepository. A list doesn't tell of columns."""
         views = [table for table in super().list_tables(project_id, dataset_id) if table.table_type == "VIEW"]
         asked = "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? ORDER BY ALL"
-        names = self._engine.execute(asked, [schema_name(project_id, dataset_id)]).fetchall()
+        names = _ask(asked, schema_name(project_id, dataset_id))
         return (*views, *(_bare(project_id, dataset_id, name) for (name,) in names))
 
     def _require_dataset(self, project: str, dataset: str) -> None:
