@@ -12,7 +12,7 @@ from tailrace.model import Checkpoint, Kind, TableName
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
-from tailrace.sql.expressions import table_of
+from tailrace.sql.expressions import column_of, is_given, table_of
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 
@@ -113,9 +113,9 @@ class Checkpoints:
     @property
     def read(self) -> str:
         """Number, fence, state and time (as text) of the pipeline ?."""
-        at = exp.cast(_column("committed_at"), "TEXT").as_("committed_at", quoted=True)
-        row = exp.select(_column("number"), _column("fence"), _column("state"), at).from_(self._source)
-        return self._statements.written(row.where(_is_given("pipeline")))
+        at = exp.cast(column_of("committed_at"), "TEXT").as_("committed_at", quoted=True)
+        row = exp.select(column_of("number"), column_of("fence"), column_of("state"), at).from_(self._source)
+        return self._statements.written(row.where(is_given("pipeline")))
 
     @property
     def insert(self) -> str:
@@ -131,17 +131,17 @@ class Checkpoints:
         return self._statements.written(
             exp.Update(
                 this=self._source.copy(),
-                expressions=[_is_given("fence")],
-                where=exp.Where(this=_is_given("pipeline")),
+                expressions=[is_given("fence")],
+                where=exp.Where(this=is_given("pipeline")),
             )
         )
 
     @property
     def advance(self) -> str:
         """UPDATE to number ?, state ?, time ?, where pipeline is ?, number is ? and fence is ?."""
-        changes = [_is_given(name) for name in ("number", "state", "committed_at")]
+        changes = [is_given(name) for name in ("number", "state", "committed_at")]
         # A conflict with a run that takes over may be found only where both write the same column.
-        changes.append(exp.EQ(this=_column("fence"), expression=_column("fence")))
+        changes.append(exp.EQ(this=column_of("fence"), expression=column_of("fence")))
         return self._statements.written(exp.Update(this=self._source.copy(), expressions=changes, where=_expected()))
 
     @property
@@ -156,16 +156,8 @@ def _instant(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _column(name: str) -> exp.Column:
-    return exp.column(name, quoted=True)
-
-
-def _is_given(name: str) -> exp.EQ:
-    return exp.EQ(this=_column(name), expression=exp.Placeholder())
-
-
 def _expected() -> exp.Where:
-    return exp.Where(this=exp.and_(*(_is_given(name) for name in ("pipeline", "number", "fence"))))
+    return exp.Where(this=exp.and_(*(is_given(name) for name in ("pipeline", "number", "fence"))))
 
 
 def prefix(pipeline: str) -> str:

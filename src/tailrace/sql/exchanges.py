@@ -12,6 +12,7 @@ from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
+from tailrace.sql.expressions import column_of, is_given, table_of
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Tables
@@ -53,7 +54,7 @@ class Exchanges:
 
     def finish(self, session: Session, pipeline: str) -> None:
         """Do what the pipeline's commits have decided. Repeatable: what a crash has left is done the next time."""
-        for decided in self._decided(session, _is_given("pipeline"), (pipeline,)):
+        for decided in self._decided(session, is_given("pipeline"), (pipeline,)):
             self._finish(session, decided)
 
     def recover(self, session: Session, pipeline: str) -> None:
@@ -71,7 +72,7 @@ class Exchanges:
     def _decided(
         self, session: Session, where: exp.Expr | None = None, parameters: Sequence[object] = ()
     ) -> list[Exchange]:
-        rows = exp.select(*(exp.column(name, quoted=True) for name in _NAMES)).from_(self._source())
+        rows = exp.select(*(column_of(name) for name in _NAMES)).from_(table_of(self.table))
         sql = self._statements.written(rows.where(where) if where else rows)
         return [
             Exchange(str(pipeline), TableName(str(new), _text(new_schema)), TableName(str(name), _text(schema)))
@@ -86,8 +87,8 @@ class Exchanges:
         except DestinationError:
             if self._tables.exists(session, new):  # otherwise another run has done it just now
                 raise
-        done = exp.and_(_is_given("pipeline"), _is_given("new_name"))
-        sql = self._statements.written(exp.Delete(this=self._source(), where=exp.Where(this=done)))
+        done = exp.and_(is_given("pipeline"), is_given("new_name"))
+        sql = self._statements.written(exp.Delete(this=table_of(self.table), where=exp.Where(this=done)))
         session.execute(sql, (decided.pipeline, new.name))
 
     def _exchange(self, session: Session, new: TableName, table: TableName) -> None:
@@ -100,13 +101,6 @@ class Exchanges:
             return
         for sql in self._statements.exchange_tables(new, table, TableName(f"{new.name}_old", new.schema)):
             session.execute(sql)
-
-    def _source(self) -> exp.Table:
-        return exp.table_(TABLE, db=self.table.schema, quoted=True)
-
-
-def _is_given(name: str) -> exp.EQ:
-    return exp.EQ(this=exp.column(name, quoted=True), expression=exp.Placeholder())
 
 
 def _text(value: object) -> str | None:
