@@ -115,7 +115,7 @@ class Landing:
         """Drop the landing tables of the folder; see Files."""
         begin, _, only = folder.partition("/")
         with self._borrowed() as client:
-            ours = [table for table in self._values if table.startswith(f"{_landing_of(only)}_")]
+            ours = [table for table in [*self._values] if table.startswith(f"{_landing_of(only)}_")]
             for table in ours if only else self._beginning(client, _landing_of(begin)):
                 client.delete_table(
                     f"{client.project}.{self._dataset}.{table}", not_found_ok=True, **asking(self._timeout)

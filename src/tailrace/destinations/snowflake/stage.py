@@ -67,7 +67,9 @@ class StageFiles:
             if getattr(error.__cause__, "errno", None) != _NO_SUCH_STAGE:
                 raise
             self._run(f"CREATE STAGE IF NOT EXISTS {self._stage}")
-        self._values = {name: values for name, values in self._values.items() if not name.startswith(folder)}
+        for name in [*self._values]:
+            if name.startswith(folder):
+                del self._values[name]
 
     def close(self) -> None:
         """Close the connections; see Files."""
