@@ -30,7 +30,7 @@ from tailrace.decode import Decoder, decoder
 from tailrace.decode.plan import Plan
 from tailrace.decode.reference import Reference
 from tailrace.destinations import traits_of
-from tailrace.model import LINE, Clock, Decoded, RecordRun, Stream
+from tailrace.model import LINE, Clock, Decoded, RecordBlock, Stream
 from tailrace.runtime.sink import DECODE_BYTES
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import SchemaMessage
@@ -86,24 +86,24 @@ class Job:
             return json.loads(file.readline())["schema"]["properties"]
 
 
-def runs_of(source: Path) -> Iterator[tuple[Stream, RecordRun]]:
+def runs_of(source: Path) -> Iterator[tuple[Stream, RecordBlock]]:
     """A file's runs as tailrace reads and collects them, in one thread."""
     settings = Settings()
     streams, reader = Streams(settings, traits_of("duckdb")), Reader(max_line_bytes=settings.max_line_bytes)
     stream: Stream | None = None
-    waiting: list[RecordRun] = []
+    waiting: list[RecordBlock] = []
     with source.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK_BYTES):
             for message in reader.feed(chunk):
                 if isinstance(message, SchemaMessage):
                     stream = streams.accept(message)
-                if isinstance(message, RecordRun):
+                if isinstance(message, RecordBlock):
                     waiting.append(message)
                 if stream and sum(run.size for run in waiting) >= DECODE_BYTES:
-                    yield stream, RecordRun.join(waiting)
+                    yield stream, RecordBlock.join(waiting)
                     waiting = []
     if stream and waiting:
-        yield stream, RecordRun.join(waiting)
+        yield stream, RecordBlock.join(waiting)
 
 
 def decoded(source: Path) -> Iterator[Decoded]:
@@ -138,7 +138,7 @@ def two_threads(job: Job) -> Read:
     return lambda: sum(future.result() for future in [threads.submit(read), threads.submit(read)])
 
 
-def _spoilt(run: RecordRun, every: int) -> RecordRun:
+def _spoilt(run: RecordBlock, every: int) -> RecordBlock:
     """The run with a text in place of the first integer in every so-many-th record, so that it is refused."""
     if not every:
         return run
@@ -147,7 +147,7 @@ def _spoilt(run: RecordRun, every: int) -> RecordRun:
     return replace(run, pieces=(b"".join(lines),))
 
 
-def _records(found: Decoded, run: RecordRun, every: int) -> int:
+def _records(found: Decoded, run: RecordBlock, every: int) -> int:
     """How many records were decoded and refused; checks that the refused ones are as many as expected."""
     if len(found.refused) != (-(-run.count // every) if every else 0):
         raise SystemExit(f"{len(found.refused)} of {run.count} records were refused")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from tailrace.config import Settings
 from tailrace.decode import decoder
 from tailrace.destinations import traits_of
-from tailrace.model import Clock, RecordRun
+from tailrace.model import Clock, RecordBlock
 from tailrace.runtime.sink import Sink
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import SchemaMessage
@@ -42,7 +42,7 @@ def main() -> None:
             for message in reader.feed(chunk):
                 if isinstance(message, SchemaMessage) and (plan := streams.accept(message)):
                     sinks[message.stream] = Sink(plan, decoder(plan, clock), threads)
-                if isinstance(message, RecordRun):
+                if isinstance(message, RecordBlock):
                     sink = sinks[message.stream]
                     sink.add(message, 0.0)
                     rows += decoded(sink) if sink.is_worth_decoding(settings) else 0

@@ -10,10 +10,10 @@ from typing import Self
 
 import pyarrow as pa
 
+from tailrace.blocks import RecordBlock as RecordBlock  # noqa: PLC0414 one of these nouns
 from tailrace.errors import Violation
 from tailrace.pipelines import is_unnamed as is_unnamed  # noqa: PLC0414 the names of pipelines are among these nouns
 from tailrace.pipelines import unnamed as unnamed  # noqa: PLC0414 as above
-from tailrace.runs import RecordRun as RecordRun  # noqa: PLC0414 one of these nouns
 
 LINE = "_tailrace_line"
 """The column that every batch carries last: int64, the row's line in the input, counted from 1."""

@@ -169,7 +169,7 @@ def test_how_a_run_without_a_pipeline_is_named_stands_in_one_place(path):
 
 
 KITS = ("sql", "lake", "objects", "destinations")
-WIRE = {"tailrace.singer", "tailrace.runs", "tailrace.decode.records", "tailrace.model.RecordRun"}
+WIRE = {"tailrace.singer", "tailrace.blocks", "tailrace.decode.records", "tailrace.model.RecordBlock"}
 
 
 @pytest.mark.parametrize("path", [m for m in MODULES if part_of(m) in KITS], ids=lambda p: str(p.relative_to(SOURCE)))

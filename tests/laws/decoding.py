@@ -20,7 +20,7 @@ from tailrace.decode import Decoder
 from tailrace.decode.native import Native
 from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.reference import Reference
-from tailrace.model import Clock, Kind, RecordRun, Stream, Traits
+from tailrace.model import Clock, Kind, RecordBlock, Stream, Traits
 from tailrace.schema.stream import planned_stream
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -156,14 +156,14 @@ def _schema(dice: random.Random) -> dict[str, Any]:
     return schema
 
 
-def runs(dice: random.Random, of: Stream) -> Iterator[RecordRun]:
+def runs(dice: random.Random, of: Stream) -> Iterator[RecordBlock]:
     """Runs of the stream: in most records all is well, in some nothing is."""
     plan = Plan(of)
     for _ in range(RECORDS_PER_STREAM // RECORDS_PER_RUN):
         is_calm = dice.random() < 0.5
         lines = [_line(dice, plan, is_calm=is_calm) for _ in range(RECORDS_PER_RUN)]
         first = dice.randrange(1, RECORDS_PER_RUN)
-        yield RecordRun("s", (b"".join(line + b"\n" for line in lines),), ((3, first), (50, RECORDS_PER_RUN - first)))
+        yield RecordBlock("s", (b"".join(line + b"\n" for line in lines),), ((3, first), (50, RECORDS_PER_RUN - first)))
 
 
 def _line(dice: random.Random, plan: Plan, *, is_calm: bool) -> bytes:
@@ -219,7 +219,7 @@ def _likely(dice: random.Random, field: Value) -> str:
     return f'"{value}"' if is_quoted and "integer" not in field.types else value
 
 
-def differences(decoder: Decoder, reference: Decoder, run: RecordRun) -> list[str]:
+def differences(decoder: Decoder, reference: Decoder, run: RecordBlock) -> list[str]:
     """What the two decoders answer differently."""
     found, expected = decoder.decode(run), reference.decode(run)
     names = ("growth", "refused", "unknown", "inexact", "coerced", "odd")

@@ -13,7 +13,7 @@ from tailrace.model import (
     Kind,
     Method,
     Published,
-    RecordRun,
+    RecordBlock,
     Stream,
     TableName,
     is_unnamed,
@@ -31,13 +31,13 @@ def runs(draw):
             spans.append((line, count))
             line += count + draw(st.integers(0, 3))
         data = b"".join(b"%d\n" % at for first, count in spans for at in range(first, first + count))
-        made.append(RecordRun("s", (data,), tuple(spans)))
+        made.append(RecordBlock("s", (data,), tuple(spans)))
     return made
 
 
 @given(runs())
 def test_a_joined_run_holds_every_record_with_its_line(made):
-    joined = RecordRun.join(made)
+    joined = RecordBlock.join(made)
     assert list(joined.lines()) == [int(text) for text in joined.data.split()]
     assert joined.count == sum(run.count for run in made)
     assert (joined.first_line, joined.last_line) == (made[0].first_line, made[-1].last_line)
@@ -45,7 +45,7 @@ def test_a_joined_run_holds_every_record_with_its_line(made):
 
 @given(runs(), st.integers(0, 120))
 def test_a_run_is_parted_at_any_line(made, line):
-    joined = RecordRun.join(made)
+    joined = RecordBlock.join(made)
     before, after = joined.until(line)
     lines = [list(part.lines()) if part else [] for part in (before, after)]
     assert lines == [[at for at in joined.lines() if at <= line], [at for at in joined.lines() if at > line]]

@@ -11,7 +11,7 @@ from tailrace.decode.plan import Plan
 from tailrace.decode.reader import is_eligible
 from tailrace.decode.reference import Reference
 from tailrace.decode.vectorised import Vectorised
-from tailrace.model import Clock, Decoded, RecordRun, Stream
+from tailrace.model import Clock, Decoded, RecordBlock, Stream
 
 IS_NATIVE = find_spec("tailrace_native") is not None
 """Whether this installation has the package tailrace-native."""
@@ -23,7 +23,7 @@ IMPLEMENTATION = "native" if IS_NATIVE else "vectorised"
 class Decoder(Protocol):
     """Decodes the runs of one stream, several threads at once. All implementations give the same answer for a run."""
 
-    def decode(self, run: RecordRun) -> Decoded:
+    def decode(self, run: RecordBlock) -> Decoded:
         """The run as columns: rows in line order, and every other record refused with all its reasons.
 
         Raises nothing that depends on the records.

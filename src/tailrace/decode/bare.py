@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tailrace import compute as pc
 from tailrace.decode import decoder
-from tailrace.model import Clock, Column, Decoded, RecordRun, Stream, TableName
+from tailrace.model import Clock, Column, Decoded, RecordBlock, Stream, TableName
 
 _NAME = "nested"
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -46,4 +46,4 @@ class BareObjects:
         return self._decoded(before + (behind + before).join(values) + behind, len(values))
 
     def _decoded(self, lines: bytes, count: int) -> Decoded:
-        return self._decoder.decode(RecordRun(_NAME, (lines,), ((1, count),)))
+        return self._decoder.decode(RecordBlock(_NAME, (lines,), ((1, count),)))

@@ -14,7 +14,7 @@ from tailrace.decode.joining import joined
 from tailrace.decode.metadata import Facts, filled
 from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.reference import Reference
-from tailrace.model import Clock, Column, Decoded, Fill, Inexact, Kind, Noted, RecordRun, Stream
+from tailrace.model import Clock, Column, Decoded, Fill, Inexact, Kind, Noted, RecordBlock, Stream
 
 MAX_BYTES = 2**30
 """The longest run that is decoded natively: its columns count bytes in 32 bits."""
@@ -41,7 +41,7 @@ class Native:
         self._decoder = tailrace_native.Decoder(plan_json(plan))
         self._reference = Reference(stream, clock)
 
-    def decode(self, run: RecordRun) -> Decoded:
+    def decode(self, run: RecordBlock) -> Decoded:
         """The run as columns."""
         now = self._clock.now()
         if run.size > MAX_BYTES:
@@ -71,10 +71,10 @@ class Native:
         return joined(self._stream, [found, self._reference.decode_at(_lines_of(run, doubtful), now)])
 
 
-def _lines_of(run: RecordRun, lines: Sequence[tuple[int, int, int, int]]) -> RecordRun:
+def _lines_of(run: RecordBlock, lines: Sequence[tuple[int, int, int, int]]) -> RecordBlock:
     """The lines of a run that are given as (line, piece, start, end), with the line feed."""
     pieces = tuple(run.pieces[piece][start:end] for _, piece, start, end in lines)
-    return RecordRun(run.stream, pieces, tuple((line, 1) for line, _, _, _ in lines))
+    return RecordBlock(run.stream, pieces, tuple((line, 1) for line, _, _, _ in lines))
 
 
 def plan_json(plan: Plan) -> str:

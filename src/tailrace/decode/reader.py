@@ -16,7 +16,7 @@ from tailrace.decode.metadata import Facts, filled
 from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.suspects import Bytes, NumberSuspects, is_searchable, is_suspect
 from tailrace.decode.values import NUMERIC
-from tailrace.model import ARROW, Clock, Column, Fill, Kind, RecordRun
+from tailrace.model import ARROW, Clock, Column, Fill, Kind, RecordBlock
 
 MAX_BYTES = 2**30
 """The longest run that is tried: the reader counts a block's bytes in 32 bits."""
@@ -86,7 +86,7 @@ class Reader:
         self._names = [value.path[-1] for value in plan.record.values()]
         self._extracted_at = plan.stream.filled_with(Fill.EXTRACTED_AT)
 
-    def read(self, run: RecordRun, now: datetime) -> pa.Table:
+    def read(self, run: RecordBlock, now: datetime) -> pa.Table:
         """The run's rows, none of them refused, and nothing else to be told; DoubtError where that isn't certain."""
         data = Bytes(run.data)
         # The reader doesn't check what encoding it reads.
@@ -106,7 +106,7 @@ class Reader:
         arrays = with_marks(self._plan, arrays)
         return pa.table([*(arrays[c.name] for c in self._stream.columns), facts.lines], schema=self._stream.arrow)
 
-    def _parsed(self, run: RecordRun, data: Bytes) -> pa.RecordBatch:
+    def _parsed(self, run: RecordBlock, data: Bytes) -> pa.RecordBatch:
         table = pj.read_json(
             pa.BufferReader(data.data),
             read_options=pj.ReadOptions(use_threads=False, block_size=len(data.data) + 1),
@@ -121,7 +121,7 @@ class Reader:
             raise DoubtError("message")
         return message
 
-    def _facts(self, run: RecordRun, message: pa.RecordBatch, now: datetime) -> Facts:
+    def _facts(self, run: RecordBlock, message: pa.RecordBatch, now: datetime) -> Facts:
         versions, extracted_at = message.column(3), message.column(4)
         if versions.null_count < run.count and not self._stream.versioned:
             raise DoubtError("version")

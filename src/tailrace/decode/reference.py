@@ -31,7 +31,7 @@ from tailrace.decode.times import cut_timestamp_us, timestamp_us
 from tailrace.decode.validate import violations_finder
 from tailrace.decode.values import Convert, converter
 from tailrace.errors import Violation
-from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, Noted, RecordRun, Refused, Stream
+from tailrace.model import Clock, Decoded, Fill, Growth, Inexact, Kind, Noted, RecordBlock, Refused, Stream
 
 _TEXT = msgspec.json.Decoder(str)
 _NULL = b"null"
@@ -114,11 +114,11 @@ class Reference:
             for name, field in plan.fields.items()
         ]
 
-    def decode(self, run: RecordRun) -> Decoded:
+    def decode(self, run: RecordBlock) -> Decoded:
         """The run as columns."""
         return self.decode_at(run, self._clock.now())
 
-    def decode_at(self, run: RecordRun, now: datetime) -> Decoded:
+    def decode_at(self, run: RecordBlock, now: datetime) -> Decoded:
         """The run as columns, with that time as now."""
         found = _Found()
         is_clean = is_utf8(run.data)

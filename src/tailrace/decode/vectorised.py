@@ -7,7 +7,7 @@ from tailrace.decode.joining import joined
 from tailrace.decode.plan import Plan
 from tailrace.decode.reader import Reader
 from tailrace.decode.reference import Reference
-from tailrace.model import Clock, Decoded, RecordRun, Stream
+from tailrace.model import Clock, Decoded, RecordBlock, Stream
 
 FLOOR = 256
 """Records that are left to the reference together when one of them is in doubt."""
@@ -25,7 +25,7 @@ class Vectorised:
         self._reader = Reader(Plan(stream), clock)
         self._reference = Reference(stream, clock)
 
-    def decode(self, run: RecordRun) -> Decoded:
+    def decode(self, run: RecordBlock) -> Decoded:
         """The run as columns."""
         now = self._clock.now()
         parts: list[Decoded] = []
@@ -46,7 +46,7 @@ class Vectorised:
         return joined(self._stream, parts)
 
 
-def _halves(run: RecordRun) -> list[RecordRun]:
+def _halves(run: RecordBlock) -> list[RecordBlock]:
     """The run in two parts of half its records, in order."""
     left = run.count // 2
     for first, count in run.spans:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tailrace import compute as pc
 from tailrace.config import Settings
 from tailrace.decode import Decoder
-from tailrace.model import Decoded, RecordRun, Stream
+from tailrace.model import Decoded, RecordBlock, Stream
 from tailrace.runtime.parting import rows_parted
 
 DECODE_BYTES = 4 * 2**20
@@ -32,7 +32,7 @@ _VALUE_BYTES = 8
 class _Ahead:
     """A run that is being decoded, or has been."""
 
-    run: RecordRun
+    run: RecordBlock
     decoded: Future[Decoded]
 
 
@@ -59,7 +59,7 @@ class Sink:
         self.run_count = 0
         self.row_bytes = 0
         self.row_count = 0
-        self._runs: list[RecordRun] = []
+        self._runs: list[RecordBlock] = []
         self._tables: list[pa.Table] = []
 
     @property
@@ -95,7 +95,7 @@ class Sink:
         """Whether the first record has waited long enough."""
         return self.opened_at is not None and now_s - self.opened_at >= settings.batch_age_s
 
-    def add(self, run: RecordRun, now_s: float) -> None:
+    def add(self, run: RecordBlock, now_s: float) -> None:
         """Take in records that aren't decoded yet."""
         if self.opened_at is None:
             self.opened_at = now_s
@@ -109,7 +109,7 @@ class Sink:
         if run is not None:
             self._ahead.append(self._begun(run))
 
-    def take_decoded(self, until_line: int | None = None) -> tuple[RecordRun, Decoded] | None:
+    def take_decoded(self, until_line: int | None = None) -> tuple[RecordBlock, Decoded] | None:
         """The next run that was begun, if it begins up to that input line, and what it comes to; they leave the sink.
 
         What a run says of records beyond that line is held back: it is parted there then.
@@ -124,16 +124,16 @@ class Sink:
         self._ahead.extendleft(self._begun(part) for part in reversed(run.until(until_line)) if part is not None)
         return self.take_decoded(until_line)
 
-    def put_back(self, run: RecordRun) -> None:
+    def put_back(self, run: RecordBlock) -> None:
         """Take in again the run that was taken last; it waits to be decoded, and so do those that were begun."""
         self._runs = [run, *(ahead.run for ahead in self._ahead), *self._runs]
         self._ahead.clear()
         self.run_bytes = sum(run.size for run in self._runs)
         self.run_count = sum(run.count for run in self._runs)
 
-    def take_runs(self) -> RecordRun:
+    def take_runs(self) -> RecordBlock:
         """The records that wait to be decoded, of which there is one at least; they leave the sink."""
-        run = RecordRun.join(self._runs)
+        run = RecordBlock.join(self._runs)
         self._take_run(None)
         return run
 
@@ -163,14 +163,14 @@ class Sink:
         self._note_empty()
         return rows if rows.num_rows else None
 
-    def _begun(self, run: RecordRun) -> _Ahead:
+    def _begun(self, run: RecordBlock) -> _Ahead:
         return _Ahead(run, self._threads.submit(self.decoder.decode, run))
 
-    def _take_run(self, until_line: int | None) -> RecordRun | None:
+    def _take_run(self, until_line: int | None) -> RecordBlock | None:
         """The records that wait to be decoded, up to that input line, which wait no more."""
         if not self._runs or (until_line is not None and self._runs[0].first_line > until_line):
             return None
-        run, rest = RecordRun.join(self._runs), None
+        run, rest = RecordBlock.join(self._runs), None
         if until_line is not None:
             run_until, rest = run.until(until_line)
             if run_until is None:

@@ -17,7 +17,7 @@ from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
 from tailrace.errors import RecordsWithoutSchemaError, SchemaError, naming_line
 from tailrace.log import get_logger
-from tailrace.model import Batch, Checkpoint, Clock, Column, Growth, Method, Published, RecordRun, Stream, unnamed
+from tailrace.model import Batch, Checkpoint, Clock, Column, Growth, Method, Published, RecordBlock, Stream, unnamed
 from tailrace.runtime.activations import Activations
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint
@@ -94,9 +94,9 @@ class Target:
 
     def accept(self, message: Message) -> None:
         """Take the next message of the input."""
-        self._line = message.last_line if isinstance(message, RecordRun) else message.line
+        self._line = message.last_line if isinstance(message, RecordBlock) else message.line
         match message:
-            case RecordRun():
+            case RecordBlock():
                 self._accept_run(message)
             case StateMessage():
                 self._pass_state(SafePoint(message.line, message.value))
@@ -216,7 +216,7 @@ class Target:
         self._sinks[sink.stream.name] = sink
         self._drained.put(Preparation(sink.stream, line))
 
-    def _accept_run(self, run: RecordRun) -> None:
+    def _accept_run(self, run: RecordBlock) -> None:
         sink = self._sinks.get(run.stream)
         if sink is None:
             if self._streams.is_selected(run.stream):
@@ -276,7 +276,7 @@ class Target:
         self._findings.note(sink.stream, decoded)
         return True
 
-    def _grow(self, sink: Sink, growth: Growth, run: RecordRun) -> None:
+    def _grow(self, sink: Sink, growth: Growth, run: RecordBlock) -> None:
         """Open a sink for the grown stream, which gets the records of the old one, from this run on."""
         with self._budgeted(sink):
             sink.put_back(run)

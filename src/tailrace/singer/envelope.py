@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tailrace.errors import MessageError
-from tailrace.model import RecordRun
+from tailrace.model import RecordBlock
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
 from tailrace.singer.unreadable import EXCERPT_BYTES, excerpt, reason_unreadable, record_stream
 
@@ -65,14 +65,14 @@ def message_of(data: bytes, line: int) -> Message:
     """
     stream = _record_stream(data)
     if stream:
-        return RecordRun(stream, (data,), ((line, 1),))
+        return RecordBlock(stream, (data,), ((line, 1),))
     try:
         fields = _FIELDS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         named = stream_of(data, line) if _RECORD_START.match(data) else record_stream(data)
         if named is None:
             raise MessageError(reason_unreadable(data, error), line=line) from error
-        return RecordRun(named, (data,), ((line, 1),))
+        return RecordBlock(named, (data,), ((line, 1),))
     envelope = _Envelope(line, _type_of(fields, line), fields)
     if envelope.type == "RECORD":
         raise envelope.wrong("stream", "a name")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tailrace.model import RecordRun
+from tailrace.model import RecordBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +50,4 @@ class LogLine:
     message: str
 
 
-Message = RecordRun | SchemaMessage | StateMessage | ActivateVersionMessage | LogLine
+Message = RecordBlock | SchemaMessage | StateMessage | ActivateVersionMessage | LogLine

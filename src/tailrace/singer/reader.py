@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tailrace.errors import MessageError
-from tailrace.model import RecordRun
+from tailrace.model import RecordBlock
 from tailrace.singer.envelope import message_of, stream_of
 from tailrace.singer.lines import Stretch, splitter
 from tailrace.singer.messages import Message
@@ -87,7 +87,7 @@ class Reader:
         """The messages of whole lines."""
         allowed = _allowed_bytes(block, self._max_line_bytes)
         lines = _normalised(block[:allowed], is_start=self._line == 0)
-        runs: list[RecordRun] = []
+        runs: list[RecordBlock] = []
         for stretch in self._split(lines):
             try:
                 message = self._message(lines, stretch)
@@ -95,7 +95,7 @@ class Reader:
                 if runs:
                     yield _joined(runs)
                 raise
-            if isinstance(message, RecordRun):
+            if isinstance(message, RecordBlock):
                 if runs and runs[0].stream != message.stream:
                     yield _joined(runs)
                     runs = []
@@ -117,7 +117,7 @@ class Reader:
         data = lines[start:end]
         if record_start is not None:
             stream = self._stream(lines[start:record_start], line)
-            message: Message | None = RecordRun(stream, (data,), ((line, count),))
+            message: Message | None = RecordBlock(stream, (data,), ((line, count),))
         else:
             is_blank = data.isspace() and not data.strip(_SPACE)
             message = None if is_blank else message_of(data, line)
@@ -139,9 +139,9 @@ class Reader:
         )
 
 
-def _joined(runs: Sequence[RecordRun]) -> RecordRun:
+def _joined(runs: Sequence[RecordBlock]) -> RecordBlock:
     """Runs of one stream as one, with adjacent spans as one."""
-    run = RecordRun.join(runs)
+    run = RecordBlock.join(runs)
     if len(run.spans) == 1:
         return run
     spans = [run.spans[0]]

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tailrace.config import StreamSettings
 from tailrace.decode import Decoder
-from tailrace.model import LINE, Clock, Column, Decoded, Kind, Noted, RecordRun, Stream, Traits
+from tailrace.model import LINE, Clock, Column, Decoded, Kind, Noted, RecordBlock, Stream, Traits
 from tailrace.schema.stream import planned_stream
 
 STARTED_AT = datetime(2024, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -40,7 +40,7 @@ class Case:
 
     name: str
     stream: Stream
-    run: RecordRun
+    run: RecordBlock
     columns: dict[str, list[str | None]]
     refused: list[tuple[int, str, str]]
     unknown: dict[str, int]
@@ -108,7 +108,7 @@ def _case(theme: str, raw: dict[str, Any]) -> Case:
             revision=1,
             versioned=raw.get("versioned", False),
         ),
-        run=RecordRun(STREAM, (b"".join(line + b"\n" for line in lines),), ((1, len(lines)),)),
+        run=RecordBlock(STREAM, (b"".join(line + b"\n" for line in lines),), ((1, len(lines)),)),
         columns=raw.get("columns", {}),
         refused=[(line, code, path) for line, code, path in raw.get("refused", [])],
         unknown=raw.get("unknown", {}),
@@ -131,9 +131,9 @@ def _messages(raw: dict[str, Any]) -> list[bytes]:
     return [base64.b64decode(line) for line in raw["lines_base64"]]
 
 
-def _lines(run: RecordRun) -> Iterator[RecordRun]:
+def _lines(run: RecordBlock) -> Iterator[RecordBlock]:
     for number, line in zip(run.lines(), run.data.splitlines(keepends=True), strict=True):
-        yield RecordRun(run.stream, (line,), ((number, 1),))
+        yield RecordBlock(run.stream, (line,), ((number, 1),))
 
 
 def _check_decoded(case: Case, parts: list[Decoded]) -> None:

@@ -12,7 +12,7 @@ from tailrace.decode import vectorised
 from tailrace.decode.plan import Plan
 from tailrace.decode.reader import is_eligible
 from tailrace.decode.reference import Reference
-from tailrace.model import Clock, RecordRun, Traits
+from tailrace.model import Clock, RecordBlock, Traits
 from tailrace.schema.stream import planned_stream
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -226,7 +226,7 @@ def runs(draw, plan):
         )
     first = draw(st.integers(0, len(sent) - 1))
     spans = [span for span in ((3, first), (50, len(sent) - first)) if span[1]]
-    return RecordRun("s", (b"".join(line + b"\n" for line in sent),), tuple(spans))
+    return RecordBlock("s", (b"".join(line + b"\n" for line in sent),), tuple(spans))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tailrace.decode import implementation
 from tailrace.decode.native import Native
 from tailrace.decode.plan import Plan
 from tailrace.decode.reference import Reference
-from tailrace.model import Clock, RecordRun, Traits
+from tailrace.model import Clock, RecordBlock, Traits
 from tailrace.schema.stream import planned_stream
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -28,7 +28,7 @@ def stream_of(schema, **options):
 def test_unknown_fields_with_one_path_are_counted_together():
     inner = {"type": ["null", "object"], "properties": {"c": {"type": ["null", "integer"]}}}
     stream = stream_of({"type": "object", "properties": {"a": inner}})
-    run = RecordRun("s", (b'{"type":"RECORD","stream":"s","record":{"a":{"b":1},"a.b":2}}\n',), ((1, 1),))
+    run = RecordBlock("s", (b'{"type":"RECORD","stream":"s","record":{"a":{"b":1},"a.b":2}}\n',), ((1, 1),))
     assert Native(stream, CLOCK).decode(run).unknown == Reference(stream, CLOCK).decode(run).unknown == {"a.b": 2}
 
 

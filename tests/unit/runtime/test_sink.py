@@ -7,7 +7,7 @@ import pytest
 
 from tailrace.config import Settings, StreamSettings
 from tailrace.decode import decoder
-from tailrace.model import LINE, Clock, RecordRun, Traits
+from tailrace.model import LINE, Clock, RecordBlock, Traits
 from tailrace.runtime import sink as sinks
 from tailrace.runtime.sink import Sink
 from tailrace.schema.stream import planned_stream
@@ -27,7 +27,7 @@ def sink():
 
 def run(first_line, *values):
     lines = [f'{{"type":"RECORD","stream":"s","record":{{"id":{value}}}}}\n'.encode() for value in values]
-    return RecordRun("s", (b"".join(lines),), ((first_line, len(lines)),))
+    return RecordBlock("s", (b"".join(lines),), ((first_line, len(lines)),))
 
 
 def begin(sink, *runs):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tailrace.config import Settings
 from tailrace.decode import decoder
 from tailrace.errors import SchemaError
-from tailrace.model import Clock, Kind, RecordRun, Stream, Traits
+from tailrace.model import Clock, Kind, RecordBlock, Stream, Traits
 from tailrace.runtime.streams import Streams
 from tailrace.schema.shapes import Document
 from tailrace.schema.soundness import flaws
@@ -128,7 +128,7 @@ REFERRED = {str(BROKEN[-1]): {"definitions": {"broken": {"type": "text"}}}}
 def rows(stream, record):
     line = json.dumps({"type": "RECORD", "stream": "s", "record": record}).encode() + b"\n"
     clock = Clock(datetime.now(UTC), lambda: datetime.now(UTC))
-    decoded = decoder(stream, clock).decode(RecordRun("s", (line,), ((8, 1),)))
+    decoded = decoder(stream, clock).decode(RecordBlock("s", (line,), ((8, 1),)))
     assert not decoded.refused
     return decoded.rows.to_pylist()
 

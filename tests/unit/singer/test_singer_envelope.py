@@ -4,7 +4,7 @@ import pytest
 
 from tailrace.errors import MessageError
 from tailrace.log import printable
-from tailrace.model import RecordRun
+from tailrace.model import RecordBlock
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, SchemaMessage, StateMessage
 from tailrace.singer.reader import Reader
 
@@ -218,7 +218,7 @@ def test_a_record_that_only_lenient_readers_take_is_left_to_the_decoder_whatever
         b'{"type": "RECORD", "stream": "a", "record": {"x": ' + value + b"}}",
         b'{"record": {"x": ' + value + b'}, "stream": "a", "type": "record"}',
     ):
-        assert read(line) == RecordRun("a", (line + b"\n",), ((1, 1),))
+        assert read(line) == RecordBlock("a", (line + b"\n",), ((1, 1),))
 
 
 @pytest.mark.parametrize("type_", ["SCHEMA", "schema", "Schema", "sChEmA"])
@@ -232,7 +232,7 @@ def test_the_type_of_a_record_may_be_written_in_any_case(type_):
         b'{"type": "%b", "stream": "a", "record": {}}' % type_,
         b'{"record": {}, "stream": "a", "type": "%b"}' % type_,
     ):
-        assert read(line) == RecordRun("a", (line + b"\n",), ((1, 1),))
+        assert read(line) == RecordBlock("a", (line + b"\n",), ((1, 1),))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tailrace.errors import MessageError
-from tailrace.model import RecordRun
+from tailrace.model import RecordBlock
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, StateMessage
 from tailrace.singer.reader import Reader
 
@@ -24,7 +24,7 @@ def messages_of(chunks, limits):
 
 
 def in_one_piece(message):
-    return replace(message, pieces=(message.data,)) if isinstance(message, RecordRun) else message
+    return replace(message, pieces=(message.data,)) if isinstance(message, RecordBlock) else message
 
 
 def read(*chunks, **limits):
@@ -39,7 +39,7 @@ def read_until_error(*chunks, **limits):
 
 
 def run(stream, data, *spans):
-    return RecordRun(stream, (data,), spans)
+    return RecordBlock(stream, (data,), spans)
 
 
 def test_consecutive_records_of_one_stream_are_one_run():

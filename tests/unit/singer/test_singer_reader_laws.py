@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tailrace.model import RecordRun
+from tailrace.model import RecordBlock
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, StateMessage
 from tailrace.singer.reader import Reader
 
@@ -68,7 +68,7 @@ def facts(messages):
     """What messages say, line by line, which no cutting of the input may change."""
     found = []
     for message in messages:
-        if isinstance(message, RecordRun):
+        if isinstance(message, RecordBlock):
             lines = message.data.split(b"\n")
             assert lines.pop() == b""
             assert len(lines) == message.count
@@ -91,7 +91,7 @@ def expected_facts(lines):
 
 def are_apart(messages):
     """Whether no two runs that follow each other are of one stream."""
-    streams = [message.stream if isinstance(message, RecordRun) else None for message in messages]
+    streams = [message.stream if isinstance(message, RecordBlock) else None for message in messages]
     return all(one is None or one != next_one for one, next_one in pairwise(streams))
 
 

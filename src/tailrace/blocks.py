@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class RecordRun:
+class RecordBlock:
     """RECORD lines of one stream as raw bytes, in input order, each ended by a line feed (and holding no other).
 
     `pieces` are whole lines each, one behind the other. `spans` says which input lines they are: (first line, count)
@@ -49,7 +49,7 @@ class RecordRun:
         for first, count in self.spans:
             yield from range(first, first + count)
 
-    def until(self, last_line: int) -> tuple[RecordRun | None, RecordRun | None]:
+    def until(self, last_line: int) -> tuple[RecordBlock | None, RecordBlock | None]:
         """The records up to that input line, and those after it."""
         until = sum(max(0, min(count, last_line - first + 1)) for first, count in self.spans)
         if until in (0, self.count):
@@ -61,10 +61,10 @@ class RecordRun:
         ends = [(max(first, last_line + 1), first + count) for first, count in self.spans]
         right = [(first, end - first) for first, end in ends if end > first]
         head, tail = (data[: at + 1],), (data[at + 1 :],)
-        return RecordRun(self.stream, head, tuple(left)), RecordRun(self.stream, tail, tuple(right))
+        return RecordBlock(self.stream, head, tuple(left)), RecordBlock(self.stream, tail, tuple(right))
 
     @classmethod
-    def join(cls, runs: Iterable[RecordRun]) -> RecordRun:
+    def join(cls, runs: Iterable[RecordBlock]) -> RecordBlock:
         """One run of all the records of several runs of one stream, given in input order (at least one)."""
         runs = tuple(runs)
         if len(runs) == 1:
