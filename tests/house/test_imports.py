@@ -12,15 +12,15 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-BOTTOM = {"errors", "log", "config", "model", "pipelines", "runs", "compute", "disk"}
+BOTTOM = {"errors", "log", "config", "model", "pipelines", "blocks", "compute", "disk"}
 ALLOWED = {
     "errors": set(),
     "log": set(),
     "compute": set(),
     "disk": set(),
-    "runs": set(),
+    "blocks": set(),
     "pipelines": set(),
-    "model": {"errors", "pipelines", "runs"},
+    "model": {"errors", "pipelines", "blocks"},
     "config": {"errors", "log", "model", "pipelines"},
     "destination": {"model", "errors"},
     "singer": BOTTOM,
