@@ -94,7 +94,7 @@ def runs_of(source: Path) -> Iterator[tuple[Stream, RecordBlock]]:
     waiting: list[RecordBlock] = []
     with source.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK_BYTES):
-            for message in reader.feed(chunk):
+            for message in (message for block in reader.feed(chunk) for message in block.messages):
                 if isinstance(message, SchemaMessage):
                     stream = streams.accept(message)
                 if isinstance(message, RecordBlock):

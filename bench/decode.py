@@ -11,7 +11,7 @@ from tailrace.config import Settings
 from tailrace.decode import decoder
 from tailrace.destinations import traits_of
 from tailrace.model import Clock, RecordBlock
-from tailrace.runtime.sink import Sink
+from tailrace.runtime.sink import DECODE_BYTES, Sink
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import SchemaMessage
 from tailrace.singer.reader import Reader
@@ -28,7 +28,7 @@ def decoded(sink: Sink) -> int:
 
 
 def main() -> None:
-    """Decode the file in runs of the length that a load has, and check that no row is missing."""
+    """Decode the file in blocks of the length that a load has, and check that no row is missing."""
     source, records = sys.argv[1], int(sys.argv[2])
     started_s = time.perf_counter()
     settings = Settings()
@@ -39,13 +39,13 @@ def main() -> None:
     rows = 0
     with ThreadPoolExecutor(1) as threads, open_source(source) as stream, ChunkPump(stream) as pump:
         while chunk := pump.next(None):
-            for message in reader.feed(chunk):
+            for message in (message for block in reader.feed(chunk) for message in block.messages):
                 if isinstance(message, SchemaMessage) and (plan := streams.accept(message)):
                     sinks[message.stream] = Sink(plan, decoder(plan, clock), threads)
                 if isinstance(message, RecordBlock):
                     sink = sinks[message.stream]
-                    sink.add(message, 0.0)
-                    rows += decoded(sink) if sink.is_worth_decoding(settings) else 0
+                    sink.add(message)
+                    rows += decoded(sink) if sink.waiting_bytes >= DECODE_BYTES else 0
         rows += sum(decoded(sink) for sink in sinks.values())
     seconds = time.perf_counter() - started_s
     if rows != records:

@@ -9,13 +9,21 @@ Note: TypeAlias = tuple[str, int, int, tuple[int, int]]
 class Columns:
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
 
-# Answers with the columns, the lines in doubt as (line, piece, start, end), the fields that were dropped with how often
-# they were there, and notes on inexact floats, coerced values and odd members of messages: how many there are, the line
-# of the first, and how many digits they have before the point and behind it.
+# Spans are (first line, count), packed as native 64-bit integers. Answers with the columns, the lines in doubt as
+# (line, piece, start, end), the fields that were dropped with how often they were there, and notes on inexact floats,
+# coerced values and odd members of messages: how many there are, the line of the first, and how many digits they have
+# before the point and behind it.
 class Decoder:
     def __init__(self, plan: str) -> None: ...
     def decode(
-        self, pieces: Sequence[bytes], spans: Sequence[tuple[int, int]]
+        self, pieces: Sequence[bytes], spans: bytes
     ) -> tuple[Columns, list[tuple[int, int, int, int]], list[tuple[str, int]], list[Note], list[Note], list[Note]]: ...
 
-def split(block: bytes) -> list[tuple[int, int, int, int | None]]: ...
+# Answers with the parts of a block, its states, and how many lines it has. A part is records, as (stream, lines,
+# packed spans, how many), or another line, as (None, line, b"", its number). States are their values, one behind the
+# other, and a packed (line, end of the value, records before, bytes of records before) of each.
+class Splitter:
+    def __init__(self) -> None: ...
+    def split(
+        self, block: bytes, first_line: int
+    ) -> tuple[list[tuple[str | None, bytes, bytes, int]], tuple[bytes, bytes], int]: ...

@@ -4,6 +4,7 @@
 
 pub mod columns;
 pub mod decode;
+pub mod envelope;
 pub mod json;
 pub mod number;
 pub mod plan;

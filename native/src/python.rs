@@ -1,4 +1,4 @@
-//! What Python sees: `split`, and `Decoder`, which gives its columns through Arrow's C data interface.
+//! What Python sees: `Splitter`, and `Decoder`, which gives its columns through Arrow's C data interface.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use arrow_schema::{ArrowError, Field, Fields};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyCapsule;
+use pyo3::types::{PyBytes, PyCapsule};
 
 use crate::decode::{Decoded, Noted, decode};
 use crate::plan::Plan;
-use crate::split;
+use crate::split::{self, Part, Records, State};
 
 /// Columns of one length, to be taken by what knows Arrow's C data interface, such as `pyarrow.record_batch`.
 #[pyclass(frozen)]
@@ -57,10 +57,12 @@ impl Decoder {
         Ok(Self { plan: Plan::from_json(plan).map_err(PyValueError::new_err)? })
     }
 
-    /// Decode the lines of a run, numbered by spans of (first line, count); other Python threads go on meanwhile.
-    fn decode(&self, py: Python<'_>, pieces: Vec<PyBackedBytes>, spans: Vec<(i64, i64)>) -> PyResult<Answer> {
+    /// Decode the lines of a block, numbered by packed spans of (first line, count); other Python threads go on
+    /// meanwhile.
+    fn decode(&self, py: Python<'_>, pieces: Vec<PyBackedBytes>, spans: PyBackedBytes) -> PyResult<Answer> {
         py.detach(|| {
             let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
+            let spans = unpacked(&spans);
             decode(&self.plan, &pieces, &spans).and_then(|decoded| answer(&self.plan, decoded))
         })
         .map_err(failed)
@@ -90,12 +92,97 @@ fn failed(error: ArrowError) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }
 
-/// The runs of a block of whole lines, as (start, end, lines, end of the prefix or None).
-#[pyfunction]
-#[pyo3(name = "split")]
-fn split_lines(py: Python<'_>, block: PyBackedBytes) -> Vec<(usize, usize, usize, Option<usize>)> {
-    let found = py.detach(|| split::split(&block));
-    found.into_iter().map(|lines| (lines.start, lines.end, lines.count, lines.prefix_end)).collect()
+/// Parts blocks of one input by stream.
+#[pyclass]
+#[derive(Default)]
+struct Splitter {
+    inner: split::Splitter,
+}
+
+/// Records as (stream, lines, packed spans, how many), another line as (None, line, b"", its number).
+type PyPart<'py> = (Option<String>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, i64);
+
+/// States as their values, one behind the other, and a packed (line, end of the value, records before, bytes before)
+/// of each.
+type PyStates<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+#[pymethods]
+impl Splitter {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// The parts of a block of whole lines of which the first has that number, the states, and how many lines it has.
+    fn split<'py>(
+        &mut self,
+        py: Python<'py>,
+        block: &Bound<'py, PyBytes>,
+        first_line: i64,
+    ) -> PyResult<(Vec<PyPart<'py>>, PyStates<'py>, i64)> {
+        let bytes = PyBackedBytes::from(block.clone());
+        let splitter = &mut self.inner;
+        let found = py.detach(|| splitter.split(&bytes, first_line));
+        let parts = found.parts.into_iter().map(|part| match part {
+            Part::Records(records) => {
+                let data = lines_of(py, block, &records)?;
+                let spans = packed(py, records.spans.iter().flat_map(|&(first, count)| [first, count]));
+                Ok((Some(records.stream), data, spans, records.count))
+            }
+            Part::Line { line, bytes } => {
+                Ok((None, PyBytes::new(py, &block.as_bytes()[bytes]), PyBytes::new(py, b""), line))
+            }
+        });
+        Ok((parts.collect::<PyResult<_>>()?, states_of(py, block.as_bytes(), &found.states)?, found.lines))
+    }
+}
+
+/// The lines of the records in one piece, which is the block itself where it has no others.
+fn lines_of<'py>(py: Python<'py>, block: &Bound<'py, PyBytes>, records: &Records) -> PyResult<Bound<'py, PyBytes>> {
+    let data = block.as_bytes();
+    match records.ranges.as_slice() {
+        [whole] if whole.len() == data.len() => Ok(block.clone()),
+        ranges => joined(py, records.size(), ranges.iter().map(|range| &data[range.clone()])),
+    }
+}
+
+fn states_of<'py>(py: Python<'py>, block: &[u8], states: &[State]) -> PyResult<PyStates<'py>> {
+    let size = states.iter().map(|state| state.value.len()).sum();
+    let values = joined(py, size, states.iter().map(|state| &block[state.value.clone()]))?;
+    let mut end = 0;
+    let index = packed(
+        py,
+        states.iter().flat_map(|state| {
+            end += state.value.len() as i64;
+            [state.line, end, state.records, state.record_bytes]
+        }),
+    );
+    Ok((values, index))
+}
+
+fn joined<'py, 'a>(
+    py: Python<'py>,
+    size: usize,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, size, |space| {
+        let mut at = 0;
+        for piece in pieces {
+            space[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        }
+        Ok(())
+    })
+}
+
+/// Numbers of 64 bits one behind the other, as the machine has them.
+fn packed(py: Python<'_>, numbers: impl Iterator<Item = i64>) -> Bound<'_, PyBytes> {
+    PyBytes::new(py, &numbers.flat_map(i64::to_ne_bytes).collect::<Vec<u8>>())
+}
+
+fn unpacked(spans: &[u8]) -> Vec<(i64, i64)> {
+    let number = |bytes: &[u8]| bytes.try_into().map_or(0, i64::from_ne_bytes);
+    spans.chunks_exact(16).map(|span| (number(&span[..8]), number(&span[8..]))).collect()
 }
 
 /// The native half of tailrace.
@@ -103,5 +190,5 @@ fn split_lines(py: Python<'_>, block: PyBackedBytes) -> Vec<(usize, usize, usize
 fn tailrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<Decoder>()?;
-    module.add_function(wrap_pyfunction!(split_lines, module)?)
+    module.add_class::<Splitter>()
 }

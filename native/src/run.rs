@@ -9,10 +9,10 @@ use arrow_schema::ArrowError;
 
 use crate::columns::Filling;
 use crate::decode::{Decoded, Doubtful, Noted};
+use crate::envelope::record_type;
 use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
 use crate::number::{Places, int64_of};
 use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
-use crate::split::record_type;
 use crate::text::unescape;
 use crate::time::{cut_timestamp_us, timestamp_us};
 use crate::unknown_fields::UnknownFields;

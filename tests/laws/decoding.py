@@ -163,7 +163,7 @@ def runs(dice: random.Random, of: Stream) -> Iterator[RecordBlock]:
         is_calm = dice.random() < 0.5
         lines = [_line(dice, plan, is_calm=is_calm) for _ in range(RECORDS_PER_RUN)]
         first = dice.randrange(1, RECORDS_PER_RUN)
-        yield RecordBlock("s", (b"".join(line + b"\n" for line in lines),), ((3, first), (50, RECORDS_PER_RUN - first)))
+        yield RecordBlock.of("s", b"".join(line + b"\n" for line in lines), (3, first), (50, RECORDS_PER_RUN - first))
 
 
 def _line(dice: random.Random, plan: Plan, *, is_calm: bool) -> bytes:

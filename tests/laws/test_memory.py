@@ -84,8 +84,8 @@ def test_no_more_is_held_than_the_limit_a_chunk_and_a_batch(size, streams, state
     reader = Reader(max_line_bytes=2**20)
     sent = b"".join(lines(size, streams, state_every))
     for at in range(0, len(sent), CHUNK):
-        for message in reader.feed(sent[at : at + CHUNK]):
-            target.accept(message)
+        for block in reader.feed(sent[at : at + CHUNK]):
+            target.accept(block)
     destination.over.set()
     budget.change(0)
     report = target.end()

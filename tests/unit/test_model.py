@@ -31,7 +31,7 @@ def runs(draw):
             spans.append((line, count))
             line += count + draw(st.integers(0, 3))
         data = b"".join(b"%d\n" % at for first, count in spans for at in range(first, first + count))
-        made.append(RecordBlock("s", (data,), tuple(spans)))
+        made.append(RecordBlock.of("s", data, *spans))
     return made
 
 

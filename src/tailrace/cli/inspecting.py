@@ -20,7 +20,7 @@ from tailrace.errors import ConfigError
 from tailrace.log import printable, redacted
 from tailrace.model import TableName
 from tailrace.runtime.streams import Streams
-from tailrace.singer.messages import Message, SchemaMessage
+from tailrace.singer.messages import Block, SchemaMessage
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, open_source
 
@@ -126,5 +126,5 @@ def _messages(source: str, max_line_bytes: int) -> Iterator[SchemaMessage]:
         yield from _schemas(reader.finish())
 
 
-def _schemas(messages: Iterator[Message]) -> Iterator[SchemaMessage]:
-    return (message for message in messages if isinstance(message, SchemaMessage))
+def _schemas(blocks: Iterator[Block]) -> Iterator[SchemaMessage]:
+    return (message for block in blocks for message in block.messages if isinstance(message, SchemaMessage))

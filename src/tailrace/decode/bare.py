@@ -46,4 +46,4 @@ class BareObjects:
         return self._decoded(before + (behind + before).join(values) + behind, len(values))
 
     def _decoded(self, lines: bytes, count: int) -> Decoded:
-        return self._decoder.decode(RecordBlock(_NAME, (lines,), ((1, count),)))
+        return self._decoder.decode(RecordBlock.of(_NAME, lines, (1, count)))

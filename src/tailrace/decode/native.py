@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 import tailrace_native
 
+from tailrace.blocks import packed
 from tailrace.decode.deletions import growth_for, with_marks
 from tailrace.decode.joining import joined
 from tailrace.decode.metadata import Facts, filled
@@ -74,7 +75,7 @@ class Native:
 def _lines_of(run: RecordBlock, lines: Sequence[tuple[int, int, int, int]]) -> RecordBlock:
     """The lines of a run that are given as (line, piece, start, end), with the line feed."""
     pieces = tuple(run.pieces[piece][start:end] for _, piece, start, end in lines)
-    return RecordBlock(run.stream, pieces, tuple((line, 1) for line, _, _, _ in lines))
+    return RecordBlock(run.stream, pieces, packed((line, 1) for line, _, _, _ in lines), len(lines))
 
 
 def plan_json(plan: Plan) -> str:

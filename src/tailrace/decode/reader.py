@@ -127,7 +127,7 @@ class Reader:
             raise DoubtError("version")
         if self._extracted_at is not None:
             extracted_at = of_text(extracted_at, self._extracted_at)
-        lines = pa.chunked_array([pa.arange(first, first + count) for first, count in run.spans], _INT64)
+        lines = pa.chunked_array([pa.array(run.lines(), _INT64)])
         return Facts(now, lines.combine_chunks(), versions, extracted_at)
 
     def _columns(self, record: pa.StructArray, data: Bytes) -> Iterator[tuple[Column, pa.Array]]:

@@ -49,7 +49,8 @@ class Vectorised:
 def _halves(run: RecordBlock) -> list[RecordBlock]:
     """The run in two parts of half its records, in order."""
     left = run.count // 2
-    for first, count in run.spans:
+    numbers = memoryview(run.spans).cast("q")
+    for first, count in zip(numbers[::2], numbers[1::2], strict=True):
         if left <= count:
             return [part for part in run.until(first + left - 1) if part is not None]
         left -= count

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from tailrace.config import Settings
 from tailrace.destination import Destination
@@ -12,93 +10,85 @@ from tailrace.errors import CommitUnknownError, DestinationError
 from tailrace.log import get_logger
 from tailrace.model import Checkpoint, Published
 from tailrace.runtime.retry import Retry
+from tailrace.runtime.safe_points import SafePoint as SafePoint  # noqa: PLC0414 what a policy is about
+from tailrace.runtime.safe_points import SafePoints
+from tailrace.singer.states import NO_STATES, StateMessages
 
 _log = get_logger("checkpoint")
 
 
-@dataclass(frozen=True, slots=True)
-class SafePoint:
-    """A STATE message that has passed: a checkpoint can end there as long as nothing later is staged for it.
-
-    `state` is its value as JSON; None is the end of a checkpoint without a STATE.
-    """
-
-    line: int
-    state: bytes | None
-
-
-MAX_STATE_BYTES = 2**20
+MAX_STATE_BYTES = 8 * 2**20
 """Bytes of states that are remembered before those that decoded rows have superseded are dropped."""
-
-_POINT_BYTES = 100
 
 
 class CheckpointPolicy:
     """Decides where checkpoints end.
 
-    A checkpoint is due when a limit is reached and a STATE has passed since the last one; it then ends at the last
-    STATE that has passed. Every STATE that no committed checkpoint covers is remembered as a safe point, at which the
-    run can still end when a later line can't be loaded. Once records of a `replace` stream are read no more STATEs are
-    safe points, since those records become visible only when the run ends. All times are monotonic seconds.
-    `committed` may be called from another thread.
+    A checkpoint is due when a limit is reached and a STATE has passed since the last one; it then ends at the first
+    STATE that stands where the limit is reached, or at the last one before. Every STATE that no committed checkpoint
+    covers is remembered as a safe point, at which the run can still end when a later line can't be loaded. Once
+    records of a `replace` stream are read no more STATEs are safe points, since those records become visible only when
+    the run ends. All times are monotonic seconds. `committed` may be called from another thread.
     """
 
     def __init__(self, settings: Settings, now_s: float) -> None:
         self._settings = settings
-        self._records = 0
-        self._bytes = 0
+        self._read = self._taken = (0, 0)
         self._taken_at_s = now_s
         self._taken_line = 0
         self._committed_line = 0
-        self._is_held = False
-        self._points: list[SafePoint] = []
-        self._state_bytes = 0
+        self._held_line: int | None = None
+        self._points = SafePoints()
         self._pending: SafePoint | None = None
 
     @property
     def latest(self) -> SafePoint | None:
         """The last safe point behind the last checkpoint that was asked for."""
-        point = self._points[-1] if self._points else None
+        point = self._points.last
         return point if point and point.line > self._taken_line else None
 
     @property
     def is_crowded(self) -> bool:
         """Whether more states are remembered than there should be."""
-        return self._state_bytes > MAX_STATE_BYTES and len(self._points) > 1
+        return self._points.bytes > MAX_STATE_BYTES and len(self._points) > 1
 
-    def read(self, records: int, size: int) -> None:
-        """Count records that were read."""
-        self._records += records
-        self._bytes += size
-
-    def pass_state(self, point: SafePoint) -> None:
-        """Note a STATE message; it is pending until a checkpoint covers it."""
-        self._pending = point
-        if not self._is_held:
-            self._points.append(point)
-            self._state_bytes += len(point.state or b"") + _POINT_BYTES
+    def read(self, records: int, size: int, states: StateMessages = NO_STATES) -> None:
+        """Count a block's records, and note the states among them; the last is pending until a checkpoint covers it."""
+        before, before_bytes = self._read
+        self._read = before + records, before_bytes + size
+        if not len(states):
+            return
+        last = states[-1]
+        self._pending = SafePoint(last.line, last.value, before + last.records, before_bytes + last.record_bytes)
+        safe = states if self._held_line is None else states.until(self._held_line)
+        self._points.add(safe, before, before_bytes)
 
     def supersede(self, until_line: int) -> None:
         """Forget the safe points up to that line but the last of them: every record up to there is decoded."""
-        self._forget(max(0, self._count_before(until_line + 1) - 1))
+        self._points.supersede(until_line)
 
-    def hold(self) -> None:
-        """Take no more STATEs for safe points: what is read from here on becomes visible at the end of the run only."""
-        self._is_held = True
+    def hold(self, line: int) -> None:
+        """Take no STATE behind that line for a safe point: what is read from there on becomes visible at the end."""
+        self._held_line = line if self._held_line is None else min(line, self._held_line)
 
     def last_before(self, line: int | None) -> SafePoint | None:
         """The last safe point before that line (of all, without one) that isn't committed yet."""
-        count = len(self._points) if line is None else self._count_before(line)
-        point = self._points[count - 1] if count else None
+        point = self._points.last if line is None else self._points.before(line)
         return point if point and point.line > self._committed_line else None
 
-    def take(self, point: SafePoint | None) -> bytes | None:
-        """End a checkpoint at the safe point, or at the end of the input; gives the state that it makes true."""
+    def take(self, point: SafePoint | None, now_s: float) -> bytes | None:
+        """End a checkpoint at the safe point, or at the end of the input; gives the state that it makes true.
+
+        What is counted for the next one begins there.
+        """
         covered = point or self._pending
-        if covered == self._pending:
+        if self._pending is not None and covered is not None and covered.line >= self._pending.line:
             self._pending = None
         if point is not None:
             self._taken_line = point.line
+        self._taken = self._read if point is None or point.state is None else (point.records, point.record_bytes)
+        self._taken_at_s = now_s
+        self._points.drop_until(self._committed_line)
         return covered.state if covered else None
 
     def is_taken(self, point: SafePoint) -> bool:
@@ -113,34 +103,24 @@ class CheckpointPolicy:
         """Note that a checkpoint up to that line is committed."""
         self._committed_line = line
 
-    def restart(self, records: int, size: int, now_s: float) -> None:
-        """Count anew behind a checkpoint, from the records that are left beyond it."""
-        self._records = records
-        self._bytes = size
-        self._taken_at_s = now_s
-        self._forget(self._count_before(self._committed_line + 1))
-
-    def is_due(self, now_s: float) -> bool:
-        """Whether a checkpoint should end at the latest safe point."""
-        return self.latest is not None and self._is_limit_reached(now_s)
+    def due(self, now_s: float) -> SafePoint | None:
+        """The safe point at which a checkpoint should end now."""
+        latest = self.latest
+        if latest is None or not self._is_limit_reached(now_s):
+            return None
+        records, size = self._taken
+        limits = records + self._settings.checkpoint_rows, size + self._settings.checkpoint_bytes
+        return self._points.first_past(self._taken_line, *limits) or latest
 
     def is_due_without_state(self, now_s: float) -> bool:
         """Whether a checkpoint should end although no STATE has passed since the last one."""
-        is_wanted = self._settings.commit_without_state and not self._is_held
-        return is_wanted and self.latest is None and self._records > 0 and self._is_limit_reached(now_s)
-
-    def _count_before(self, line: int) -> int:
-        """How many safe points stand before that line."""
-        return bisect_left(self._points, line, key=lambda point: point.line)
-
-    def _forget(self, count: int) -> None:
-        self._state_bytes -= sum(len(point.state or b"") + _POINT_BYTES for point in self._points[:count])
-        del self._points[:count]
+        is_wanted = self._settings.commit_without_state and self._held_line is None
+        return is_wanted and self.latest is None and self._read > self._taken and self._is_limit_reached(now_s)
 
     def _is_limit_reached(self, now_s: float) -> bool:
         return (
-            self._records >= self._settings.checkpoint_rows
-            or self._bytes >= self._settings.checkpoint_bytes
+            self._read[0] - self._taken[0] >= self._settings.checkpoint_rows
+            or self._read[1] - self._taken[1] >= self._settings.checkpoint_bytes
             or now_s - self._taken_at_s >= self._settings.checkpoint_age_s
         )
 

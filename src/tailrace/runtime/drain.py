@@ -29,7 +29,7 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True)
-class Boundary:
+class CheckpointRequest:
     """The end of a checkpoint, as the reader sees it; the drain adds the receipts and the number.
 
     `state` is None when the checkpoint makes no new state true; the destination then keeps the one that it has.
@@ -42,7 +42,7 @@ class Boundary:
     final: bool = False
 
 
-Item = Preparation | Batch | Boundary
+Item = Preparation | Batch | CheckpointRequest
 
 LINE_ERRORS = (RecordError, SchemaError, RowsRefusedError)
 """The errors that are about lines of the input: what comes before may be loaded all the same."""
@@ -57,8 +57,8 @@ class Observer:
     """
 
     refused: Callable[[Batch, int, str], None]
-    covering: Callable[[int, Boundary], None]
-    told: Callable[[Checkpoint, Boundary, Mapping[str, Published]], None]
+    covering: Callable[[int, CheckpointRequest], None]
+    told: Callable[[Checkpoint, CheckpointRequest, Mapping[str, Published]], None]
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class _Attempt:
 
 
 class Drain:
-    """A thread that works off streams to prepare, batches to stage and boundaries to commit, in the order they come.
+    """A thread that works off streams to prepare, batches to stage and checkpoints to commit, in the order they come.
 
     Batches that wait one behind the other are staged at once, up to `max_parallelism`. The first error halts the work;
     it is raised from the next `put` or `finish`. `resume` goes on up to a line, where a line beyond it was refused.
@@ -134,14 +134,14 @@ class Drain:
         return self._next_number
 
     def put(self, item: Item) -> None:
-        """Hand on a stream to prepare, a batch to stage, or a boundary to commit.
+        """Hand on a stream to prepare, a batch to stage, or a checkpoint to commit.
 
         Raises the error that halted the work, if one did; the item waits then all the same.
         """
         with self._changed:
             if isinstance(item, Batch):
                 self._budget.change(item.rows.nbytes)
-            if isinstance(item, Boundary):
+            if isinstance(item, CheckpointRequest):
                 self._next_number += 1
             self._waiting.append(item)
             self._changed.notify_all()
@@ -162,7 +162,7 @@ class Drain:
     def resume(self, until_line: int) -> tuple[Activation, ...]:
         """Go on behind a line that was refused, with the rows up to an earlier one; all are for one checkpoint now.
 
-        The boundaries that wait are dropped; gives their activations. Raises the error that halted the work where it
+        The requests that wait are dropped; gives their activations. Raises the error that halted the work where it
         isn't about a later line, or where rows beyond that line are staged and no copies are left to stage anew.
         """
         with self._changed:
@@ -172,7 +172,7 @@ class Drain:
             is_undone = isinstance(self._failure, RowsRefusedError)
             is_beyond = any(receipt.last_line > until_line for receipt in self._receipts)
             restaged = self._unstaged() if is_undone or is_beyond else []
-            boundaries = [item for item in self._waiting if isinstance(item, Boundary)]
+            requests = [item for item in self._waiting if isinstance(item, CheckpointRequest)]
             kept = (_until(item, until_line, self._number) for item in (*restaged, *self._waiting))
             self._budget.change(-_held_bytes(self._waiting))
             self._waiting = deque(item for item in kept if item is not None)
@@ -180,7 +180,7 @@ class Drain:
             self._next_number = self._number
             self._failure = None
             self._changed.notify_all()
-        return tuple(activation for boundary in boundaries for activation in boundary.activate)
+        return tuple(activation for request in requests for activation in request.activate)
 
     def abandon(self) -> None:
         """Drop what waits and end the thread, once it has done what it is at. Repeatable."""
@@ -211,7 +211,7 @@ class Drain:
             try:
                 rests += self._do(group)
             except BaseException as error:  # noqa: BLE001 it is raised again in the reader's thread
-                rests += [item for item in group if isinstance(item, Boundary)]
+                rests += [item for item in group if isinstance(item, CheckpointRequest)]
                 self._failure = error
             finally:
                 self._budget.change(_held_bytes(rests) - _held_bytes(group))
@@ -238,8 +238,8 @@ class Drain:
             case Preparation() as preparation if any(column.path for column in preparation.stream.columns):
                 with naming_line(preparation.line):
                     self._retry.call(self._destination.prepare, preparation.stream)
-            case Boundary() as boundary:
-                self._commit(boundary)
+            case CheckpointRequest() as request:
+                self._commit(request)
             case Batch():
                 return self._stage([item for item in group if isinstance(item, Batch)])
         return []
@@ -295,31 +295,31 @@ class Drain:
             self._observer.refused(batch, line, reason)
             self._refused.add(line)
 
-    def _commit(self, boundary: Boundary) -> None:
-        if not boundary.final and any(receipt.last_line > boundary.until_line for receipt in self._receipts):
-            raise RuntimeError(f"rows beyond line {boundary.until_line} are staged, where a checkpoint is to end")
+    def _commit(self, request: CheckpointRequest) -> None:
+        if not request.final and any(receipt.last_line > request.until_line for receipt in self._receipts):
+            raise RuntimeError(f"rows beyond line {request.until_line} are staged, where a checkpoint is to end")
         checkpoint = Checkpoint(
             pipeline=self._pipeline,
             number=self._number,
-            state=self._state if boundary.state is None else boundary.state,
+            state=self._state if request.state is None else request.state,
             at=self._now(),
             publish=tuple(sorted(self._receipts, key=lambda receipt: receipt.first_line)),
-            activate=boundary.activate,
-            replace=boundary.replace,
-            final=boundary.final,
+            activate=request.activate,
+            replace=request.replace,
+            final=request.final,
         )
-        self._observer.covering(checkpoint.number, boundary)
+        self._observer.covering(checkpoint.number, request)
         try:
             published = committed(self._destination, self._retry, checkpoint)
         except RowsRefusedError as error:
-            error.line = boundary.until_line
+            error.line = request.until_line
             raise
         self._receipts = []
         self._copies.clear()
         self._refused.clear()
         self._number += 1
         self._state = checkpoint.state
-        self._observer.told(checkpoint, boundary, published)
+        self._observer.told(checkpoint, request, published)
 
 
 def _without(batch: Batch, lines: Mapping[int, str]) -> pa.Table:

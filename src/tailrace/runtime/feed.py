@@ -41,8 +41,8 @@ def feed_chunks(
                 continue
             if not chunk and not is_whole():
                 break
-            for message in reader.feed(chunk) if chunk else reader.finish():
-                target.accept(message)
+            for block in reader.feed(chunk) if chunk else reader.finish():
+                target.accept(block)
             if not chunk:
                 return target.end()
         return target.stop()
@@ -52,10 +52,10 @@ def feed_lines(target: Target, reader: Reader, lines: Iterable[bytes]) -> Report
     """The report of a run over an iterable of message lines."""
     with _committing_what_has_a_state(target):
         for line in lines:
-            for message in reader.feed(line):
-                target.accept(message)
-        for message in reader.finish():
-            target.accept(message)
+            for block in reader.feed(line):
+                target.accept(block)
+        for block in reader.finish():
+            target.accept(block)
         return target.end()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from tailrace.config import Settings, StreamSettings
@@ -19,39 +21,105 @@ from tailrace.singer.messages import SchemaMessage
 
 _log = get_logger("streams")
 
+_Content = tuple[object, ...]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Known:
-    message: SchemaMessage
+    """What is known of a stream: its present message and plan, by what it has grown, and the plans that it had."""
+
     settings: StreamSettings
-    stream: Stream
+    content: _Content = ()
+    stream: Stream | None = None
+    revision: int = 0
     versioned: bool = False
     deletable: bool = False
     grown: dict[str, Any] = field(default_factory=dict)
+    plans: dict[_Content, Stream] = field(default_factory=dict)
+    messages: dict[int, SchemaMessage] = field(default_factory=dict)
 
 
 class Streams:
-    """Every stream that a SCHEMA message has named, with its present plan."""
+    """Every stream that a SCHEMA message has named, with its plans."""
 
     def __init__(self, settings: Settings, traits: Traits) -> None:
         self._settings = settings
         self._traits = traits
         self._owners = Owners(traits)
         self._known: dict[str, _Known] = {}
-        self._selected: dict[str, bool] = {}
         self._noted_drafts: set[tuple[str, str]] = set()
 
     def accept(self, message: SchemaMessage) -> Stream | None:
-        """The stream's new plan, or None when the message changes nothing or the stream isn't selected."""
-        known = self._known.get(message.stream)
-        if not self.is_news(message):
-            return None
-        settings = known.settings if known else self._settings.for_stream(message.stream)
-        if not settings.select:
+        """The stream's new plan, or None when the message changes nothing or the stream isn't selected.
+
+        A plan that the stream had before is the same one again, or one of a later revision, where rows are merged in
+        the order of plans.
+        """
+        known, content = self._of(message.stream), _content(message)
+        if not known.settings.select or content == known.content:
             return None
         self._note_draft(message)
-        growth = Growth(known.grown, known.versioned, known.deletable) if known else Growth({})
-        return self._plan(message, settings, known, growth)
+        before, stream = known.stream, known.plans.get(content)
+        if stream is None:
+            stream = self._plan(message, known)
+        elif stream.waits_for_commit and stream is not before:
+            stream = self.again(stream)
+        known.content, known.stream = content, stream
+        return None if stream is before else stream
+
+    def again(self, stream: Stream) -> Stream:
+        """The same plan, for records behind those of all others."""
+        known = self._of(stream.name)
+        known.revision += 1
+        known.messages[known.revision] = known.messages[stream.revision]
+        again = replace(stream, revision=known.revision)
+        if known.stream is not None and known.stream.revision == stream.revision:
+            known.stream = again
+        return again
+
+    def accept_columns(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Stream:
+        """The plan of a stream whose columns are known without a JSON Schema."""
+        known = self._of(name)
+        stream = stream_of_columns(name, chosen_columns(columns, known.settings), key, known.settings, self._traits)
+        known.stream = self._accepted(SchemaMessage(0, name, b"{}", key, (), None, None), known, stream)
+        return known.stream
+
+    def grow(self, stream: Stream, growth: Growth) -> Stream:
+        """What a plan of a stream becomes that has grown by fields or a version column, and by all before."""
+        known, message = self._of(stream.name), self.message(stream)
+        known.grown |= growth.fields
+        known.versioned |= growth.versioned
+        known.deletable |= growth.deletable
+        known.plans.clear()
+        grown = self._plan(message, known, stream)
+        if grown is stream and growth.fields:
+            raise SchemaError(
+                f"the fields {', '.join(map(repr, growth.fields))} can't become columns, since its schema allows no "
+                "objects; records are objects, and the tap must say so",
+                stream=stream.name,
+                line=message.line,
+            )
+        if known.stream is not None and known.stream.revision == stream.revision:
+            known.stream = grown
+        return grown
+
+    def message(self, stream: Stream) -> SchemaMessage:
+        """The SCHEMA message of a plan."""
+        return self._known[stream.name].messages[stream.revision]
+
+    def is_selected(self, name: str) -> bool:
+        """Whether the settings want the stream."""
+        return self._of(name).settings.select
+
+    def replaced(self) -> tuple[Stream, ...]:
+        """The streams whose tables this run replaces."""
+        streams = [known.stream for known in self._known.values() if known.stream is not None]
+        return tuple(s for s in streams if s.method == "replace" and any(column.path for column in s.columns))
+
+    def _of(self, name: str) -> _Known:
+        if name not in self._known:
+            self._known[name] = _Known(self._settings.for_stream(name))
+        return self._known[name]
 
     def _note_draft(self, message: SchemaMessage) -> None:
         """Say once of a stream that its schema names a draft that isn't known."""
@@ -65,83 +133,54 @@ class Streams:
                 line=message.line,
             )
 
-    def is_news(self, message: SchemaMessage) -> bool:
-        """Whether the message says anything that the stream's last SCHEMA didn't."""
-        known = self._known.get(message.stream)
-        return known is None or replace(message, line=known.message.line) != known.message
-
-    def accept_columns(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Stream:
-        """The plan of a stream whose columns are known without a JSON Schema."""
-        known = self._known.get(name)
-        settings = self._settings.for_stream(name)
-        stream = stream_of_columns(name, chosen_columns(columns, settings), key, settings, self._traits)
-        stream = replace(stream, revision=known.stream.revision + 1 if known else 1)
-        self._owners.accept(stream, stream.table)
-        if known is not None:
-            refuse_new_key(known.stream, stream, self._traits)
-        message = SchemaMessage(0, name, b"{}", key, (), None, None)
-        self._known[name] = _Known(message, settings, stream)
-        return stream
-
-    def grow(self, name: str, growth: Growth) -> Stream:
-        """The plan of a stream that has grown by fields or a version column."""
-        known = self._known[name]
-        fields = known.grown | dict(growth.fields)
-        so_far = Growth(fields, known.versioned or growth.versioned, known.deletable or growth.deletable)
-        stream = self._plan(known.message, known.settings, known, so_far)
-        if stream is None and growth.fields:
-            raise SchemaError(
-                f"the fields {', '.join(map(repr, growth.fields))} can't become columns, since its schema allows no "
-                "objects; records are objects, and the tap must say so",
-                stream=name,
-                line=known.message.line,
-            )
-        return stream or known.stream
-
-    def message(self, name: str) -> SchemaMessage:
-        """The stream's last SCHEMA message."""
-        return self._known[name].message
-
-    def is_selected(self, name: str) -> bool:
-        """Whether the settings want the stream."""
-        if name not in self._selected:
-            self._selected[name] = self._settings.for_stream(name).select
-        return self._selected[name]
-
-    def replaced(self) -> tuple[Stream, ...]:
-        """The streams whose tables this run replaces."""
-        streams = [known.stream for known in self._known.values()]
-        return tuple(s for s in streams if s.method == "replace" and any(column.path for column in s.columns))
-
-    def _plan(
-        self,
-        message: SchemaMessage,
-        settings: StreamSettings,
-        known: _Known | None,
-        growth: Growth,
-    ) -> Stream | None:
-        """The stream's new plan, by all that it has grown by so far; None where it is as it was."""
-        grown = dict(growth.fields)
+    def _plan(self, message: SchemaMessage, known: _Known, before: Stream | None = None) -> Stream:
+        """The plan of a message, by all that the stream has grown by so far; the one before, where it is the same."""
         with naming_line(message.line):
-            json_schema, evolved = grown_schema(message.json_schema, grown, settings)
+            json_schema, evolved = grown_schema(message.json_schema, known.grown, known.settings)
             stream = planned_stream(
                 message.stream,
                 json_schema,
                 message.key_properties or (),
-                settings,
+                known.settings,
                 self._traits,
-                revision=known.stream.revision + 1 if known else 1,
-                versioned=growth.versioned,
-                deletable=growth.deletable,
+                revision=1,
+                versioned=known.versioned,
+                deletable=known.deletable,
                 unique_constraints=message.unique_constraints,
                 unique_conflict_method=message.unique_conflict_method,
             )
-            stream = replace(stream, evolved=evolved)
-            self._owners.accept(stream, stream.table)
-            if known is not None:
-                refuse_new_key(known.stream, stream, self._traits)
-        is_same = known is not None and replace(stream, revision=known.stream.revision) == known.stream
-        if known is not None and is_same:
-            stream = known.stream
-        self._known[message.stream] = _Known(message, settings, stream, growth.versioned, growth.deletable, grown)
-        return None if is_same else stream
+            stream = self._accepted(message, known, replace(stream, evolved=evolved), before)
+        known.plans[_content(message)] = stream
+        return stream
+
+    def _accepted(self, message: SchemaMessage, known: _Known, stream: Stream, before: Stream | None = None) -> Stream:
+        """The plan with a revision of its own, as the stream's present one; raises SchemaError where it can't be."""
+        self._owners.accept(stream, stream.table)
+        before = before or known.stream
+        if before is not None:
+            refuse_new_key(before, stream, self._traits)
+            if replace(stream, revision=before.revision) == before:
+                return before
+        known.revision += 1
+        known.messages[known.revision] = message
+        return replace(stream, revision=known.revision)
+
+
+def _content(message: SchemaMessage) -> _Content:
+    """What a message says, however it is written."""
+    keys = (message.key_properties, message.unique_constraints, message.unique_conflict_method)
+    return _canonical(message.json_schema), *keys
+
+
+@lru_cache(maxsize=64)
+def _canonical(json_schema: bytes) -> object:
+    """A JSON Schema as it is whatever the order of its members and the blanks between them; numbers as written."""
+    try:
+        schema = json.loads(json_schema, parse_int=_number, parse_float=_number)
+        return json.dumps(schema, sort_keys=True)
+    except (ValueError, RecursionError):
+        return json_schema
+
+
+def _number(text: str) -> object:
+    return {"number": text}

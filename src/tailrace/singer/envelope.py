@@ -57,22 +57,22 @@ def stream_of(prefix: bytes, line: int) -> str:
     return _Envelope(line, "RECORD", {"stream": msgspec.Raw(start[1] or start[2])}).name("stream")
 
 
-def message_of(data: bytes, line: int) -> Message:
+def message_of(data: bytes, line: int) -> Message | StateMessage:
     """The message that a line, ended by a line feed, holds.
 
-    A RECORD comes as a run of one line; nothing but its type and stream is looked at.
+    A RECORD comes as a block of one line; nothing but its type and stream is looked at.
     Raises MessageError for all that isn't a message.
     """
     stream = _record_stream(data)
     if stream:
-        return RecordBlock(stream, (data,), ((line, 1),))
+        return RecordBlock.of(stream, data, (line, 1))
     try:
         fields = _FIELDS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         named = stream_of(data, line) if _RECORD_START.match(data) else record_stream(data)
         if named is None:
             raise MessageError(reason_unreadable(data, error), line=line) from error
-        return RecordBlock(named, (data,), ((line, 1),))
+        return RecordBlock.of(named, data, (line, 1))
     envelope = _Envelope(line, _type_of(fields, line), fields)
     if envelope.type == "RECORD":
         raise envelope.wrong("stream", "a name")
@@ -196,7 +196,7 @@ def _batch(envelope: _Envelope) -> Message:
     )
 
 
-_MESSAGES: dict[str, Callable[[_Envelope], Message]] = {
+_MESSAGES: dict[str, Callable[[_Envelope], Message | StateMessage]] = {
     "SCHEMA": _schema,
     "STATE": _state,
     "ACTIVATE_VERSION": _activate_version,

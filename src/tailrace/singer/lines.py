@@ -1,67 +1,181 @@
-"""Blocks of whole lines cut into stretches: RECORD lines that begin alike, and every other line by itself."""
+"""Blocks of whole lines parted by stream: each stream's RECORD lines, the states, and the other messages."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from dataclasses import dataclass, replace
+from heapq import merge
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Protocol
 
-from tailrace.singer.envelope import RECORD_PREFIX
+from tailrace.errors import MessageError
+from tailrace.model import RecordBlock
+from tailrace.singer.envelope import RECORD_PREFIX, message_of, stream_of
+from tailrace.singer.messages import ActivateVersionMessage, Block, Message, SchemaMessage, StateMessage
+from tailrace.singer.states import PassedState, StateMessages
 
-Stretch = tuple[int, int, int, int | None]
-"""Where lines start and end, how many they are, and where the record of the first one starts.
-
-The last is None for a line by itself. Up to there a line says that it is a RECORD and of what stream, and nothing else,
-and the others of the stretch begin with the same bytes.
-"""
-
+_SPACE = b" \t\r\n"
 _MAX_KNOWN = 10_000
+_MAX_SCHEMA_BYTES = 64 * 2**20
 
 
-def splitter() -> Callable[[bytes], Iterable[Stretch]]:
-    """What cuts blocks of lines that end in a line feed each: tailrace-native where it is installed."""
-    if find_spec("tailrace_native") is None:
-        return Splitter().split
-    native: Callable[[bytes], Iterable[Stretch]] = import_module("tailrace_native").split
-    return native
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a block of lines comes to, and how many it has; with an `error`, what comes before the line of that."""
+
+    block: Block
+    lines: int
+    error: MessageError | None = None
 
 
-class Splitter:
-    """Cuts blocks by regular expressions, and remembers how RECORD lines begin."""
+class Splitter(Protocol):
+    """Parts the blocks of one input, given in order.
+
+    A SCHEMA that is, byte by byte, the last one of its stream isn't told again.
+    """
+
+    def split(self, block: bytes, first_line: int) -> Parts:
+        """The parts of lines that each end in a line feed, of which the first has that number."""
+
+
+def splitter() -> Splitter:
+    """The splitter of this installation: tailrace-native's where it is installed."""
+    return PythonSplitter() if find_spec("tailrace_native") is None else NativeSplitter()
+
+
+class NativeSplitter:
+    """The splitter of tailrace-native, which leaves lines that aren't certain to be read here."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, re.Pattern[bytes]] = {}
+        self._native = import_module("tailrace_native").Splitter()
+        self._schemas: dict[bytes, SchemaMessage] = {}
+        self._schema_bytes = 0
 
-    def split(self, block: bytes) -> Iterator[Stretch]:
-        """The stretches of the block, in order."""
-        at = 0
-        while at < len(block):
-            start = RECORD_PREFIX.match(block, at)
-            if start is None:
-                end = block.index(b"\n", at) + 1
-                yield at, end, 1, None
+    def split(self, block: bytes, first_line: int) -> Parts:
+        """The parts of the lines; see Splitter."""
+        parts, (values, index), lines = self._native.split(block, first_line)
+        messages: list[Message] = []
+        doubtful: list[PassedState] = []
+        error: MessageError | None = None
+        records = size = 0
+        for stream, data, spans, number in parts:
+            if stream is not None:
+                messages.append(RecordBlock(stream, (data,), spans, number))
+                records, size = records + number, size + len(data)
+                continue
+            try:
+                message = self._message(data, number)
+            except MessageError as unreadable:
+                error = error or unreadable
+                continue
+            if isinstance(message, StateMessage):
+                doubtful.append(PassedState(message.line, message.value, records, size))
             else:
-                end, count = self._stretch(block, start)
-                yield at, end, count, start.end()
-            at = end
+                messages.append(message)
+        states = StateMessages(values, index)
+        found = Block(messages, StateMessages.of(merge(states, doubtful)) if doubtful else states)
+        return Parts(found if error is None else found.before(error.line or 0), lines, error)
 
-    def _stretch(self, block: bytes, start: re.Match[bytes]) -> tuple[int, int]:
-        """Where the lines end that begin as this one does, and how many they are.
+    def _message(self, data: bytes, line: int) -> Message | StateMessage:
+        """The message of a line; schemas that take turns are read once each."""
+        known = self._schemas.get(data)
+        if known is not None:
+            return replace(known, line=line)
+        message = message_of(data, line)
+        if isinstance(message, SchemaMessage):
+            self._schema_bytes += len(data)
+            if self._schema_bytes > _MAX_SCHEMA_BYTES:
+                self._schemas.clear()
+                self._schema_bytes = len(data)
+            self._schemas[data] = message
+        return message
 
-        JSON has no line feed within a line, so the prefix behind a line feed always is a line's.
-        """
-        end = block.index(b"\n", start.end()) + 1
-        if not block.startswith(start[0], end):
-            return end, 1
-        last = self._last_line_end(start[0]).search(block, end)
-        end = len(block) if last is None else last.end()
-        return end, block.count(b"\n", start.start(), end)
 
-    def _last_line_end(self, prefix: bytes) -> re.Pattern[bytes]:
-        """A line end that the prefix doesn't follow."""
-        if prefix not in self._known:
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known[prefix] = re.compile(rb"\n(?!" + re.escape(prefix) + rb")")
-        return self._known[prefix]
+class PythonSplitter:
+    """The same in Python, line by line."""
+
+    def __init__(self) -> None:
+        self._streams: dict[bytes, str] = {}
+        self._schemas: dict[str, bytes] = {}
+
+    def split(self, block: bytes, first_line: int) -> Parts:
+        """The parts of the lines; see Splitter."""
+        lines = block.split(b"\n")
+        del lines[-1]
+        open_ = _Open()
+        for line, text in enumerate(lines, first_line):
+            data = text + b"\n"
+            if not data.strip(_SPACE):
+                continue
+            try:
+                self._take(open_, data, line)
+            except MessageError as error:
+                return Parts(open_.block(), len(lines), error)
+        return Parts(open_.block(), len(lines))
+
+    def _take(self, open_: _Open, data: bytes, line: int) -> None:
+        start = RECORD_PREFIX.match(data)
+        if start is not None:
+            open_.add(self._stream(start[0], line), data, line)
+            return
+        message = message_of(data, line)
+        if isinstance(message, RecordBlock):
+            open_.add(message.stream, data, line)
+        elif isinstance(message, StateMessage):
+            open_.states.append(PassedState(line, message.value, open_.records, open_.size))
+        elif not (isinstance(message, SchemaMessage) and self._is_known(message.stream, data)):
+            if isinstance(message, SchemaMessage | ActivateVersionMessage):
+                open_.part(message.stream)
+            open_.messages.append(message)
+
+    def _stream(self, prefix: bytes, line: int) -> str:
+        """The stream of lines that begin like this."""
+        if prefix not in self._streams:
+            if len(self._streams) >= _MAX_KNOWN:
+                self._streams.clear()
+            self._streams[prefix] = stream_of(prefix, line)
+        return self._streams[prefix]
+
+    def _is_known(self, stream: str, data: bytes) -> bool:
+        """Whether that line is the stream's last SCHEMA; from here on it is."""
+        is_known = self._schemas.get(stream) == data
+        if not is_known:
+            self._schemas[stream] = data
+            if sum(map(len, self._schemas.values())) > _MAX_SCHEMA_BYTES:
+                self._schemas.clear()
+        return is_known
+
+
+class _Open:
+    """What a block has come to so far, and the records that no message has parted yet."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.states: list[PassedState] = []
+        self.records = 0
+        self.size = 0
+        self._streams: dict[str, tuple[list[bytes], array[int]]] = {}
+
+    def add(self, stream: str, data: bytes, line: int) -> None:
+        """Take in a RECORD line."""
+        self.records += 1
+        self.size += len(data)
+        lines, spans = self._streams.setdefault(stream, ([], array("q")))
+        lines.append(data)
+        if spans and spans[-2] + spans[-1] == line:
+            spans[-1] += 1
+        else:
+            spans.extend((line, 1))
+
+    def part(self, stream: str) -> None:
+        """Part the stream's records here."""
+        if stream in self._streams:
+            lines, spans = self._streams.pop(stream)
+            self.messages.append(RecordBlock(stream, (b"".join(lines),), spans.tobytes(), len(lines)))
+
+    def block(self) -> Block:
+        """All of it."""
+        for stream in list(self._streams):
+            self.part(stream)
+        return Block(self.messages, StateMessages.of(self.states))

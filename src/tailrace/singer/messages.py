@@ -1,10 +1,12 @@
-"""What a Singer stream says, as frozen values: schemas, states, versions, log lines; records come as runs."""
+"""What a Singer stream says, as frozen values: schemas, states, versions, log lines; records come as blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tailrace.model import RecordBlock
+from tailrace.singer.states import StateMessages
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +52,28 @@ class LogLine:
     message: str
 
 
-Message = RecordBlock | SchemaMessage | StateMessage | ActivateVersionMessage | LogLine
+Message = RecordBlock | SchemaMessage | ActivateVersionMessage | LogLine
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What lines that were read together come to.
+
+    `messages` are in the order of their lines within each stream: a block of all its RECORD lines, parted only by its
+    own SCHEMA or ACTIVATE_VERSION, or by a line that may be one of these. `states` stand between them by their lines.
+    """
+
+    messages: Sequence[Message]
+    states: StateMessages
+
+    def before(self, line: int) -> Block:
+        """What the lines before that one come to."""
+        messages = (message_before(message, line) for message in self.messages)
+        return Block([message for message in messages if message is not None], self.states.until(line - 1))
+
+
+def message_before(message: Message, line: int) -> Message | None:
+    """What there is of a message before that line."""
+    if isinstance(message, RecordBlock):
+        return message.until(line - 1)[0]
+    return message if message.line < line else None

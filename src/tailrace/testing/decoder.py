@@ -108,7 +108,7 @@ def _case(theme: str, raw: dict[str, Any]) -> Case:
             revision=1,
             versioned=raw.get("versioned", False),
         ),
-        run=RecordBlock(STREAM, (b"".join(line + b"\n" for line in lines),), ((1, len(lines)),)),
+        run=RecordBlock.of(STREAM, b"".join(line + b"\n" for line in lines), (1, len(lines))),
         columns=raw.get("columns", {}),
         refused=[(line, code, path) for line, code, path in raw.get("refused", [])],
         unknown=raw.get("unknown", {}),
@@ -133,7 +133,7 @@ def _messages(raw: dict[str, Any]) -> list[bytes]:
 
 def _lines(run: RecordBlock) -> Iterator[RecordBlock]:
     for number, line in zip(run.lines(), run.data.splitlines(keepends=True), strict=True):
-        yield RecordBlock(run.stream, (line,), ((number, 1),))
+        yield RecordBlock.of(run.stream, line, (number, 1))
 
 
 def _check_decoded(case: Case, parts: list[Decoded]) -> None:

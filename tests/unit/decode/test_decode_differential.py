@@ -226,7 +226,7 @@ def runs(draw, plan):
         )
     first = draw(st.integers(0, len(sent) - 1))
     spans = [span for span in ((3, first), (50, len(sent) - first)) if span[1]]
-    return RecordBlock("s", (b"".join(line + b"\n" for line in sent),), tuple(spans))
+    return RecordBlock.of("s", b"".join(line + b"\n" for line in sent), *spans)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def stream_of(schema, **options):
 def test_unknown_fields_with_one_path_are_counted_together():
     inner = {"type": ["null", "object"], "properties": {"c": {"type": ["null", "integer"]}}}
     stream = stream_of({"type": "object", "properties": {"a": inner}})
-    run = RecordBlock("s", (b'{"type":"RECORD","stream":"s","record":{"a":{"b":1},"a.b":2}}\n',), ((1, 1),))
+    run = RecordBlock.of("s", b'{"type":"RECORD","stream":"s","record":{"a":{"b":1},"a.b":2}}\n', (1, 1))
     assert Native(stream, CLOCK).decode(run).unknown == Reference(stream, CLOCK).decode(run).unknown == {"a.b": 2}
 
 

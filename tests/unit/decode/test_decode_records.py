@@ -31,7 +31,7 @@ def stream_of(schema, **options):
 
 
 def rows_of(stream, *lines, clock=CLOCK):
-    run = RecordBlock(stream.name, (b"".join(line + b"\n" for line in lines),), ((1, len(lines)),))
+    run = RecordBlock.of(stream.name, b"".join(line + b"\n" for line in lines), (1, len(lines)))
     decoded = decoder(stream, clock).decode(run)
     assert decoded.refused == ()
     return decoded.rows
@@ -47,7 +47,7 @@ def test_a_row_of_every_case_is_decoded_again_from_its_record(case):
         row = rows.slice(at, 1)
         sent = record_line(case.stream, row)
         assert b"\n" not in sent
-        again = decoder(case.stream, CLOCK).decode(RecordBlock(case.stream.name, (sent + b"\n",), ((line, 1),)))
+        again = decoder(case.stream, CLOCK).decode(RecordBlock.of(case.stream.name, sent + b"\n", (line, 1)))
         assert again.refused == ()
         assert repr(again.rows.to_pylist()) == repr(row.to_pylist())
 

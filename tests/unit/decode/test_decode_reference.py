@@ -23,7 +23,7 @@ def stream_of(properties, **options):
 
 def run_of(*records, spans=None):
     data = b"".join(b'{"type":"RECORD","stream":"s","record":' + record + b"}\n" for record in records)
-    return RecordBlock("s", (data,), spans or ((1, len(records)),))
+    return RecordBlock.of("s", data, *(spans or ((1, len(records)),)))
 
 
 INTEGER = {"a": {"type": ["null", "integer"]}}
@@ -64,6 +64,6 @@ def test_all_rows_of_a_run_are_received_at_one_time():
 def test_an_empty_run_is_no_rows():
     stream = stream_of(INTEGER, metadata="singer")
     for implementation in (Reference, Vectorised):
-        decoded = implementation(stream, CLOCK).decode(RecordBlock("s", (), ()))
+        decoded = implementation(stream, CLOCK).decode(RecordBlock.of("s", b""))
         assert decoded.rows.equals(stream.arrow.empty_table())
         assert decoded.refused == ()

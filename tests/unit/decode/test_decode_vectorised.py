@@ -56,7 +56,7 @@ def stream_of(properties, required=(), key=(), **options):
 
 def run_of(records, more=""):
     lines = [f'{{"type": "RECORD", "stream": "s", "record": {json.dumps(record)}{more}}}\n' for record in records]
-    return RecordBlock("s", ("".join(lines).encode(),), ((1, len(lines)),))
+    return RecordBlock.of("s", "".join(lines).encode(), (1, len(lines)))
 
 
 def read(stream, records, more=""):
@@ -136,7 +136,7 @@ def test_long_numbers_that_floats_hold_are_read_at_once():
 )
 def test_what_pyarrow_takes_otherwise_is_left_to_the_reference(data):
     stream = stream_of(EVERY_FLAT_KIND)
-    run = RecordBlock("s", (data,), ((1, data.count(b"\n")),))
+    run = RecordBlock.of("s", data, (1, data.count(b"\n")))
     with pytest.raises(DoubtError):
         Reader(Plan(stream), CLOCK).read(run, NOW)
     assert Vectorised(stream, CLOCK).decode(run) == Reference(stream, CLOCK).decode(run)

@@ -8,7 +8,7 @@ from tailrace.destinations.memory import MemoryDestination
 from tailrace.errors import RecordError, Violation
 from tailrace.model import Column, Kind
 from tailrace.runtime.budget import Budget
-from tailrace.runtime.drain import Boundary, Drain, Observer
+from tailrace.runtime.drain import CheckpointRequest, Drain, Observer
 from tailrace.runtime.retry import Retry
 from tailrace.testing.parts import PIPELINE, batch, stream
 
@@ -35,7 +35,7 @@ OPTIONS = {"refuses": None, "fails": False, "max_parallelism": 1, "max_bytes": 1
 
 def end(line, state=b"{}", **more):
     """The end of a checkpoint at that line."""
-    return Boundary(line, state, **more)
+    return CheckpointRequest(line, state, **more)
 
 
 class Watched:

@@ -5,8 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tailrace.config import Settings
 from tailrace.destinations.memory import Fault, MemoryDestination, TransientError
@@ -16,6 +14,7 @@ from tailrace.pipelines import unnamed
 from tailrace.runtime import checkpoint as checkpoints
 from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint, committed
 from tailrace.runtime.retry import Retry
+from tailrace.singer.states import PassedState, StateMessages
 from tailrace.testing.parts import PIPELINE, batch, checkpoint, stream
 
 UNNAMED = unnamed("1")
@@ -28,14 +27,27 @@ def policy(**settings):
 
 
 def point(line, state=b"{}"):
+    """A safe point before which nothing was read."""
     return SafePoint(line, state)
+
+
+def passed(policy, *states, before=0):
+    """Pass STATEs with these lines, or (line, value), behind so many records of ten bytes, in one block."""
+    values = [state if isinstance(state, tuple) else (state, b"{}") for state in states]
+    passed = (PassedState(line, value, before, 10 * before) for line, value in values)
+    policy.read(before, 10 * before, StateMessages.of(passed))
 
 
 def with_states(*lines, **settings):
     made = policy(**settings)
     for line in lines:
-        made.pass_state(point(line))
+        passed(made, line)
     return made
+
+
+def due_line(policy, now_s=100.0):
+    found = policy.due(now_s)
+    return found and found.line
 
 
 @pytest.mark.parametrize(
@@ -56,49 +68,67 @@ def with_states(*lines, **settings):
 def test_a_checkpoint_is_due_from_the_limit_on_and_not_before(limit, records, size, now_s, is_due):
     made = with_states(1, **limit)
     made.read(records, size)
-    assert made.is_due(now_s) is is_due
+    assert (made.due(now_s) == point(1)) is is_due
 
 
 def test_what_is_read_adds_up_to_the_limit():
     made = with_states(1, checkpoint_rows=3)
     made.read(2, 10)
-    assert not made.is_due(100.0)
+    assert made.due(100.0) is None
     made.read(1, 10)
-    assert made.is_due(100.0)
+    assert made.due(100.0) == point(1)
 
 
 def test_without_a_state_no_limit_makes_a_checkpoint_due():
     made = policy(checkpoint_rows=1, checkpoint_bytes=1, checkpoint_age_s=1)
     made.read(5, 500)
-    assert (made.is_due(10**6), made.latest) == (False, None)
-    made.pass_state(point(6))
-    assert (made.is_due(10**6), made.latest) == (True, point(6))
+    assert (made.due(10**6), made.latest) == (None, None)
+    passed(made, 6)
+    assert (due_line(made, 10**6), made.latest.line) == (6, 6)
 
 
-def test_a_checkpoint_ends_at_the_last_state_that_has_passed():
-    made = with_states(2, 4, 9)
-    assert made.latest == point(9)
+def test_a_checkpoint_that_is_due_by_age_ends_at_the_last_state_that_has_passed():
+    made = with_states(2, 4, 9, checkpoint_age_s=5)
+    assert (made.latest, made.due(105.0)) == (point(9), point(9))
+
+
+def test_of_the_states_of_one_block_the_first_where_the_limit_is_reached_ends_a_checkpoint():
+    made = policy(checkpoint_rows=3)
+    counts = {10: 1, 20: 2, 30: 3, 40: 4, 50: 6, 60: 7}
+    made.read(8, 80, StateMessages.of(PassedState(line, b"", n, 10 * n) for line, n in counts.items()))
+    found = []
+    while (due := made.due(100.0)) is not None:
+        found.append(due.line)
+        made.take(due, 100.0)
+    assert found == [30, 50]
+
+
+@pytest.mark.parametrize(("limit", "line"), [({"checkpoint_bytes": 25}, 30), ({"checkpoint_bytes": 41}, 50)])
+def test_bytes_are_counted_up_to_each_state_too(limit, line):
+    made = policy(**limit)
+    counts = {10: 1, 20: 2, 30: 3, 40: 4, 50: 5}
+    made.read(6, 60, StateMessages.of(PassedState(line, b"", n, 10 * n) for line, n in counts.items()))
+    assert due_line(made) == line
 
 
 def test_a_checkpoint_that_is_taken_needs_another_state_before_the_next():
     made = with_states(2, checkpoint_rows=1)
     made.read(9, 9)
-    made.take(made.latest)
-    assert (made.latest, made.is_due(100.0)) == (None, False)
-    made.pass_state(point(3))
-    assert (made.latest, made.is_due(100.0)) == (point(3), True)
+    made.take(made.latest, 100.0)
+    assert (made.latest, made.due(100.0)) == (None, None)
+    passed(made, 30)
+    assert (made.latest.line, due_line(made)) == (30, 30)
 
 
 def test_counting_begins_anew_behind_a_checkpoint_with_what_is_left_beyond_it():
-    made = with_states(2, checkpoint_rows=3, checkpoint_age_s=5)
-    made.read(7, 70)
-    made.take(made.latest)
-    made.restart(2, 20, 104.0)
-    made.pass_state(point(8))
-    assert not made.is_due(108.75)
-    assert made.is_due(109.0)
+    made = policy(checkpoint_rows=3, checkpoint_age_s=5)
+    made.read(7, 70, StateMessages.of([PassedState(6, b"", 5, 50)]))  # two records stand behind it
+    made.take(made.latest, 104.0)
+    passed(made, 8)
+    assert made.due(108.75) is None
+    assert due_line(made, 109.0) == 8
     made.read(1, 10)
-    assert made.is_due(104.0)
+    assert due_line(made, 104.0) == 8
 
 
 @pytest.mark.parametrize("limit", [{"checkpoint_rows": 2}, {"checkpoint_bytes": 20}, {"checkpoint_age_s": 5}])
@@ -118,49 +148,46 @@ def test_a_checkpoint_without_a_state_is_not_due_while_nothing_was_read():
 
 def test_a_state_that_has_passed_comes_before_a_checkpoint_without_one():
     made = policy(commit_without_state=True, checkpoint_rows=1)
-    made.read(1, 1)
-    made.pass_state(point(2))
-    assert (made.is_due(100.0), made.is_due_without_state(100.0)) == (True, False)
+    passed(made, 2, before=1)
+    assert (due_line(made), made.is_due_without_state(100.0)) == (2, False)
 
 
 def test_a_checkpoint_without_a_state_makes_no_state_true_and_parts_the_states_around_it():
     made = policy(commit_without_state=True)
-    assert made.take(SafePoint(5, None)) is None
+    assert made.take(SafePoint(5, None), 100.0) is None
     assert made.is_taken(point(5))
     assert not made.is_taken(point(6))
-    made.pass_state(point(8, b"8"))
-    assert made.take(made.latest) == b"8"
+    passed(made, (8, b"8"))
+    assert made.take(made.latest, 100.0) == b"8"
 
 
 def test_a_checkpoint_makes_the_state_true_at_which_it_ends():
     made = policy()
-    for line in (2, 4):
-        made.pass_state(point(line, b"%d" % line))
-    assert made.take(point(2, b"2")) == b"2"
+    passed(made, (2, b"2"), (4, b"4"))
+    assert made.take(point(2, b"2"), 100.0) == b"2"
     assert (made.is_taken(point(2)), made.is_taken(point(4))) == (True, False)
-    assert made.take(None) == b"4"
+    assert made.take(None, 100.0) == b"4"
 
 
 def test_the_end_of_the_input_makes_the_last_state_true_once():
     made = with_states(2, 4)
-    assert made.take(None) == b"{}"
-    assert made.take(None) is None
+    assert made.take(None, 100.0) == b"{}"
+    assert made.take(None, 100.0) is None
 
 
 def test_the_end_of_an_input_without_states_makes_none_true():
-    assert policy().take(None) is None
+    assert policy().take(None, 100.0) is None
 
 
 def test_states_behind_records_of_a_replaced_table_end_no_checkpoint_before_the_end():
     made = policy(checkpoint_rows=1, commit_without_state=True)
-    made.pass_state(point(2, b"2"))
-    made.hold()
-    made.read(9, 9)
-    made.pass_state(point(5, b"5"))
+    made.hold(3)
+    made.hold(7)
+    made.read(9, 9, StateMessages.of([PassedState(2, b"2"), PassedState(5, b"5", 1, 1)]))
     assert (made.latest, made.last_before(None)) == (point(2, b"2"), point(2, b"2"))
-    assert made.take(made.latest) == b"2"
-    assert (made.is_due(10**6), made.is_due_without_state(10**6)) == (False, False)
-    assert made.take(None) == b"5"
+    assert made.take(made.latest, 100.0) == b"2"
+    assert (made.due(10**6), made.is_due_without_state(10**6)) == (None, False)
+    assert made.take(None, 100.0) == b"5"
 
 
 def test_a_run_can_end_at_the_last_state_before_a_line():
@@ -175,63 +202,40 @@ def test_a_run_can_not_end_before_what_is_committed():
     assert [made.last_before(line) for line in (4, 6, 8, 9)] == [None, None, None, point(8)]
 
 
-def test_behind_a_commit_the_states_that_it_covers_are_forgotten():
+def test_behind_a_commit_the_states_that_it_covers_are_forgotten(monkeypatch):
+    monkeypatch.setattr(checkpoints, "MAX_STATE_BYTES", 0)
     made = with_states(3, 5, 8)
     made.committed(5)
-    made.restart(0, 0, 100.0)
-    assert made.latest == point(8)
+    made.take(point(8), 100.0)
+    assert (made.last_before(None), made.is_crowded) == (point(8), False)
     made.committed(8)
-    made.restart(0, 0, 100.0)
     assert (made.latest, made.last_before(None)) == (None, None)
 
 
 def test_a_checkpoint_that_was_asked_for_and_is_not_committed_can_be_taken_back():
     made = with_states(3, 5, 8)
-    made.take(point(3))
+    made.take(point(3), 100.0)
     made.committed(3)
-    made.take(point(8))
+    made.take(point(8), 100.0)
     assert (made.latest, made.is_taken(point(5))) == (None, True)
     made.retreat()
     assert (made.latest, made.is_taken(point(3)), made.is_taken(point(5))) == (point(8), True, False)
     assert made.last_before(8) == point(5)
-    assert made.take(point(5)) == b"{}"
-
-
-def test_of_superseded_states_the_last_stays():
-    made = with_states(2, 4, 6, 8)
-    made.supersede(6)
-    assert [made.last_before(line) for line in (3, 5, 6, 7, 9)] == [None, None, None, point(6), point(8)]
-
-
-def test_superseding_leaves_a_state_alone_that_is_the_only_one_up_to_there():
-    made = with_states(4, 6)
-    for line in (1, 3, 4, 5):
-        made.supersede(line)
-    assert made.last_before(6) == point(4)
-
-
-@given(st.lists(st.integers(1, 40), min_size=1, unique=True).map(sorted), st.integers(0, 41), st.integers(1, 41))
-def test_superseding_changes_nothing_for_lines_beyond(lines, until_line, ahead):
-    before, after = with_states(*lines), with_states(*lines)
-    after.supersede(until_line)
-    assert after.last_before(until_line + ahead) == before.last_before(until_line + ahead)
-    assert after.latest == before.latest
+    assert made.take(point(5), 100.0) == b"{}"
 
 
 def test_states_are_crowded_by_their_bytes_until_they_are_superseded(monkeypatch):
     monkeypatch.setattr(checkpoints, "MAX_STATE_BYTES", 1000)
     made = policy()
-    made.pass_state(point(1, b"x" * 5000))
+    passed(made, (1, b"x" * 5000))
     assert not made.is_crowded  # one is never too much: without it there is no way back
-    made.pass_state(point(2, b"y"))
+    passed(made, (2, b"y"))
     assert made.is_crowded
     made.supersede(2)
     assert not made.is_crowded
-    made.pass_state(point(3, b"z" * 698))
-    assert not made.is_crowded  # 101 + 798 bytes, with what a state takes by itself
-    made.pass_state(SafePoint(4, None))
+    passed(made, (3, b"z" * 935))  # 33 + 967 bytes, with what a state takes by itself
     assert not made.is_crowded
-    made.pass_state(point(5, b""))
+    passed(made, (4, b""))
     assert made.is_crowded
 
 

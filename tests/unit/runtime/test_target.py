@@ -31,8 +31,8 @@ class Run:
 
     def send(self, *messages):
         for message in messages:
-            for read in self.reader.feed(json.dumps(message).encode() + b"\n"):
-                self.target.accept(read)
+            for block in self.reader.feed(json.dumps(message).encode() + b"\n"):
+                self.target.accept(block)
         return self
 
     def wait(self):

@@ -31,8 +31,8 @@ def accepted(*messages, traits=TRAITS, **settings):
     [
         (message(("id",)), message((), line=9), r"\(id\) -> none"),
         (message(()), message(("id",), line=9), r"none -> \(id\)"),
-        (message(None, unique=["id"]), message(None, unique=["name"], line=9), r"\(id\) -> \(name\)"),
-        (message(("id",)), message(("id",), unique=["name"], line=9), r"\(id\) -> \(name\)"),
+        (message(None, unique=("id",)), message(None, unique=("name",), line=9), r"\(id\) -> \(name\)"),
+        (message(("id",)), message(("id",), unique=("name",), line=9), r"\(id\) -> \(name\)"),
         (message(("id", "name")), message(("id",), line=9), r"\(id, name\) -> \(id\)"),
     ],
 )
@@ -46,10 +46,10 @@ def test_another_key_is_refused(first, second, shown):
     ("first", "second"),
     [
         (message(("id", "name")), message(("name", "id"), line=9)),
-        (message(("id",)), message(None, unique=["id"], line=9)),
+        (message(("id",)), message(None, unique=("id",), line=9)),
         (
-            message(("id",), unique=["id"], conflict="UPDATE"),
-            message(("id",), unique=["id"], conflict="IGNORE", line=9),
+            message(("id",), unique=("id",), conflict="UPDATE"),
+            message(("id",), unique=("id",), conflict="IGNORE", line=9),
         ),
     ],
 )

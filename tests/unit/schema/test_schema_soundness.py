@@ -128,7 +128,7 @@ REFERRED = {str(BROKEN[-1]): {"definitions": {"broken": {"type": "text"}}}}
 def rows(stream, record):
     line = json.dumps({"type": "RECORD", "stream": "s", "record": record}).encode() + b"\n"
     clock = Clock(datetime.now(UTC), lambda: datetime.now(UTC))
-    decoded = decoder(stream, clock).decode(RecordBlock("s", (line,), ((8, 1),)))
+    decoded = decoder(stream, clock).decode(RecordBlock.of("s", line, (8, 1)))
     assert not decoded.refused
     return decoded.rows.to_pylist()
 

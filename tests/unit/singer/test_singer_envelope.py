@@ -1,6 +1,7 @@
 """Messages besides records: what a line may say, and how each way of being wrong is told."""
 
 import pytest
+from reading import messages_of
 
 from tailrace.errors import MessageError
 from tailrace.log import printable
@@ -13,7 +14,8 @@ SCHEMA = b'{"type": "SCHEMA", "stream": "a", "schema": {"properties": {"n": 1.50
 
 
 def read(line):
-    (message,) = Reader(max_line_bytes=2**20).feed(line + b"\n")
+    (block,) = Reader(max_line_bytes=2**20).feed(line + b"\n")
+    (message,) = messages_of(block)
     return message
 
 
@@ -218,7 +220,7 @@ def test_a_record_that_only_lenient_readers_take_is_left_to_the_decoder_whatever
         b'{"type": "RECORD", "stream": "a", "record": {"x": ' + value + b"}}",
         b'{"record": {"x": ' + value + b'}, "stream": "a", "type": "record"}',
     ):
-        assert read(line) == RecordBlock("a", (line + b"\n",), ((1, 1),))
+        assert read(line) == RecordBlock.of("a", line + b"\n", (1, 1))
 
 
 @pytest.mark.parametrize("type_", ["SCHEMA", "schema", "Schema", "sChEmA"])
@@ -232,7 +234,7 @@ def test_the_type_of_a_record_may_be_written_in_any_case(type_):
         b'{"type": "%b", "stream": "a", "record": {}}' % type_,
         b'{"record": {}, "stream": "a", "type": "%b"}' % type_,
     ):
-        assert read(line) == RecordBlock("a", (line + b"\n",), ((1, 1),))
+        assert read(line) == RecordBlock.of("a", line + b"\n", (1, 1))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Laws of the reader: the messages are the same however the bytes are cut, and no line is lost."""
 
 import json
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from reading import messages_of
 
 from tailrace.model import RecordBlock
+from tailrace.singer.lines import NativeSplitter, PythonSplitter
 from tailrace.singer.messages import ActivateVersionMessage, LogLine, StateMessage
 from tailrace.singer.reader import Reader
 
@@ -64,18 +66,18 @@ def pieces(data, cuts):
     return [data[start:end] for start, end in pairwise(bounds)]
 
 
-def facts(messages):
-    """What messages say, line by line, which no cutting of the input may change."""
+def facts(blocks):
+    """What blocks say, line by line, which no cutting of the input may change."""
     found = []
-    for message in messages:
+    for message in chain.from_iterable(map(messages_of, blocks)):
         if isinstance(message, RecordBlock):
             lines = message.data.split(b"\n")
             assert lines.pop() == b""
             assert len(lines) == message.count
             found += zip(message.lines(), [message.stream] * len(lines), lines, strict=True)
         else:
-            found.append(message)
-    return found
+            found.append((message.line, message))
+    return [fact[-1] if len(fact) == 2 else fact for fact in sorted(found, key=lambda fact: fact[0])]
 
 
 def expected_facts(lines):
@@ -89,42 +91,34 @@ def expected_facts(lines):
     return found
 
 
-def are_apart(messages):
-    """Whether no two runs that follow each other are of one stream."""
-    streams = [message.stream if isinstance(message, RecordBlock) else None for message in messages]
-    return all(one is None or one != next_one for one, next_one in pairwise(streams))
-
-
 @given(
     lines=LINES,
     cuts=st.lists(st.integers(min_value=0), max_size=6),
     has_mark=st.booleans(),
     is_ended=st.booleans(),
-    max_run_bytes=st.sampled_from([1, 7, 64, 2**20]),
+    max_block_bytes=st.sampled_from([1, 7, 64, 2**20]),
 )
 @example(
     lines=[(("a", b'{"type":"RECORD","stream":"a","record":{}}'), b"\r\n")] * 2,
     cuts=[43],
     has_mark=True,
     is_ended=False,
-    max_run_bytes=2**20,
+    max_block_bytes=2**20,
 )
 def test_every_line_is_in_one_message_with_its_number_however_the_input_is_cut(
-    lines, cuts, has_mark, is_ended, max_run_bytes
+    lines, cuts, has_mark, is_ended, max_block_bytes
 ):
     data = b"".join(text + end for (_, text), end in lines)
     if not is_ended:
         data = data.removesuffix(b"\n").removesuffix(b"\r")
     if has_mark:
         data = b"\xef\xbb\xbf" + data
-    reader = Reader(max_line_bytes=2**20, max_run_bytes=max_run_bytes)
-    messages = []
+    reader = Reader(max_line_bytes=2**20, max_block_bytes=max_block_bytes)
+    blocks = []
     for piece in pieces(data, cuts):
-        of_piece = list(reader.feed(piece))
-        assert max_run_bytes < len(data) or are_apart(of_piece)
-        messages += of_piece
-    messages += reader.finish()
-    assert facts(messages) == expected_facts(lines)
+        blocks += reader.feed(piece)
+    blocks += reader.finish()
+    assert facts(blocks) == expected_facts(lines)
     assert reader.bytes_read == len(data)
 
 
@@ -134,12 +128,25 @@ def test_the_first_line_that_is_too_long_is_the_one_that_is_named(lines, cuts, m
     lengths = [len(text + end) - 1 for (_, text), end in lines]
     too_long = next((number for number, length in enumerate(lengths, start=1) if length > max_line_bytes), None)
     reader = Reader(max_line_bytes=max_line_bytes)
-    messages = []
+    blocks = []
     line = None
     try:
         for piece in pieces(data, cuts):
-            messages.extend(reader.feed(piece))
+            blocks.extend(reader.feed(piece))
     except Exception as error:  # noqa: BLE001 any other error than the expected one fails below
         line = error.line
     assert line == too_long
-    assert facts(messages) == expected_facts(lines[: None if too_long is None else too_long - 1])
+    assert facts(blocks) == expected_facts(lines[: None if too_long is None else too_long - 1])
+
+
+@given(lines=LINES, damage=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=3))
+def test_both_splitters_say_the_same_of_any_bytes(lines, damage):
+    data = bytearray(b"".join(text + b"\n" for (_, text), _ in lines) + b"\n")
+    for at, byte in damage:
+        data[at % len(data)] = byte
+    if not data.endswith(b"\n"):
+        data += b"\n"
+    native, python = (made().split(bytes(data), 7) for made in (NativeSplitter, PythonSplitter))
+    assert facts([native.block]) == facts([python.block])
+    assert list(native.block.states) == list(python.block.states)
+    assert (str(native.error), native.error or native.lines) == (str(python.error), native.error or python.lines)

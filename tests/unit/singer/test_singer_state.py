@@ -26,9 +26,10 @@ def test_a_state_is_one_line_which_is_its_value_as_it_was_sent():
 )
 def test_a_state_is_told_byte_for_byte_as_the_tap_sent_it(value):
     sent = b'{"type": "STATE", "value": ' + value.encode() + b' , "other": 1}\n'
-    (message,) = Reader(max_line_bytes=1000).feed(sent)
+    (block,) = Reader(max_line_bytes=1000).feed(sent)
+    (state,) = block.states
     out = io.BytesIO()
-    StateWriter(out).tell(message.value)
+    StateWriter(out).tell(state.value)
     assert out.getvalue() == value.encode() + b"\n"
 
 

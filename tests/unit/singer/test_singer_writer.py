@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import messages_of
 
 from tailrace.singer.messages import ActivateVersionMessage, SchemaMessage, StateMessage
 from tailrace.singer.reader import Reader
@@ -34,7 +35,8 @@ class Moment(datetime):
 def read(line):
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
-    (message,) = Reader(max_line_bytes=2**20).feed(line)
+    (block,) = Reader(max_line_bytes=2**20).feed(line)
+    (message,) = messages_of(block)
     return message
 
 
