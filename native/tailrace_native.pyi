@@ -20,8 +20,8 @@ class Decoder:
     ) -> tuple[Columns, list[tuple[int, int, int, int]], list[tuple[str, int]], list[Note], list[Note], list[Note]]: ...
 
 # Answers with the parts of a block, its states, and how many lines it has. A part is records, as (stream, lines,
-# packed spans, how many), or another line, as (None, line, b"", its number). States are their values, one behind the
-# other, and a packed (line, end of the value, records before, bytes of records before) of each.
+# packed spans, how many), or another line, as (None, line, b"LOG" or b"", its number). States are their values, one
+# behind the other, and a packed (line, end of the value, records before, bytes of records before) of each.
 class Splitter:
     def __init__(self) -> None: ...
     def split(

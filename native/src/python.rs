@@ -99,7 +99,7 @@ struct Splitter {
     inner: split::Splitter,
 }
 
-/// Records as (stream, lines, packed spans, how many), another line as (None, line, b"", its number).
+/// Records as (stream, lines, packed spans, how many), another line as (None, line, b"LOG" or b"", its number).
 type PyPart<'py> = (Option<String>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, i64);
 
 /// States as their values, one behind the other, and a packed (line, end of the value, records before, bytes before)
@@ -129,8 +129,9 @@ impl Splitter {
                 let spans = packed(py, records.spans.iter().flat_map(|&(first, count)| [first, count]));
                 Ok((Some(records.stream), data, spans, records.count))
             }
-            Part::Line { line, bytes } => {
-                Ok((None, PyBytes::new(py, &block.as_bytes()[bytes]), PyBytes::new(py, b""), line))
+            Part::Line { line, bytes, is_log } => {
+                let kind: &[u8] = if is_log { b"LOG" } else { b"" };
+                Ok((None, PyBytes::new(py, &block.as_bytes()[bytes]), PyBytes::new(py, kind), line))
             }
         });
         Ok((parts.collect::<PyResult<_>>()?, states_of(py, block.as_bytes(), &found.states)?, found.lines))

@@ -59,10 +59,11 @@ pub struct State {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Part {
     Records(Records),
-    /// A line that is for the Python package to read.
+    /// A line that is for the Python package to read, and whether it is certain to be for the log.
     Line {
         line: i64,
         bytes: Range<usize>,
+        is_log: bool,
     },
 }
 
@@ -123,6 +124,7 @@ impl Splitter {
     fn take<'a>(&mut self, open: &mut Open<'a>, block: &'a [u8], bytes: Range<usize>, line: i64, is_utf8: bool) {
         let is_certain = is_utf8 || std::str::from_utf8(&block[bytes.clone()]).is_ok();
         let found = if is_certain { message(block, bytes.start).ok() } else { None };
+        let is_log = found == Some(Message::Log);
         match found {
             Some(Message::Record(stream)) => match open.place_of(stream) {
                 Some(place) => return open.add(place, bytes, line),
@@ -146,7 +148,7 @@ impl Splitter {
                 open.close_all();
             }
         }
-        open.parts.parts.push(Part::Line { line, bytes });
+        open.parts.parts.push(Part::Line { line, bytes, is_log });
     }
 
     /// Whether that line is the stream's last SCHEMA, byte by byte; from here on it is.

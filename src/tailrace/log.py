@@ -6,6 +6,9 @@ import json
 import logging
 import re
 import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -54,6 +57,18 @@ class Logger:
             extra = {"tailrace_event": event, "tailrace_fields": fields}
             self._logger.log(level, "%s", event + details, extra=extra)
 
+    def log_all(self, level: int, events: Sequence[str], **fields: object) -> None:
+        """Say several events that have the same fields, at one of logging's levels.
+
+        The command line's own handler writes them at once, without a record for each.
+        """
+        handlers = logging.getLogger(_ROOT).handlers
+        if not (len(handlers) == 1 and isinstance(handlers[0], _StderrHandler)):
+            for event in events:
+                self.log(level, event, **fields)
+        elif self._logger.isEnabledFor(level):
+            handlers[0].write_all(level, self._logger.name, events, fields)
+
 
 def get_logger(part: str) -> Logger:
     """A logger that says which part of tailrace speaks: `info("checkpoint", number=3)`."""
@@ -72,8 +87,7 @@ def redacted(text: str) -> str:
 
 def configure(level: str = "info", log_format: Literal["text", "json"] = "text") -> None:
     """Show events of that level and above on stderr; for the command line."""
-    handler = _StderrHandler()
-    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    handler = _StderrHandler(_json_lines if log_format == "json" else _text_lines)
     logger = logging.getLogger(_ROOT)
     logger.handlers = [handler]
     logger.setLevel(level.upper())
@@ -83,44 +97,61 @@ def configure(level: str = "info", log_format: Literal["text", "json"] = "text")
 class _StderrHandler(logging.StreamHandler[Any]):
     """Writes to the stderr of the moment, which a live view replaces while it is shown."""
 
+    def __init__(self, write: _Lines) -> None:
+        super().__init__()
+        self._lines = write
+
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
         super().emit(record)
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        event = getattr(record, "tailrace_event", None) or record.getMessage()
+        fields = getattr(record, "tailrace_fields", {})
+        (line,) = self._lines(_Said(record.created, record.levelno, record.name, fields), [event])
+        return line
 
-class _JsonFormatter(logging.Formatter):
+    def write_all(self, level: int, name: str, events: Sequence[str], fields: Mapping[str, object]) -> None:
+        """Write a line for each event."""
+        lines = self._lines(_Said(time.time(), level, name, fields), events)
+        with self.lock or nullcontext():
+            self.stream = sys.stderr
+            self.stream.write("".join(f"{line}\n" for line in lines))
+            self.flush()
+
+
+class _Said:
+    """What lines of the log say beside their events: the fields without secrets, and when, how loud and which part."""
+
+    def __init__(self, created_s: float, level: int, name: str, fields: Mapping[str, object]) -> None:
+        self.fields = {name: redacted(value) if isinstance(value, str) else value for name, value in fields.items()}
+        self.level = logging.getLevelName(level).lower()
+        self.part = name.removeprefix(f"{_ROOT}.")
+        self.timestamp = datetime.fromtimestamp(created_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+_Lines = Callable[[_Said, Sequence[str]], Iterable[str]]
+
+
+def _json_lines(said: _Said, events: Sequence[str]) -> Iterator[str]:
     """Lines of JSON."""
+    beside = {"level": said.level, "part": said.part, "timestamp": said.timestamp}
+    for event in events:
+        text = json.dumps({**said.fields, "event": redacted(event), **beside}, default=str, ensure_ascii=False)
+        yield _OBEYED.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
-    def format(self, record: logging.LogRecord) -> str:
-        text = json.dumps(_said(record), default=str, ensure_ascii=False)
-        return _OBEYED.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
-
-class _TextFormatter(logging.Formatter):
+def _text_lines(said: _Said, events: Sequence[str]) -> Iterator[str]:
     """Lines of text, coloured on a terminal: time, level, event, and the fields in the order of their names."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        said = _said(record)
-        stamp, level, event = said.pop("timestamp"), said.pop("level"), said.pop("event")
-        dim, bold, plain, colour = ("", "", "", "")
-        if sys.stderr.isatty():
-            dim, bold, plain, colour = _DIM, _BOLD, _PLAIN, _COLOURS.get(level, _BOLD)
-        fields = "".join(f" {dim}{name}={plain}{_shown(value)}" for name, value in sorted(said.items()))
-        return f"{dim}{stamp}{plain} [{colour}{level:<9}{plain}] {bold}{printable(event)}{plain}{fields}"
-
-
-def _said(record: logging.LogRecord) -> dict[str, Any]:
-    return {
-        **{name: _without_secrets(value) for name, value in getattr(record, "tailrace_fields", {}).items()},
-        "event": redacted(getattr(record, "tailrace_event", None) or record.getMessage()),
-        "level": record.levelname.lower(),
-        "part": record.name.removeprefix(f"{_ROOT}."),
-        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
-    }
-
-
-def _without_secrets(value: object) -> object:
-    return redacted(value) if isinstance(value, str) else value
+    dim, bold, plain, colour = ("", "", "", "")
+    if sys.stderr.isatty():
+        dim, bold, plain, colour = _DIM, _BOLD, _PLAIN, _COLOURS.get(said.level, _BOLD)
+    named = sorted({**said.fields, "part": said.part}.items())
+    fields = "".join(f" {dim}{name}={plain}{_shown(value)}" for name, value in named)
+    start = f"{dim}{said.timestamp}{plain} [{colour}{said.level:<9}{plain}] {bold}"
+    for event in events:
+        yield f"{start}{printable(redacted(event))}{plain}{fields}"
 
 
 def _shown(value: object) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from itertools import groupby
 
 from tailrace.decode.records import record_line
 from tailrace.errors import Violation
@@ -33,9 +35,10 @@ class Findings:
         note(self._tally, stream, decoded)
 
     @staticmethod
-    def say_for_tap(line: LogLine) -> None:
+    def say_for_tap(lines: Iterable[LogLine]) -> None:
         """Say what the tap has among its messages for the log."""
-        _log.log(_LEVELS.get(line.level.upper(), logging.INFO), line.message, of="tap")
+        for level, said in groupby(lines, key=lambda line: line.level):
+            _log.log_all(_LEVELS.get(level.upper(), logging.INFO), [line.message for line in said], of="tap")
 
     def refuse_row(self, batch: Batch, line: int, reason: str) -> None:
         """Refuse a row that the destination doesn't take; raises RecordError where that ends the run."""

@@ -27,7 +27,7 @@ from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import DECODE_BYTES, decoding_threads
 from tailrace.runtime.streams import Streams
-from tailrace.singer.messages import ActivateVersionMessage, Block, Message, SchemaMessage, message_before
+from tailrace.singer.messages import ActivateVersionMessage, Block, LogLine, Message, SchemaMessage, message_before
 from tailrace.singer.states import StateMessages
 
 _log = get_logger("target")
@@ -204,14 +204,15 @@ class Target:
                 self._take_schema(message)
             case ActivateVersionMessage():
                 self._activate(message)
-            case _:
-                self._findings.say_for_tap(message)
+            case LogLine():
+                pass  # all of a block are said together
 
     def _note(self, taken: Sequence[Message], states: StateMessages) -> None:
         """Count what was taken of a block, and note the states that have passed with it."""
         blocks = [message for message in taken if isinstance(message, RecordBlock)]
         self._policy.read(sum(block.count for block in blocks), sum(block.size for block in blocks), states)
         last_lines = [message.last_line if isinstance(message, RecordBlock) else message.line for message in taken]
+        self._findings.say_for_tap(message for message in taken if isinstance(message, LogLine))
         self._line = max([self._line, *last_lines, *states.lines[-1:]])
 
     def _take_records(self, block: RecordBlock) -> None:

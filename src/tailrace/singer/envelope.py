@@ -41,7 +41,15 @@ class _Head(msgspec.Struct):
     stream: str = ""
 
 
+class _LogHead(msgspec.Struct):
+    """A line for the log."""
+
+    level: str
+    message: str
+
+
 _HEAD = msgspec.json.Decoder(_Head)
+_LOG_HEAD = msgspec.json.Decoder(_LogHead)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _INTEGER = re.compile(rb"-?[0-9]{1,19}")
 
@@ -85,6 +93,15 @@ def message_of(data: bytes, line: int) -> Message | StateMessage:
     if envelope.type != "LOG":
         _refuse_repeated_keys(text, envelope)
     return _MESSAGES[envelope.type](envelope)
+
+
+def log_line(data: bytes, line: int) -> Message | StateMessage:
+    """The message of a line that is known to be for the log."""
+    try:
+        head = _LOG_HEAD.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return message_of(data, line)
+    return LogLine(line, head.level, head.message)
 
 
 def _record_stream(data: bytes) -> str | None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tailrace.errors import MessageError
 from tailrace.model import RecordBlock
-from tailrace.singer.envelope import RECORD_PREFIX, message_of, stream_of
+from tailrace.singer.envelope import RECORD_PREFIX, log_line, message_of, stream_of
 from tailrace.singer.messages import ActivateVersionMessage, Block, Message, SchemaMessage, StateMessage
 from tailrace.singer.states import PassedState, StateMessages
 
@@ -65,7 +65,7 @@ class NativeSplitter:
                 records, size = records + number, size + len(data)
                 continue
             try:
-                message = self._message(data, number)
+                message = log_line(data, number) if spans else self._message(data, number)
             except MessageError as unreadable:
                 error = error or unreadable
                 continue
