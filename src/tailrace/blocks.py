@@ -55,6 +55,8 @@ class RecordBlock:
 
     def until(self, last_line: int) -> tuple[RecordBlock | None, RecordBlock | None]:
         """The records up to that input line, and those after it."""
+        if last_line >= self.last_line:
+            return self, None
         numbers = self._numbers
         begun = bisect_right(numbers[::2], last_line)
         if not begun:

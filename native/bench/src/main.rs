@@ -15,7 +15,7 @@ use serde::de::IgnoredAny;
 use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 use tailrace_native::decode::decode;
 use tailrace_native::plan::Plan;
-use tailrace_native::split::split;
+use tailrace_native::split::{Part, Records, Splitter};
 
 /// What a run comes to before it is decoded, as the Python package gathers it.
 const RUN_BYTES: usize = 4 << 20;
@@ -53,12 +53,11 @@ impl Input {
     fn new(data: Vec<u8>, plan: Plan) -> Self {
         let mut pieces = Vec::new();
         for (start, end) in blocks(&data) {
-            let found = split(&data[start..end]).into_iter().filter(|lines| lines.prefix_end.is_some());
-            pieces.extend(found.map(|lines| Piece {
-                start: start + lines.start,
-                end: start + lines.end,
-                count: lines.count,
-            }));
+            for records in split(&data[start..end]) {
+                let [range] = records.ranges.as_slice() else { panic!("records stand one behind the other") };
+                let count = records.count as usize;
+                pieces.push(Piece { start: start + range.start, end: start + range.end, count });
+            }
         }
         Self { data, pieces, plan }
     }
@@ -111,11 +110,22 @@ fn blocks(data: &[u8]) -> Vec<(usize, usize)> {
     found
 }
 
+/// The records of a block.
+fn split(block: &[u8]) -> Vec<Records> {
+    let parts = Splitter::default().split(block, 1).parts;
+    parts
+        .into_iter()
+        .filter_map(|part| match part {
+            Part::Records(records) => Some(records),
+            Part::Line { .. } => None,
+        })
+        .collect()
+}
+
 fn run_split(input: &Input) -> Reading {
     let blocks = blocks(&input.data);
     timed(|| {
-        let found = blocks.iter().flat_map(|&(start, end)| split(&input.data[start..end]));
-        found.filter(|lines| lines.prefix_end.is_some()).map(|lines| lines.count).sum()
+        blocks.iter().flat_map(|&(start, end)| split(&input.data[start..end])).map(|found| found.count as usize).sum()
     })
 }
 

@@ -92,7 +92,6 @@ class Drain:
         budget: Budget,
         *,
         pipeline: str,
-        last: Checkpoint | None,
         max_parallelism: int,
         now: Callable[[], datetime],
     ) -> None:
@@ -101,8 +100,8 @@ class Drain:
         self._observer = observer
         self._budget = budget
         self._pipeline = pipeline
-        self._number = last.number + 1 if last else 1
-        self._state = last.state if last else None
+        self._number = 1
+        self._state: bytes | None = None
         self._max_parallelism = 1 if destination.traits.is_serial else max_parallelism
         self._now = now
         self._receipts: list[Receipt] = []
@@ -115,6 +114,12 @@ class Drain:
         self._failure: BaseException | None = None
         self._next_number = self._number
         self._thread = threading.Thread(target=self._work, name="tailrace-drain", daemon=True)
+
+    def begin(self, last: Checkpoint | None) -> None:
+        """Start the thread, behind the pipeline's last checkpoint."""
+        if last is not None:
+            self._number, self._state = last.number + 1, last.state
+            self._next_number = self._number
         self._thread.start()
 
     @property
@@ -138,6 +143,8 @@ class Drain:
 
         Raises the error that halted the work, if one did; the item waits then all the same.
         """
+        if self._thread.ident is None:
+            raise RuntimeError("begin() comes first")
         with self._changed:
             if isinstance(item, Batch):
                 self._budget.change(item.rows.nbytes)
@@ -193,7 +200,8 @@ class Drain:
         with self._changed:
             self._is_finishing = True
             self._changed.notify_all()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _unstaged(self) -> list[Batch]:
         """The batches of the checkpoint, which the destination has let go of."""

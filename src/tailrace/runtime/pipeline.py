@@ -138,7 +138,7 @@ class StreamPipeline:
         self.decode(until_line, now_s)
         sealed = 0
         with self._accounted(now_s):
-            for sink in self._sinks:
+            for sink in self._in_order():
                 rows = sink.take_rows(until_line)
                 if rows is not None:
                     sealed += rows.num_rows
@@ -166,6 +166,12 @@ class StreamPipeline:
                 self.opened_at = None
             elif self.opened_at is None:
                 self.opened_at = now_s
+
+    def _in_order(self) -> list[Sink]:
+        """The sinks in the order of sealing: where that of plans doesn't count, the one prepared last comes first."""
+        if any(sink.stream.waits_for_commit for sink in self._sinks):
+            return self._sinks
+        return sorted(self._sinks, key=lambda sink: sink.stream.revision != self._prepared)
 
     def _may_pass(self, sink: Sink) -> bool:
         """Whether rows of later sinks may be taken in before that one's records are all decoded.

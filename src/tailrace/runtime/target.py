@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from tailrace.config import Settings
 from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
-from tailrace.errors import RecordsWithoutSchemaError, SchemaError
+from tailrace.errors import ConfigError, RecordsWithoutSchemaError, SchemaError, TailraceError
 from tailrace.log import get_logger
 from tailrace.model import Checkpoint, Clock, Column, Method, Published, RecordBlock, Stream, unnamed
 from tailrace.runtime.activations import Activations
@@ -23,17 +23,19 @@ from tailrace.runtime.drain import CheckpointRequest, Drain, Observer
 from tailrace.runtime.findings import Findings
 from tailrace.runtime.invalid import Invalid
 from tailrace.runtime.pipeline import Shared, StreamPipeline
+from tailrace.runtime.pipelines import Pipelines
 from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
-from tailrace.runtime.sink import DECODE_BYTES, decoding_threads
+from tailrace.runtime.sink import decoding_threads
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import ActivateVersionMessage, Block, LogLine, Message, SchemaMessage, message_before
 from tailrace.singer.states import StateMessages
 
 _log = get_logger("target")
 
-_MAX_WAITING_BYTES = 8 * DECODE_BYTES
-"""Bytes of all streams' records that wait to be decoded, where no stream has enough of them by itself."""
+
+_BEYOND = 2**63 - 1
+"""A line beyond all."""
 
 
 class Target:
@@ -67,33 +69,41 @@ class Target:
         self._retry = Retry(destination, settings.retry_s)
         self._invalid = Invalid(settings, self.tally, self._pipeline, self._run)
         self._streams = Streams(settings, destination.traits)
-        self._pipelines: dict[str, StreamPipeline] = {}
         self._activations = Activations()
         self._findings = Findings(self.tally, self._invalid, self._streams)
         self._policy = CheckpointPolicy(settings, monotonic_s())
         self._threads = decoding_threads()
+        self._drain = Drain(
+            destination,
+            self._retry,
+            Observer(refused=self._findings.refuse_row, covering=self._cover, told=self._told),
+            self.budget,
+            pipeline=self._pipeline,
+            max_parallelism=settings.max_parallelism,
+            now=now,
+        )
+        self._pipelines = Pipelines(
+            Shared(
+                settings,
+                self._clock,
+                self._threads,
+                self.budget,
+                self._drain,
+                self._streams,
+                self._findings,
+                self.tally,
+            )
+        )
         self._next_seal_s = 0.0
         self._line = 0
-        self._waiting_bytes = 0
-        self._drain: Drain | None = None
 
     def begin(self) -> Checkpoint | None:
         """Recover the pipeline; gives its last committed checkpoint."""
         self._invalid.begin()
         last = self._retry.call(self._destination.recover, self._pipeline)
-        number = last.number if last else 0
-        self.tally.checkpoint = number
-        self._invalid.recover(number)
-        self._drain = Drain(
-            self._destination,
-            self._retry,
-            Observer(refused=self._findings.refuse_row, covering=self._cover, told=self._told),
-            self.budget,
-            pipeline=self._pipeline,
-            last=last,
-            max_parallelism=self._settings.max_parallelism,
-            now=self._now,
-        )
+        self.tally.checkpoint = last.number if last else 0
+        self._invalid.recover(self.tally.checkpoint)
+        self._drain.begin(last)
         return last
 
     def accept(self, block: Block) -> None:
@@ -102,31 +112,34 @@ class Target:
         Where one of its messages can't be taken, all that comes before its line is taken first; then the error of the
         earliest such line is raised.
         """
-        failure: RecordsWithoutSchemaError | SchemaError | None = None
+        failure: TailraceError | None = None
+        failed_line = _BEYOND
         taken: list[Message] = []
         for message in block.messages:
-            before = message if failure is None else message_before(message, failure.line or 0)
-            if before is not None:
+            if (before := message_before(message, failed_line)) is not None:
                 try:
                     self._take(before)
                     taken.append(before)
-                except (RecordsWithoutSchemaError, SchemaError) as error:
-                    failure = error
-        self._note(taken, block.states if failure is None else block.states.until((failure.line or 0) - 1))
+                except (ConfigError, RecordsWithoutSchemaError, SchemaError) as error:
+                    failure, failed_line = error, _line_of(error, before)
+        self._note(taken, block.states.until(failed_line - 1))
         if failure is not None:
+            self._line = failed_line
             raise failure
         self._take_due(self._monotonic_s())
-        self._advance([message.stream for message in taken if isinstance(message, RecordBlock)])
+        self._advance(message.stream for message in taken if isinstance(message, RecordBlock))
         self.keep_time()
 
     def open_stream(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> None:
         """Take rows of a stream from here on that has these columns, named by their fields, and this key."""
         self.tally.add(name)
-        self._open(self._streams.accept_columns(name, columns, key), self._line + 1)
+        self._pipelines.open(self._streams.accept_columns(name, columns, key), self._line + 1)
 
     def accept_rows(self, name: str, table: pa.Table) -> None:
         """Take rows of an opened stream, in columns named by its fields; they count as lines of the input."""
-        pipeline = self._pipelines[name]
+        pipeline = self._pipelines.of(name)
+        if pipeline is None:
+            raise RuntimeError(f"Target.open_stream({name!r}) comes first")
         rows = rows_of(table, pipeline.stream, self._line + 1, self._clock)
         pipeline.add_rows(rows, self._monotonic_s())
         self._line += rows.num_rows
@@ -141,10 +154,10 @@ class Target:
         self._take_due(now_s)
         if now_s >= self._next_seal_s:
             self._next_seal_s = now_s + min(1.0, self._settings.batch_age_s / 10)
-            for pipeline in [each for each in self._pipelines.values() if each.is_old(now_s)]:
+            for pipeline in self._pipelines.old(now_s):
                 self._relieve(pipeline)
         self._wait_for_memory()
-        self._drained.raise_failure()
+        self._drain.raise_failure()
 
     def end(self) -> Report:
         """Commit everything that was read as the run's last checkpoint."""
@@ -157,7 +170,7 @@ class Target:
 
         Raises what a line before that is refused with, if it can't be loaded either.
         """
-        drained, point = self._drained, self._policy.last_before(failed_line)
+        drained, point = self._drain, self._policy.last_before(failed_line)
         if drained.has_failed:
             if failed_line is None:
                 drained.raise_failure()
@@ -171,8 +184,7 @@ class Target:
 
     def close(self) -> None:
         """Close the destination and the quarantine; repeatable."""
-        if self._drain is not None:
-            self._drain.abandon()
+        self._drain.abandon()
         self._threads.shutdown(cancel_futures=True)
         self._invalid.close()
         self._destination.close()
@@ -186,14 +198,8 @@ class Target:
         """The last input line that was taken."""
         return self._line
 
-    @property
-    def _drained(self) -> Drain:
-        if self._drain is None:
-            raise RuntimeError("Target.begin() comes first")
-        return self._drain
-
     def _finish(self) -> Report:
-        self._drained.finish()
+        self._drain.finish()
         return self.report()
 
     def _take(self, message: Message) -> None:
@@ -216,9 +222,9 @@ class Target:
         self._line = max([self._line, *last_lines, *states.lines[-1:]])
 
     def _take_records(self, block: RecordBlock) -> None:
-        pipeline = self._pipelines.get(block.stream)
+        pipeline = self._pipelines.of(block.stream)
         if pipeline is not None:
-            pipeline.add(block, self._monotonic_s())
+            self._pipelines.add(pipeline, block, self._monotonic_s())
             self._count(pipeline.stream, block.count, block.size, block.first_line)
         elif self._streams.is_selected(block.stream):
             raise RecordsWithoutSchemaError(block.stream, line=block.first_line)
@@ -227,7 +233,6 @@ class Target:
 
     def _count(self, stream: Stream, records: int, size: int, first_line: int) -> None:
         self.tally.add(stream.name, read=records, bytes=size)
-        self._waiting_bytes += size
         if stream.method is Method.REPLACE:
             self._policy.hold(first_line)
 
@@ -236,56 +241,26 @@ class Target:
         stream = self._streams.accept(message)
         if stream is None:
             return
-        self._open(stream, message.line)
+        self._pipelines.open(stream, message.line)
         early = self._activations.early(message.stream)
         if early is not None:
             self._activate(replace(early, line=message.line))
 
-    def _open(self, stream: Stream, line: int) -> None:
-        """Take records of the stream under this plan from that line on."""
-        if stream.name in self._pipelines:
-            self._pipelines[stream.name].open(stream, line)
-        else:
-            shared = Shared(
-                self._settings,
-                self._clock,
-                self._threads,
-                self.budget,
-                self._drained,
-                self._streams,
-                self._findings,
-                self.tally,
-            )
-            self._pipelines[stream.name] = StreamPipeline(shared, stream, line)
-
     def _activate(self, message: ActivateVersionMessage) -> None:
-        pipeline = self._pipelines.get(message.stream)
+        pipeline = self._pipelines.of(message.stream)
         if pipeline is not None:
             pipeline.become_versioned(message.line, self._monotonic_s())
             self._activations.add(pipeline.stream, message)
         elif self._streams.is_selected(message.stream):
             self._activations.add_early(message)
 
-    def _advance(self, streams: Sequence[str]) -> None:
+    def _advance(self, streams: Iterable[str]) -> None:
         """Have records of these streams decoded, and seal batches, where there is enough of them."""
         if self._policy.is_crowded and (point := self._policy.last_before(None)) is not None:
-            self._decode_all(point.line)
+            self._pipelines.decode(point.line, self._monotonic_s())
             self._policy.supersede(point.line)
-        if self._waiting_bytes >= _MAX_WAITING_BYTES:
-            self._waiting_bytes = 0
-            for pipeline in self._pipelines.values():
-                pipeline.begin_decoding()
-        for pipeline in [self._pipelines[name] for name in dict.fromkeys(streams) if name in self._pipelines]:
-            pipeline.advance(self._monotonic_s())
-            if pipeline.is_full:
-                self._relieve(pipeline)
-
-    def _decode_all(self, until_line: int | None) -> None:
-        """Turn the records of every stream into rows, up to that line."""
-        for pipeline in self._pipelines.values():
-            pipeline.begin_decoding(until_line)
-        for pipeline in self._pipelines.values():
-            pipeline.decode(until_line, self._monotonic_s())
+        for pipeline in self._pipelines.advance(streams, self._monotonic_s()):
+            self._relieve(pipeline)
 
     def _relieve(self, pipeline: StreamPipeline) -> None:
         """Stage a stream's rows before the latest STATE; if there are none, end a checkpoint, and stage what is behind.
@@ -294,7 +269,7 @@ class Target:
         """
         now_s, point, sealed = self._monotonic_s(), self._policy.latest, 0
         if point is not None:
-            self._decode_all(point.line)
+            self._pipelines.decode(point.line, now_s)
             sealed = pipeline.seal(point.line, now_s)
             if not sealed:
                 self._take_checkpoint(point)
@@ -314,12 +289,11 @@ class Target:
     def _take_checkpoint(self, point: SafePoint | None) -> None:
         """Stage everything up to the safe point and commit it; without one, all of it, as the run's last checkpoint."""
         until_line = point.line if point else None
-        self._decode_all(until_line)  # may fail, and the safe points are needed then
         now_s = self._monotonic_s()
+        self._pipelines.decode(until_line, now_s)  # may fail, and the safe points are needed then
         state = self._policy.take(point, now_s)
-        for pipeline in self._pipelines.values():
-            pipeline.seal(until_line, now_s)
-        self._drained.put(
+        self._pipelines.seal(until_line, now_s)
+        self._drain.put(
             CheckpointRequest(
                 until_line=point.line if point else self._line,
                 state=state,
@@ -331,13 +305,12 @@ class Target:
 
     def _wait_for_memory(self) -> None:
         """While the budget is spent, seal what is largest, and wait for the drain."""
-        while self.budget.is_spent and self._pipelines:
-            self._drained.raise_failure()
-            is_idle = self._drained.is_idle
-            largest = max(self._pipelines.values(), key=lambda pipeline: pipeline.held_bytes)
-            if is_idle and largest.is_empty:
+        while self.budget.is_spent:
+            self._drain.raise_failure()
+            is_idle, largest = self._drain.is_idle, self._pipelines.largest()
+            if is_idle and largest is None:
                 return
-            if is_idle or largest.held_bytes * 4 >= self.budget.held:
+            if largest is not None and (is_idle or largest.held_bytes * 4 >= self.budget.held):
                 self._relieve(largest)
             self.budget.wait(timeout_s=0.1)
 
@@ -358,3 +331,11 @@ class Target:
             records=sum(receipt.rows for receipt in checkpoint.publish),
             line=request.until_line,
         )
+
+
+def _line_of(error: ConfigError | RecordsWithoutSchemaError | SchemaError, message: Message) -> int:
+    """The line that can't be taken."""
+    line: int | None = getattr(error, "line", None)
+    if line is None:
+        line = message.first_line if isinstance(message, RecordBlock) else message.line
+    return line

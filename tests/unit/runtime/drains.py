@@ -95,10 +95,10 @@ class Going:
             Observer(self._refuse, self._cover, self._tell),
             self.budget,
             pipeline=PIPELINE,
-            last=last,
             max_parallelism=options["max_parallelism"],
             now=lambda: AT,
         )
+        self.drain.begin(last)
 
     def _refuse(self, given, line, reason):
         self.refused.append((line, reason))

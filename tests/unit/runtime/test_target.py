@@ -37,7 +37,7 @@ class Run:
 
     def wait(self):
         """Let the drain do all that it has."""
-        drain = self.target._drained
+        drain = self.target._drain
         while not drain.is_idle:
             drain._thread.join(0.001)
         drain.raise_failure()
