@@ -7,8 +7,8 @@ use std::ops::Range;
 use arrow_array::ArrayRef;
 use arrow_schema::ArrowError;
 
+use crate::layout::RecordLayout;
 use crate::number::Places;
-use crate::plan::Plan;
 use crate::run::Run;
 
 /// No record is shorter, so that spans that promise more records than there can be take no memory.
@@ -34,7 +34,7 @@ pub struct Noted {
     pub places: Places,
 }
 
-/// What a run comes to. The columns are those of the plan, then versions, times of extraction and lines.
+/// What a run comes to. The columns are those of the layout, then versions, times of extraction and lines.
 ///
 /// `unknown` counts the fields that were dropped, by path. `odd` are members of the message that weren't as they must.
 pub struct Decoded {
@@ -50,10 +50,10 @@ pub struct Decoded {
 ///
 /// # Errors
 /// When a column can't be made into an Arrow array, which no input causes.
-pub fn decode(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) -> Result<Decoded, ArrowError> {
+pub fn decode(layout: &RecordLayout, pieces: &[&[u8]], spans: &[(i64, i64)]) -> Result<Decoded, ArrowError> {
     let count = spans.iter().map(|&(_, count)| usize::try_from(count).unwrap_or_default()).sum::<usize>();
     let size = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    let mut run = Run::new(plan, count.min(size / MIN_LINE_BYTES + 1));
+    let mut run = Run::new(layout, count.min(size / MIN_LINE_BYTES + 1));
     let mut lines = spans.iter().flat_map(|&(first, count)| first..first.saturating_add(count));
     let mut doubtful = Vec::new();
     for (piece, &data) in pieces.iter().enumerate() {

@@ -5,8 +5,8 @@
 pub mod columns;
 pub mod decode;
 pub mod json;
+pub mod layout;
 pub mod number;
-pub mod plan;
 #[cfg(feature = "python")]
 mod python;
 pub mod run;

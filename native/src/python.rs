@@ -11,7 +11,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyCapsule;
 
 use crate::decode::{Decoded, Noted, decode};
-use crate::plan::Plan;
+use crate::layout::RecordLayout;
 use crate::split;
 
 /// Columns of one length, to be taken by what knows Arrow's C data interface, such as `pyarrow.record_batch`.
@@ -46,29 +46,29 @@ type Answer = (Columns, Vec<(i64, usize, usize, usize)>, Vec<(String, u64)>, Not
 /// Decodes the runs of one stream; threads may share it.
 #[pyclass(frozen)]
 struct Decoder {
-    plan: Plan,
+    layout: RecordLayout,
 }
 
 #[pymethods]
 impl Decoder {
-    /// The decoder of a plan, which is given as JSON.
+    /// The decoder of a layout, which is given as JSON.
     #[new]
-    fn new(plan: &str) -> PyResult<Self> {
-        Ok(Self { plan: Plan::from_json(plan).map_err(PyValueError::new_err)? })
+    fn new(layout: &str) -> PyResult<Self> {
+        Ok(Self { layout: RecordLayout::from_json(layout).map_err(PyValueError::new_err)? })
     }
 
     /// Decode the lines of a run, numbered by spans of (first line, count); other Python threads go on meanwhile.
     fn decode(&self, py: Python<'_>, pieces: Vec<PyBackedBytes>, spans: Vec<(i64, i64)>) -> PyResult<Answer> {
         py.detach(|| {
             let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
-            decode(&self.plan, &pieces, &spans).and_then(|decoded| answer(&self.plan, decoded))
+            decode(&self.layout, &pieces, &spans).and_then(|decoded| answer(&self.layout, decoded))
         })
         .map_err(failed)
     }
 }
 
-fn answer(plan: &Plan, decoded: Decoded) -> Result<Answer, ArrowError> {
-    let names = plan.columns.iter().map(|column| column.name.as_str()).chain(["version", "extracted_at", "line"]);
+fn answer(layout: &RecordLayout, decoded: Decoded) -> Result<Answer, ArrowError> {
+    let names = layout.columns.iter().map(|column| column.name.as_str()).chain(["version", "extracted_at", "line"]);
     let fields: Fields = names
         .zip(&decoded.columns)
         .map(|(name, column)| Arc::new(Field::new(name, column.data_type().clone(), true)))

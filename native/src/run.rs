@@ -10,8 +10,8 @@ use arrow_schema::ArrowError;
 use crate::columns::Filling;
 use crate::decode::{Decoded, Doubtful, Noted};
 use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
+use crate::layout::{Column, Kind, Object, RecordLayout, Unknown, Use};
 use crate::number::{Places, int64_of};
-use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
 use crate::split::record_type;
 use crate::text::unescape;
 use crate::time::{cut_timestamp_us, timestamp_us};
@@ -26,7 +26,7 @@ const MESSAGE_DEPTH: usize = 1;
 ///
 /// `followers` has, for each object's start and each of its fields, the field that came next when it was read last.
 pub struct Run<'a> {
-    plan: &'a Plan,
+    layout: &'a RecordLayout,
     data: &'a [u8],
     is_utf8: bool,
     columns: Vec<Filling>,
@@ -53,19 +53,19 @@ struct Members<'a> {
 
 impl<'a> Run<'a> {
     /// An empty run with room for that many rows.
-    pub fn new(plan: &'a Plan, rows: usize) -> Self {
+    pub fn new(layout: &'a RecordLayout, rows: usize) -> Self {
         Self {
-            plan,
+            layout,
             data: b"",
             is_utf8: true,
-            columns: plan.columns.iter().map(|column| Filling::new(column.kind, rows)).collect(),
+            columns: layout.columns.iter().map(|column| Filling::new(column.kind, rows)).collect(),
             versions: Filling::new(Kind::Int, rows),
             extracted_at: Filling::new(Kind::Timestamptz, rows),
             lines: Vec::with_capacity(rows),
             prefix: b"",
-            seen: vec![0; plan.field_count.div_ceil(64)],
-            followers: plan.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
-            unknown: UnknownFields::new(plan.objects.len()),
+            seen: vec![0; layout.field_count.div_ceil(64)],
+            followers: layout.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
+            unknown: UnknownFields::new(layout.objects.len()),
             scratch: Vec::new(),
         }
     }
@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
         let (mut inexact, mut coerced) = (Vec::new(), Vec::new());
         let odd = noted("time_extracted", &self.extracted_at.coerced, &self.lines).into_iter().collect();
         let mut columns = Vec::with_capacity(self.columns.len() + 3);
-        for (filling, column) in self.columns.into_iter().zip(&self.plan.columns) {
+        for (filling, column) in self.columns.into_iter().zip(&self.layout.columns) {
             if !filling.inexact.is_empty() {
                 let rows: Vec<usize> = filling.inexact.iter().map(|&(row, _)| row).collect();
                 let places = Places::most(filling.inexact.iter().map(|&(_, places)| places));
@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
         columns.push(self.versions.finish(&Column::plain("version", Kind::Int))?);
         columns.push(self.extracted_at.finish(&Column::plain("extracted_at", Kind::Timestamptz))?);
         columns.push(Arc::new(Int64Array::from(self.lines)));
-        Ok(Decoded { columns, doubtful, unknown: self.unknown.counts(&self.plan.objects), inexact, coerced, odd })
+        Ok(Decoded { columns, doubtful, unknown: self.unknown.counts(&self.layout.objects), inexact, coerced, odd })
     }
 
     fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<()> {
@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
         let name = cursor.string()?;
         self.scratch.clear();
         unescape(name.raw, &mut self.scratch)?;
-        if self.scratch == self.plan.stream.as_bytes() { Ok(()) } else { Err(Doubt) }
+        if self.scratch == self.layout.stream.as_bytes() { Ok(()) } else { Err(Doubt) }
     }
 
     fn read_version(&mut self, cursor: &mut Cursor) -> Sure<()> {
@@ -204,7 +204,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         // A stream without a column for it has to grow first.
-        if !self.plan.is_versioned {
+        if !self.layout.is_versioned {
             return Err(Doubt);
         }
         self.versions.push_integer(int64_of(cursor.number()?, true)?);
@@ -212,7 +212,7 @@ impl<'a> Run<'a> {
     }
 
     fn read_extracted_at(&mut self, cursor: &mut Cursor) -> Sure<()> {
-        if !self.plan.reads_extracted_at {
+        if !self.layout.reads_extracted_at {
             cursor.value(MESSAGE_DEPTH)?;
             self.extracted_at.push_null();
         } else if cursor.take(b"null") {
@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
         if depth > MAX_DEPTH {
             return Err(Doubt);
         }
-        let object: &'a Object = &self.plan.objects[number];
+        let object: &'a Object = &self.layout.objects[number];
         let start = object.first + number;
         let mut found = 0;
         let mut place = start;
@@ -311,8 +311,8 @@ impl<'a> Run<'a> {
         }
         match field.takes {
             Use::Column { slot, types } => {
-                let is_draft4 = self.plan.is_draft4;
-                let reading = Reading { column: &self.plan.columns[slot], types, is_draft4, depth };
+                let is_draft4 = self.layout.is_draft4;
+                let reading = Reading { column: &self.layout.columns[slot], types, is_draft4, depth };
                 reading.read(cursor, &mut self.columns[slot], self.lines.len(), &mut self.scratch)
             }
             Use::Object(inner) => self.read_object(cursor, inner, depth + 1),
@@ -320,12 +320,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Read a field that the plan doesn't name.
+    /// Read a field that the layout doesn't name.
     fn read_other(&mut self, cursor: &mut Cursor, number: usize, name: Text, depth: usize) -> Sure<()> {
         cursor.colon()?;
         let value = cursor.value(depth)?;
-        let is_growth = self.plan.unknown == Unknown::Evolve && number == 0 && value != b"null";
-        if self.plan.unknown == Unknown::Fail || is_growth {
+        let is_growth = self.layout.unknown == Unknown::Evolve && number == 0 && value != b"null";
+        if self.layout.unknown == Unknown::Fail || is_growth {
             return Err(Doubt);
         }
         self.scratch.clear();
@@ -350,7 +350,7 @@ impl<'a> Run<'a> {
         match takes {
             Use::Column { slot, .. } => self.columns[slot].push_null(),
             Use::Object(inner) => {
-                let object: &'a Object = &self.plan.objects[inner];
+                let object: &'a Object = &self.layout.objects[inner];
                 object.fields.iter().for_each(|field| self.push_nulls(field.takes));
             }
             Use::Nothing => {}

@@ -1,13 +1,13 @@
-//! Fields that a plan doesn't name: how often they were there, in rows that are taken.
+//! Fields that a layout doesn't name: how often they were there, in rows that are taken.
 
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 
 use crate::json::{Doubt, Sure};
-use crate::plan::Object;
+use crate::layout::Object;
 
-/// A field of that name in an object of the plan. `last_try` is the last line that had it.
+/// A field of that name in an object of the layout. `last_try` is the last line that had it.
 struct Other {
     object: usize,
     name: Vec<u8>,
@@ -15,7 +15,7 @@ struct Other {
     last_try: u64,
 }
 
-/// The fields that a plan doesn't name, in the order in which they were seen first.
+/// The fields that a layout doesn't name, in the order in which they were seen first.
 pub struct UnknownFields {
     fields: Vec<Other>,
     by_name: Vec<HashMap<Vec<u8>, usize>>,

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from tailrace.config import StreamSettings
 from tailrace.decode import Decoder
+from tailrace.decode.layout import Object, RecordLayout, Value
 from tailrace.decode.native import Native
-from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.reference import Reference
 from tailrace.model import Clock, Kind, RecordBlock, Stream, Traits
 from tailrace.schema.stream import planned_stream
@@ -158,18 +158,18 @@ def _schema(dice: random.Random) -> dict[str, Any]:
 
 def runs(dice: random.Random, of: Stream) -> Iterator[RecordBlock]:
     """Runs of the stream: in most records all is well, in some nothing is."""
-    plan = Plan(of)
+    layout = RecordLayout(of)
     for _ in range(RECORDS_PER_STREAM // RECORDS_PER_RUN):
         is_calm = dice.random() < 0.5
-        lines = [_line(dice, plan, is_calm=is_calm) for _ in range(RECORDS_PER_RUN)]
+        lines = [_line(dice, layout, is_calm=is_calm) for _ in range(RECORDS_PER_RUN)]
         first = dice.randrange(1, RECORDS_PER_RUN)
         yield RecordBlock("s", (b"".join(line + b"\n" for line in lines),), ((3, first), (50, RECORDS_PER_RUN - first)))
 
 
-def _line(dice: random.Random, plan: Plan, *, is_calm: bool) -> bytes:
+def _line(dice: random.Random, layout: RecordLayout, *, is_calm: bool) -> bytes:
     is_likely = is_calm or dice.random() < 0.5
     message = MESSAGES[0] if is_likely else dice.choice(MESSAGES)
-    line = message.replace("%s", _object(dice, plan.record, is_likely=is_likely)).encode()
+    line = message.replace("%s", _object(dice, layout.record, is_likely=is_likely)).encode()
     if is_calm or dice.random() < 0.8:
         return line
     return _mutated(dice, line)
@@ -191,10 +191,10 @@ def _mutated(dice: random.Random, line: bytes) -> bytes:
     return changed.replace(b"\n", b"")
 
 
-def _object(dice: random.Random, plan: Object, *, is_likely: bool) -> str:
+def _object(dice: random.Random, inside: Object, *, is_likely: bool) -> str:
     colon, comma = dice.choice([(":", ","), (": ", ", "), (" :\t", " , ")])
     fields = []
-    for name, field in plan.fields.items():
+    for name, field in inside.fields.items():
         if isinstance(field, Object):
             is_object = is_likely or dice.random() < 0.7
             value = _object(dice, field, is_likely=is_likely) if is_object else dice.choice(["null", "{}", "5"])

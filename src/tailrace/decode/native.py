@@ -11,8 +11,8 @@ import tailrace_native
 
 from tailrace.decode.deletions import growth_for, with_marks
 from tailrace.decode.joining import joined
+from tailrace.decode.layout import Object, RecordLayout, Value
 from tailrace.decode.metadata import Facts, filled
-from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.reference import Reference
 from tailrace.model import Clock, Column, Decoded, Fill, Inexact, Kind, Noted, RecordBlock, Stream
 
@@ -21,24 +21,24 @@ MAX_BYTES = 2**30
 
 
 MAX_LEVELS = 32
-"""Objects in objects that are taken apart natively; the plan's JSON can't be nested without end."""
+"""Objects in objects that are taken apart natively; the layout's JSON can't be nested without end."""
 
 
-def is_eligible(plan: Plan) -> bool:
+def is_eligible(layout: RecordLayout) -> bool:
     """Whether the stream's records can be decoded natively: all but those that have to be checked by every keyword."""
-    levels = max((len(inside.path) for inside in plan.record.objects()), default=0)
-    return plan.stream.validation != "full" and levels <= MAX_LEVELS
+    levels = max((len(inside.path) for inside in layout.record.objects()), default=0)
+    return layout.stream.validation != "full" and levels <= MAX_LEVELS
 
 
 class Native:
-    """Decodes the runs of one stream whose plan `is_eligible`; the answers are the reference's. Thread-safe."""
+    """Decodes the runs of one stream whose layout `is_eligible`; the answers are the reference's. Thread-safe."""
 
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
         self._clock = clock
-        self._plan = plan = Plan(stream)
-        self._columns = plan.columns
-        self._decoder = tailrace_native.Decoder(plan_json(plan))
+        self._layout = layout = RecordLayout(stream)
+        self._columns = layout.columns
+        self._decoder = tailrace_native.Decoder(layout_json(layout))
         self._reference = Reference(stream, clock)
 
     def decode(self, run: RecordBlock) -> Decoded:
@@ -51,8 +51,8 @@ class Native:
         *_, versions, extracted_at, lines = arrays
         by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
         by_name |= {column.name: array for column, array in zip(self._columns, arrays, strict=False)}
-        growth = growth_for(self._plan, by_name, lines)
-        by_name = with_marks(self._plan, by_name)
+        growth = growth_for(self._layout, by_name, lines)
+        by_name = with_marks(self._layout, by_name)
         rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
         dropped: Counter[str] = Counter()
         for path, count in unknown:  # a field of that name and one in an object can have the same path
@@ -77,16 +77,16 @@ def _lines_of(run: RecordBlock, lines: Sequence[tuple[int, int, int, int]]) -> R
     return RecordBlock(run.stream, pieces, tuple((line, 1) for line, _, _, _ in lines))
 
 
-def plan_json(plan: Plan) -> str:
-    """The plan as tailrace-native reads it."""
-    stream = plan.stream
-    keys = {column.path for column in plan.columns if column.name in stream.key}
+def layout_json(layout: RecordLayout) -> str:
+    """The layout as tailrace-native reads it."""
+    stream = layout.stream
+    keys = {column.path for column in layout.columns if column.name in stream.key}
     written = {
         "stream": stream.name,
-        "columns": [_column(column) for column in plan.columns],
-        "record": _fields(plan.record, keys, is_strict=plan.is_strict),
+        "columns": [_column(column) for column in layout.columns],
+        "record": _fields(layout.record, keys, is_strict=layout.is_strict),
         "unknown": stream.unknown_fields,
-        "is_draft4": plan.is_draft4,
+        "is_draft4": layout.is_draft4,
         "is_versioned": stream.versioned,
         "reads_extracted_at": stream.filled_with(Fill.EXTRACTED_AT) is not None,
     }
@@ -102,8 +102,8 @@ def _column(column: Column) -> dict[str, object]:
     return written
 
 
-def _fields(plan: Object, keys: set[tuple[str, ...]], *, is_strict: bool) -> list[dict[str, object]]:
-    return [{"name": name, **_field(field, keys, is_strict=is_strict)} for name, field in plan.fields.items()]
+def _fields(layout: Object, keys: set[tuple[str, ...]], *, is_strict: bool) -> list[dict[str, object]]:
+    return [{"name": name, **_field(field, keys, is_strict=is_strict)} for name, field in layout.fields.items()]
 
 
 def _field(field: Value | Object, keys: set[tuple[str, ...]], *, is_strict: bool) -> dict[str, object]:

@@ -1,4 +1,4 @@
-//! The plan of a stream: which field of its records fills which column, and what is allowed at its place.
+//! The layout of a stream: which field of its records fills which column, and what is allowed at its place.
 
 #![forbid(unsafe_code)]
 
@@ -112,7 +112,7 @@ pub struct Field {
     pub refuses_missing: bool,
 }
 
-/// An object that is taken apart: the record itself or one in it. Its fields are numbered from `first` in the plan.
+/// An object that is taken apart: the record itself or one in it. Its fields are numbered from `first` in the layout.
 #[derive(Clone, Debug)]
 pub struct Object {
     pub path: Vec<String>,
@@ -121,9 +121,9 @@ pub struct Object {
     pub first: usize,
 }
 
-/// The plan of one stream; the record is the first of its objects.
+/// The layout of one stream; the record is the first of its objects.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RecordLayout {
     pub stream: String,
     pub columns: Vec<Column>,
     pub objects: Vec<Object>,
@@ -160,8 +160,8 @@ struct FieldSpec {
     refuses_missing: bool,
 }
 
-impl Plan {
-    /// The plan that JSON text describes, as `tailrace.decode.native` writes it.
+impl RecordLayout {
+    /// The layout that JSON text describes, as `tailrace.decode.native` writes it.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let spec: Spec = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let has_decimals_that_fit =
@@ -169,7 +169,7 @@ impl Plan {
         if !spec.columns.iter().all(has_decimals_that_fit) || spec.columns.iter().any(|column| column.scale < 0) {
             return Err("a decimal has 1 to 38 digits".to_owned());
         }
-        let mut plan = Self {
+        let mut layout = Self {
             stream: spec.stream,
             columns: spec.columns,
             objects: Vec::new(),
@@ -179,8 +179,8 @@ impl Plan {
             is_versioned: spec.is_versioned,
             reads_extracted_at: spec.reads_extracted_at,
         };
-        plan.add_object(Vec::new(), spec.record)?;
-        Ok(plan)
+        layout.add_object(Vec::new(), spec.record)?;
+        Ok(layout)
     }
 
     fn add_object(&mut self, path: Vec<String>, specs: Vec<FieldSpec>) -> Result<usize, String> {
@@ -199,7 +199,7 @@ impl Plan {
                 },
                 (None, Some(inner)) => Use::Object(self.add_object([path.as_slice(), &[spec.name]].concat(), inner)?),
                 (None, None) => Use::Nothing,
-                _ => return Err(format!("the field {:?} fills no column of the plan", spec.name)),
+                _ => return Err(format!("the field {:?} fills no column of the layout", spec.name)),
             };
             let (refuses_null, refuses_missing) = (spec.refuses_null, spec.refuses_missing);
             fields.push(Field { key, takes, refuses_null, refuses_missing });
