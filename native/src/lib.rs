@@ -5,13 +5,18 @@
 pub mod columns;
 pub mod decode;
 pub mod json;
+pub mod keywords;
 pub mod layout;
 pub mod number;
+pub mod numeral;
 #[cfg(feature = "python")]
 mod python;
+pub mod refusals;
 pub mod run;
 pub mod split;
+pub mod tape;
 pub mod text;
 pub mod time;
+pub mod unfit;
 pub mod unknown_fields;
 pub mod values;

@@ -1,5 +1,6 @@
 //! What Python sees: `split`, and `Decoder`, which gives its columns through Arrow's C data interface.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::ffi::{FFI_ArrowArray, to_ffi};
@@ -12,6 +13,7 @@ use pyo3::types::PyCapsule;
 
 use crate::decode::{Decoded, Noted, decode};
 use crate::layout::RecordLayout;
+use crate::refusals::Violation;
 use crate::split;
 
 /// Columns of one length, to be taken by what knows Arrow's C data interface, such as `pyarrow.record_batch`.
@@ -39,9 +41,20 @@ impl Columns {
 /// What is told of values under a name: how many there were, the line of the first, and how many digits they have.
 type Notes = Vec<(String, usize, i64, (i64, i64))>;
 
-/// What a run comes to, with the lines that are for the reference to judge as (line, piece, start, end), the fields
-/// that were dropped, and notes on inexact floats, coerced values and odd members of messages.
-type Answer = (Columns, Vec<(i64, usize, usize, usize)>, Vec<(String, u64)>, Notes, Notes, Notes);
+/// The lines of a run that are for the reference to judge, as (line, piece, start, end).
+type Doubtful = Vec<(i64, usize, usize, usize)>;
+
+/// Records that are refused, as (line, piece, start, end, which of the reasons), and reasons: violations as (code,
+/// path, expected, got).
+type Refusals = (Vec<(i64, usize, usize, usize, usize)>, Vec<Vec<(&'static str, String, String, String)>>);
+
+/// How the stream has to grow first: the first line with a version for which it has no column, or 0, and new fields as
+/// (name, forms, first line).
+type Growth = (i64, Vec<(String, u8, i64)>);
+
+/// What a run comes to: rows, the lines in doubt, refusals and growth, the fields that were dropped, and notes on
+/// inexact floats, coerced values and odd members of messages.
+type Answer = (Columns, Doubtful, Refusals, Growth, Vec<(String, u64)>, Notes, Notes, Notes);
 
 /// Decodes the runs of one stream; threads may share it.
 #[pyclass(frozen)]
@@ -74,16 +87,26 @@ fn answer(layout: &RecordLayout, decoded: Decoded) -> Result<Answer, ArrowError>
         .map(|(name, column)| Arc::new(Field::new(name, column.data_type().clone(), true)))
         .collect();
     let rows = StructArray::try_new(fields, decoded.columns, None)?;
-    let doubtful = decoded
-        .doubtful
-        .into_iter()
-        .map(|found| (found.line, found.piece, found.bytes.start, found.bytes.end))
-        .collect();
+    let place = |bytes: Range<usize>| (bytes.start, bytes.end);
+    let doubtful = decoded.doubtful.into_iter().map(|found| {
+        let (start, end) = place(found.bytes);
+        (found.line, found.piece, start, end)
+    });
+    let refused = decoded.refused.into_iter().map(|found| {
+        let (start, end) = place(found.bytes);
+        (found.line, found.piece, start, end, found.reasons)
+    });
+    let violations = |reasons: Vec<Violation>| {
+        reasons.into_iter().map(|each| (each.code, each.path, each.expected.into_owned(), each.got)).collect()
+    };
+    let refusals = (refused.collect(), decoded.reasons.into_iter().map(violations).collect());
+    let new_fields = decoded.new_fields.into_iter().map(|each| (each.name, each.forms, each.first_line));
+    let growth = (decoded.versioned_line.unwrap_or_default(), new_fields.collect());
     let notes = |found: Vec<Noted>| {
         found.into_iter().map(|each| (each.name, each.count, each.first_line, each.places.into())).collect()
     };
     let (inexact, coerced, odd) = (notes(decoded.inexact), notes(decoded.coerced), notes(decoded.odd));
-    Ok((Columns { rows }, doubtful, decoded.unknown, inexact, coerced, odd))
+    Ok((Columns { rows }, doubtful.collect(), refusals, growth, decoded.unknown, inexact, coerced, odd))
 }
 
 fn failed(error: ArrowError) -> PyErr {

@@ -8,14 +8,15 @@ use arrow_array::Int64Array;
 use arrow_schema::ArrowError;
 
 use crate::columns::Filling;
-use crate::decode::{Decoded, Doubtful, Noted};
+use crate::decode::{Aside, Decoded, Noted};
 use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
 use crate::layout::{Column, Kind, Object, RecordLayout, Unknown, Use};
 use crate::number::{Places, int64_of};
 use crate::split::record_type;
+use crate::tape::Entry;
 use crate::text::unescape;
 use crate::time::{cut_timestamp_us, timestamp_us};
-use crate::unknown_fields::UnknownFields;
+use crate::unknown_fields::{UnknownFields, form_of};
 use crate::values::Reading;
 
 /// The most names that a message may have beside its own before it is left to the reference.
@@ -37,6 +38,8 @@ pub struct Run<'a> {
     seen: Vec<u64>,
     followers: Vec<usize>,
     unknown: UnknownFields,
+    versioned_line: Option<i64>,
+    entries: Vec<Entry<'a>>,
     scratch: Vec<u8>,
 }
 
@@ -47,6 +50,7 @@ struct Members<'a> {
     stream: bool,
     record: bool,
     version: bool,
+    has_version: bool,
     extracted_at: bool,
     others: Vec<&'a [u8]>,
 }
@@ -66,6 +70,8 @@ impl<'a> Run<'a> {
             seen: vec![0; layout.field_count.div_ceil(64)],
             followers: layout.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
             unknown: UnknownFields::new(layout.objects.len()),
+            versioned_line: None,
+            entries: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -84,13 +90,16 @@ impl<'a> Run<'a> {
             std::str::from_utf8(&self.data[start..start + end]).map_err(|_| Doubt)?;
         }
         let mut cursor = Cursor::new(self.data, start);
-        self.read_message(&mut cursor, start)?;
+        let has_version = self.read_message(&mut cursor, start)?;
         cursor.skip_space();
         if cursor.peek() != b'\n' {
             return Err(Doubt);
         }
         self.lines.push(line);
-        self.unknown.count_row();
+        self.unknown.count_row(line);
+        if has_version && !self.layout.is_versioned {
+            self.versioned_line.get_or_insert(line);
+        }
         Ok(cursor.at() + 1)
     }
 
@@ -102,8 +111,8 @@ impl<'a> Run<'a> {
         self.extracted_at.truncate(rows);
     }
 
-    /// What the run has come to, with the lines that were doubtful.
-    pub fn finish(self, doubtful: Vec<Doubtful>) -> Result<Decoded, ArrowError> {
+    /// What the run has come to, with the lines that become no rows.
+    pub fn finish(self, mut aside: Aside) -> Result<Decoded, ArrowError> {
         let (mut inexact, mut coerced) = (Vec::new(), Vec::new());
         let odd = noted("time_extracted", &self.extracted_at.coerced, &self.lines).into_iter().collect();
         let mut columns = Vec::with_capacity(self.columns.len() + 3);
@@ -119,10 +128,22 @@ impl<'a> Run<'a> {
         columns.push(self.versions.finish(&Column::plain("version", Kind::Int))?);
         columns.push(self.extracted_at.finish(&Column::plain("extracted_at", Kind::Timestamptz))?);
         columns.push(Arc::new(Int64Array::from(self.lines)));
-        Ok(Decoded { columns, doubtful, unknown: self.unknown.counts(&self.layout.objects), inexact, coerced, odd })
+        Ok(Decoded {
+            columns,
+            doubtful: std::mem::take(&mut aside.doubtful),
+            refused: std::mem::take(&mut aside.refused),
+            reasons: aside.reasons(),
+            versioned_line: self.versioned_line,
+            unknown: self.unknown.counts(&self.layout.objects),
+            new_fields: self.unknown.new_fields(),
+            inexact,
+            coerced,
+            odd,
+        })
     }
 
-    fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<()> {
+    /// Read a message; gives whether it has a version.
+    fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<bool> {
         let mut seen = Members::default();
         let mut goes_on = true;
         if !self.prefix.is_empty() && cursor.take(self.prefix) {
@@ -148,7 +169,7 @@ impl<'a> Run<'a> {
         if !seen.extracted_at {
             self.extracted_at.push_null();
         }
-        Ok(())
+        Ok(seen.has_version)
     }
 
     fn read_member(&mut self, cursor: &mut Cursor<'a>, seen: &mut Members<'a>, start: usize) -> Sure<()> {
@@ -175,7 +196,8 @@ impl<'a> Run<'a> {
             }
             b"version" => {
                 once(&mut seen.version)?;
-                self.read_version(cursor)
+                seen.has_version = self.read_version(cursor)?;
+                Ok(())
             }
             b"time_extracted" => {
                 once(&mut seen.extracted_at)?;
@@ -198,17 +220,14 @@ impl<'a> Run<'a> {
         if self.scratch == self.layout.stream.as_bytes() { Ok(()) } else { Err(Doubt) }
     }
 
-    fn read_version(&mut self, cursor: &mut Cursor) -> Sure<()> {
-        if cursor.take(b"null") {
+    fn read_version(&mut self, cursor: &mut Cursor) -> Sure<bool> {
+        let has_version = !cursor.take(b"null");
+        if has_version {
+            self.versions.push_integer(int64_of(cursor.number()?, true)?);
+        } else {
             self.versions.push_null();
-            return Ok(());
         }
-        // A stream without a column for it has to grow first.
-        if !self.layout.is_versioned {
-            return Err(Doubt);
-        }
-        self.versions.push_integer(int64_of(cursor.number()?, true)?);
-        Ok(())
+        Ok(has_version)
     }
 
     fn read_extracted_at(&mut self, cursor: &mut Cursor) -> Sure<()> {
@@ -245,7 +264,15 @@ impl<'a> Run<'a> {
 
     fn read_record(&mut self, cursor: &mut Cursor<'a>) -> Sure<()> {
         self.seen.fill(0);
-        self.read_object(cursor, 0, MESSAGE_DEPTH + 1)
+        let start = cursor.at();
+        self.read_object(cursor, 0, MESSAGE_DEPTH + 1)?;
+        match &self.layout.keywords {
+            // Until the stream has grown, nothing is known of a new field.
+            Some(keywords) if !self.unknown.is_row_new() => {
+                keywords.check(&mut Cursor::new(self.data, start), &mut self.entries)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Take apart an object that is nested that deep.
@@ -324,13 +351,14 @@ impl<'a> Run<'a> {
     fn read_other(&mut self, cursor: &mut Cursor, number: usize, name: Text, depth: usize) -> Sure<()> {
         cursor.colon()?;
         let value = cursor.value(depth)?;
-        let is_growth = self.layout.unknown == Unknown::Evolve && number == 0 && value != b"null";
-        if self.layout.unknown == Unknown::Fail || is_growth {
+        if self.layout.unknown == Unknown::Fail {
             return Err(Doubt);
         }
+        let is_growth = self.layout.unknown == Unknown::Evolve && number == 0 && value != b"null";
+        let form = if is_growth { Some(form_of(value)?) } else { None };
         self.scratch.clear();
         unescape(name.raw, &mut self.scratch)?;
-        self.unknown.see(number, &self.scratch)
+        self.unknown.see(number, &self.scratch, form)
     }
 
     fn note_missing(&mut self, object: &'a Object) -> Sure<()> {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import jsonschema_rs
 import msgspec
@@ -53,20 +54,32 @@ _VALIDATORS = {
 }
 
 
+def draft_and_schema(layout: RecordLayout) -> tuple[Draft, Any]:
+    """The draft of a stream's schema, and the schema as it is compiled.
+
+    The draft is the one that `$schema` names, else Draft 7 that also takes Draft 4's boolean `exclusiveMinimum` and
+    `exclusiveMaximum`. Raises SchemaError where one value would be held against too many schemas.
+    """
+    is_named = layout.schema.get("$schema") is not None and named_draft(layout.schema) is not None
+    schema = compilable(Document(layout.schema, layout.stream.name))
+    return draft_of(layout.schema), schema if is_named else with_numeric_bounds(schema)
+
+
+def read_by_kind(layout: RecordLayout) -> frozenset[tuple[str, ...]]:
+    """The paths of values that columns read by their kind, so that their `format` isn't looked at."""
+    values = layout.record.values()
+    return frozenset(value.path for value in values if value.column and value.column.kind in FORMATS.values())
+
+
 def violations_finder(layout: RecordLayout) -> FindViolations:
     """What finds the keywords that a record breaks; SchemaError when the schema itself isn't valid.
 
-    The draft is the one that `$schema` names, else Draft 7 that also takes Draft 4's boolean `exclusiveMinimum` and
-    `exclusiveMaximum`. References outside the schema aren't followed. Formats are RFC 3339's and RFC 9562's, but for
-    values of columns, which are read by their kind.
+    References outside the schema aren't followed. Formats are RFC 3339's and RFC 9562's, but for values of columns,
+    which are read by their kind.
     """
-    is_named = layout.schema.get("$schema") is not None and named_draft(layout.schema) is not None
-    draft = draft_of(layout.schema)
-    schema = compilable(Document(layout.schema, layout.stream.name))
+    draft, schema = draft_and_schema(layout)
     try:
-        validator = _VALIDATORS[draft](
-            schema if is_named else with_numeric_bounds(schema), validate_formats=True, offline=True
-        )
+        validator = _VALIDATORS[draft](schema, validate_formats=True, offline=True)
     except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise SchemaError(
             f"its JSON Schema isn't valid, so that `validation: full` can't follow it: {_first_line(error)}",
@@ -74,7 +87,7 @@ def violations_finder(layout: RecordLayout) -> FindViolations:
             path=json_path(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else None,
         ) from error
 
-    read = {value.path for value in layout.record.values() if value.column and value.column.kind in FORMATS.values()}
+    read = read_by_kind(layout)
     record_decoder = _DRAFT4_RECORD if draft is Draft.DRAFT_4 else _RECORD
 
     def violations(raw: bytes) -> list[Violation]:
