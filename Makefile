@@ -8,7 +8,6 @@ WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
 # These would take a third longer if branches were counted, and meet next to none that others don't.
 UNCOUNTED := tests/laws tests/conformance tests/attacks tests/runners tests/cli/test_real_tap.py \
 	tests/cli/test_standard_streams.py $(patsubst %,tests/servers/test_%.py,errors injection many_loads)
-PURE_PYTEST := PYTHONPATH=tests .work/pure/bin/python -m pytest -W error --noconftest
 
 # What is compiled once is kept, instead of being compiled by each of the processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +18,7 @@ define cargo
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS -u MFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test ready check setup venv packages wheel decoder tap album programs services lint types unit native pure newest torture bench clean
+.PHONY: demo test ready check setup venv packages wheel decoder tap album programs services lint types unit native newest torture bench clean
 
 demo:                  ## load real data with a real tap into DuckDB, and show it
 	$(AT_ONCE) decoder tap
@@ -34,7 +33,7 @@ test:                  ## everything: lint, types, all tests on real databases, 
 	PYTHONPATH=.work/album $(WHOLE) -n 4 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
 
 # Each as soon as what it needs is there. What cargo does is done beside what pip does, which takes one core alone.
-ready: packages native wheel programs tap album services decoder pure lint types
+ready: packages native wheel programs tap album services decoder lint types
 
 check:                 ## what to run while working: lint, types, unit tests
 	$(AT_ONCE) decoder
@@ -82,12 +81,6 @@ unit: decoder
 
 native:                ## the tests of tailrace-native's crate
 	$(call cargo,test,--quiet --no-default-features)
-
-pure: packages         ## decoding and loading without tailrace-native, in a Python of their own
-	scripts/setup-pure
-	$(PURE_PYTEST) -n 2 tests/unit/decode tests/unit/singer tests/cli/test_pure.py \
-		tests/cli/test_odd_input.py::test_a_bad_record_ends_the_run_with_its_line_or_is_set_aside \
-		--ignore tests/unit/singer/test_singer_writer.py
 
 newest: setup services ## conformance and laws on the newest of what can be had; writes docs/proven.json and .md
 	$(PYTHON) -m services.mysql --newest

@@ -27,7 +27,7 @@ from rivals.read_json import column_type
 
 from tailrace.config import Settings
 from tailrace.decode import Decoder, decoder
-from tailrace.decode.plan import Plan
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.reference import Reference
 from tailrace.destinations import traits_of
 from tailrace.model import LINE, Clock, Decoded, RecordBlock, Stream
@@ -244,7 +244,7 @@ def plan(job: Job) -> Read:
     """No contender: writes the stream's plan for the contenders in Rust."""
     stream, _ = next(runs_of(job.source))
     # Where the native package is hidden, this can't be imported.
-    text = import_module("tailrace.decode.native").plan_json(Plan(stream))
+    text = import_module("tailrace.decode.native").layout_json(RecordLayout(stream))
     return lambda: job.output.write_text(text, encoding="utf-8")
 
 

@@ -5,19 +5,25 @@ from typing import TypeAlias
 __version__: str
 
 Note: TypeAlias = tuple[str, int, int, tuple[int, int]]
+Doubtful: TypeAlias = list[tuple[int, int, int, int]]
+Refusals: TypeAlias = tuple[list[tuple[int, int, int, int, int]], list[list[tuple[str, str, str, str]]]]
+Growth: TypeAlias = tuple[int, list[tuple[str, int, int]]]
+Dropped: TypeAlias = list[tuple[str, int]]
 
 class Columns:
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
 
-# Spans are (first line, count), packed as native 64-bit integers. Answers with the columns, the lines in doubt as
-# (line, piece, start, end), the fields that were dropped with how often they were there, and notes on inexact floats,
-# coerced values and odd members of messages: how many there are, the line of the first, and how many digits they have
-# before the point and behind it.
+# Spans are (first line, count), packed as native 64-bit integers. Answers with the columns; the lines in doubt as
+# (line, piece, start, end); refused records as (line, piece, start, end, which of the reasons), and the reasons, which
+# are violations as (code, path, expected, got); the first line with a version for which the stream has no column
+# (or 0), and new fields as (name, bits of forms, first line); the fields that were dropped with how often they were
+# there; and notes on inexact floats, coerced values and odd members of messages: how many there are, the line of the
+# first, and how many digits they have before the point and behind it.
 class Decoder:
-    def __init__(self, plan: str) -> None: ...
+    def __init__(self, layout: str) -> None: ...
     def decode(
         self, pieces: Sequence[bytes], spans: bytes
-    ) -> tuple[Columns, list[tuple[int, int, int, int]], list[tuple[str, int]], list[Note], list[Note], list[Note]]: ...
+    ) -> tuple[Columns, Doubtful, Refusals, Growth, Dropped, list[Note], list[Note], list[Note]]: ...
 
 # Answers with the parts of a block, its states, and how many lines it has. A part is records, as (stream, lines,
 # packed spans, how many), or another line, as (None, line, b"LOG" or b"", its number). States are their values, one

@@ -1,4 +1,4 @@
-"""Writes seeds of the fuzz targets into corpus/: the lines of the decoders' conformance cases, for every plan."""
+"""Writes seeds of the fuzz targets into corpus/: the lines of the decoders' conformance cases, for every layout."""
 # ruff: noqa: INP001
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from tailrace.testing.decoder import cases
 
 HERE = Path(__file__).parent
-PLANS = (HERE / "plans.jsonl").read_text(encoding="utf-8").strip().split("\n")
+LAYOUTS = (HERE / "layouts.jsonl").read_text(encoding="utf-8").strip().split("\n")
 NAMES = ("a", "b", "c", "d", "e", "f")
 SPANS = (b"\x00", b"\x01\x05\xff", b"\x02\x00\x01\x03\xff")
 """The numbers of lines: 1 and on; 6 and on; 1, then 5 and on."""
@@ -25,15 +25,15 @@ def runs() -> Iterator[bytes]:
 
 
 def seeds() -> Iterator[tuple[str, bytes]]:
-    """Targets and their inputs; the field `a` of the cases takes every place of the plans."""
+    """Targets and their inputs; the field `a` of the cases takes every place of the layouts."""
     for data in runs():
         yield "reader", data
-        for plan, text in enumerate(PLANS):
+        for layout, text in enumerate(LAYOUTS):
             stream = json.dumps(json.loads(text)["stream"], ensure_ascii=False).encode()
             renamed = data.replace(b'"cases"', stream)
-            name = NAMES[plan % len(NAMES)].encode()
+            name = NAMES[layout % len(NAMES)].encode()
             for lines in (renamed, renamed.replace(b'"a":', b'"%s":' % name)):
-                yield "decoder", bytes([plan, len(lines) % 4]) + SPANS[len(lines) % len(SPANS)] + lines
+                yield "decoder", bytes([layout, len(lines) % 4]) + SPANS[len(lines) % len(SPANS)] + lines
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
+use crate::layout::{Column, Kind};
 use crate::number::Places;
-use crate::plan::{Column, Kind};
 
 /// Bits, of which some at the end may be taken back; those that don't fill a word yet are in `word`.
 #[derive(Default)]

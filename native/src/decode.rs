@@ -2,14 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow_array::ArrayRef;
 use arrow_schema::ArrowError;
 
+use crate::layout::RecordLayout;
 use crate::number::Places;
-use crate::plan::Plan;
+use crate::refusals::{Judge, Violation};
 use crate::run::Run;
+use crate::unknown_fields::NewField;
 
 /// No record is shorter, so that spans that promise more records than there can be take no memory.
 const MIN_LINE_BYTES: usize = 8;
@@ -34,12 +37,27 @@ pub struct Noted {
     pub places: Places,
 }
 
-/// What a run comes to. The columns are those of the plan, then versions, times of extraction and lines.
+/// A record that is refused: its number, where its line is, line feed included, and which of the run's reasons it has.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub line: i64,
+    pub piece: usize,
+    pub bytes: Range<usize>,
+    pub reasons: usize,
+}
+
+/// What a run comes to. The columns are those of the layout, then versions, times of extraction and lines.
 ///
+/// `versioned_line` is the first that has a version for which the stream has no column, and `new_fields` are those of
+/// records under `unknown_fields: evolve`: the stream has to grow first. `reasons` are those of refused records.
 /// `unknown` counts the fields that were dropped, by path. `odd` are members of the message that weren't as they must.
 pub struct Decoded {
     pub columns: Vec<ArrayRef>,
     pub doubtful: Vec<Doubtful>,
+    pub refused: Vec<Refused>,
+    pub reasons: Vec<Vec<Violation>>,
+    pub versioned_line: Option<i64>,
+    pub new_fields: Vec<NewField>,
     pub unknown: Vec<(String, u64)>,
     pub inexact: Vec<Noted>,
     pub coerced: Vec<Noted>,
@@ -50,12 +68,12 @@ pub struct Decoded {
 ///
 /// # Errors
 /// When a column can't be made into an Arrow array, which no input causes.
-pub fn decode(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) -> Result<Decoded, ArrowError> {
+pub fn decode(layout: &RecordLayout, pieces: &[&[u8]], spans: &[(i64, i64)]) -> Result<Decoded, ArrowError> {
     let count = spans.iter().map(|&(_, count)| usize::try_from(count).unwrap_or_default()).sum::<usize>();
     let size = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    let mut run = Run::new(plan, count.min(size / MIN_LINE_BYTES + 1));
+    let mut run = Run::new(layout, count.min(size / MIN_LINE_BYTES + 1));
     let mut lines = spans.iter().flat_map(|&(first, count)| first..first.saturating_add(count));
-    let mut doubtful = Vec::new();
+    let mut aside = Aside::new(layout);
     for (piece, &data) in pieces.iter().enumerate() {
         let mut at = 0;
         run.begin(data);
@@ -65,11 +83,47 @@ pub fn decode(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) -> Result<Dec
             let end = run.read_line(at, line).unwrap_or_else(|_| {
                 run.take_back();
                 let end = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |offset| at + offset + 1);
-                doubtful.push(Doubtful { line, piece, bytes: at..end });
+                aside.put(data, Doubtful { line, piece, bytes: at..end });
                 end
             });
             at = end;
         }
     }
-    run.finish(doubtful)
+    run.finish(aside)
+}
+
+/// Lines that become no rows: those that are certain to be refused, and those in doubt.
+pub struct Aside<'l> {
+    pub doubtful: Vec<Doubtful>,
+    pub refused: Vec<Refused>,
+    judge: Judge<'l>,
+    reasons: HashMap<Vec<Violation>, usize>,
+}
+
+impl<'l> Aside<'l> {
+    fn new(layout: &'l RecordLayout) -> Self {
+        Self { doubtful: Vec::new(), refused: Vec::new(), judge: Judge::new(layout), reasons: HashMap::new() }
+    }
+
+    fn put(&mut self, data: &[u8], found: Doubtful) {
+        let text = &data[found.bytes.clone()];
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let is_utf8 = std::str::from_utf8(text).is_ok();
+        match self.judge.violations(text) {
+            Ok(violations) if is_utf8 => {
+                let next = self.reasons.len();
+                let reasons = *self.reasons.entry(violations).or_insert(next);
+                let Doubtful { line, piece, bytes } = found;
+                self.refused.push(Refused { line, piece, bytes, reasons });
+            }
+            _ => self.doubtful.push(found),
+        }
+    }
+
+    /// Why records were refused, each once.
+    pub fn reasons(self) -> Vec<Vec<Violation>> {
+        let mut reasons: Vec<_> = self.reasons.into_iter().collect();
+        reasons.sort_unstable_by_key(|&(_, at)| at);
+        reasons.into_iter().map(|(violations, _)| violations).collect()
+    }
 }

@@ -1,5 +1,6 @@
 //! What Python sees: `Splitter`, and `Decoder`, which gives its columns through Arrow's C data interface.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::ffi::{FFI_ArrowArray, to_ffi};
@@ -11,7 +12,8 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyCapsule};
 
 use crate::decode::{Decoded, Noted, decode};
-use crate::plan::Plan;
+use crate::layout::RecordLayout;
+use crate::refusals::Violation;
 use crate::split::{self, Part, Records, State};
 
 /// Columns of one length, to be taken by what knows Arrow's C data interface, such as `pyarrow.record_batch`.
@@ -39,22 +41,33 @@ impl Columns {
 /// What is told of values under a name: how many there were, the line of the first, and how many digits they have.
 type Notes = Vec<(String, usize, i64, (i64, i64))>;
 
-/// What a run comes to, with the lines that are for the reference to judge as (line, piece, start, end), the fields
-/// that were dropped, and notes on inexact floats, coerced values and odd members of messages.
-type Answer = (Columns, Vec<(i64, usize, usize, usize)>, Vec<(String, u64)>, Notes, Notes, Notes);
+/// The lines of a run that are for the reference to judge, as (line, piece, start, end).
+type Doubtful = Vec<(i64, usize, usize, usize)>;
+
+/// Records that are refused, as (line, piece, start, end, which of the reasons), and reasons: violations as (code,
+/// path, expected, got).
+type Refusals = (Vec<(i64, usize, usize, usize, usize)>, Vec<Vec<(&'static str, String, String, String)>>);
+
+/// How the stream has to grow first: the first line with a version for which it has no column, or 0, and new fields as
+/// (name, forms, first line).
+type Growth = (i64, Vec<(String, u8, i64)>);
+
+/// What a run comes to: rows, the lines in doubt, refusals and growth, the fields that were dropped, and notes on
+/// inexact floats, coerced values and odd members of messages.
+type Answer = (Columns, Doubtful, Refusals, Growth, Vec<(String, u64)>, Notes, Notes, Notes);
 
 /// Decodes the runs of one stream; threads may share it.
 #[pyclass(frozen)]
 struct Decoder {
-    plan: Plan,
+    layout: RecordLayout,
 }
 
 #[pymethods]
 impl Decoder {
-    /// The decoder of a plan, which is given as JSON.
+    /// The decoder of a layout, which is given as JSON.
     #[new]
-    fn new(plan: &str) -> PyResult<Self> {
-        Ok(Self { plan: Plan::from_json(plan).map_err(PyValueError::new_err)? })
+    fn new(layout: &str) -> PyResult<Self> {
+        Ok(Self { layout: RecordLayout::from_json(layout).map_err(PyValueError::new_err)? })
     }
 
     /// Decode the lines of a block, numbered by packed spans of (first line, count); other Python threads go on
@@ -63,29 +76,39 @@ impl Decoder {
         py.detach(|| {
             let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
             let spans = unpacked(&spans);
-            decode(&self.plan, &pieces, &spans).and_then(|decoded| answer(&self.plan, decoded))
+            decode(&self.layout, &pieces, &spans).and_then(|decoded| answer(&self.layout, decoded))
         })
         .map_err(failed)
     }
 }
 
-fn answer(plan: &Plan, decoded: Decoded) -> Result<Answer, ArrowError> {
-    let names = plan.columns.iter().map(|column| column.name.as_str()).chain(["version", "extracted_at", "line"]);
+fn answer(layout: &RecordLayout, decoded: Decoded) -> Result<Answer, ArrowError> {
+    let names = layout.columns.iter().map(|column| column.name.as_str()).chain(["version", "extracted_at", "line"]);
     let fields: Fields = names
         .zip(&decoded.columns)
         .map(|(name, column)| Arc::new(Field::new(name, column.data_type().clone(), true)))
         .collect();
     let rows = StructArray::try_new(fields, decoded.columns, None)?;
-    let doubtful = decoded
-        .doubtful
-        .into_iter()
-        .map(|found| (found.line, found.piece, found.bytes.start, found.bytes.end))
-        .collect();
+    let place = |bytes: Range<usize>| (bytes.start, bytes.end);
+    let doubtful = decoded.doubtful.into_iter().map(|found| {
+        let (start, end) = place(found.bytes);
+        (found.line, found.piece, start, end)
+    });
+    let refused = decoded.refused.into_iter().map(|found| {
+        let (start, end) = place(found.bytes);
+        (found.line, found.piece, start, end, found.reasons)
+    });
+    let violations = |reasons: Vec<Violation>| {
+        reasons.into_iter().map(|each| (each.code, each.path, each.expected.into_owned(), each.got)).collect()
+    };
+    let refusals = (refused.collect(), decoded.reasons.into_iter().map(violations).collect());
+    let new_fields = decoded.new_fields.into_iter().map(|each| (each.name, each.forms, each.first_line));
+    let growth = (decoded.versioned_line.unwrap_or_default(), new_fields.collect());
     let notes = |found: Vec<Noted>| {
         found.into_iter().map(|each| (each.name, each.count, each.first_line, each.places.into())).collect()
     };
     let (inexact, coerced, odd) = (notes(decoded.inexact), notes(decoded.coerced), notes(decoded.odd));
-    Ok((Columns { rows }, doubtful, decoded.unknown, inexact, coerced, odd))
+    Ok((Columns { rows }, doubtful.collect(), refusals, growth, decoded.unknown, inexact, coerced, odd))
 }
 
 fn failed(error: ArrowError) -> PyErr {

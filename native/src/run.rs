@@ -8,14 +8,15 @@ use arrow_array::Int64Array;
 use arrow_schema::ArrowError;
 
 use crate::columns::Filling;
-use crate::decode::{Decoded, Doubtful, Noted};
+use crate::decode::{Aside, Decoded, Noted};
 use crate::envelope::record_type;
 use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
+use crate::layout::{Column, Kind, Object, RecordLayout, Unknown, Use};
 use crate::number::{Places, int64_of};
-use crate::plan::{Column, Kind, Object, Plan, Unknown, Use};
+use crate::tape::Entry;
 use crate::text::unescape;
 use crate::time::{cut_timestamp_us, timestamp_us};
-use crate::unknown_fields::UnknownFields;
+use crate::unknown_fields::{UnknownFields, form_of};
 use crate::values::Reading;
 
 /// The most names that a message may have beside its own before it is left to the reference.
@@ -26,7 +27,7 @@ const MESSAGE_DEPTH: usize = 1;
 ///
 /// `followers` has, for each object's start and each of its fields, the field that came next when it was read last.
 pub struct Run<'a> {
-    plan: &'a Plan,
+    layout: &'a RecordLayout,
     data: &'a [u8],
     is_utf8: bool,
     columns: Vec<Filling>,
@@ -37,6 +38,8 @@ pub struct Run<'a> {
     seen: Vec<u64>,
     followers: Vec<usize>,
     unknown: UnknownFields,
+    versioned_line: Option<i64>,
+    entries: Vec<Entry<'a>>,
     scratch: Vec<u8>,
 }
 
@@ -47,25 +50,28 @@ struct Members<'a> {
     stream: bool,
     record: bool,
     version: bool,
+    has_version: bool,
     extracted_at: bool,
     others: Vec<&'a [u8]>,
 }
 
 impl<'a> Run<'a> {
     /// An empty run with room for that many rows.
-    pub fn new(plan: &'a Plan, rows: usize) -> Self {
+    pub fn new(layout: &'a RecordLayout, rows: usize) -> Self {
         Self {
-            plan,
+            layout,
             data: b"",
             is_utf8: true,
-            columns: plan.columns.iter().map(|column| Filling::new(column.kind, rows)).collect(),
+            columns: layout.columns.iter().map(|column| Filling::new(column.kind, rows)).collect(),
             versions: Filling::new(Kind::Int, rows),
             extracted_at: Filling::new(Kind::Timestamptz, rows),
             lines: Vec::with_capacity(rows),
             prefix: b"",
-            seen: vec![0; plan.field_count.div_ceil(64)],
-            followers: plan.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
-            unknown: UnknownFields::new(plan.objects.len()),
+            seen: vec![0; layout.field_count.div_ceil(64)],
+            followers: layout.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
+            unknown: UnknownFields::new(layout.objects.len()),
+            versioned_line: None,
+            entries: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -84,13 +90,16 @@ impl<'a> Run<'a> {
             std::str::from_utf8(&self.data[start..start + end]).map_err(|_| Doubt)?;
         }
         let mut cursor = Cursor::new(self.data, start);
-        self.read_message(&mut cursor, start)?;
+        let has_version = self.read_message(&mut cursor, start)?;
         cursor.skip_space();
         if cursor.peek() != b'\n' {
             return Err(Doubt);
         }
         self.lines.push(line);
-        self.unknown.count_row();
+        self.unknown.count_row(line);
+        if has_version && !self.layout.is_versioned {
+            self.versioned_line.get_or_insert(line);
+        }
         Ok(cursor.at() + 1)
     }
 
@@ -102,12 +111,12 @@ impl<'a> Run<'a> {
         self.extracted_at.truncate(rows);
     }
 
-    /// What the run has come to, with the lines that were doubtful.
-    pub fn finish(self, doubtful: Vec<Doubtful>) -> Result<Decoded, ArrowError> {
+    /// What the run has come to, with the lines that become no rows.
+    pub fn finish(self, mut aside: Aside) -> Result<Decoded, ArrowError> {
         let (mut inexact, mut coerced) = (Vec::new(), Vec::new());
         let odd = noted("time_extracted", &self.extracted_at.coerced, &self.lines).into_iter().collect();
         let mut columns = Vec::with_capacity(self.columns.len() + 3);
-        for (filling, column) in self.columns.into_iter().zip(&self.plan.columns) {
+        for (filling, column) in self.columns.into_iter().zip(&self.layout.columns) {
             if !filling.inexact.is_empty() {
                 let rows: Vec<usize> = filling.inexact.iter().map(|&(row, _)| row).collect();
                 let places = Places::most(filling.inexact.iter().map(|&(_, places)| places));
@@ -119,10 +128,22 @@ impl<'a> Run<'a> {
         columns.push(self.versions.finish(&Column::plain("version", Kind::Int))?);
         columns.push(self.extracted_at.finish(&Column::plain("extracted_at", Kind::Timestamptz))?);
         columns.push(Arc::new(Int64Array::from(self.lines)));
-        Ok(Decoded { columns, doubtful, unknown: self.unknown.counts(&self.plan.objects), inexact, coerced, odd })
+        Ok(Decoded {
+            columns,
+            doubtful: std::mem::take(&mut aside.doubtful),
+            refused: std::mem::take(&mut aside.refused),
+            reasons: aside.reasons(),
+            versioned_line: self.versioned_line,
+            unknown: self.unknown.counts(&self.layout.objects),
+            new_fields: self.unknown.new_fields(),
+            inexact,
+            coerced,
+            odd,
+        })
     }
 
-    fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<()> {
+    /// Read a message; gives whether it has a version.
+    fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<bool> {
         let mut seen = Members::default();
         let mut goes_on = true;
         if !self.prefix.is_empty() && cursor.take(self.prefix) {
@@ -148,7 +169,7 @@ impl<'a> Run<'a> {
         if !seen.extracted_at {
             self.extracted_at.push_null();
         }
-        Ok(())
+        Ok(seen.has_version)
     }
 
     fn read_member(&mut self, cursor: &mut Cursor<'a>, seen: &mut Members<'a>, start: usize) -> Sure<()> {
@@ -175,7 +196,8 @@ impl<'a> Run<'a> {
             }
             b"version" => {
                 once(&mut seen.version)?;
-                self.read_version(cursor)
+                seen.has_version = self.read_version(cursor)?;
+                Ok(())
             }
             b"time_extracted" => {
                 once(&mut seen.extracted_at)?;
@@ -195,24 +217,21 @@ impl<'a> Run<'a> {
         let name = cursor.string()?;
         self.scratch.clear();
         unescape(name.raw, &mut self.scratch)?;
-        if self.scratch == self.plan.stream.as_bytes() { Ok(()) } else { Err(Doubt) }
+        if self.scratch == self.layout.stream.as_bytes() { Ok(()) } else { Err(Doubt) }
     }
 
-    fn read_version(&mut self, cursor: &mut Cursor) -> Sure<()> {
-        if cursor.take(b"null") {
+    fn read_version(&mut self, cursor: &mut Cursor) -> Sure<bool> {
+        let has_version = !cursor.take(b"null");
+        if has_version {
+            self.versions.push_integer(int64_of(cursor.number()?, true)?);
+        } else {
             self.versions.push_null();
-            return Ok(());
         }
-        // A stream without a column for it has to grow first.
-        if !self.plan.is_versioned {
-            return Err(Doubt);
-        }
-        self.versions.push_integer(int64_of(cursor.number()?, true)?);
-        Ok(())
+        Ok(has_version)
     }
 
     fn read_extracted_at(&mut self, cursor: &mut Cursor) -> Sure<()> {
-        if !self.plan.reads_extracted_at {
+        if !self.layout.reads_extracted_at {
             cursor.value(MESSAGE_DEPTH)?;
             self.extracted_at.push_null();
         } else if cursor.take(b"null") {
@@ -245,7 +264,15 @@ impl<'a> Run<'a> {
 
     fn read_record(&mut self, cursor: &mut Cursor<'a>) -> Sure<()> {
         self.seen.fill(0);
-        self.read_object(cursor, 0, MESSAGE_DEPTH + 1)
+        let start = cursor.at();
+        self.read_object(cursor, 0, MESSAGE_DEPTH + 1)?;
+        match &self.layout.keywords {
+            // Until the stream has grown, nothing is known of a new field.
+            Some(keywords) if !self.unknown.is_row_new() => {
+                keywords.check(&mut Cursor::new(self.data, start), &mut self.entries)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Take apart an object that is nested that deep.
@@ -253,7 +280,7 @@ impl<'a> Run<'a> {
         if depth > MAX_DEPTH {
             return Err(Doubt);
         }
-        let object: &'a Object = &self.plan.objects[number];
+        let object: &'a Object = &self.layout.objects[number];
         let start = object.first + number;
         let mut found = 0;
         let mut place = start;
@@ -311,8 +338,8 @@ impl<'a> Run<'a> {
         }
         match field.takes {
             Use::Column { slot, types } => {
-                let is_draft4 = self.plan.is_draft4;
-                let reading = Reading { column: &self.plan.columns[slot], types, is_draft4, depth };
+                let is_draft4 = self.layout.is_draft4;
+                let reading = Reading { column: &self.layout.columns[slot], types, is_draft4, depth };
                 reading.read(cursor, &mut self.columns[slot], self.lines.len(), &mut self.scratch)
             }
             Use::Object(inner) => self.read_object(cursor, inner, depth + 1),
@@ -320,17 +347,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Read a field that the plan doesn't name.
+    /// Read a field that the layout doesn't name.
     fn read_other(&mut self, cursor: &mut Cursor, number: usize, name: Text, depth: usize) -> Sure<()> {
         cursor.colon()?;
         let value = cursor.value(depth)?;
-        let is_growth = self.plan.unknown == Unknown::Evolve && number == 0 && value != b"null";
-        if self.plan.unknown == Unknown::Fail || is_growth {
+        if self.layout.unknown == Unknown::Fail {
             return Err(Doubt);
         }
+        let is_growth = self.layout.unknown == Unknown::Evolve && number == 0 && value != b"null";
+        let form = if is_growth { Some(form_of(value)?) } else { None };
         self.scratch.clear();
         unescape(name.raw, &mut self.scratch)?;
-        self.unknown.see(number, &self.scratch)
+        self.unknown.see(number, &self.scratch, form)
     }
 
     fn note_missing(&mut self, object: &'a Object) -> Sure<()> {
@@ -350,7 +378,7 @@ impl<'a> Run<'a> {
         match takes {
             Use::Column { slot, .. } => self.columns[slot].push_null(),
             Use::Object(inner) => {
-                let object: &'a Object = &self.plan.objects[inner];
+                let object: &'a Object = &self.layout.objects[inner];
                 object.fields.iter().for_each(|field| self.push_nulls(field.takes));
             }
             Use::Nothing => {}

@@ -7,14 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::columns::{Filling, Values};
 use crate::json::{Cursor, Doubt, Sure, Text};
+use crate::layout::{Column, Kind, Types};
 use crate::number::{decimal_of, float_of, int64_of};
-use crate::plan::{Column, Kind, Types};
 use crate::text::unescape;
 use crate::time::{date_days, time_us, timestamp_us};
 
 /// What reads a column's values at one place in the record, whose objects are nested `depth` deep there.
-pub struct Reading<'p> {
-    pub column: &'p Column,
+pub struct Reading<'l> {
+    pub column: &'l Column,
     pub types: Types,
     pub is_draft4: bool,
     pub depth: usize,

@@ -43,7 +43,7 @@ def test_tailrace_native_is_built_for_every_platform_and_as_source():
 
 @pytest.mark.parametrize("job", sorted(BUILDS))
 def test_what_is_built_is_installed_and_asked_what_decodes_before_it_is_kept(job):
-    decoder = "vectorised" if job == "python" else "native"
+    decoder = "reference" if job == "python" else "native"
     steps = JOBS[job]["steps"]
     asked = next(at for at, step in enumerate(steps) if f'"decoder": "{decoder}"' in step.get("run", ""))
     kept = next(at for at, step in enumerate(steps) if step.get("uses", "").startswith("actions/upload-artifact@"))

@@ -1,6 +1,6 @@
 //! How fast runs are decoded, and how fast parsers are that make no columns of them: `parsers FILE PLAN [NAME]...`.
 //!
-//! FILE is Singer's messages, PLAN the plan of their stream as the Python package writes it. Each one's megabytes
+//! FILE is Singer's messages, PLAN the layout of their stream as the Python package writes it. Each one's megabytes
 //! (10^6 bytes) a second of the processor's are printed, and on stderr, for `bench/decoding.py`, its seconds on the clock
 //! and on the processor, and the records it has read.
 
@@ -14,7 +14,7 @@ use cpu_time::ProcessTime;
 use serde::de::IgnoredAny;
 use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 use tailrace_native::decode::decode;
-use tailrace_native::plan::Plan;
+use tailrace_native::layout::RecordLayout;
 use tailrace_native::split::{Part, Records, Splitter};
 
 /// What a run comes to before it is decoded, as the Python package gathers it.
@@ -33,7 +33,7 @@ struct Piece {
 struct Input {
     data: Vec<u8>,
     pieces: Vec<Piece>,
-    plan: Plan,
+    layout: RecordLayout,
 }
 
 /// The records that were read, and the time it took on the clock and on the processor.
@@ -50,7 +50,7 @@ const CONTENDERS: [Contender; 5] = [
 ];
 
 impl Input {
-    fn new(data: Vec<u8>, plan: Plan) -> Self {
+    fn new(data: Vec<u8>, layout: RecordLayout) -> Self {
         let mut pieces = Vec::new();
         for (start, end) in blocks(&data) {
             for records in split(&data[start..end]) {
@@ -59,7 +59,7 @@ impl Input {
                 pieces.push(Piece { start: start + range.start, end: start + range.end, count });
             }
         }
-        Self { data, pieces, plan }
+        Self { data, pieces, layout }
     }
 
     /// The pieces in runs of about that many bytes.
@@ -136,7 +136,7 @@ fn run_decode(input: &Input) -> Reading {
         for run in &runs {
             let pieces: Vec<&[u8]> = run.iter().map(|piece| &input.data[piece.start..piece.end]).collect();
             let count = run.iter().map(|piece| piece.count as i64).sum();
-            let decoded = decode(&input.plan, &pieces, &[(first, count)]).expect("columns become Arrow arrays");
+            let decoded = decode(&input.layout, &pieces, &[(first, count)]).expect("columns become Arrow arrays");
             assert!(decoded.doubtful.is_empty(), "the reference would have to read some of these lines");
             rows += decoded.columns.last().map_or(0, |column| column.len());
             first += count;
@@ -181,12 +181,12 @@ fn ignored(input: &Input, is_json: impl Fn(&[u8]) -> bool) -> Reading {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let [file, plan, names @ ..] = words.as_slice() else {
+    let [file, layout, names @ ..] = words.as_slice() else {
         eprintln!("usage: cargo bench --no-default-features --bench parsers -- FILE PLAN [NAME]...");
         return;
     };
-    let plan = Plan::from_json(&fs::read_to_string(plan).expect("the plan can be read")).expect("it is a plan");
-    let input = Input::new(fs::read(file).expect("the file can be read"), plan);
+    let layout = RecordLayout::from_json(&fs::read_to_string(layout).expect("the layout can be read")).expect("it is a layout");
+    let input = Input::new(fs::read(file).expect("the file can be read"), layout);
     for (name, run) in CONTENDERS.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|one| one == name)) {
         // What is measured is the second time, when memory is at hand.
         run(&input);

@@ -11,21 +11,21 @@ use arrow_array::types::{Decimal128Type, Int64Type};
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use tailrace_native::decode::{Decoded, Doubtful, decode};
-use tailrace_native::plan::Plan;
+use tailrace_native::layout::RecordLayout;
 
 /// More lines than any input has.
 const ALL_LINES: i64 = 1 << 40;
 const NO_ERROR: &str = "no input makes an array that can't be";
 
-static PLANS: LazyLock<Vec<Plan>> = LazyLock::new(|| {
-    let texts = include_str!("../plans.jsonl").lines();
-    texts.map(|text| Plan::from_json(text).expect("a plan is read")).collect()
+static LAYOUTS: LazyLock<Vec<RecordLayout>> = LazyLock::new(|| {
+    let texts = include_str!("../layouts.jsonl").lines();
+    texts.map(|text| RecordLayout::from_json(text).expect("a layout is read")).collect()
 });
 
-// An input is the number of a plan, the lines of each piece (0: all), the number of spans, of each span the lines that it
+// An input is the number of a layout, the lines of each piece (0: all), the number of spans, of each span the lines that it
 // leaves out and those that it has, and the bytes of a run. No span stands for one over all lines.
 fuzz_target!(|input: &[u8]| {
-    let [plan, lines, spans, rest @ ..] = input else { return };
+    let [layout, lines, spans, rest @ ..] = input else { return };
     let Some((bounds, data)) = rest.split_at_checked(usize::from(spans % 4) * 2) else { return };
     let mut spans = Vec::new();
     let mut next = 1;
@@ -36,12 +36,12 @@ fuzz_target!(|input: &[u8]| {
     if spans.is_empty() {
         spans.push((1, ALL_LINES));
     }
-    check(&PLANS[usize::from(*plan) % PLANS.len()], &pieces_of(data, usize::from(*lines)), &spans);
+    check(&LAYOUTS[usize::from(*layout) % LAYOUTS.len()], &pieces_of(data, usize::from(*lines)), &spans);
 });
 
-fn check(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) {
-    let whole = decode(plan, pieces, spans).expect(NO_ERROR);
-    check_columns(plan, &whole);
+fn check(layout: &RecordLayout, pieces: &[&[u8]], spans: &[(i64, i64)]) {
+    let whole = decode(layout, pieces, spans).expect(NO_ERROR);
+    check_columns(layout, &whole);
     let lines = lines_of(pieces, spans);
     let taken = whole.columns.last().expect("the lines are a column").as_primitive::<Int64Type>().values();
     assert_eq!(taken.len() + whole.doubtful.len(), lines.len());
@@ -49,7 +49,7 @@ fn check(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) {
     let (mut unknown, mut inexact) = (HashMap::new(), HashMap::new());
     for found in lines {
         let text = &pieces[found.piece][found.bytes.clone()];
-        let alone = decode(plan, &[text], &[(found.line, 1)]).expect(NO_ERROR);
+        let alone = decode(layout, &[text], &[(found.line, 1)]).expect(NO_ERROR);
         if taken.get(row) != Some(&found.line) {
             assert_eq!(doubtful.next(), Some(&found));
             assert_eq!(alone.doubtful, [Doubtful { line: found.line, piece: 0, bytes: 0..text.len() }]);
@@ -74,10 +74,10 @@ fn check(plan: &Plan, pieces: &[&[u8]], spans: &[(i64, i64)]) {
 }
 
 /// The columns are as Arrow has them, and of one length.
-fn check_columns(plan: &Plan, whole: &Decoded) {
-    assert_eq!(whole.columns.len(), plan.columns.len() + 3);
+fn check_columns(layout: &RecordLayout, whole: &Decoded) {
+    assert_eq!(whole.columns.len(), layout.columns.len() + 3);
     for column in &whole.columns {
-        assert_eq!(column.len(), whole.columns[plan.columns.len()].len());
+        assert_eq!(column.len(), whole.columns[layout.columns.len()].len());
         column.to_data().validate_full().expect("an array is as Arrow has them");
         if let Some(decimals) = column.as_primitive_opt::<Decimal128Type>() {
             decimals.validate_decimal_precision(decimals.precision()).expect("a decimal fits into its precision");

@@ -1,4 +1,4 @@
-"""Decoding: runs of RECORD lines to Arrow tables, by the fastest of several implementations of the same answers."""
+"""Decoding: runs of RECORD lines to Arrow tables, natively where that can be, else by the reference."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
-from tailrace.decode.plan import Plan
-from tailrace.decode.reader import is_eligible
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.reference import Reference
-from tailrace.decode.vectorised import Vectorised
 from tailrace.model import Clock, Decoded, RecordBlock, Stream
 
 IS_NATIVE = find_spec("tailrace_native") is not None
 """Whether this installation has the package tailrace-native."""
 
-IMPLEMENTATION = "native" if IS_NATIVE else "vectorised"
-"""What decodes in this installation: the package tailrace-native when it is there, else pyarrow."""
+IMPLEMENTATION = "native" if IS_NATIVE else "reference"
+"""What decodes in this installation: the package tailrace-native when it is there, else the reference, in Python."""
 
 
 class Decoder(Protocol):
@@ -32,12 +30,12 @@ class Decoder(Protocol):
 
 def decoder(stream: Stream, clock: Clock) -> Decoder:
     """The decoder of a stream; SchemaError when `validation: full` can't follow the stream's schema."""
-    return implementation(Plan(stream), is_native=IS_NATIVE)(stream, clock)
+    return implementation(RecordLayout(stream), is_native=IS_NATIVE)(stream, clock)
 
 
-def implementation(plan: Plan, *, is_native: bool) -> Callable[[Stream, Clock], Decoder]:
-    """What decodes the records of that plan fastest, where the package tailrace-native is there or isn't."""
-    if is_native:
-        native = import_module("tailrace.decode.native")
-        return native.Native if native.is_eligible(plan) else Reference
-    return Vectorised if is_eligible(plan) else Reference
+def implementation(layout: RecordLayout, *, is_native: bool) -> Callable[[Stream, Clock], Decoder]:
+    """What decodes the records of that layout, where the package tailrace-native is there or isn't."""
+    if not is_native:
+        return Reference
+    native = import_module("tailrace.decode.native")
+    return native.Native if native.is_eligible(layout) else Reference

@@ -11,6 +11,9 @@ _INT64_START, _INT64_END = -(2**63), 2**63
 
 Schema = Mapping[str, object]
 
+FORMS = ("boolean", "integer", _BIG, "number", "string", "object", "array")
+"""What a value that isn't null may be, as `form_of` says; tailrace-native has a bit for each, the first the lowest."""
+
 
 def form_of(raw: bytes) -> str:
     """What a value that isn't null is, as far as kinds go: its JSON type, or that it is a large integer."""

@@ -8,7 +8,7 @@ import msgspec
 import pyarrow as pa
 
 from tailrace import compute as pc
-from tailrace.decode.plan import Object, Plan, Value
+from tailrace.decode.layout import Object, RecordLayout, Value
 from tailrace.decode.values import NUMERIC
 from tailrace.model import Column, Fill, Kind, Stream
 from tailrace.schema.texts import JSON_TEXTS
@@ -19,9 +19,9 @@ def record_line(stream: Stream, row: pa.Table) -> bytes:
 
     `row` is a table of one row in the stream's Arrow schema. Fields that are null and may not be are left out.
     """
-    plan = Plan(stream)
-    written = {value.path: _written(value, row, is_coercing=plan.coerces) for value in plan.record.values()}
-    message = {"type": _text("RECORD"), "stream": _text(stream.name), "record": _object(plan.record, written)}
+    layout = RecordLayout(stream)
+    written = {value.path: _written(value, row, is_coercing=layout.coerces) for value in layout.record.values()}
+    message = {"type": _text("RECORD"), "stream": _text(stream.name), "record": _object(layout.record, written)}
     for fill, name in ((Fill.TABLE_VERSION, "version"), (Fill.EXTRACTED_AT, "time_extracted")):
         column = stream.filled_with(fill)
         sent = _json(column, row) if column else None
@@ -30,9 +30,9 @@ def record_line(stream: Stream, row: pa.Table) -> bytes:
     return _joined(message).encode()
 
 
-def _object(plan: Object, written: dict[tuple[str, ...], str | None]) -> str:
+def _object(layout: Object, written: dict[tuple[str, ...], str | None]) -> str:
     fields: dict[str, str] = {}
-    for name, field in plan.fields.items():
+    for name, field in layout.fields.items():
         if isinstance(field, Value):
             sent = written[field.path]
             if sent is not None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from tailrace.decode.coercion import Coerced, document_of
 from tailrace.decode.deletions import with_marks
 from tailrace.decode.growing import Schema, form_of, schema_of, widened
+from tailrace.decode.layout import Object, RecordLayout, Value
 from tailrace.decode.lines import (
     fields_of,
     is_too_deep,
@@ -25,7 +26,6 @@ from tailrace.decode.lines import (
 )
 from tailrace.decode.metadata import Facts, filled
 from tailrace.decode.numbers import InexactFloat, int64_of, is_number
-from tailrace.decode.plan import Object, Plan, Value
 from tailrace.decode.refusal import UnfitError, UnreadableError, json_path, shown
 from tailrace.decode.times import cut_timestamp_us, timestamp_us
 from tailrace.decode.validate import violations_finder
@@ -92,26 +92,26 @@ class Reference:
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
         self._clock = clock
-        self._plan = plan = Plan(stream)
-        self._steps = {inside.path: self._steps_of(inside) for inside in (plan.record, *plan.record.objects())}
+        self._layout = layout = RecordLayout(stream)
+        self._steps = {inside.path: self._steps_of(inside) for inside in (layout.record, *layout.record.objects())}
         self._evolved = {(name,) for name in stream.evolved}
-        self._keys = {c.path for c in plan.columns if c.name in stream.key}
+        self._keys = {c.path for c in layout.columns if c.name in stream.key}
         self._stream_name = msgspec.json.encode(stream.name)
         self._has_extracted_at = stream.filled_with(Fill.EXTRACTED_AT) is not None
-        self._floats = [(at, c.name) for at, c in enumerate(plan.columns) if c.kind is Kind.FLOAT]
+        self._floats = [(at, c.name) for at, c in enumerate(layout.columns) if c.kind is Kind.FLOAT]
         # The marks come last; what is in them has a column of the stream's to go to, or makes the stream grow by one.
-        marks = len(plan.marks) if plan.deletion is None else 0
-        self._mark_slots = range(len(plan.columns) - marks, len(plan.columns))
-        self._keyword_violations = violations_finder(plan) if stream.validation == "full" else None
+        marks = len(layout.marks) if layout.deletion is None else 0
+        self._mark_slots = range(len(layout.columns) - marks, len(layout.columns))
+        self._keyword_violations = violations_finder(layout) if stream.validation == "full" else None
 
-    def _steps_of(self, plan: Object) -> list[_Step]:
+    def _steps_of(self, layout: Object) -> list[_Step]:
         """An object's fields in the order in which they are read; without a function, those that fill no column."""
-        is_draft4 = self._plan.is_draft4
+        is_draft4 = self._layout.is_draft4
         return [
             (name, converter(field, is_draft4=is_draft4), field)
             if isinstance(field, Value) and field.column
             else (name, None, field)
-            for name, field in plan.fields.items()
+            for name, field in layout.fields.items()
         ]
 
     def decode(self, run: RecordBlock) -> Decoded:
@@ -139,7 +139,7 @@ class Reference:
             refuse_if_not_utf8(line)
         if is_too_deep(line):
             refuse_deep(line)
-        row = _Row([None] * len(self._plan.columns), [])
+        row = _Row([None] * len(self._layout.columns), [])
         try:
             message = fields_of(line)
             for name in repeated_names(line, message):
@@ -153,7 +153,7 @@ class Reference:
             fields = fields_of(record)
         except (msgspec.DecodeError, RecursionError) as error:
             refuse_unreadable(line, error)
-        self._read_object(self._plan.record, record, fields, row)
+        self._read_object(self._layout.record, record, fields, row)
         if self._keyword_violations and not row.grown:
             known = {violation.path for violation in row.violations}
             row.violations += (v for v in self._keyword_violations(record) if v.path not in known)
@@ -184,12 +184,12 @@ class Reference:
             row.odd.append("version")
         return version
 
-    def _read_object(self, plan: Object, raw: bytes, fields: dict[str, bytes], row: _Row) -> None:
+    def _read_object(self, layout: Object, raw: bytes, fields: dict[str, bytes], row: _Row) -> None:
         for name in repeated_names(raw, fields):
             row.violations.append(
-                Violation("duplicate_key", json_path((*plan.path, name)), "each field once", f"{name!r} again")
+                Violation("duplicate_key", json_path((*layout.path, name)), "each field once", f"{name!r} again")
             )
-        for name, convert, planned in self._steps[plan.path]:
+        for name, convert, planned in self._steps[layout.path]:
             sent = fields.pop(name, None)
             if convert is None:
                 if isinstance(planned, Object):
@@ -201,7 +201,7 @@ class Reference:
             else:
                 self._read_value(planned, convert, sent, row)
         if fields:
-            self._note_unknown(plan, fields, row)
+            self._note_unknown(layout, fields, row)
 
     def _read_value(self, value: Value | Object, convert: Convert, sent: bytes, row: _Row) -> None:
         slot = value.slot if isinstance(value, Value) else -1
@@ -214,30 +214,30 @@ class Reference:
                 row.violations.append(unfit.violation(value.path, sent))
             return
         if type(read) is Coerced:
-            row.coerced.append(self._plan.columns[slot].name)
+            row.coerced.append(self._layout.columns[slot].name)
             read = read.value
         row.values[slot] = read
 
-    def _read_flattened(self, plan: Object, sent: bytes | None, row: _Row) -> None:
+    def _read_flattened(self, layout: Object, sent: bytes | None, row: _Row) -> None:
         """An object's fields; without the object, its keys are missing and all else in it is null."""
-        path = json_path(plan.path)
-        document = document_of(sent, len(plan.path) + 1) if sent is not None and self._plan.coerces else None
+        path = json_path(layout.path)
+        document = document_of(sent, len(layout.path) + 1) if sent is not None and self._layout.coerces else None
         if document is not None and document.startswith(b"{"):
-            row.coerced.append(".".join(plan.path))
+            row.coerced.append(".".join(layout.path))
             sent = document
         if sent is not None and sent.startswith(b"{"):
-            self._read_object(plan, sent, fields_of(sent), row)
+            self._read_object(layout, sent, fields_of(sent), row)
             return
         if sent is not None and sent != _NULL:
             row.violations.append(Violation("type", path, "an object", shown(sent)))
             return
-        if self._plan.is_strict and sent is None and plan.is_required:
+        if self._layout.is_strict and sent is None and layout.is_required:
             row.violations.append(Violation("missing", path, "an object", "nothing"))
-        elif self._plan.is_strict and sent is not None and not plan.is_nullable:
+        elif self._layout.is_strict and sent is not None and not layout.is_nullable:
             row.violations.append(Violation("null", path, "an object", "null"))
         row.violations += (
             Violation("key", json_path(value.path), "a value, for it is of the key", "nothing")
-            for value in plan.values()
+            for value in layout.values()
             if value.path in self._keys
         )
 
@@ -245,25 +245,25 @@ class Reference:
         column = value.column if isinstance(value, Value) else None
         if value.path in self._keys:
             row.violations.append(Violation("key", json_path(value.path), "a value, for it is of the key", "nothing"))
-        elif column is not None and column.required and self._plan.is_strict:
+        elif column is not None and column.required and self._layout.is_strict:
             row.violations.append(Violation("missing", json_path(value.path), "a required field", "nothing"))
 
     def _read_null(self, value: Value | Object, row: _Row) -> None:
         column = value.column if isinstance(value, Value) else None
         if value.path in self._keys:
             row.violations.append(Violation("key", json_path(value.path), "a value, for it is of the key", "null"))
-        elif column is not None and not column.nullable and self._plan.is_strict:
+        elif column is not None and not column.nullable and self._layout.is_strict:
             row.violations.append(Violation("null", json_path(value.path), "a value", "null"))
 
-    def _note_unknown(self, plan: Object, fields: dict[str, bytes], row: _Row) -> None:
+    def _note_unknown(self, layout: Object, fields: dict[str, bytes], row: _Row) -> None:
         policy = self._stream.unknown_fields
         row.unknown = row.unknown or []
         row.grown = row.grown or {}
         for name, sent in fields.items():
-            path = (*plan.path, name)
+            path = (*layout.path, name)
             if policy == "fail":
                 row.violations.append(Violation("unknown_field", json_path(path), "a field of the schema", shown(sent)))
-            elif policy == "evolve" and not plan.path and sent != _NULL:
+            elif policy == "evolve" and not layout.path and sent != _NULL:
                 row.grown[name] = form_of(sent)
             else:
                 row.unknown.append(".".join(path))
@@ -285,7 +285,7 @@ class Reference:
 
     def _grown(self, name: str, schema: Schema) -> Schema:
         """The schema of a field that is new, or that values have come of which its column doesn't take."""
-        known = self._plan.schema.get("properties")
+        known = self._layout.schema.get("properties")
         is_evolved = (name,) in self._evolved
         return widened(known[name], schema) if is_evolved and isinstance(known, dict) else schema
 
@@ -297,12 +297,12 @@ class Reference:
             versions=pa.array(found.versions, pa.int64()),
             extracted_at=pa.array(found.extracted_at, pa.timestamp("us", tz="UTC")),
         )
-        values = list(zip(*found.rows, strict=True)) if found.rows else [()] * len(self._plan.columns)
+        values = list(zip(*found.rows, strict=True)) if found.rows else [()] * len(self._layout.columns)
         arrays = filled(self._stream, self._clock, facts) | {
             column.name: pa.array(of_column, column.arrow)
-            for column, of_column in zip(self._plan.columns, values, strict=True)
+            for column, of_column in zip(self._layout.columns, values, strict=True)
         }
-        arrays = with_marks(self._plan, arrays)
+        arrays = with_marks(self._layout, arrays)
         return Decoded(
             rows=pa.table([*(arrays[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow),
             refused=tuple(found.refused),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import jsonschema_rs
 import msgspec
 
 from tailrace.decode.compiling import compilable, with_numeric_bounds
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.numbers import digits_of
-from tailrace.decode.plan import Plan
 from tailrace.decode.refusal import json_path, shown
 from tailrace.errors import SchemaError, Violation
 from tailrace.schema.drafts import Draft, draft_of, named_draft
@@ -53,28 +54,40 @@ _VALIDATORS = {
 }
 
 
-def violations_finder(plan: Plan) -> FindViolations:
-    """What finds the keywords that a record breaks; SchemaError when the schema itself isn't valid.
+def draft_and_schema(layout: RecordLayout) -> tuple[Draft, Any]:
+    """The draft of a stream's schema, and the schema as it is compiled.
 
     The draft is the one that `$schema` names, else Draft 7 that also takes Draft 4's boolean `exclusiveMinimum` and
-    `exclusiveMaximum`. References outside the schema aren't followed. Formats are RFC 3339's and RFC 9562's, but for
-    values of columns, which are read by their kind.
+    `exclusiveMaximum`. Raises SchemaError where one value would be held against too many schemas.
     """
-    is_named = plan.schema.get("$schema") is not None and named_draft(plan.schema) is not None
-    draft = draft_of(plan.schema)
-    schema = compilable(Document(plan.schema, plan.stream.name))
+    is_named = layout.schema.get("$schema") is not None and named_draft(layout.schema) is not None
+    schema = compilable(Document(layout.schema, layout.stream.name))
+    return draft_of(layout.schema), schema if is_named else with_numeric_bounds(schema)
+
+
+def read_by_kind(layout: RecordLayout) -> frozenset[tuple[str, ...]]:
+    """The paths of values that columns read by their kind, so that their `format` isn't looked at."""
+    values = layout.record.values()
+    return frozenset(value.path for value in values if value.column and value.column.kind in FORMATS.values())
+
+
+def violations_finder(layout: RecordLayout) -> FindViolations:
+    """What finds the keywords that a record breaks; SchemaError when the schema itself isn't valid.
+
+    References outside the schema aren't followed. Formats are RFC 3339's and RFC 9562's, but for values of columns,
+    which are read by their kind.
+    """
+    draft, schema = draft_and_schema(layout)
     try:
-        validator = _VALIDATORS[draft](
-            schema if is_named else with_numeric_bounds(schema), validate_formats=True, offline=True
-        )
+        validator = _VALIDATORS[draft](schema, validate_formats=True, offline=True)
     except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise SchemaError(
             f"its JSON Schema isn't valid, so that `validation: full` can't follow it: {_first_line(error)}",
-            stream=plan.stream.name,
+            stream=layout.stream.name,
             path=json_path(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else None,
         ) from error
 
-    read = {value.path for value in plan.record.values() if value.column and value.column.kind in FORMATS.values()}
+    read = read_by_kind(layout)
     record_decoder = _DRAFT4_RECORD if draft is Draft.DRAFT_4 else _RECORD
 
     def violations(raw: bytes) -> list[Violation]:

@@ -18,8 +18,8 @@ from tailrace.decode.coercion import (
     coercing,
     document_of,
 )
+from tailrace.decode.layout import Value
 from tailrace.decode.numbers import decimal_of, float_of, int64_of, is_number
-from tailrace.decode.plan import Value
 from tailrace.decode.refusal import UnfitError
 from tailrace.decode.times import date_days, time_us, timestamp_us
 from tailrace.model import Column, Fill, Kind

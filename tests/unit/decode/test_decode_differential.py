@@ -1,16 +1,14 @@
-"""The fast path gives the reference's answer for every input, accepted and refused alike."""
+"""The native decoder gives the reference's answer for every input, accepted and refused alike."""
 
 import json
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrace.config import StreamSettings
-from tailrace.decode import vectorised
-from tailrace.decode.plan import Plan
-from tailrace.decode.reader import is_eligible
+from tailrace.decode import decoder
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.reference import Reference
 from tailrace.model import Clock, RecordBlock, Traits
 from tailrace.schema.stream import planned_stream
@@ -229,25 +227,13 @@ def runs(draw, plan):
     return RecordBlock.of("s", b"".join(line + b"\n" for line in sent), *spans)
 
 
-@pytest.fixture
-def _no_floor(monkeypatch):
-    monkeypatch.setattr(vectorised, "FLOOR", 1)
-    monkeypatch.setattr(vectorised, "MAX_MISSES", 10**6)
-
-
-@pytest.mark.usefixtures("_no_floor")
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_the_fast_path_answers_as_the_reference_does(data):
+def test_the_native_decoder_answers_as_the_reference_does(data):
     stream = data.draw(streams())
-    plan = Plan(stream)
-    if not is_eligible(plan):
-        return
-    run = data.draw(runs(plan))
+    run = data.draw(runs(RecordLayout(stream)))
     expected = Reference(stream, CLOCK).decode(run)
-    found = vectorised.Vectorised(stream, CLOCK).decode(run)
+    found = decoder(stream, CLOCK).decode(run)
     assert found.growth == expected.growth
     assert found.refused == expected.refused
     assert found.unknown == expected.unknown

@@ -9,8 +9,8 @@ pytest.importorskip("tailrace_native", reason="cargo isn't at hand, so that tail
 
 from tailrace.config import StreamSettings
 from tailrace.decode import implementation
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.native import Native
-from tailrace.decode.plan import Plan
 from tailrace.decode.reference import Reference
 from tailrace.model import Clock, RecordBlock, Traits
 from tailrace.schema.stream import planned_stream
@@ -38,5 +38,5 @@ def test_objects_in_very_many_objects_are_left_to_the_reference(levels, expected
     for _ in range(levels):
         schema = {"type": "object", "properties": {"a": schema}}
     stream = stream_of({"type": "object", "properties": {"a": schema}}, max_level=levels + 1)
-    assert implementation(Plan(stream), is_native=True) is expected
-    implementation(Plan(stream), is_native=True)(stream, CLOCK)
+    assert implementation(RecordLayout(stream), is_native=True) is expected
+    implementation(RecordLayout(stream), is_native=True)(stream, CLOCK)

@@ -4,9 +4,8 @@ import pytest
 
 from tailrace.config import StreamSettings
 from tailrace.decode import IMPLEMENTATION, IS_NATIVE, implementation
-from tailrace.decode.plan import Plan
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.reference import Reference
-from tailrace.decode.vectorised import Vectorised
 from tailrace.model import Traits
 from tailrace.schema.stream import planned_stream
 
@@ -16,15 +15,15 @@ NESTED = b'{"properties": {"a": {"type": "object"}}}'
 
 def plan(schema, **options):
     settings = StreamSettings.model_validate(options)
-    return Plan(planned_stream("s", schema, (), settings, Traits("t", "none"), revision=1, versioned=False))
+    return RecordLayout(planned_stream("s", schema, (), settings, Traits("t", "none"), revision=1, versioned=False))
 
 
 def test_what_decodes_is_named_after_what_is_installed():
-    assert ("native" if IS_NATIVE else "vectorised") == IMPLEMENTATION
+    assert ("native" if IS_NATIVE else "reference") == IMPLEMENTATION
 
 
-def test_without_tailrace_native_pyarrow_decodes_flat_records_and_the_reference_all_others():
-    assert implementation(plan(FLAT), is_native=False) is Vectorised
+def test_without_tailrace_native_the_reference_decodes():
+    assert implementation(plan(FLAT), is_native=False) is Reference
     assert implementation(plan(NESTED), is_native=False) is Reference
     assert implementation(plan(FLAT, validation="full"), is_native=False) is Reference
 

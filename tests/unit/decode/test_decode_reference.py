@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from tailrace.config import StreamSettings
+from tailrace.decode import decoder
 from tailrace.decode.reference import Reference
-from tailrace.decode.vectorised import Vectorised
 from tailrace.model import LINE, Clock, RecordBlock, Traits
 from tailrace.schema.stream import planned_stream
 
@@ -49,21 +49,21 @@ def test_a_violation_shows_the_beginning_of_a_long_value():
 
 
 def test_all_rows_of_a_run_are_received_at_one_time():
-    for implementation in (Reference, Vectorised):
+    for implementation in (Reference, decoder):
         ticks = count()
         clock = Clock(START, lambda ticks=ticks: START + timedelta(seconds=next(ticks)))
-        decoder = implementation(stream_of(INTEGER, metadata="singer"), clock)
+        made = implementation(stream_of(INTEGER, metadata="singer"), clock)
         records = [b'{"a":1}'] * 600 + [b'{"a":"x"}'] + [b'{"a":1}'] * 600
-        rows = decoder.decode(run_of(*records)).rows
+        rows = made.decode(run_of(*records)).rows
         assert set(rows["_sdc_received_at"].to_pylist()) == {START}
-        assert set(decoder.decode(run_of(b'{"a":1}')).rows["_sdc_received_at"].to_pylist()) == {
+        assert set(made.decode(run_of(b'{"a":1}')).rows["_sdc_received_at"].to_pylist()) == {
             START + timedelta(seconds=1)
         }
 
 
 def test_an_empty_run_is_no_rows():
     stream = stream_of(INTEGER, metadata="singer")
-    for implementation in (Reference, Vectorised):
+    for implementation in (Reference, decoder):
         decoded = implementation(stream, CLOCK).decode(RecordBlock.of("s", b""))
         assert decoded.rows.equals(stream.arrow.empty_table())
         assert decoded.refused == ()

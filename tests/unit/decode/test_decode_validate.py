@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrace.decode.compiling import with_numeric_bounds
-from tailrace.decode.plan import Plan
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.validate import violations_finder
 from tailrace.errors import SchemaError
 from tailrace.model import Stream, TableName
@@ -23,7 +23,7 @@ NOW = datetime(2024, 1, 1, tzinfo=UTC)
 
 def finder(schema):
     text = schema if isinstance(schema, bytes) else json.dumps(schema).encode()
-    return violations_finder(Plan(Stream("s", TableName("s"), (), json_schema=text)))
+    return violations_finder(RecordLayout(Stream("s", TableName("s"), (), json_schema=text)))
 
 
 def found(schema, record):

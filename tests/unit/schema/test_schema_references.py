@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tailrace.config import StreamSettings
-from tailrace.decode.plan import Plan
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.validate import violations_finder
 from tailrace.errors import SchemaError
 from tailrace.model import Kind, Stream, TableName
@@ -88,7 +88,7 @@ def test_a_local_reference_means_what_the_identifiers_around_it_say(schema, draf
     if draft:
         schema = {"$schema": draft, **schema}
     assert kind(schema) is expected
-    find = violations_finder(Plan(Stream("s", TableName("s"), (), json_schema=json.dumps(schema).encode())))
+    find = violations_finder(RecordLayout(Stream("s", TableName("s"), (), json_schema=json.dumps(schema).encode())))
     if "enum" not in schema:
         fitting = {k for k, value in SENT.items() if not find(f'{{"v": {value}}}'.encode())}
         assert fitting == {expected}

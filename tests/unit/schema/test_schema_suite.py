@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.decode.plan import Plan
+from tailrace.decode.layout import RecordLayout
 from tailrace.decode.validate import violations_finder
 from tailrace.errors import SchemaError
 from tailrace.model import Stream, TableName
@@ -33,7 +33,7 @@ def finder(schema, draft):
     if any(flaws(Document(schema, "s"))):
         return None
     try:
-        return violations_finder(Plan(Stream("s", TableName("s"), (), json_schema=json.dumps(schema).encode())))
+        return violations_finder(RecordLayout(Stream("s", TableName("s"), (), json_schema=json.dumps(schema).encode())))
     except SchemaError:
         return None
 

@@ -67,7 +67,7 @@ class Object:
                 yield from field.objects()
 
 
-class Plan:
+class RecordLayout:
     """A stream's record as a tree of its fields."""
 
     def __init__(self, stream: Stream) -> None:
@@ -76,7 +76,7 @@ class Plan:
         self.deletion = stream.filled_with(Fill.DELETED_AT)
         self.marks = self._marks()
         self.columns = tuple(self._paths.values())
-        self.record = self._planned()
+        self.record = self._laid_out()
 
     @cached_property
     def schema(self) -> Mapping[str, object]:
@@ -116,7 +116,7 @@ class Plan:
                     marks.append(self._paths[path])
         return tuple(marks)
 
-    def _planned(self) -> Object:
+    def _laid_out(self) -> Object:
         depth = max((len(path) for path in self._paths), default=1)
         whole = {".".join(path) for path in self._paths}
         leaves: dict[tuple[str, ...], Leaf] = {}

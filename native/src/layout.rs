@@ -1,10 +1,12 @@
-//! The plan of a stream: which field of its records fills which column, and what is allowed at its place.
+//! The layout of a stream: which field of its records fills which column, and what is allowed at its place.
 
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
+
+use crate::keywords::{self, Keywords};
 
 /// What is done with fields that the schema doesn't name.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -103,27 +105,34 @@ pub enum Use {
     Nothing,
 }
 
-/// A field of an object. `key` is its name as JSON mostly writes it, in quotes.
+/// A field of an object. `key` is its name as JSON mostly writes it, in quotes, and `path` its place as text.
+///
+/// `is_key` says that it is a column of the key, or an object that has one. `refuses_unfit` says that a value which
+/// doesn't fit is refused, and becomes nothing else.
 #[derive(Clone, Debug)]
 pub struct Field {
     pub key: Vec<u8>,
+    pub path: String,
     pub takes: Use,
+    pub is_key: bool,
     pub refuses_null: bool,
     pub refuses_missing: bool,
+    pub refuses_unfit: bool,
 }
 
-/// An object that is taken apart: the record itself or one in it. Its fields are numbered from `first` in the plan.
+/// An object that is taken apart: the record itself or one in it. Its fields are numbered from `first` in the layout.
 #[derive(Clone, Debug)]
 pub struct Object {
     pub path: Vec<String>,
+    pub path_text: String,
     pub fields: Vec<Field>,
     pub by_name: HashMap<Vec<u8>, usize>,
     pub first: usize,
 }
 
-/// The plan of one stream; the record is the first of its objects.
+/// The layout of one stream; the record is the first of its objects.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RecordLayout {
     pub stream: String,
     pub columns: Vec<Column>,
     pub objects: Vec<Object>,
@@ -132,6 +141,7 @@ pub struct Plan {
     pub is_draft4: bool,
     pub is_versioned: bool,
     pub reads_extracted_at: bool,
+    pub keywords: Option<Keywords>,
 }
 
 #[derive(Deserialize)]
@@ -143,11 +153,13 @@ struct Spec {
     is_draft4: bool,
     is_versioned: bool,
     reads_extracted_at: bool,
+    keywords: Option<keywords::Spec>,
 }
 
 #[derive(Deserialize)]
 struct FieldSpec {
     name: String,
+    path: String,
     slot: Option<usize>,
     #[serde(default)]
     types: Vec<String>,
@@ -156,12 +168,16 @@ struct FieldSpec {
     #[serde(default)]
     is_document: bool,
     fields: Option<Vec<FieldSpec>>,
+    #[serde(default)]
+    is_key: bool,
     refuses_null: bool,
     refuses_missing: bool,
+    #[serde(default)]
+    refuses_unfit: bool,
 }
 
-impl Plan {
-    /// The plan that JSON text describes, as `tailrace.decode.native` writes it.
+impl RecordLayout {
+    /// The layout that JSON text describes, as `tailrace.decode.native` writes it.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let spec: Spec = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let has_decimals_that_fit =
@@ -169,7 +185,7 @@ impl Plan {
         if !spec.columns.iter().all(has_decimals_that_fit) || spec.columns.iter().any(|column| column.scale < 0) {
             return Err("a decimal has 1 to 38 digits".to_owned());
         }
-        let mut plan = Self {
+        let mut layout = Self {
             stream: spec.stream,
             columns: spec.columns,
             objects: Vec::new(),
@@ -178,17 +194,18 @@ impl Plan {
             is_draft4: spec.is_draft4,
             is_versioned: spec.is_versioned,
             reads_extracted_at: spec.reads_extracted_at,
+            keywords: spec.keywords.as_ref().map(Keywords::new).transpose()?,
         };
-        plan.add_object(Vec::new(), spec.record)?;
-        Ok(plan)
+        layout.add_object(Vec::new(), "$".to_owned(), spec.record)?;
+        Ok(layout)
     }
 
-    fn add_object(&mut self, path: Vec<String>, specs: Vec<FieldSpec>) -> Result<usize, String> {
+    fn add_object(&mut self, path: Vec<String>, path_text: String, specs: Vec<FieldSpec>) -> Result<usize, String> {
         let number = self.objects.len();
         let by_name = specs.iter().enumerate().map(|(at, spec)| (spec.name.clone().into_bytes(), at)).collect();
         let first = self.field_count;
         self.field_count += specs.len();
-        self.objects.push(Object { path: path.clone(), fields: Vec::new(), by_name, first });
+        self.objects.push(Object { path: path.clone(), path_text, fields: Vec::new(), by_name, first });
         let mut fields = Vec::with_capacity(specs.len());
         for spec in specs {
             let key = serde_json::to_vec(&spec.name).map_err(|error| error.to_string())?;
@@ -197,12 +214,22 @@ impl Plan {
                     slot,
                     types: Types { coerces: spec.coerces, is_document: spec.is_document, ..spec.types.into() },
                 },
-                (None, Some(inner)) => Use::Object(self.add_object([path.as_slice(), &[spec.name]].concat(), inner)?),
+                (None, Some(inner)) => {
+                    let inner_path = [path.as_slice(), &[spec.name]].concat();
+                    Use::Object(self.add_object(inner_path, spec.path.clone(), inner)?)
+                }
                 (None, None) => Use::Nothing,
-                _ => return Err(format!("the field {:?} fills no column of the plan", spec.name)),
+                _ => return Err(format!("the field {:?} fills no column of the layout", spec.name)),
             };
-            let (refuses_null, refuses_missing) = (spec.refuses_null, spec.refuses_missing);
-            fields.push(Field { key, takes, refuses_null, refuses_missing });
+            fields.push(Field {
+                key,
+                path: spec.path,
+                takes,
+                is_key: spec.is_key,
+                refuses_null: spec.refuses_null,
+                refuses_missing: spec.refuses_missing,
+                refuses_unfit: spec.refuses_unfit,
+            });
         }
         self.objects[number].fields = fields;
         Ok(number)

@@ -1,0 +1,59 @@
+//! Every keyword of a stream's schema, under `validation: full`: records that are certain to keep them all.
+
+#![forbid(unsafe_code)]
+
+use jsonschema::{Draft, Validator};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::json::{Cursor, Doubt, Sure};
+use crate::numeral::Precision;
+use crate::tape::{self, Entry, Place, Records};
+
+/// A schema that was compiled, and how exactly it looks at numbers.
+#[derive(Clone, Debug)]
+pub struct Keywords {
+    validator: Validator<Records>,
+    precision: Precision,
+}
+
+/// A schema's text, its draft, and what numbers have to be held for: `compares` says that keywords compare them,
+/// `has_fractions` that some of these keywords have numbers that aren't whole.
+#[derive(Deserialize)]
+pub struct Spec {
+    schema: String,
+    draft: u16,
+    compares: bool,
+    has_fractions: bool,
+}
+
+impl Keywords {
+    /// Compile a schema. Nothing outside it is looked up.
+    pub fn new(spec: &Spec) -> Result<Self, String> {
+        let draft = match spec.draft {
+            4 => Draft::Draft4,
+            6 => Draft::Draft6,
+            7 => Draft::Draft7,
+            2019 => Draft::Draft201909,
+            2020 => Draft::Draft202012,
+            other => return Err(format!("there is no draft {other}")),
+        };
+        let schema: Value = serde_json::from_str(&spec.schema).map_err(|error| error.to_string())?;
+        let validator = jsonschema::options_for::<Records>()
+            .with_draft(draft)
+            .should_validate_formats(true)
+            .offline()
+            .build(&schema)
+            .map_err(|error| error.to_string())?;
+        let precision =
+            Precision { is_draft4: draft == Draft::Draft4, compares: spec.compares, has_fractions: spec.has_fractions };
+        Ok(Self { validator, precision })
+    }
+
+    /// Doubt the record at the cursor unless it keeps every keyword. `entries` are space that is used again.
+    pub fn check<'a>(&self, cursor: &mut Cursor<'a>, entries: &mut Vec<Entry<'a>>) -> Sure<()> {
+        entries.clear();
+        tape::read(cursor, entries, self.precision)?;
+        if self.validator.is_valid(Place::root(entries)) { Ok(()) } else { Err(Doubt) }
+    }
+}
