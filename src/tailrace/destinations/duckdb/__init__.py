@@ -229,8 +229,8 @@ class _DuckDBSession:
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         self._end_streaming()
         with RULES.translated():
-            if sql == CATALOG.columns:
-                return self._tables.columns(*parameters)
+            if answer := self._tables.answers(sql):
+                return answer(*parameters)
             return self._connection.execute(sql, list(parameters)).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import duckdb
@@ -68,16 +69,22 @@ CATALOG = Catalog(
 _COLUMNS = 'SELECT name, type, NOT "notnull", dflt_value IS NOT NULL, pk FROM pragma_table_info(?) ORDER BY cid'
 
 _TABLES = """
-    SELECT database_name, lower(schema_name), lower(table_name), comment FROM duckdb_tables()
-    WHERE database_name IN ('temp', current_database())
+    SELECT lower(schema_name), lower(table_name), comment, true FROM duckdb_tables()
+    WHERE database_name = current_database()
+    UNION ALL
+    SELECT lower(schema_name), lower(view_name), NULL, false FROM duckdb_views()
+    WHERE database_name = current_database()
 """
 
 _CONSTRAINTS = """
-    SELECT database_name, lower(schema_name), lower(table_name), constraint_type, constraint_column_names, expression
-    FROM duckdb_constraints() WHERE constraint_type <> 'NOT NULL'
+    SELECT database_name = 'temp', lower(schema_name), lower(table_name), constraint_type, constraint_column_names,
+        expression
+    FROM duckdb_constraints()
+    WHERE constraint_type <> 'NOT NULL' AND database_name IN ('temp', current_database())
     UNION ALL
-    SELECT database_name, lower(schema_name), lower(table_name), 'INDEX', expressions::VARCHAR[], NULL
-    FROM duckdb_indexes() WHERE is_unique AND NOT is_primary
+    SELECT database_name = 'temp', lower(schema_name), lower(table_name), 'INDEX', expressions::VARCHAR[], NULL
+    FROM duckdb_indexes()
+    WHERE is_unique AND NOT is_primary AND database_name IN ('temp', current_database())
 """
 
 _CHANGES_NO_TABLE = ("INSERT", "UPDATE", "DELETE")
@@ -89,8 +96,6 @@ _MAY_CONSTRAIN = re.compile(r"\b(CHECK|UNIQUE|PRIMARY|REFERENCES|GENERATED|DEFAU
 Constraint = tuple[str, list[str], str]
 """The kind of a constraint, or of an index, that rows may break; its columns, or expressions; and its text."""
 
-_Name = tuple[str, str, str]
-
 
 class TableReader:
     """Tells what tables there are. DuckDB's own functions look through all of them, so that these are asked once.
@@ -101,9 +106,14 @@ class TableReader:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._comments: dict[_Name, object] | None = None
-        self._constraints: dict[_Name, list[Constraint]] | None = None
+        self._comments: dict[tuple[str, str], object] | None = None
+        self._views: set[tuple[str, str]] = set()
+        self._constraints: dict[tuple[bool, str, str], list[Constraint]] | None = None
         self._made: dict[str, str] = {}
+
+    def answers(self, sql: str) -> Callable[[object, object], list[tuple[object, ...]]] | None:
+        """What answers a query of the catalog, by the parameters of that, in the place of DuckDB's own functions."""
+        return {CATALOG.columns: self.columns, CATALOG.others: self.others}.get(sql)
 
     def note(self, sql: str) -> None:
         """Take notice of a statement that the session runs."""
@@ -118,13 +128,18 @@ class TableReader:
         table = TableName(str(name), str(schema or "main"))
         if self._is_made(table):  # its comment may be anything
             self._comments = None
-        comments, key = self._all_comments(), self._name(table)
+        comments, key = self._all_comments(), _folded(table)
         if key not in comments:
             return []
         columns = self._columns(table)
         if any(has_default or is_key for *_, has_default, is_key in columns):  # it may be a generated column
             return self._connection.execute(CATALOG.columns, [schema, name]).fetchall()
         return [(*column, None, comments[key], None, None) for *column, _ in columns]
+
+    def others(self, schema: object, name: object) -> list[tuple[object, ...]]:
+        """What the query CATALOG.others gives."""
+        self._all_comments()
+        return [("a view",)] if _folded(TableName(str(name), str(schema or "main"))) in self._views else []
 
     def types(self, table: TableName) -> list[tuple[str, str, bool]]:
         """The name and the type of each column, and whether rows may lack it. Without a schema it is temporary."""
@@ -133,15 +148,11 @@ class TableReader:
 
     def constraints(self, table: TableName) -> list[Constraint]:
         """What rows may break but types and NOT NULL."""
-        return [] if self._is_made(table) else self._all_constraints().get(self._name(table), [])
+        return [] if self._is_made(table) else self._all_constraints().get((not table.schema, *_folded(table)), [])
 
     def _columns(self, table: TableName) -> list[tuple[object, ...]]:
         name = _written(table if table.schema else TableName(table.name, "temp"))
         return self._connection.execute(_COLUMNS, [name]).fetchall()
-
-    def _name(self, table: TableName) -> _Name:
-        database = self._connection.execute("SELECT current_database()").fetchall()[0][0] if table.schema else "temp"
-        return str(database), (table.schema or "main").lower(), table.name.lower()
 
     def _is_made(self, table: TableName) -> bool:
         """Whether a statement of the session has made the table, without constraints."""
@@ -152,19 +163,25 @@ class TableReader:
         on, is_comment, _ = sql.partition(" IS ")
         return bool(is_comment) and on.replace("COMMENT ON TABLE ", _MAKES_TABLE[0], 1) in self._made
 
-    def _all_comments(self) -> dict[_Name, object]:
+    def _all_comments(self) -> dict[tuple[str, str], object]:
         if self._comments is None:
             rows = self._connection.execute(_TABLES).fetchall()
-            self._comments = {(database, schema, name): comment for database, schema, name, comment in rows}
+            self._comments = {(schema, name): comment for schema, name, comment, is_table in rows if is_table}
+            self._views = {(schema, name) for schema, name, _, is_table in rows if not is_table}
         return self._comments
 
-    def _all_constraints(self) -> dict[_Name, list[Constraint]]:
+    def _all_constraints(self) -> dict[tuple[bool, str, str], list[Constraint]]:
         if self._constraints is None:
             self._constraints = {}
-            for database, schema, name, kind, of, text in self._connection.execute(_CONSTRAINTS).fetchall():
-                known = self._constraints.setdefault((database, schema, name), [])
+            for is_temporary, schema, name, kind, of, text in self._connection.execute(_CONSTRAINTS).fetchall():
+                known = self._constraints.setdefault((is_temporary, schema, name), [])
                 known.append((str(kind), [*map(str, of or ())], str(text)))
         return self._constraints
+
+
+def _folded(table: TableName) -> tuple[str, str]:
+    """Schema and name as DuckDB tells tables apart."""
+    return (table.schema or "main").lower(), table.name.lower()
 
 
 def _begin_of(create: str) -> str:
