@@ -9,13 +9,13 @@ from tailrace.model import Method, Published, Stream, TableName, Traits
 from tailrace.schema.keys import Keys
 from tailrace.schema.names import digest
 from tailrace.schema.owners import Owners
+from tailrace.schema.plans import ByPlan
 from tailrace.schema.steps import as_replaced
 from tailrace.sql import keeping
 from tailrace.sql.alterations import Alterations
 from tailrace.sql.checkpoints import prefix
 from tailrace.sql.dialect import Ddl
 from tailrace.sql.failures import of_table
-from tailrace.sql.plans import ByPlan
 from tailrace.sql.session import Database
 from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Place, Tables
@@ -56,7 +56,7 @@ class Places:
 
     def prepare(self, stream: Stream) -> None:
         """Make the stream's table, or have it fit. One that is replaced is looked at, and altered if it stays."""
-        if stream.method is not Method.REPLACE:
+        if stream.method is not Method.REPLACE or self._places.get(stream) is not None:
             self.of(stream)
             return
         table = self._accept(stream)

@@ -1,7 +1,8 @@
-"""What is known of streams by their plans: two revisions of a stream that differ in nothing else are one plan."""
+"""Values by plan: revisions of a stream that differ in nothing else have one plan, and several plans may take turns."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -25,9 +26,9 @@ class ByPlan(Generic[T]):
         self._known.setdefault(stream.name, []).append((stream, value))
         return value
 
-    def drop(self, name: str) -> None:
-        """Forget the values of that stream's plans."""
-        self._known.pop(name, None)
+    def drop(self, name: str, is_dropped: Callable[[T], bool] = lambda _: True) -> None:
+        """Forget values of that stream's plans."""
+        self._known[name] = [(known, value) for known, value in self._known.get(name, ()) if not is_dropped(value)]
 
     def clear(self) -> None:
         """Forget all values."""
