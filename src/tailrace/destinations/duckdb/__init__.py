@@ -13,7 +13,7 @@ noted as the table's comment.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +26,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.destination import Destination
 from tailrace.destinations.duckdb.catalog import CATALOG, TableReader
+from tailrace.destinations.duckdb.json_texts import known_json, without_doubtful_json
 from tailrace.destinations.duckdb.refusals import Check, Refusals
 from tailrace.destinations.duckdb.remedies import DUCKDB
 from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
@@ -97,6 +98,7 @@ DIALECT = Dialect(
     catalog=CATALOG,
     begin="BEGIN TRANSACTION",
     shows_types_as_made=True,
+    knows_arrow_json=True,
     designs=frozenset({"indexes"}),
 )
 
@@ -238,8 +240,9 @@ class _DuckDBSession:
 
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
+        rows = without_doubtful_json(rows)
         if self._streaming is None or self._fed != (table, rows.schema):
-            checks = self._checks(table, columns)
+            checks = self._checks(table, columns, known_json(rows))
             if checks:
                 self._load_checked(table, columns, rows, checks)
                 return
@@ -295,15 +298,18 @@ class _DuckDBSession:
         with RULES.translated():
             self._connection.close()
 
-    def _checks(self, table: TableName, columns: Sequence[str]) -> list[Check]:
-        """What the table's types and constraints say of rows; foreign keys are left to the INSERT."""
+    def _checks(self, table: TableName, columns: Sequence[str], known: Collection[str]) -> list[Check]:
+        """What the table's types and constraints say of rows; foreign keys are left to the INSERT.
+
+        The values of the columns `known` are JSON.
+        """
         self._end_streaming()
         checks: list[Check | None] = []
         with RULES.translated():
             types, constraints = self._tables.types(table), self._tables.constraints(table)
         for name, sql_type, is_optional in types:
             if name in columns:
-                checks.append(_REFUSALS.value(name, sql_type))
+                checks.append(None if sql_type == "JSON" and name in known else _REFUSALS.value(name, sql_type))
                 checks.append(None if is_optional else _REFUSALS.null(name))
             elif not is_optional:
                 checks.append(_REFUSALS.missing(name))
