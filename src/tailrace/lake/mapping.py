@@ -13,6 +13,7 @@ from tailrace.model import LINE, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.schema.keys import Keys, is_same_key, other_key
 from tailrace.schema.owners import Owners
+from tailrace.schema.plans import ByPlan
 from tailrace.schema.steps import as_replaced
 
 _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
@@ -46,7 +47,7 @@ class LakeMappings:
         self._tables = tables
         self._traits = traits
         self._pipeline = ""
-        self._mappings: dict[Stream, LakeMapping] = {}
+        self._mappings = ByPlan[LakeMapping]()
         self._beside: dict[str, tuple[TableColumn, ...]] = {}
         self._keys = Keys(traits)
         self._owners = Owners(traits)
@@ -61,15 +62,15 @@ class LakeMappings:
 
     def of(self, stream: Stream) -> LakeMapping:
         """Where the stream's rows go. Creates or alters its table if needed."""
-        if stream not in self._mappings:
-            self._keys.accept(stream)
-            table = self._tables.named(stream.table)
-            self._owners.accept(stream, table)
-            self._mappings = {other: mapping for other, mapping in self._mappings.items() if mapping.table != table}
-            found = self._tables.accepting(stream)
-            is_replaced = stream.method is Method.REPLACE
-            self._mappings[stream] = (self._replacing if is_replaced else self._fitted)(stream, table, found)
-        return self._mappings[stream]
+        if (known := self._mappings.get(stream)) is not None:
+            return known
+        self._keys.accept(stream)
+        table = self._tables.named(stream.table)
+        self._owners.accept(stream, table)
+        found = self._tables.accepting(stream)
+        mapping = (self._replacing if stream.method is Method.REPLACE else self._fitted)(stream, table, found)
+        self._mappings.drop(stream.name, lambda other: other.columns != mapping.columns)  # the table was altered
+        return self._mappings.put(stream, mapping)
 
     def statements(self, stream: Stream) -> list[str]:
         """What of() would do to the stream's table now, in words."""

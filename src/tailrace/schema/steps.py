@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from tailrace.model import Activation, Receipt, Stream
+from tailrace.model import Activation, Column, Fill, Receipt, Stream
 
 LAST_LINE = 2**63 - 1
 """Beyond every line."""
@@ -35,7 +35,10 @@ class Segment(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class TableSteps(Generic[S]):
-    """What happens to the table of the stream of that name: merges and activations, in the order of lines."""
+    """What happens to the table of the stream of that name: merges and activations, in the order of lines.
+
+    An activation is left out where a later one does to all rows what it would have done to some.
+    """
 
     name: str
     staged: tuple[S, ...]
@@ -44,7 +47,7 @@ class TableSteps(Generic[S]):
     def __iter__(self) -> Iterator[Segment[S] | Activation]:
         first = 0
         staged = sorted(self.staged, key=lambda each: each.stream.revision)
-        for activation in sorted(self.activations, key=lambda each: each.line):
+        for activation in _needed(self.staged, sorted(self.activations, key=lambda each: each.line)):
             yield from (Segment(each, first, activation.line) for each in staged)
             yield activation
             first = activation.line
@@ -62,6 +65,27 @@ def steps_of(staged: Sequence[S], activations: Sequence[Activation]) -> list[Tab
         )
         for name in names
     ]
+
+
+def _needed(staged: Iterable[Staged], activations: Sequence[Activation]) -> Sequence[Activation]:
+    """The activations, in the order of lines, without those that one of at least their version follows.
+
+    Between the two, rows are only inserted: what the earlier one takes, the later one takes too, at the same time.
+    Where rows are merged instead, they may be updated in between, and all activations are needed.
+    """
+    effects = {_effect(stream) for stream in {id(each.stream): each.stream for each in activations}.values()}
+    if len(effects) > 1 or any(each.stream.is_merged for each in staged):
+        return activations
+    needed: list[Activation] = []
+    for activation in reversed(activations):
+        if not needed or activation.version > needed[-1].version:
+            needed.append(activation)
+    return needed[::-1]
+
+
+def _effect(stream: Stream) -> tuple[bool, Column | None, Column | None]:
+    """What an activation of the stream does to older rows: whether they go, and the columns that it is about."""
+    return stream.hard_delete, stream.filled_with(Fill.TABLE_VERSION), stream.deletion
 
 
 def rows_by_token(receipts: Iterable[Receipt]) -> Counter[str]:

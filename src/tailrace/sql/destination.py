@@ -347,7 +347,7 @@ class SqlDestination:
             self._publisher.swap(session, place.table, table)
             for sql in self._tables.late_indexes(stream, table):
                 self._work.run(sql)
-        self._places.drop(place.table)
+        self._places.drop(stream)
         return swapped
 
     def _settle(self, checkpoint: Checkpoint, error: DestinationError) -> None:

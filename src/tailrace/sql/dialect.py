@@ -56,7 +56,9 @@ class Dialect:
     `unkeyable` are those that no key can have. `designs` are the fields of Design that it has. `ddl` says what DDL does
     to a transaction, which `begin` opens, as one that may write; `has_temporary` whether temporary tables can be made
     and dropped within one (rows aren't merged by REWRITE where they can't), `undoes_temporary` whether ROLLBACK undoes
-    them; `enforces_keys` whether a PRIMARY KEY is more than a note; `excludes_by_table` whether of two transactions
+    them; `shows_types_as_made` whether the catalog has the types of a new table just as `types` spells them;
+    `knows_arrow_json` whether JSON is loaded as Arrow's extension type for it, which isn't checked a second time;
+    `enforces_keys` whether a PRIMARY KEY is more than a note; `excludes_by_table` whether of two transactions
     that change rows of one table one fails, whatever the rows.
     """
 
@@ -74,6 +76,8 @@ class Dialect:
     begin: str = "BEGIN"
     has_temporary: bool = True
     undoes_temporary: bool = True
+    shows_types_as_made: bool = False
+    knows_arrow_json: bool = False
     enforces_keys: bool = True
     excludes_by_table: bool = False
     ddl: Ddl = Ddl.WITHIN

@@ -8,10 +8,12 @@ import pyarrow as pa
 
 from tailrace import compute as pc
 from tailrace.errors import RowsRefusedError
-from tailrace.model import LINE, Batch, TableName
+from tailrace.model import LINE, Batch, Kind, TableName
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dialect import Dialect
+
+_JSON = pa.json_(pa.string())
 
 
 def fitting_rows(dialect: Dialect, batch: Batch, table: TableName, targets: Mapping[str, TableColumn]) -> pa.Table:
@@ -25,6 +27,17 @@ def fitting_rows(dialect: Dialect, batch: Batch, table: TableName, targets: Mapp
             f"stream {batch.stream.name!r}: the table {table} doesn't take {len(refused)} rows unchanged", refused
         )
     refuse_beyond_limits(dialect, rows, {column.name: column for column in targets.values()})
+    return _with_known_json(rows, batch, targets) if dialect.knows_arrow_json else rows
+
+
+def _with_known_json(rows: pa.Table, batch: Batch, targets: Mapping[str, TableColumn]) -> pa.Table:
+    """The rows, in which JSON that the decoder has read goes as Arrow's own type for it into columns of JSON."""
+    for column in batch.stream.columns:
+        target = targets.get(column.name)
+        if column.kind is Kind.JSON and target and target.kind is Kind.JSON:
+            place = rows.schema.get_field_index(target.name)
+            chunks = [pa.ExtensionArray.from_storage(_JSON, chunk) for chunk in rows.column(place).chunks]
+            rows = rows.set_column(place, target.name, pa.chunked_array(chunks, _JSON))
     return rows
 
 

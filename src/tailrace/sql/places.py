@@ -9,6 +9,7 @@ from tailrace.model import Method, Published, Stream, TableName, Traits
 from tailrace.schema.keys import Keys
 from tailrace.schema.names import digest
 from tailrace.schema.owners import Owners
+from tailrace.schema.plans import ByPlan
 from tailrace.schema.steps import as_replaced
 from tailrace.sql import keeping
 from tailrace.sql.alterations import Alterations
@@ -32,7 +33,8 @@ class Places:
         self._statements = statements
         self._tables = tables
         self._alterations = Alterations(work, database, statements.dialect)
-        self._places: dict[Stream, Place] = {}
+        self._places = ByPlan[Place]()
+        self._schemas: set[str] = set()
         self._keys = Keys(traits)
         self._owners = Owners(traits)
         self._pipeline = self._fence = ""
@@ -50,10 +52,11 @@ class Places:
     def forget(self) -> None:
         """Look at all tables anew."""
         self._places.clear()
+        self._schemas.clear()
 
     def prepare(self, stream: Stream) -> None:
         """Make the stream's table, or have it fit. One that is replaced is looked at, and altered if it stays."""
-        if stream.method is not Method.REPLACE:
+        if stream.method is not Method.REPLACE or self._places.get(stream) is not None:
             self.of(stream)
             return
         table = self._accept(stream)
@@ -63,15 +66,14 @@ class Places:
 
     def of(self, stream: Stream) -> Place:
         """Where the stream's rows go; its table is made, or altered, when need be."""
-        if stream in self._places:
-            return self._places[stream]
+        if (known := self._places.get(stream)) is not None:
+            return known
         table, loaded = self._accept(stream), stream
         if stream.method is Method.REPLACE:
             if self._is_kept(stream):
                 return self._place_into(stream, self._fitted(stream, table))
             table, loaded = self._beside(table), self._replacing(stream)
-        place = self._places[stream] = self._fitted(loaded, table)
-        return place
+        return self._places.put(stream, self._fitted(loaded, table))
 
     def holds(self, stream: Stream, place: Place) -> bool:
         """Whether that is still the place of the stream, in a table that is as it was."""
@@ -82,9 +84,9 @@ class Places:
         have = self._tables.found(self._work.session, place.table) if place.into else None
         return keeping.exchange_rows(self._work.session, self._statements, place.table, have, table) if have else None
 
-    def drop(self, table: TableName) -> None:
-        """Forget the places in that table, which is there no more."""
-        self._places = {stream: place for stream, place in self._places.items() if place.table != table}
+    def drop(self, stream: Stream) -> None:
+        """Look at the stream's tables anew, since one of them has changed or is there no more."""
+        self._places.drop(stream.name)
 
     def plan(self, stream: Stream) -> Sequence[str]:
         """The statements that prepare() would run now, and the swap of a replaced table, none of them run."""
@@ -118,14 +120,22 @@ class Places:
         found = self._tables.examined(self._work.session, table, loaded)
         changed = self._tables.statements(found, loaded, table)
         if changed:
-            schemas = self._tables.schemas(self._work.session, table.schema) if found is None else ()
+            schemas = self._missing_schemas(table) if found is None else ()
             with of_table(self._database.rules, loaded):
                 self._alterations.run(table, [*schemas, *changed])
-            self.drop(table)
-            found = self._tables.examined(self._work.session, table, loaded)
+            self.drop(loaded)
+            made = self._tables.made(loaded) if found is None else None
+            found = made or self._tables.examined(self._work.session, table, loaded)
         if found is None:
             raise DestinationError(f"the table {table} was made and isn't there; another program may have dropped it")
         return self._tables.place(found, loaded, table)
+
+    def _missing_schemas(self, table: TableName) -> list[str]:
+        """CREATE SCHEMA of the table's, unless it is known to be there."""
+        missing = [] if table.schema in self._schemas else self._tables.schemas(self._work.session, table.schema)
+        if table.schema and not missing:
+            self._schemas.add(table.schema)
+        return missing
 
     def _is_kept(self, stream: Stream) -> bool:
         """Whether the stream replaces the rows of its table, and not the table."""
@@ -143,8 +153,7 @@ class Places:
         if changed := keeping.refitted(self._statements, table, found, [*kept.targets.values()], key):
             with of_table(self._database.rules, stream):
                 self._alterations.run(table, changed)
-        place = self._places[stream] = Place(table, kept.targets, is_unique=bool(key), into=kept.table)
-        return place
+        return self._places.put(stream, Place(table, kept.targets, is_unique=bool(key), into=kept.table))
 
     def _replacing(self, stream: Stream) -> Stream:
         """The stream as its new table takes it: what the contract leaves out of the present table isn't in it."""

@@ -9,7 +9,7 @@ from tailrace.errors import SchemaError
 from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
 from tailrace.schema.evolve import Fit, TableColumn, changes
 from tailrace.sql.catalogs import query_of
-from tailrace.sql.design import Design, design_of, require_known
+from tailrace.sql.design import PLAIN, Design, design_of, require_known
 from tailrace.sql.dialect import Ddl
 from tailrace.sql.digits import refuse_digits
 from tailrace.sql.found import Found, Problem
@@ -209,6 +209,21 @@ class Tables:
             relaxed = [widened.get(column.name, column) for column in found.columns if column.name in fit.relax]
             changed += [statements.drop_not_null(table, column) for column in relaxed]
         return changed
+
+    def made(self, stream: Stream) -> Found | None:
+        """What a table is that the statements have just made for the stream; None where that must be looked up."""
+        stream = with_plain_types(self._dialect, stream)
+        is_plain = design_of(self._designs, stream) is PLAIN and not any(column.sql_type for column in stream.columns)
+        if not (self._dialect.shows_types_as_made and is_plain):
+            return None
+        unique = stream.key if stream.method is not Method.APPEND and not self._dialect.keeps_key_in_comment else ()
+        key = stream.key if stream.method is not Method.APPEND else ()
+        columns = []
+        for column in stream.columns:
+            sql_type = self._dialect.spelled(column)
+            kind, precision, scale = self._dialect.kind_of(sql_type)
+            columns.append(TableColumn(column.name, kind, precision, scale, column.name not in key, sql_type))
+        return Found(tuple(columns), stream.key, "PRIMARY KEY" if unique else "")
 
     def indexes(self, stream: Stream, table: TableName) -> list[str]:
         """What makes the indexes of a new table."""

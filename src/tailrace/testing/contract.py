@@ -6,16 +6,19 @@ import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tailrace.errors import DestinationError, FencedError, RowsRefusedError, TailraceError
 from tailrace.model import Activation, Column, Fill, Kind, Method, Published
-from tailrace.testing.messages import THINGS, raises, things
+from tailrace.testing.messages import THINGS, by, raises, things
 from tailrace.testing.parts import AT, ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
 from tailrace.testing.subject import Subject
 
 _STREAM = stream()
 _LOG = stream(key=())
+_V = {kind: Column("v", ("v",), kind) for kind in (Kind.INT, Kind.TEXT)}
+_PLANS: tuple[tuple[Kind, tuple[Column, ...]], ...] = ((Kind.INT, ()), (Kind.TEXT, (NAME,)))
 
 
 def a_destination_says_what_it_is_like_without_a_connection(subject: Subject) -> None:
@@ -82,6 +85,27 @@ def a_receipt_says_what_was_staged(subject: Subject) -> None:
         receipt = destination.stage(batch(_STREAM, (1, "a"), (2, "b"), first_line=7))
     assert (receipt.stream, receipt.checkpoint, receipt.rows) == (_STREAM, 1, 2)
     assert (receipt.first_line, receipt.last_line) == (7, 8)
+
+
+def plans_of_a_stream_take_turns(subject: Subject) -> None:
+    """Batches of both are staged in any order, each plan being prepared again before them; also with a key."""
+    for key in ((), ("id",)):
+        narrow, wide = (stream(ID, _V[kind], *more, key=key, name=f"turns{len(key)}") for kind, more in _PLANS)
+        with closing(subject.open()) as destination:
+            last = destination.recover(PIPELINE)
+            for number in (1, 2) if last is None else (last.number + 1, last.number + 2):
+                receipts = []
+                for line in (5, 1, 2, 6, 3, 4):
+                    one = replace(wide if line % 2 else narrow, revision=line if key else 1)
+                    row = (line, f"v{line}", "wide") if line % 2 else (line, line)
+                    destination.prepare(one)
+                    receipts.append(destination.stage(batch(one, row, first_line=line, checkpoint=number)))
+                destination.commit(checkpoint(*receipts, number=number))
+        rows = by(subject.rows(f"turns{len(key)}"), "id")
+        found = [str(row["v"] if row["v"] is not None else row["v__text"]) for row in rows]
+        times = 1 if key and len(rows) == 6 else 2  # some can only append
+        assert found == [value for value in ("v1", "2", "v3", "4", "v5", "6") for _ in range(times)]
+        assert [row["name"] for row in rows] == [name for name in ("wide", None) * 3 for _ in range(times)]
 
 
 def closing_discards_what_is_not_committed(subject: Subject) -> None:

@@ -13,7 +13,7 @@ noted as the table's comment.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +25,8 @@ import pyarrow as pa
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.destination import Destination
-from tailrace.destinations.duckdb.catalog import CATALOG
+from tailrace.destinations.duckdb.catalog import CATALOG, TableReader
+from tailrace.destinations.duckdb.json_texts import known_json, without_doubtful_json
 from tailrace.destinations.duckdb.refusals import Check, Refusals
 from tailrace.destinations.duckdb.remedies import DUCKDB
 from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
@@ -96,6 +97,8 @@ DIALECT = Dialect(
     keeps_key_in_comment=True,
     catalog=CATALOG,
     begin="BEGIN TRANSACTION",
+    shows_types_as_made=True,
+    knows_arrow_json=True,
     designs=frozenset({"indexes"}),
 )
 
@@ -117,22 +120,6 @@ RULES = ErrorRules(
 _ROWS = TableName("_tailrace_rows")
 
 _REFUSALS = Refusals(STATEMENTS, _ROWS)
-
-_CONSTRAINTS = """
-    WITH t AS (
-        SELECT database_oid, table_oid FROM duckdb_tables()
-        WHERE database_name = coalesce(?, current_database()) AND lower(schema_name) = lower(?)
-            AND lower(table_name) = lower(?)
-    )
-    SELECT 'column', [column_name], data_type, is_nullable OR column_default IS NOT NULL
-    FROM duckdb_columns() JOIN t USING (database_oid, table_oid)
-    UNION ALL
-    SELECT constraint_type, constraint_column_names, expression, NULL
-    FROM duckdb_constraints() JOIN t USING (database_oid, table_oid)
-    UNION ALL
-    SELECT 'INDEX', expressions::VARCHAR[], NULL, NULL
-    FROM duckdb_indexes() JOIN t USING (database_oid, table_oid) WHERE is_unique AND NOT is_primary
-"""
 
 
 class Settings(BaseModel):
@@ -231,17 +218,21 @@ class _DuckDBSession:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._tables = TableReader(connection)
         self._streaming: StreamingInsert | None = None
         self._fed: tuple[TableName, pa.Schema] | None = None
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         self._end_streaming()
+        self._tables.note(sql)
         with RULES.translated():
             return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         self._end_streaming()
         with RULES.translated():
+            if answer := self._tables.answers(sql):
+                return answer(*parameters)
             return self._connection.execute(sql, list(parameters)).fetchall()
 
     def load(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
@@ -249,8 +240,9 @@ class _DuckDBSession:
 
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
+        rows = without_doubtful_json(rows)
         if self._streaming is None or self._fed != (table, rows.schema):
-            checks = self._checks(table, columns)
+            checks = self._checks(table, columns, known_json(rows))
             if checks:
                 self._load_checked(table, columns, rows, checks)
                 return
@@ -306,22 +298,27 @@ class _DuckDBSession:
         with RULES.translated():
             self._connection.close()
 
-    def _checks(self, table: TableName, columns: Sequence[str]) -> list[Check]:
-        """What the table's types and constraints say of rows; foreign keys are left to the INSERT."""
+    def _checks(self, table: TableName, columns: Sequence[str], known: Collection[str]) -> list[Check]:
+        """What the table's types and constraints say of rows; foreign keys are left to the INSERT.
+
+        The values of the columns `known` are JSON.
+        """
+        self._end_streaming()
         checks: list[Check | None] = []
-        names = (None if table.schema else "temp", table.schema or "main", table.name)
-        for what, about, text, is_optional in self.query(_CONSTRAINTS, names):
-            keys = [str(name) for name in about] if isinstance(about, list) else []
-            match what:
-                case "column" if keys[0] in columns:
-                    checks.append(_REFUSALS.value(keys[0], str(text)))
-                    checks.append(None if is_optional else _REFUSALS.null(keys[0]))
-                case "column" if not is_optional:
-                    checks.append(_REFUSALS.missing(keys[0]))
+        with RULES.translated():
+            types, constraints = self._tables.types(table), self._tables.constraints(table)
+        for name, sql_type, is_optional in types:
+            if name in columns:
+                checks.append(None if sql_type == "JSON" and name in known else _REFUSALS.value(name, sql_type))
+                checks.append(None if is_optional else _REFUSALS.null(name))
+            elif not is_optional:
+                checks.append(_REFUSALS.missing(name))
+        for kind, about, text in constraints:
+            match kind:
                 case "CHECK":
-                    checks.append(_REFUSALS.broken(str(text)))
+                    checks.append(_REFUSALS.broken(text))
                 case "PRIMARY KEY" | "UNIQUE":
-                    checks.append(_REFUSALS.taken(table, [_REFUSALS.quoted(key) for key in keys]))
+                    checks.append(_REFUSALS.taken(table, [_REFUSALS.quoted(name) for name in about]))
                 case "INDEX":
-                    checks.append(_REFUSALS.taken(table, keys))
+                    checks.append(_REFUSALS.taken(table, about))
         return [check for check in checks if check is not None and check.is_known_of(columns)]

@@ -92,6 +92,7 @@ DIALECT = Dialect(
     max_columns=2000,
     designs=frozenset({"indexes"}),
     begin="BEGIN IMMEDIATE",
+    shows_types_as_made=True,
 )
 
 
