@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlglot import exp
-
 from tailrace.errors import FencedError
 from tailrace.model import Checkpoint, Kind, TableName
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
 from tailrace.sql.expressions import column_of, is_given, table_of
+from tailrace.sql.glot import exp
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 
