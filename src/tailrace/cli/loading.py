@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -114,6 +115,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     try:
         with _signals(stopping) as received:
             last = target.begin()
+            gc.freeze()  # what is there now stays to the end: no search for garbage need look at it again
             with _view(target):
                 feed(target, reader, stopping, last.state if last else None)
     except BaseException as error:

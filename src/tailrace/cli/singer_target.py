@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from tailrace import __version__
+from tailrace.cli import GARBAGE_AT
 from tailrace.cli.arrow import import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
 
@@ -48,6 +50,7 @@ def _about(form: str) -> str:
 
 def main() -> NoReturn:
     """Run `target-tailrace`; errors go to stderr and become exit codes."""
+    gc.set_threshold(GARBAGE_AT)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(target)
     leave(exit_code_of(app))

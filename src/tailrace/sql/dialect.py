@@ -57,7 +57,8 @@ class Dialect:
     to a transaction, which `begin` opens, as one that may write; `has_temporary` whether temporary tables can be made
     and dropped within one (rows aren't merged by REWRITE where they can't), `undoes_temporary` whether ROLLBACK undoes
     them; `enforces_keys` whether a PRIMARY KEY is more than a note; `excludes_by_table` whether of two transactions
-    that change rows of one table one fails, whatever the rows.
+    that change rows of one table one fails, whatever the rows. `checkpoints` are statements of Checkpoints that are
+    ready, where sqlglot needn't be imported for them.
     """
 
     sqlglot: str
@@ -80,6 +81,7 @@ class Dialect:
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
     unkeyable: frozenset[Kind] = frozenset()
     designs: frozenset[str] = frozenset()
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
 
     def spelled(self, column: Column | TableColumn) -> str:
         """The type that a column has in CREATE TABLE: its own override, or the spelling of its kind."""

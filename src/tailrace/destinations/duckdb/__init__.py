@@ -26,6 +26,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.destination import Destination
 from tailrace.destinations.duckdb.catalog import CATALOG
+from tailrace.destinations.duckdb.ready import CHECKPOINTS
 from tailrace.destinations.duckdb.refusals import Check, Refusals
 from tailrace.destinations.duckdb.remedies import DUCKDB
 from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
@@ -97,6 +98,7 @@ DIALECT = Dialect(
     catalog=CATALOG,
     begin="BEGIN TRANSACTION",
     designs=frozenset({"indexes"}),
+    checkpoints=CHECKPOINTS,
 )
 
 STATEMENTS = Statements(DIALECT)
