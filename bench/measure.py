@@ -38,23 +38,44 @@ class Outcome:
         return self.rows == self.wanted
 
 
-def in_rounds(measures: Mapping[str, Callable[[], Outcome]]) -> dict[str, Outcome]:
-    """Each outcome. Quick measurements are repeated in several rounds, by turns, and the median counts.
+def seconds_of(outcome: Outcome) -> float:
+    """Its seconds on the clock."""
+    return outcome.measured.seconds
+
+
+def cpu_s_of(outcome: Outcome) -> float:
+    """Its seconds on the processors."""
+    return outcome.measured.cpu_s
+
+
+def in_rounds(
+    measures: Mapping[str, Callable[[], Outcome]],
+    rounds: int = ROUNDS,
+    cost: Callable[[Outcome], float] = seconds_of,
+) -> dict[str, Outcome]:
+    """Each outcome. Quick measurements are repeated in several rounds, by turns, and the median by cost counts.
 
     A loader that once leaves wrong rows is known by that outcome.
     """
     outcomes: dict[str, list[Outcome]] = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, measure in measures.items():
             before = outcomes.setdefault(name, [])
             if all(outcome.measured.seconds < QUICK_S for outcome in before):
                 before.append(measure())
-    return {name: _typical(several) for name, several in outcomes.items()}
+    return {name: _typical(several, cost) for name, several in outcomes.items()}
 
 
-def _typical(outcomes: Sequence[Outcome]) -> Outcome:
+def _typical(outcomes: Sequence[Outcome], cost: Callable[[Outcome], float]) -> Outcome:
     wrong = [outcome for outcome in outcomes if not outcome.is_right]
-    return wrong[0] if wrong else sorted(outcomes, key=lambda one: one.measured.seconds)[len(outcomes) // 2]
+    return wrong[0] if wrong else sorted(outcomes, key=cost)[len(outcomes) // 2]
+
+
+def _end_of(said: Path) -> str:
+    """The last of what a command has said; a long text isn't read whole, since its memory would count for the next."""
+    with said.open("rb") as file:
+        file.seek(max(0, said.stat().st_size - 2000))
+        return file.read().decode(errors="replace")
 
 
 def measured(command: list[str], stdin: Path | None, folder: Path, timeout_s: float = 1800) -> Measured:
@@ -78,5 +99,5 @@ def measured(command: list[str], stdin: Path | None, folder: Path, timeout_s: fl
         cpu_s=usage.ru_utime + usage.ru_stime,
         peak_mib=usage.ru_maxrss / 1024,
         exit_code=process.returncode,
-        said=said.read_text(errors="replace")[-2000:],
+        said=_end_of(said),
     )

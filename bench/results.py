@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import platform
+import re
+import subprocess
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
 
-from loaders import Input
+from loaders import ROOT, Input
 from measure import Outcome
+from servers import PROGRAMS
+
+RESULTS = ROOT / "bench/RESULTS.md"
 
 COLUMNS = [
     "| loader | records/s | seconds | CPU seconds | peak MiB | tailrace is |",
@@ -57,3 +66,33 @@ def _sections(text: str) -> list[tuple[str, str]]:
     parts = ("\n" + text).split("\n## ")
     named = [(part.partition("\n")[0].partition(":")[0], f"## {part}") for part in parts[1:]]
     return [("", parts[0]), *named]
+
+
+def write(lines: Sequence[str]) -> None:
+    """Put these sections into bench/RESULTS.md, with where they were measured."""
+    RESULTS.write_text(replaced(RESULTS.read_text(encoding="utf-8"), lines, machine()), encoding="utf-8")
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    cores = cpuinfo.count("processor\t:")
+    model = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "?")
+    packages = ("tailrace", "duckdb", "pyarrow", "deltalake", "polars", "msgspec", "psycopg", "mysql-connector-python")
+    ours = ", ".join(f"{name} {version(name)}" for name in packages)
+    theirs = ", ".join(
+        line
+        for path in sorted((ROOT / "bench/rivals").glob("*.txt"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith(path.stem + "==")
+    )
+    programs = ", ".join(f"{name} {_version(program)}" for name, program in PROGRAMS.items())
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores ({model}), {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}; {ours}; {programs}; {theirs}."
+    )
+
+
+def _version(program: str) -> str:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return next(iter(re.findall(r"\d+\.[\d.]+", said)), "?")

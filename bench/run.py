@@ -7,24 +7,19 @@
 from __future__ import annotations
 
 import argparse
-import platform
-import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 import decoding
 import lakes
 import servers
+import shapes
 import warehouses
-from loaders import LOADERS, ROOT, WORK, Input, right, rows_in
+from loaders import LOADERS, WORK, Input, right, rows_in
 from measure import QUICK_S, ROUNDS, Outcome, in_rounds, measured
-from results import aloud, replaced, table, told
+from results import RESULTS, aloud, machine, table, told, write
 
 FILE_INPUTS = [
     Input("flights", "19 columns, append-only", 1_010_328),
@@ -32,7 +27,6 @@ FILE_INPUTS = [
     Input("accounts", "upsert over 100,000 keys", 500_000, "id"),
 ]
 MEMORY_RECORDS = (100_000, 1_000_000, 3_000_000)
-RESULTS = ROOT / "bench/RESULTS.md"
 
 
 def load(name: str, of: Input) -> Outcome:
@@ -85,35 +79,10 @@ def memory(counts: Sequence[int]) -> list[str]:
     return [*lines, ""]
 
 
-def machine() -> str:
-    """What the figures were measured on."""
-    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    cores = cpuinfo.count("processor\t:")
-    model = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "?")
-    packages = ("tailrace", "duckdb", "pyarrow", "deltalake", "polars", "msgspec", "psycopg", "mysql-connector-python")
-    ours = ", ".join(f"{name} {version(name)}" for name in packages)
-    theirs = ", ".join(
-        line
-        for path in sorted((ROOT / "bench/rivals").glob("*.txt"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.startswith(path.stem + "==")
-    )
-    programs = ", ".join(f"{name} {_version(program)}" for name, program in servers.PROGRAMS.items())
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores ({model}), {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}; {ours}; {programs}; {theirs}."
-    )
-
-
-def _version(program: str) -> str:
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    return next(iter(re.findall(r"\d+\.[\d.]+", said)), "?")
-
-
 def arguments() -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory", "warehouses"]
+    parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory", "warehouses", "shapes"]
     loaders = {name for kind in (*servers.KINDS.values(), *lakes.KINDS) for name in kind.loaders} | {*LOADERS}
     parser.add_argument("--only", choices=parts)
     parser.add_argument("--skip", action="append", default=[], choices=sorted(loaders))
@@ -143,10 +112,13 @@ def main() -> None:
         lines += lakes.tables(most, skip)
     if wanted.only in (None, "warehouses"):
         lines += warehouses.tables(most)
+    if wanted.only in (None, "shapes"):
+        lines += shapes.measured_tables(most)
     if not skip and wanted.records is None:
-        before = RESULTS.read_text(encoding="utf-8") if wanted.only else ""
-        text = replaced(before, lines, machine()) if wanted.only else "\n".join([*head, *lines])
-        RESULTS.write_text(text, encoding="utf-8")
+        if wanted.only:
+            write(lines)
+        else:
+            RESULTS.write_text("\n".join([*head, *lines]), encoding="utf-8")
     print("\n".join([*head, *lines]))
 
 

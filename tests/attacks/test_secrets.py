@@ -10,7 +10,7 @@ import traceback
 import pytest
 
 import tailrace
-from tailrace.cli import app
+from tailrace.cli import command_line
 from tailrace.cli.exit_codes import exit_code_of
 from tailrace.destinations import open_destination
 from tailrace.testing.messages import INT, record, schema, state
@@ -69,7 +69,7 @@ def run(monkeypatch, capfd, tmp_path):
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["tailrace", *words, *(["messages"] if words[0] == "load" else [])])
-        exit_code_of(app)
+        exit_code_of(command_line(words))
         told = capfd.readouterr()
         return told.out + told.err
 

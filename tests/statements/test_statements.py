@@ -1,5 +1,7 @@
 """The SQL that is built for each dialect, to the letter."""
 
+from dataclasses import replace
+
 import pytest
 
 from tailrace.destinations import duckdb, sqlite
@@ -8,6 +10,7 @@ from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import read_key
 from tailrace.sql.checkpoints import Checkpoints
 from tailrace.sql.selections import Upsert
+from tailrace.sql.statements import Statements
 
 DUCKDB, SQLITE = duckdb.STATEMENTS, sqlite.STATEMENTS
 USERS = TableName("users", "main")
@@ -182,3 +185,13 @@ def test_checkpoints_are_advanced_by_compare_and_swap():
     assert checkpoints.forget == (
         'DELETE FROM "main"."_tailrace_checkpoints" WHERE "pipeline" = ? AND "number" = ? AND "fence" = ?'
     )
+
+
+@pytest.mark.parametrize("name", sorted(DUCKDB.dialect.checkpoints))
+def test_what_is_ready_for_checkpoints_is_what_would_be_built(name):
+    built = Statements(replace(DUCKDB.dialect, checkpoints={}))
+    assert getattr(Checkpoints(DUCKDB, "main"), name) == getattr(Checkpoints(built, "main"), name)
+
+
+def test_a_checkpoint_table_of_an_odd_schema_is_quoted_by_sqlglot():
+    assert Checkpoints(DUCKDB, 'a"{b}').take.startswith('UPDATE "a""{b}"."_tailrace_checkpoints" SET')

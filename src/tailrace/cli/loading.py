@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from tailrace import log
 from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
 from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.runtime.feed import feed_chunks, feed_lines
-from tailrace.runtime.progress import live_view, report_table
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
@@ -26,9 +26,6 @@ from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, open_source
 from tailrace.singer.state import StateWriter
 from tailrace.singer.tap import Tap
-
-PLAIN_WIDTH = 140
-"""The width of the report's table without a terminal, in columns."""
 
 _log = log.get_logger("target")
 
@@ -111,9 +108,6 @@ def replay(
 
 def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     """A run: connect, recover, feed, and report on stderr; raises typer.Exit after a signal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.width = PLAIN_WIDTH
     _try(report_file)
     stopping = threading.Event()
     target = Target(made.open(), made.settings, tell=StateWriter(sys.stdout.buffer).tell)
@@ -121,17 +115,18 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     try:
         with _signals(stopping) as received:
             last = target.begin()
-            with live_view(target, console) if console.is_terminal else nullcontext():
+            gc.freeze()  # what is there now stays to the end: no search for garbage need look at it again
+            with _view(target):
                 feed(target, reader, stopping, last.state if last else None)
     except BaseException as error:
         target.close()
         try:
-            _conclude(target.report(), console, report_file)
+            _conclude(target.report(), report_file)
         except ConfigError as second:
             error.add_note(str(second))
         raise
     target.close()
-    _conclude(target.report(), console, report_file)
+    _conclude(target.report(), report_file)
     if received:
         raise typer.Exit(128 + received[0])
 
@@ -157,7 +152,16 @@ def _quiet_on_a_terminal() -> str:
     return "warning" if sys.stderr.isatty() else "info"
 
 
-def _conclude(report: Report, console: Console, report_file: Path | None) -> None:
+def _view(target: Target) -> AbstractContextManager[None]:
+    """The live view on a terminal; elsewhere there is none, and what it takes isn't imported."""
+    return _progress().live_view(target) if sys.stderr.isatty() else nullcontext()
+
+
+def _progress() -> ModuleType:
+    return import_module("tailrace.runtime.progress")
+
+
+def _conclude(report: Report, report_file: Path | None) -> None:
     for name, stream in report.streams.items():
         if stream.other_unknown_fields:
             _log.warning(
@@ -166,7 +170,7 @@ def _conclude(report: Report, console: Console, report_file: Path | None) -> Non
                 values=stream.other_unknown_fields,
             )
     if report.streams:
-        console.print(report_table(report))
+        _progress().show_report(report)
     if report_file is not None:
         try:
             report.write(report_file)

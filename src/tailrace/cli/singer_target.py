@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from tailrace import __version__
-from tailrace.cli.about import about_facts, about_markdown
+from tailrace.cli import GARBAGE_AT
+from tailrace.cli.arrow import import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
-from tailrace.cli.loading import load
-from tailrace.cli.without_pandas import without_pandas
 
 CAPABILITIES = ["about", "activate-version", "hard-delete", "schema-flattening", "target-schema"]
 
@@ -29,22 +30,27 @@ def target(
     """Load a Singer stream as its settings say; `to` names the destination."""
     if version:
         typer.echo(f"target-tailrace {__version__}")
-    elif about:
+        return
+    import_arrow_alone()
+    if about:
         typer.echo(_about(form))
     else:
-        load(source, config=[Path(path) for path in config or () if path != "ENV"])
+        import_module("tailrace.cli.loading").load(
+            source, config=[Path(path) for path in config or () if path != "ENV"]
+        )
 
 
 def _about(form: str) -> str:
-    facts: dict[str, Any] = about_facts()
+    described = import_module("tailrace.cli.about")
+    facts: dict[str, Any] = described.about_facts()
     if form == "markdown":
-        return about_markdown(facts)
+        return str(described.about_markdown(facts))
     return json.dumps({**facts, "name": "target-tailrace", "capabilities": CAPABILITIES}, indent=2)
 
 
 def main() -> NoReturn:
     """Run `target-tailrace`; errors go to stderr and become exit codes."""
-    without_pandas()
+    gc.set_threshold(GARBAGE_AT)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(target)
     leave(exit_code_of(app))

@@ -9,12 +9,12 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from sqlglot import exp
 
 from tailrace.errors import DestinationError
 from tailrace.model import TableName
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import table_of
+from tailrace.sql.glot import exp
 from tailrace.sql.statements import Statements
 
 _DIALECT = Dialect(

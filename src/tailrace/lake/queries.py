@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlglot import exp
-
 from tailrace.lake.engine import STATEMENTS
 from tailrace.model import TableName
 from tailrace.sql.expressions import (
@@ -19,6 +17,7 @@ from tailrace.sql.expressions import (
     subquery,
     table_of,
 )
+from tailrace.sql.glot import exp
 
 
 def all_of(table: TableName) -> str:

@@ -16,12 +16,14 @@ from tailrace.runtime.report import Report, StreamReport
 from tailrace.runtime.target import Target
 
 REFRESHES_PER_S = 4
+PLAIN_WIDTH = 140
+"""The width of the report's table without a terminal, in columns."""
 
 
 @contextmanager
-def live_view(target: Target, console: Console) -> Iterator[None]:
-    """Show the target's progress on the console while the block runs."""
-    view = _View(target)
+def live_view(target: Target) -> Iterator[None]:
+    """Show the target's progress on the terminal of stderr while the block runs."""
+    view, console = _View(target), Console(stderr=True)
     with Live(console=console, get_renderable=view.render, refresh_per_second=REFRESHES_PER_S, transient=True):
         yield
 
@@ -44,6 +46,14 @@ class _View:
         tally, held = self._target.tally, self._target.budget.held
         last = f"checkpoint {tally.checkpoint}" if tally.checkpoints else "no checkpoint yet"
         return Group(table, Text(f"{elapsed_s:,.0f} s · {in_units(held)} buffered · {last}", style="dim"))
+
+
+def show_report(report: Report) -> None:
+    """Print the end report on stderr."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    console.print(report_table(report))
 
 
 def report_table(report: Report) -> Table:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from sqlglot import exp
 
 from tailrace.errors import FencedError
 from tailrace.model import Checkpoint, Kind, TableName
@@ -13,11 +12,14 @@ from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
 from tailrace.sql.expressions import column_of, is_given, table_of
+from tailrace.sql.glot import exp
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 
 TABLE = "_tailrace_checkpoints"
 """The name of the table, in the destination's default schema."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _TURNS = ""
 """The pipeline of no run."""
@@ -52,7 +54,6 @@ class Checkpoints:
         self.table = TableName(f"{TABLE}_{digest(pipeline)}" if is_own else TABLE, schema)
         self._statements = statements
         self._begin = statements.dialect.begin
-        self._source = table_of(self.table)
 
     def row(self, session: Session, pipeline: str) -> Row | None:
         """The pipeline's row."""
@@ -108,29 +109,35 @@ class Checkpoints:
     @property
     def create(self) -> str:
         """CREATE TABLE, unless it exists."""
-        return self._statements.create_table(self.table, _COLUMNS, ("pipeline",), exists=True)
+        return self._ready("create") or self._statements.create_table(self.table, _COLUMNS, ("pipeline",), exists=True)
 
     @property
     def read(self) -> str:
         """Number, fence, state and time (as text) of the pipeline ?."""
+        if ready := self._ready("read"):
+            return ready
         at = exp.cast(column_of("committed_at"), "TEXT").as_("committed_at", quoted=True)
-        row = exp.select(column_of("number"), column_of("fence"), column_of("state"), at).from_(self._source)
+        row = exp.select(column_of("number"), column_of("fence"), column_of("state"), at).from_(table_of(self.table))
         return self._statements.written(row.where(is_given("pipeline")))
 
     @property
     def insert(self) -> str:
         """INSERT of a pipeline's row: pipeline ?, number ?, fence ?."""
+        if ready := self._ready("insert"):
+            return ready
         names = [column.name for column in _COLUMNS[:3]]
-        into = exp.Schema(this=self._source.copy(), expressions=[exp.to_identifier(n, quoted=True) for n in names])
+        into = exp.Schema(this=table_of(self.table), expressions=[exp.to_identifier(n, quoted=True) for n in names])
         row = exp.Tuple(expressions=[exp.Placeholder() for _ in names])
         return self._statements.written(exp.Insert(this=into, expression=exp.Values(expressions=[row])))
 
     @property
     def take(self) -> str:
         """UPDATE that gives the fence ? to the pipeline ?."""
+        if ready := self._ready("take"):
+            return ready
         return self._statements.written(
             exp.Update(
-                this=self._source.copy(),
+                this=table_of(self.table),
                 expressions=[is_given("fence")],
                 where=exp.Where(this=is_given("pipeline")),
             )
@@ -139,15 +146,27 @@ class Checkpoints:
     @property
     def advance(self) -> str:
         """UPDATE to number ?, state ?, time ?, where pipeline is ?, number is ? and fence is ?."""
+        if ready := self._ready("advance"):
+            return ready
         changes = [is_given(name) for name in ("number", "state", "committed_at")]
         # A conflict with a run that takes over may be found only where both write the same column.
         changes.append(exp.EQ(this=column_of("fence"), expression=column_of("fence")))
-        return self._statements.written(exp.Update(this=self._source.copy(), expressions=changes, where=_expected()))
+        return self._statements.written(exp.Update(this=table_of(self.table), expressions=changes, where=_expected()))
 
     @property
     def forget(self) -> str:
         """DELETE where pipeline is ?, number is ? and fence is ?."""
-        return self._statements.written(exp.Delete(this=self._source.copy(), where=_expected()))
+        if ready := self._ready("forget"):
+            return ready
+        return self._statements.written(exp.Delete(this=table_of(self.table), where=_expected()))
+
+    def _ready(self, name: str) -> str | None:
+        """The statement that the dialect has ready, where the table's name needs no more than quotes around it."""
+        text = self._statements.dialect.checkpoints.get(name)
+        names = [self.table.schema or "", self.table.name]
+        if text is None or not all(_PLAIN_NAME.fullmatch(name) for name in names):
+            return None
+        return text.format(table=".".join(f'"{name}"' for name in names))
 
 
 def _instant(text: str) -> datetime:

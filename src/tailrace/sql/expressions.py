@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlglot import exp
-
 from tailrace.model import LINE, TableName
+from tailrace.sql.glot import exp
 
 
 def identifier(name: str) -> exp.Identifier:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlglot import exp
-
 from tailrace.model import Stream
 from tailrace.schema.keys import anew, by, read_key, written_key
 from tailrace.sql.expressions import identifier, table_of
+from tailrace.sql.glot import exp
 
 NOTE = "key: "
 """What a note of a table's key begins with; behind it stands a JSON array of columns."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from sqlglot import exp
+from typing import TypeAlias
 
 from tailrace.model import LINE, TableName
 from tailrace.sql.expressions import (
@@ -24,12 +23,13 @@ from tailrace.sql.expressions import (
     subquery,
     table_of,
 )
+from tailrace.sql.glot import exp
 
 MATCH = "_tailrace_match"
 """In a table of winners: what names the row of the table that has the same key; null where there is none."""
 
 
-Winners = TableName | exp.Select
+Winners: TypeAlias = "TableName | exp.Select"
 """Where winners stand: in a table, or in the query that selects them."""
 
 

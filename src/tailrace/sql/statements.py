@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlglot import exp
-
 from tailrace.model import LINE, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
@@ -27,6 +25,7 @@ from tailrace.sql.expressions import (
     subquery,
     table_of,
 )
+from tailrace.sql.glot import exp
 from tailrace.sql.keys import note
 from tailrace.sql.selections import (
     MATCH,

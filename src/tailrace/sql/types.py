@@ -6,25 +6,20 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-import sqlglot
-from sqlglot import Token, TokenType, exp
-from sqlglot.errors import SqlglotError
-
 from tailrace.errors import ConfigError, SchemaError
 from tailrace.model import Column, Stream
 from tailrace.sql.dialect import Dialect
+from tailrace.sql.glot import exp, sqlglot
 
 _MAX_LENGTH = 1000
 _WORDS = r"[A-Za-z][A-Za-z0-9_]*(?: +[A-Za-z][A-Za-z0-9_]*){0,5}"
 _ARGUMENT = r"\d{1,9}|[A-Za-z]{1,30}|'[^'\\\x00-\x1f\x7f]*'"
 _PLAIN = re.compile(rf" *({_WORDS}) *(?:\( *((?:{_ARGUMENT})(?: *, *(?:{_ARGUMENT}))*) *\) *({_WORDS})? *)?")
 _ARGUMENTS = re.compile(_ARGUMENT)
-_NESTED = exp.DataType.NESTED_TYPES
-_NO_TYPES = {exp.DataType.Type.NULL, exp.DataType.Type.UNKNOWN, exp.DataType.Type.USERDEFINED}
-_NO_TYPES |= {exp.DataType.Type.SERIAL, exp.DataType.Type.SMALLSERIAL, exp.DataType.Type.BIGSERIAL}
+_NO_TYPES = frozenset({"NULL", "UNKNOWN", "USERDEFINED", "SERIAL", "SMALLSERIAL", "BIGSERIAL"})
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\\]")
-_STATEMENTS = frozenset({TokenType.SEMICOLON, TokenType.SELECT})
-_QUOTED = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
+_STATEMENTS = frozenset({"SEMICOLON", "SELECT"})
+_QUOTED = frozenset({"STRING", "IDENTIFIER"})
 
 
 def with_plain_types(dialect: Dialect, stream: Stream) -> Stream:
@@ -76,9 +71,11 @@ def _plain_type(dialect: str, own: frozenset[str], text: str) -> str | None:
         return written
     try:
         parsed = sqlglot.parse_one(written, into=exp.DataType, dialect=dialect)
-    except (SqlglotError, AttributeError):  # the latter is how its parser fails at some intervals
+    except (sqlglot.errors.SqlglotError, AttributeError):  # the latter is how its parser fails at some intervals
         return None
-    if not isinstance(parsed, exp.DataType) or parsed.this in _NO_TYPES | _NESTED:
+    if not isinstance(parsed, exp.DataType) or parsed.this in exp.DataType.NESTED_TYPES:
+        return None
+    if parsed.this.name in _NO_TYPES:
         return None
     spelled = parsed.sql(dialect=dialect)
     is_own_spelling = spelled.split("(")[0].strip().upper() == " ".join(first).upper()
@@ -96,26 +93,27 @@ def type_problem(dialect: Dialect, text: str) -> str | None:
         return "has a backslash or a control character in it"
     try:
         tokens = sqlglot.tokenize(text, dialect=dialect.sqlglot)
-    except SqlglotError:
+    except sqlglot.errors.SqlglotError:
         return "can't be read: a quotation mark or a bracket has no other one"
     return _token_problem(text, tokens)
 
 
-def _token_problem(text: str, tokens: list[Token]) -> str | None:
-    rest = " ".join(token.text for token in tokens if token.token_type not in _QUOTED)
+def _token_problem(text: str, tokens: list[sqlglot.Token]) -> str | None:
+    rest = " ".join(token.text for token in tokens if token.token_type.name not in _QUOTED)
     if any(token.comments for token in tokens) or any(mark in text for mark in ("--", "/*", "*/")) or "#" in rest:
         return "has a comment in it"
-    if "$" in rest or any(token.token_type is TokenType.HEREDOC_STRING for token in tokens):
+    if "$" in rest or any(token.token_type is sqlglot.TokenType.HEREDOC_STRING for token in tokens):
         return "has a $ in it"
-    if any(token.token_type in _STATEMENTS for token in tokens):
+    if any(token.token_type.name in _STATEMENTS for token in tokens):
         return "is more than a type"
     return _bracket_problem(tokens) if tokens else "isn't a type"
 
 
-def _bracket_problem(tokens: list[Token]) -> str | None:
+def _bracket_problem(tokens: list[sqlglot.Token]) -> str | None:
     depth = 0
     for token in tokens:
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        if depth < 0 or (depth == 0 and token.token_type is TokenType.COMMA):
+        kind = token.token_type.name
+        depth += (kind == "L_PAREN") - (kind == "R_PAREN")
+        if depth < 0 or (depth == 0 and kind == "COMMA"):
             return "goes beyond the column's definition"
     return "has a bracket that isn't closed" if depth else None

@@ -19,7 +19,6 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud.bigquery import Client, LoadJobConfig, SchemaField, Table
 from google.cloud.bigquery.job import CopyJob, ExtractJob, LoadJob, QueryJob, UnknownJob
-from sqlglot import exp
 
 from tailrace.destinations.bigquery.errors import RULES
 from tailrace.destinations.bigquery.project import Project
@@ -30,6 +29,7 @@ from tailrace.model import Kind, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.expressions import column_of, identifier, table_of
 from tailrace.sql.fitting import refuse_null
+from tailrace.sql.glot import exp
 from tailrace.sql.parquet import parquet_of, placed
 from tailrace.sql.session import Session
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlglot import exp
-
 from tailrace.model import LINE, Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import by
 from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.expressions import column_of, identifier, rows_of, table_of
+from tailrace.sql.glot import exp
 from tailrace.sql.keys import alter_of, note
 from tailrace.sql.selections import Upsert
 from tailrace.sql.statements import Statements

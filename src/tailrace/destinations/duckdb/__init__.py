@@ -27,6 +27,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from tailrace.destination import Destination
 from tailrace.destinations.duckdb.catalog import CATALOG, TableReader
 from tailrace.destinations.duckdb.json_texts import known_json, without_doubtful_json
+from tailrace.destinations.duckdb.ready import CHECKPOINTS
 from tailrace.destinations.duckdb.refusals import Check, Refusals
 from tailrace.destinations.duckdb.remedies import DUCKDB
 from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
@@ -100,6 +101,7 @@ DIALECT = Dialect(
     shows_types_as_made=True,
     knows_arrow_json=True,
     designs=frozenset({"indexes"}),
+    checkpoints=CHECKPOINTS,
 )
 
 STATEMENTS = Statements(DIALECT)

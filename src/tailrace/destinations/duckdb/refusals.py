@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlglot import exp, parse_one
-
 from tailrace.model import LINE, Kind, TableName
+from tailrace.sql.glot import exp, sqlglot
 from tailrace.sql.statements import Statements
 
 _OURS_TAKE_ALL = frozenset(Kind) - {Kind.JSON, Kind.UUID}
@@ -88,7 +87,7 @@ class Refusals:
 
     def _parsed(self, text: str, table: str) -> exp.Expr:
         """An expression of the catalog, its columns those of that table."""
-        expression = parse_one(text, dialect=self._dialect.sqlglot)
+        expression = sqlglot.parse_one(text, dialect=self._dialect.sqlglot)
         for column in expression.find_all(exp.Column):
             column.replace(exp.column(column.name, table=table, quoted=True))
         if isinstance(expression, exp.Column):

@@ -18,7 +18,6 @@ from typing import ClassVar
 
 import mysql.connector
 from mysql.connector.constants import ClientFlag
-from sqlglot import exp
 
 from tailrace.destination import Destination
 from tailrace.destinations.mysql.catalog import CATALOG
@@ -34,6 +33,7 @@ from tailrace.model import Kind, Traits
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.glot import exp
 from tailrace.sql.settings import Options
 from tailrace.sql.staging import InTables
 from tailrace.sql.url import server_settings

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-from sqlglot import exp
 
 from tailrace.model import Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import by
 from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.expressions import column_of, identifier, insert_into, is_set, keys_equal, subquery, table_of
+from tailrace.sql.glot import exp
 from tailrace.sql.keys import alter_of, names_of, note
 from tailrace.sql.selections import MATCH, Upsert, nulls, winning_rows
 from tailrace.sql.statements import Statements

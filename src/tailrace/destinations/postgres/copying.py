@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import psycopg
 import pyarrow as pa
 from pyarrow import csv
-from sqlglot import exp
 
 from tailrace import compute as pc
 from tailrace.model import TableName
+from tailrace.sql.glot import exp
 
 ROWS_AT_ONCE = 10_000
 _HEADER = b"\n"

@@ -25,7 +25,6 @@ import pyarrow as pa
 import redshift_connector
 from redshift_connector.core import Connection
 from redshift_connector.cursor import Cursor
-from sqlglot import exp
 
 from tailrace.destination import Destination
 from tailrace.destinations.redshift.catalog import CATALOG
@@ -48,6 +47,7 @@ from tailrace.sql.expressions import identifier, insert_into, table_of
 from tailrace.sql.families import KINDS, TYPES
 from tailrace.sql.files import InFiles
 from tailrace.sql.fitting import refuse_null
+from tailrace.sql.glot import exp
 from tailrace.sql.keys import ByComment
 from tailrace.sql.loaders import InsertRows
 from tailrace.sql.placeholders import literal, with_literals, with_numbers

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlglot import exp
-
 from tailrace.model import TableName
 from tailrace.sql.design import Design
 from tailrace.sql.expressions import keys_equal, table_of
+from tailrace.sql.glot import exp
 from tailrace.sql.keys import names_of
 from tailrace.sql.statements import Statements
 
