@@ -8,7 +8,15 @@ import pytest
 
 from tailrace.config import Settings
 from tailrace.destinations.memory import Fault, MemoryDestination
-from tailrace.errors import ConfigError, DestinationError, FencedError, MessageError, RecordError
+from tailrace.errors import (
+    ConfigError,
+    DestinationError,
+    FencedError,
+    MessageError,
+    RecordError,
+    RecordsWithoutSchemaError,
+    SchemaError,
+)
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
@@ -123,6 +131,36 @@ def test_what_came_before_a_line_that_can_not_be_loaded_is_loaded_up_to_the_stat
     going = run()
     assert going.failure(error, SCHEMA, record(1) + state(1) + record(2) + bad + state(2)).line == 5
     assert (going.rows(), going.told) == ([1], [1])
+
+
+OTHER = SCHEMA.replace(b'"s"', b'"other"')
+EMPTY = line(type="SCHEMA", stream="other", schema={"properties": {}}, key_properties=[])
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        (record("x"), RecordError),
+        (record(1).replace(b'"s"', b'"strange"'), RecordsWithoutSchemaError),
+        (EMPTY, SchemaError),
+        (SCHEMA.replace(b'"s"', b'"nested"'), ConfigError),
+        (b"no json\n", MessageError),
+    ],
+)
+@pytest.mark.parametrize("behind", [b"", record("y"), b"no json either\n", EMPTY])
+def test_whatever_else_is_read_with_it_a_line_that_can_not_be_loaded_ends_the_run_at_the_state_before(
+    run, bad, error, behind
+):
+    going = run(streams={"nested": {"nested": "native"}})
+    others = [record(n).replace(b'"s"', b'"other"') for n in (1, 2, 3)]
+    lines = [SCHEMA, OTHER, record(1), others[0], state(1), others[1], state(2), bad, others[2], state(3), behind]
+    # What is wrong with a value is found out later than what is wrong with a message.
+    is_found_later = error is RecordError and behind != record("y")
+    failed = going.failure((error, MessageError, SchemaError) if is_found_later else error, b"".join(lines))
+    if not is_found_later and error is not ConfigError:
+        assert failed.line == 8
+    assert (going.rows(), going.told) == ([1], [2])
+    assert len(going.destination.tables()["other"]) == 2
 
 
 def test_lines_given_one_by_one_are_loaded_like_an_input(run):
