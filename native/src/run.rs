@@ -13,7 +13,7 @@ use crate::envelope::record_type;
 use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
 use crate::layout::{Column, Kind, Object, RecordLayout, Unknown, Use};
 use crate::number::{Places, int64_of};
-use crate::tape::Entry;
+use crate::tape::Tape;
 use crate::text::unescape;
 use crate::time::{cut_timestamp_us, timestamp_us};
 use crate::unknown_fields::{UnknownFields, form_of};
@@ -39,7 +39,7 @@ pub struct Run<'a> {
     followers: Vec<usize>,
     unknown: UnknownFields,
     versioned_line: Option<i64>,
-    entries: Vec<Entry<'a>>,
+    tape: Tape<'a>,
     scratch: Vec<u8>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Run<'a> {
             followers: layout.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
             unknown: UnknownFields::new(layout.objects.len()),
             versioned_line: None,
-            entries: Vec::new(),
+            tape: Tape::default(),
             scratch: Vec::new(),
         }
     }
@@ -79,7 +79,11 @@ impl<'a> Run<'a> {
     /// Go on with a piece of lines that end in line feeds.
     pub fn begin(&mut self, data: &'a [u8]) {
         self.data = data;
-        self.is_utf8 = std::str::from_utf8(data).is_ok();
+        let text = std::str::from_utf8(data);
+        self.is_utf8 = text.is_ok();
+        if self.layout.keywords.is_some() {
+            self.tape = Tape::new(text.unwrap_or_default());
+        }
     }
 
     /// Read the line that begins at a place as the next row; gives the place behind its line feed.
@@ -269,7 +273,8 @@ impl<'a> Run<'a> {
         match &self.layout.keywords {
             // Until the stream has grown, nothing is known of a new field.
             Some(keywords) if !self.unknown.is_row_new() => {
-                keywords.check(&mut Cursor::new(self.data, start), &mut self.entries)
+                // Of a piece that isn't UTF-8 there is no text.
+                if self.is_utf8 { keywords.check(&mut self.tape, start) } else { Err(Doubt) }
             }
             _ => Ok(()),
         }
