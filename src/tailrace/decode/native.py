@@ -76,7 +76,8 @@ class Native:
         now = self._clock.now()
         if run.size > MAX_BYTES or self._decoder is None:
             return self._reference.decode_at(run, now)
-        columns, doubtful, refusals, growing, *told = self._decoder.decode(run.pieces, run.spans)
+        answer = self._decoder.decode(run.pieces, run.spans)
+        columns, doubtful, refusals, growing = answer[:4]
         arrays = pa.record_batch(columns).columns
         *_, versions, extracted_at, lines = arrays
         by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
@@ -87,7 +88,7 @@ class Native:
         else:
             by_name = with_marks(self._layout, by_name)
             rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
-            found = _decoded(rows, _refused(run, *refusals), *told)
+            found = _decoded(rows, _refused(run, *refusals), *answer[4:])
         if not doubtful:
             return found
         judged = self._reference.decode_at(_lines_of(run, doubtful), now)
