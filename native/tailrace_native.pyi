@@ -22,7 +22,7 @@ class Columns:
 class Decoder:
     def __init__(self, layout: str) -> None: ...
     def decode(
-        self, pieces: Sequence[bytes], spans: bytes
+        self, pieces: Sequence[bytes], spans: bytes, is_bare: bool = False
     ) -> tuple[Columns, Doubtful, Refusals, Growth, Dropped, list[Note], list[Note], list[Note]]: ...
 
 # Answers with the parts of a block, its states, and how many lines it has. A part is records, as (stream, lines,

@@ -64,16 +64,22 @@ pub struct Decoded {
     pub odd: Vec<Noted>,
 }
 
-/// Decode a run: pieces of lines that each end in a line feed, numbered by spans of (first line, count).
+/// Decode a run: pieces of lines that each end in a line feed, numbered by spans of (first line, count). `is_bare` says
+/// that the lines are records alone, without messages around them.
 ///
 /// # Errors
 /// When a column can't be made into an Arrow array, which no input causes.
-pub fn decode(layout: &RecordLayout, pieces: &[&[u8]], spans: &[(i64, i64)]) -> Result<Decoded, ArrowError> {
+pub fn decode(
+    layout: &RecordLayout,
+    pieces: &[&[u8]],
+    spans: &[(i64, i64)],
+    is_bare: bool,
+) -> Result<Decoded, ArrowError> {
     let count = spans.iter().map(|&(_, count)| usize::try_from(count).unwrap_or_default()).sum::<usize>();
     let size = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    let mut run = Run::new(layout, count.min(size / MIN_LINE_BYTES + 1));
+    let mut run = Run::new(layout, count.min(size / MIN_LINE_BYTES + 1), is_bare);
     let mut lines = spans.iter().flat_map(|&(first, count)| first..first.saturating_add(count));
-    let mut aside = Aside::new(layout);
+    let mut aside = Aside::new(layout, is_bare);
     for (piece, &data) in pieces.iter().enumerate() {
         let mut at = 0;
         run.begin(data);
@@ -97,19 +103,21 @@ pub struct Aside<'l> {
     pub doubtful: Vec<Doubtful>,
     pub refused: Vec<Refused>,
     judge: Judge<'l>,
+    is_bare: bool,
     reasons: HashMap<Vec<Violation>, usize>,
 }
 
 impl<'l> Aside<'l> {
-    fn new(layout: &'l RecordLayout) -> Self {
-        Self { doubtful: Vec::new(), refused: Vec::new(), judge: Judge::new(layout), reasons: HashMap::new() }
+    fn new(layout: &'l RecordLayout, is_bare: bool) -> Self {
+        let judge = Judge::new(layout);
+        Self { doubtful: Vec::new(), refused: Vec::new(), judge, is_bare, reasons: HashMap::new() }
     }
 
     fn put(&mut self, data: &[u8], found: Doubtful) {
         let text = &data[found.bytes.clone()];
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let is_utf8 = std::str::from_utf8(text).is_ok();
-        match self.judge.violations(text) {
+        match self.judge.violations(text, self.is_bare) {
             Ok(violations) if is_utf8 => {
                 let next = self.reasons.len();
                 let reasons = *self.reasons.entry(violations).or_insert(next);

@@ -6,9 +6,9 @@ use jsonschema::{Draft, Validator};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::json::{Cursor, Doubt, Sure};
+use crate::json::{Doubt, Sure};
 use crate::numeral::Precision;
-use crate::tape::{self, Entry, Place, Records};
+use crate::tape::{Records, Tape};
 
 /// A schema that was compiled, and how exactly it looks at numbers.
 #[derive(Clone, Debug)]
@@ -50,10 +50,9 @@ impl Keywords {
         Ok(Self { validator, precision })
     }
 
-    /// Doubt the record at the cursor unless it keeps every keyword. `entries` are space that is used again.
-    pub fn check<'a>(&self, cursor: &mut Cursor<'a>, entries: &mut Vec<Entry<'a>>) -> Sure<()> {
-        entries.clear();
-        tape::read(cursor, entries, self.precision)?;
-        if self.validator.is_valid(Place::root(entries)) { Ok(()) } else { Err(Doubt) }
+    /// Doubt the record that begins at a place of the tape's source unless it keeps every keyword.
+    pub fn check(&self, tape: &mut Tape, at: usize) -> Sure<()> {
+        tape.read(at, self.precision)?;
+        if self.validator.is_valid(tape.root()) { Ok(()) } else { Err(Doubt) }
     }
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::json::{Doubt, Sure};
+use crate::number::float_of;
 
 /// Two different numbers of so many significant digits are different floats.
 const FLOAT_DIGITS: usize = 15;
@@ -30,26 +31,24 @@ pub enum Numeral {
 
 /// The number that a JSON number is.
 pub fn numeral_of(raw: &[u8], precision: Precision) -> Sure<Numeral> {
-    let text = std::str::from_utf8(raw).map_err(|_| Doubt)?;
     let has_exponent = raw.iter().any(|byte| matches!(byte, b'e' | b'E'));
     if !has_exponent && !raw.contains(&b'.') {
         if precision.has_fractions && digits(raw) > FLOAT_DIGITS {
             return Err(Doubt);
         }
+        let text = std::str::from_utf8(raw).map_err(|_| Doubt)?;
         return text.parse().map(Numeral::Signed).or_else(|_| text.parse().map(Numeral::Unsigned)).map_err(|_| Doubt);
     }
     if precision.compares && (has_exponent || digits(raw) > FLOAT_DIGITS) {
         return Err(Doubt);
     }
-    let value: f64 = text.parse().map_err(|_| Doubt)?;
-    if !value.is_finite() {
-        return Err(Doubt);
-    }
+    // What a float doesn't hold is a matter of columns.
+    let (value, _) = float_of(raw)?;
     if value.fract() != 0.0 {
         return Ok(Numeral::Float(value));
     }
-    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
-    if has_exponent || fraction.bytes().any(|digit| digit != b'0') || value.abs() >= FIRST_GAP {
+    let is_whole = raw.rsplit(|&byte| byte == b'.').next().is_some_and(|end| end.iter().all(|&digit| digit == b'0'));
+    if has_exponent || !is_whole || value.abs() >= FIRST_GAP {
         return Err(Doubt);
     }
     Ok(if precision.is_draft4 { Numeral::Float(value) } else { Numeral::Signed(value as i64) })

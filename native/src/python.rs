@@ -70,13 +70,20 @@ impl Decoder {
         Ok(Self { layout: RecordLayout::from_json(layout).map_err(PyValueError::new_err)? })
     }
 
-    /// Decode the lines of a block, numbered by packed spans of (first line, count); other Python threads go on
+    /// Decode the lines of a block, numbered by packed spans of (first line, count), and records alone where `is_bare` says so; other Python threads go on
     /// meanwhile.
-    fn decode(&self, py: Python<'_>, pieces: Vec<PyBackedBytes>, spans: PyBackedBytes) -> PyResult<Answer> {
+    #[pyo3(signature = (pieces, spans, is_bare=false))]
+    fn decode(
+        &self,
+        py: Python<'_>,
+        pieces: Vec<PyBackedBytes>,
+        spans: PyBackedBytes,
+        is_bare: bool,
+    ) -> PyResult<Answer> {
         py.detach(|| {
             let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
             let spans = unpacked(&spans);
-            decode(&self.layout, &pieces, &spans).and_then(|decoded| answer(&self.layout, decoded))
+            decode(&self.layout, &pieces, &spans, is_bare).and_then(|decoded| answer(&self.layout, decoded))
         })
         .map_err(failed)
     }

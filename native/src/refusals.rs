@@ -49,13 +49,14 @@ impl<'l> Judge<'l> {
         Self { layout, columns, scratch: Vec::new(), violations: Vec::new() }
     }
 
-    /// Every violation of a line of UTF-8, of which there is one at least; or a doubt.
-    pub fn violations(&mut self, line: &[u8]) -> Sure<Vec<Violation>> {
+    /// Every violation of a line of UTF-8, of which there is one at least; or a doubt. `is_bare` says that it is a record
+    /// alone.
+    pub fn violations(&mut self, line: &[u8], is_bare: bool) -> Sure<Vec<Violation>> {
         self.violations.clear();
         if self.layout.keywords.is_some() {
             return Err(Doubt);
         }
-        let record = self.record_of(line)?;
+        let record = if is_bare { bare(line)? } else { self.record_of(line)? };
         self.judge_object(&mut Cursor::new(record, 0), 0, MESSAGE_DEPTH + 1)?;
         if self.violations.is_empty() { Err(Doubt) } else { Ok(std::mem::take(&mut self.violations)) }
     }
@@ -231,6 +232,13 @@ impl<'l> Judge<'l> {
     fn add(&mut self, code: &'static str, path: String, expected: impl Into<Cow<'static, str>>, got: String) {
         self.violations.push(Violation { code, path, expected: expected.into(), got });
     }
+}
+
+/// The object that a line is, which is JSON then, and not too deep.
+fn bare(line: &[u8]) -> Sure<&[u8]> {
+    let mut cursor = Cursor::new(line, 0);
+    let record = cursor.value(MESSAGE_DEPTH)?;
+    if cursor.is_at_end() && record.first() == Some(&b'{') { Ok(record) } else { Err(Doubt) }
 }
 
 /// A name that Python writes as it is, in single quotes.

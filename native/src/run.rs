@@ -1,6 +1,8 @@
-//! A run on its way into columns: messages and their records, member by member.
+//! A run on its way into columns: its records, field by field.
 
 #![forbid(unsafe_code)]
+
+mod message;
 
 use std::sync::Arc;
 
@@ -9,18 +11,14 @@ use arrow_schema::ArrowError;
 
 use crate::columns::Filling;
 use crate::decode::{Aside, Decoded, Noted};
-use crate::envelope::record_type;
 use crate::json::{Cursor, Doubt, MAX_DEPTH, Sure, Text};
 use crate::layout::{Column, Kind, Object, RecordLayout, Unknown, Use};
-use crate::number::{Places, int64_of};
-use crate::tape::Entry;
+use crate::number::Places;
+use crate::tape::Tape;
 use crate::text::unescape;
-use crate::time::{cut_timestamp_us, timestamp_us};
 use crate::unknown_fields::{UnknownFields, form_of};
 use crate::values::Reading;
 
-/// The most names that a message may have beside its own before it is left to the reference.
-const MAX_OTHER_NAMES: usize = 8;
 const MESSAGE_DEPTH: usize = 1;
 
 /// A run while it is read. `prefix` is how lines begin, up to their record, once a line has shown it.
@@ -28,6 +26,7 @@ const MESSAGE_DEPTH: usize = 1;
 /// `followers` has, for each object's start and each of its fields, the field that came next when it was read last.
 pub struct Run<'a> {
     layout: &'a RecordLayout,
+    is_bare: bool,
     data: &'a [u8],
     is_utf8: bool,
     columns: Vec<Filling>,
@@ -39,27 +38,16 @@ pub struct Run<'a> {
     followers: Vec<usize>,
     unknown: UnknownFields,
     versioned_line: Option<i64>,
-    entries: Vec<Entry<'a>>,
+    tape: Tape<'a>,
     scratch: Vec<u8>,
 }
 
-/// The members of a message that have been there.
-#[derive(Default)]
-struct Members<'a> {
-    kind: bool,
-    stream: bool,
-    record: bool,
-    version: bool,
-    has_version: bool,
-    extracted_at: bool,
-    others: Vec<&'a [u8]>,
-}
-
 impl<'a> Run<'a> {
-    /// An empty run with room for that many rows.
-    pub fn new(layout: &'a RecordLayout, rows: usize) -> Self {
+    /// An empty run with room for that many rows. `is_bare` says that lines are records alone.
+    pub fn new(layout: &'a RecordLayout, rows: usize, is_bare: bool) -> Self {
         Self {
             layout,
+            is_bare,
             data: b"",
             is_utf8: true,
             columns: layout.columns.iter().map(|column| Filling::new(column.kind, rows)).collect(),
@@ -71,7 +59,7 @@ impl<'a> Run<'a> {
             followers: layout.objects.iter().flat_map(|object| 0..=object.fields.len()).collect(),
             unknown: UnknownFields::new(layout.objects.len()),
             versioned_line: None,
-            entries: Vec::new(),
+            tape: Tape::default(),
             scratch: Vec::new(),
         }
     }
@@ -79,7 +67,11 @@ impl<'a> Run<'a> {
     /// Go on with a piece of lines that end in line feeds.
     pub fn begin(&mut self, data: &'a [u8]) {
         self.data = data;
-        self.is_utf8 = std::str::from_utf8(data).is_ok();
+        let text = std::str::from_utf8(data);
+        self.is_utf8 = text.is_ok();
+        if self.layout.keywords.is_some() {
+            self.tape = Tape::new(text.unwrap_or_default());
+        }
     }
 
     /// Read the line that begins at a place as the next row; gives the place behind its line feed.
@@ -90,7 +82,8 @@ impl<'a> Run<'a> {
             std::str::from_utf8(&self.data[start..start + end]).map_err(|_| Doubt)?;
         }
         let mut cursor = Cursor::new(self.data, start);
-        let has_version = self.read_message(&mut cursor, start)?;
+        let has_version =
+            if self.is_bare { self.read_bare(&mut cursor)? } else { self.read_message(&mut cursor, start)? };
         cursor.skip_space();
         if cursor.peek() != b'\n' {
             return Err(Doubt);
@@ -142,126 +135,6 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Read a message; gives whether it has a version.
-    fn read_message(&mut self, cursor: &mut Cursor<'a>, start: usize) -> Sure<bool> {
-        let mut seen = Members::default();
-        let mut goes_on = true;
-        if !self.prefix.is_empty() && cursor.take(self.prefix) {
-            (seen.kind, seen.stream, seen.record) = (true, true, true);
-            cursor.skip_space();
-            self.read_record(cursor)?;
-            goes_on = cursor.goes_on(b'}')?;
-        } else {
-            cursor.skip_space();
-            cursor.expect(b'{')?;
-            cursor.skip_space();
-        }
-        while goes_on {
-            self.read_member(cursor, &mut seen, start)?;
-            goes_on = cursor.goes_on(b'}')?;
-        }
-        if !(seen.kind && seen.stream && seen.record) {
-            return Err(Doubt);
-        }
-        if !seen.version {
-            self.versions.push_null();
-        }
-        if !seen.extracted_at {
-            self.extracted_at.push_null();
-        }
-        Ok(seen.has_version)
-    }
-
-    fn read_member(&mut self, cursor: &mut Cursor<'a>, seen: &mut Members<'a>, start: usize) -> Sure<()> {
-        let name = cursor.string()?;
-        cursor.colon()?;
-        if name.has_escapes {
-            return Err(Doubt);
-        }
-        match name.raw {
-            b"type" => {
-                once(&mut seen.kind)?;
-                record_type(cursor)
-            }
-            b"stream" => {
-                once(&mut seen.stream)?;
-                self.read_stream(cursor)
-            }
-            b"record" => {
-                once(&mut seen.record)?;
-                if seen.kind && seen.stream && !seen.version && !seen.extracted_at && seen.others.is_empty() {
-                    self.prefix = cursor.since(start);
-                }
-                self.read_record(cursor)
-            }
-            b"version" => {
-                once(&mut seen.version)?;
-                seen.has_version = self.read_version(cursor)?;
-                Ok(())
-            }
-            b"time_extracted" => {
-                once(&mut seen.extracted_at)?;
-                self.read_extracted_at(cursor)
-            }
-            other => {
-                if seen.others.len() >= MAX_OTHER_NAMES || seen.others.contains(&other) {
-                    return Err(Doubt);
-                }
-                seen.others.push(other);
-                cursor.value(MESSAGE_DEPTH).map(|_| ())
-            }
-        }
-    }
-
-    fn read_stream(&mut self, cursor: &mut Cursor) -> Sure<()> {
-        let name = cursor.string()?;
-        self.scratch.clear();
-        unescape(name.raw, &mut self.scratch)?;
-        if self.scratch == self.layout.stream.as_bytes() { Ok(()) } else { Err(Doubt) }
-    }
-
-    fn read_version(&mut self, cursor: &mut Cursor) -> Sure<bool> {
-        let has_version = !cursor.take(b"null");
-        if has_version {
-            self.versions.push_integer(int64_of(cursor.number()?, true)?);
-        } else {
-            self.versions.push_null();
-        }
-        Ok(has_version)
-    }
-
-    fn read_extracted_at(&mut self, cursor: &mut Cursor) -> Sure<()> {
-        if !self.layout.reads_extracted_at {
-            cursor.value(MESSAGE_DEPTH)?;
-            self.extracted_at.push_null();
-        } else if cursor.take(b"null") {
-            self.extracted_at.push_null();
-        } else {
-            self.push_extracted_at(cursor)?;
-        }
-        Ok(())
-    }
-
-    /// What isn't a date-time is none, and finer digits than microseconds are cut: the record is good nonetheless.
-    fn push_extracted_at(&mut self, cursor: &mut Cursor) -> Sure<()> {
-        if cursor.peek() == b'"' {
-            let text = cursor.string()?;
-            if text.has_escapes {
-                return Err(Doubt);
-            }
-            if let Ok(us) = timestamp_us(text.raw) {
-                self.extracted_at.push_integer(us);
-                return Ok(());
-            }
-            self.extracted_at.push_integer(cut_timestamp_us(text.raw)?);
-        } else {
-            cursor.value(MESSAGE_DEPTH)?;
-            self.extracted_at.push_null();
-        }
-        self.extracted_at.coerced.push(self.lines.len());
-        Ok(())
-    }
-
     fn read_record(&mut self, cursor: &mut Cursor<'a>) -> Sure<()> {
         self.seen.fill(0);
         let start = cursor.at();
@@ -269,7 +142,8 @@ impl<'a> Run<'a> {
         match &self.layout.keywords {
             // Until the stream has grown, nothing is known of a new field.
             Some(keywords) if !self.unknown.is_row_new() => {
-                keywords.check(&mut Cursor::new(self.data, start), &mut self.entries)
+                // Of a piece that isn't UTF-8 there is no text.
+                if self.is_utf8 { keywords.check(&mut self.tape, start) } else { Err(Doubt) }
             }
             _ => Ok(()),
         }
@@ -390,9 +264,4 @@ impl<'a> Run<'a> {
 fn noted(name: &str, rows: &[usize], lines: &[i64]) -> Option<Noted> {
     let first_line = lines[*rows.first()?];
     Some(Noted { name: name.to_owned(), count: rows.len(), first_line, places: Places::default() })
-}
-
-/// Note that a member is there, which it may be once.
-fn once(seen: &mut bool) -> Sure<()> {
-    if std::mem::replace(seen, true) { Err(Doubt) } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object};
 use serde_json::{Map, Number, Value};
 
-use crate::json::{Cursor, Doubt, Sure, Text};
+use crate::json::{Cursor, Doubt, Sure};
 use crate::numeral::{Numeral, Precision, numeral_of};
 use crate::text::unescape;
 
@@ -19,115 +19,140 @@ const MAX_DEPTH: usize = 64;
 /// Objects of so few members are looked through for names that repeat, and others by a set.
 const FEW: usize = 16;
 
+/// Where a text is: in the source, or behind the escapes that were read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+    has_escapes: bool,
+}
+
 /// A value, under its name where it is a member. What is in it follows, up to `end`.
-#[derive(Debug)]
-pub struct Entry<'a> {
-    name: Cow<'a, str>,
-    value: Part<'a>,
-    end: usize,
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    name: Span,
+    value: Part,
+    end: u32,
 }
 
 /// A value without what is in it: of arrays and objects, how many there are.
-#[derive(Debug)]
-enum Part<'a> {
+#[derive(Clone, Copy, Debug)]
+enum Part {
     Null,
     Bool(bool),
     Number(Numeral),
-    Text(Cow<'a, str>),
-    Array(usize),
-    Object(usize),
+    Text(Span),
+    Array(u32),
+    Object(u32),
 }
 
-/// Read a value into entries, of which there are none yet. Names that repeat are a doubt, and so are numbers that
-/// aren't held as exactly as asked.
-pub fn read<'a>(cursor: &mut Cursor<'a>, entries: &mut Vec<Entry<'a>>, precision: Precision) -> Sure<()> {
-    read_value(cursor, Cow::Borrowed(""), entries, precision, MAX_DEPTH)
+/// A record. Its texts are in the `source`, but for those with escapes.
+#[derive(Default)]
+pub struct Tape<'a> {
+    source: &'a str,
+    unescaped: String,
+    entries: Vec<Entry>,
+    scratch: Vec<u8>,
 }
 
-fn read_value<'a>(
-    cursor: &mut Cursor<'a>,
-    name: Cow<'a, str>,
-    entries: &mut Vec<Entry<'a>>,
-    precision: Precision,
-    levels: usize,
-) -> Sure<()> {
-    let at = entries.len();
-    entries.push(Entry { name, value: Part::Null, end: at + 1 });
-    entries[at].value = match cursor.peek() {
-        b'"' => Part::Text(text_of(cursor.string()?)?),
-        b't' => cursor.word(b"true").map(|()| Part::Bool(true))?,
-        b'f' => cursor.word(b"false").map(|()| Part::Bool(false))?,
-        b'n' => cursor.word(b"null").map(|()| Part::Null)?,
-        open @ (b'{' | b'[') => {
-            let levels = levels.checked_sub(1).ok_or(Doubt)?;
-            cursor.advance(1);
-            cursor.skip_space();
-            let is_object = open == b'{';
-            let closing = if is_object { b'}' } else { b']' };
-            let mut count = 0;
-            let mut goes_on = !cursor.take_byte(closing);
-            while goes_on {
-                let name = if is_object { text_of(cursor.string()?)? } else { Cow::Borrowed("") };
-                if is_object {
-                    cursor.colon()?;
-                }
-                read_value(cursor, name, entries, precision, levels)?;
-                count += 1;
-                goes_on = cursor.goes_on(closing)?;
-            }
-            entries[at].end = entries.len();
-            if is_object {
-                doubt_repeats(&entries[at + 1..], at + 1, count)?;
-                Part::Object(count)
-            } else {
-                Part::Array(count)
-            }
-        }
-        _ => Part::Number(numeral_of(cursor.number()?, precision)?),
-    };
-    Ok(())
-}
-
-fn text_of(text: Text<'_>) -> Sure<Cow<'_, str>> {
-    if !text.has_escapes {
-        return std::str::from_utf8(text.raw).map(Cow::Borrowed).map_err(|_| Doubt);
+impl<'a> Tape<'a> {
+    /// A tape of values that stand in a source of less than 4 GiB.
+    pub fn new(source: &'a str) -> Self {
+        Self { source, ..Self::default() }
     }
-    let mut unescaped = Vec::with_capacity(text.raw.len());
-    unescape(text.raw, &mut unescaped)?;
-    String::from_utf8(unescaped).map(Cow::Owned).map_err(|_| Doubt)
-}
 
-/// Doubt an object in which a name repeats; `entries` begin with its first member, which is at that place of them all.
-fn doubt_repeats(entries: &[Entry], first: usize, count: usize) -> Sure<()> {
-    let names = || Siblings { entries, offset: first, at: 0, left: count }.map(|(_, entry)| entry.name.as_ref());
-    let repeats = if count <= FEW {
-        names().enumerate().any(|(number, name)| names().take(number).any(|other| other == name))
-    } else {
-        names().collect::<HashSet<_>>().len() < count
-    };
-    if repeats { Err(Doubt) } else { Ok(()) }
-}
+    /// Read the value that begins at a place of the source. Names that repeat are a doubt, and so are numbers that aren't
+    /// held as exactly as asked.
+    pub fn read(&mut self, at: usize, precision: Precision) -> Sure<()> {
+        self.unescaped.clear();
+        self.entries.clear();
+        self.read_value(&mut Cursor::new(self.source.as_bytes(), at), Span::default(), precision, MAX_DEPTH)
+    }
 
-/// The members or items that begin at a place of the entries, which themselves begin at `offset` of all.
-#[derive(Clone)]
-pub struct Siblings<'t> {
-    entries: &'t [Entry<'t>],
-    offset: usize,
-    at: usize,
-    left: usize,
-}
+    fn read_value(&mut self, cursor: &mut Cursor, name: Span, precision: Precision, levels: usize) -> Sure<()> {
+        let value = match cursor.peek() {
+            b'"' => Part::Text(self.read_text(cursor)?),
+            b't' => cursor.word(b"true").map(|()| Part::Bool(true))?,
+            b'f' => cursor.word(b"false").map(|()| Part::Bool(false))?,
+            b'n' => cursor.word(b"null").map(|()| Part::Null)?,
+            b'{' | b'[' => return self.read_inside(cursor, name, precision, levels.checked_sub(1).ok_or(Doubt)?),
+            _ => Part::Number(numeral(cursor, precision)?),
+        };
+        let end = self.entries.len() as u32 + 1;
+        self.entries.push(Entry { name, value, end });
+        Ok(())
+    }
 
-impl<'t> Iterator for Siblings<'t> {
-    type Item = (usize, &'t Entry<'t>);
+    fn read_inside(&mut self, cursor: &mut Cursor, name: Span, precision: Precision, levels: usize) -> Sure<()> {
+        let at = self.entries.len();
+        self.entries.push(Entry { name, value: Part::Null, end: 0 });
+        let is_object = cursor.peek() == b'{';
+        let closing = if is_object { b'}' } else { b']' };
+        cursor.advance(1);
+        cursor.skip_space();
+        let mut count = 0;
+        let mut goes_on = !cursor.take_byte(closing);
+        while goes_on {
+            let mut name = Span::default();
+            if is_object {
+                name = self.read_text(cursor)?;
+                cursor.colon()?;
+            }
+            self.read_value(cursor, name, precision, levels)?;
+            count += 1;
+            goes_on = cursor.goes_on(closing)?;
+        }
+        self.entries[at].end = self.entries.len() as u32;
+        self.entries[at].value = if is_object { Part::Object(count) } else { Part::Array(count) };
+        // Of the record's own names it is known already.
+        if is_object && at > 0 { self.doubt_repeats(at) } else { Ok(()) }
+    }
 
     #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let at = self.at;
-        let entry = &self.entries[at];
-        self.at = entry.end - self.offset;
-        Some((at, entry))
+    fn read_text(&mut self, cursor: &mut Cursor) -> Sure<Span> {
+        let start = cursor.at() + 1;
+        let text = cursor.string()?;
+        if !text.has_escapes {
+            return Ok(Span { start: start as u32, end: (start + text.raw.len()) as u32, has_escapes: false });
+        }
+        let start = self.unescaped.len() as u32;
+        self.scratch.clear();
+        unescape(text.raw, &mut self.scratch)?;
+        self.unescaped.push_str(std::str::from_utf8(&self.scratch).map_err(|_| Doubt)?);
+        Ok(Span { start, end: self.unescaped.len() as u32, has_escapes: true })
     }
+
+    fn doubt_repeats(&self, at: usize) -> Sure<()> {
+        let members = || Members(Place { tape: self, at: at as u32 }.inside()).map(|(name, _)| name);
+        let count = members().count();
+        let repeats = if count <= FEW {
+            members().enumerate().any(|(number, name)| members().take(number).any(|other| other == name))
+        } else {
+            members().collect::<HashSet<_>>().len() < count
+        };
+        if repeats { Err(Doubt) } else { Ok(()) }
+    }
+
+    /// The value that was read last.
+    pub fn root(&self) -> Place<'_> {
+        Place { tape: self, at: 0 }
+    }
+
+    #[inline]
+    fn text(&self, span: Span) -> &str {
+        let from = if span.has_escapes { self.unescaped.as_str() } else { self.source };
+        &from[span.start as usize..span.end as usize]
+    }
+}
+
+#[inline]
+fn numeral(cursor: &mut Cursor, precision: Precision) -> Sure<Numeral> {
+    if !precision.has_fractions
+        && let Some(value) = cursor.short_integer()
+    {
+        return Ok(Numeral::Signed(value));
+    }
+    numeral_of(cursor.number()?, precision)
 }
 
 /// The representation of records for the validator.
@@ -136,22 +161,24 @@ pub struct Records;
 /// A value of a record.
 #[derive(Clone, Copy)]
 pub struct Place<'t> {
-    entries: &'t [Entry<'t>],
-    at: usize,
+    tape: &'t Tape<'t>,
+    at: u32,
 }
 
 impl<'t> Place<'t> {
-    /// The value that was read into the entries.
-    pub fn root(entries: &'t [Entry<'t>]) -> Self {
-        Self { entries, at: 0 }
+    #[inline]
+    fn entry(&self) -> &'t Entry {
+        &self.tape.entries[self.at as usize]
     }
 
-    fn part(&self) -> &'t Part<'t> {
-        &self.entries[self.at].value
-    }
-
-    fn inside(&self, count: usize) -> Inside<'t> {
-        Inside(Siblings { entries: self.entries, offset: 0, at: self.at + 1, left: count })
+    /// What is in an object or array.
+    #[inline]
+    fn inside(&self) -> Inside<'t> {
+        let left = match self.entry().value {
+            Part::Array(count) | Part::Object(count) => count,
+            _ => 0,
+        };
+        Inside { next: Self { tape: self.tape, at: self.at + 1 }, left }
     }
 }
 
@@ -168,32 +195,41 @@ impl Json for Records {
     }
 
     fn with_string_node<T>((): &mut (), string: &str, f: impl FnOnce(Place<'_>) -> T) -> T {
-        f(Place::root(&[Entry { name: Cow::Borrowed(""), value: Part::Text(Cow::Borrowed(string)), end: 1 }]))
+        let mut tape = Tape::new(string);
+        let value = Part::Text(Span { start: 0, end: string.len() as u32, has_escapes: false });
+        tape.entries.push(Entry { name: Span::default(), value, end: 1 });
+        f(tape.root())
     }
 }
 
 /// What is in an object or array.
-pub struct Inside<'t>(Siblings<'t>);
+#[derive(Clone, Copy)]
+pub struct Inside<'t> {
+    next: Place<'t>,
+    left: u32,
+}
 
 impl<'t> Iterator for Inside<'t> {
     type Item = Place<'t>;
 
+    #[inline]
     fn next(&mut self) -> Option<Place<'t>> {
-        let entries = self.0.entries;
-        self.0.next().map(|(at, _)| Place { entries, at })
+        self.left = self.left.checked_sub(1)?;
+        let place = self.next;
+        self.next.at = place.entry().end;
+        Some(place)
     }
 }
 
 /// The members of an object.
-pub struct Members<'t>(Siblings<'t>);
+pub struct Members<'t>(Inside<'t>);
 
 impl<'t> Iterator for Members<'t> {
     type Item = (&'t str, Place<'t>);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let entries = self.0.entries;
-        self.0.next().map(|(at, entry)| (entry.name.as_ref(), Place { entries, at }))
+        self.0.next().map(|place| (place.tape.text(place.entry().name), place))
     }
 }
 
@@ -203,7 +239,7 @@ impl<'t> Object<'t, Records> for Inside<'t> {
     type MembersIter = Members<'t>;
 
     fn len(&self) -> usize {
-        self.0.left
+        self.left as usize
     }
 
     fn get(&self, key: &Box<str>) -> Option<Place<'t>> {
@@ -211,7 +247,7 @@ impl<'t> Object<'t, Records> for Inside<'t> {
     }
 
     fn members(&self) -> Members<'t> {
-        Members(self.0.clone())
+        Members(*self)
     }
 }
 
@@ -220,11 +256,11 @@ impl<'t> Array<'t, Records> for Inside<'t> {
     type ElementsIter = Inside<'t>;
 
     fn len(&self) -> usize {
-        self.0.left
+        self.left as usize
     }
 
     fn elements(&self) -> Inside<'t> {
-        Inside(self.0.clone())
+        *self
     }
 }
 
@@ -234,31 +270,31 @@ impl<'t> Node<'t, Records> for Place<'t> {
     type Number = Numeral;
 
     fn as_object(&self) -> Option<Inside<'t>> {
-        if let Part::Object(count) = *self.part() { Some(self.inside(count)) } else { None }
+        if let Part::Object(_) = self.entry().value { Some(self.inside()) } else { None }
     }
 
     fn as_array(&self) -> Option<Inside<'t>> {
-        if let Part::Array(count) = *self.part() { Some(self.inside(count)) } else { None }
+        if let Part::Array(_) = self.entry().value { Some(self.inside()) } else { None }
     }
 
     fn as_string(&self) -> Option<Cow<'t, str>> {
-        if let Part::Text(text) = self.part() { Some(Cow::Borrowed(text.as_ref())) } else { None }
+        if let Part::Text(span) = self.entry().value { Some(Cow::Borrowed(self.tape.text(span))) } else { None }
     }
 
     fn as_number(&self) -> Option<Numeral> {
-        if let Part::Number(number) = *self.part() { Some(number) } else { None }
+        if let Part::Number(number) = self.entry().value { Some(number) } else { None }
     }
 
     fn as_boolean(&self) -> Option<bool> {
-        if let Part::Bool(value) = *self.part() { Some(value) } else { None }
+        if let Part::Bool(value) = self.entry().value { Some(value) } else { None }
     }
 
     fn is_null(&self) -> bool {
-        matches!(self.part(), Part::Null)
+        matches!(self.entry().value, Part::Null)
     }
 
     fn json_type(&self) -> JsonType {
-        match self.part() {
+        match self.entry().value {
             Part::Null => JsonType::Null,
             Part::Bool(_) => JsonType::Boolean,
             Part::Number(_) => JsonType::Number,
@@ -269,14 +305,14 @@ impl<'t> Node<'t, Records> for Place<'t> {
     }
 
     fn to_value(&self) -> Cow<'t, Value> {
-        Cow::Owned(match self.part() {
+        Cow::Owned(match self.entry().value {
             Part::Null => Value::Null,
-            Part::Bool(value) => Value::Bool(*value),
+            Part::Bool(value) => Value::Bool(value),
             Part::Number(number) => Value::Number(number.to_number().into_owned()),
-            Part::Text(text) => Value::String(text.as_ref().to_owned()),
-            Part::Array(count) => self.inside(*count).map(|item| item.to_value().into_owned()).collect(),
-            Part::Object(count) => Value::Object(
-                Object::members(&self.inside(*count))
+            Part::Text(span) => Value::String(self.tape.text(span).to_owned()),
+            Part::Array(_) => self.inside().map(|item| item.to_value().into_owned()).collect(),
+            Part::Object(_) => Value::Object(
+                Object::members(&self.inside())
                     .map(|(name, value)| (name.to_owned(), value.to_value().into_owned()))
                     .collect::<Map<_, _>>(),
             ),
@@ -284,7 +320,7 @@ impl<'t> Node<'t, Records> for Place<'t> {
     }
 
     fn identity(&self) -> Option<NodeIdentity> {
-        Some(NodeIdentity::tagged(self.entries.as_ptr() as usize, self.at as u32))
+        Some(NodeIdentity::tagged(std::ptr::from_ref(self.tape) as usize, self.at))
     }
 }
 

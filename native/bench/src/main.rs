@@ -136,7 +136,7 @@ fn run_decode(input: &Input) -> Reading {
         for run in &runs {
             let pieces: Vec<&[u8]> = run.iter().map(|piece| &input.data[piece.start..piece.end]).collect();
             let count = run.iter().map(|piece| piece.count as i64).sum();
-            let decoded = decode(&input.layout, &pieces, &[(first, count)]).expect("columns become Arrow arrays");
+            let decoded = decode(&input.layout, &pieces, &[(first, count)], false).expect("columns become Arrow arrays");
             assert!(decoded.doubtful.is_empty(), "the reference would have to read some of these lines");
             rows += decoded.columns.last().map_or(0, |column| column.len());
             first += count;

@@ -1,4 +1,4 @@
-//! Fuzzes the decoder: every line of a run is taken or doubted, in order, and a line by itself comes to the same.
+//! Fuzzes the decoder: every line of a run is taken, refused or doubted, in order, and a line by itself comes to the same.
 
 #![no_main]
 
@@ -40,16 +40,24 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn check(layout: &RecordLayout, pieces: &[&[u8]], spans: &[(i64, i64)]) {
-    let whole = decode(layout, pieces, spans).expect(NO_ERROR);
+    let whole = decode(layout, pieces, spans, false).expect(NO_ERROR);
     check_columns(layout, &whole);
     let lines = lines_of(pieces, spans);
     let taken = whole.columns.last().expect("the lines are a column").as_primitive::<Int64Type>().values();
-    assert_eq!(taken.len() + whole.doubtful.len(), lines.len());
+    assert_eq!(taken.len() + whole.doubtful.len() + whole.refused.len(), lines.len());
     let (mut row, mut doubtful) = (0, whole.doubtful.iter());
+    let mut refused = whole.refused.iter().peekable();
     let (mut unknown, mut inexact) = (HashMap::new(), HashMap::new());
     for found in lines {
         let text = &pieces[found.piece][found.bytes.clone()];
-        let alone = decode(layout, &[text], &[(found.line, 1)]).expect(NO_ERROR);
+        let alone = decode(layout, &[text], &[(found.line, 1)], false).expect(NO_ERROR);
+        if let Some(judged) = refused.next_if(|judged| judged.line == found.line) {
+            assert_eq!((judged.piece, &judged.bytes), (found.piece, &found.bytes));
+            assert_eq!(alone.reasons, [whole.reasons[judged.reasons].clone()]);
+            assert!(!alone.reasons[0].is_empty());
+            serde_json::from_slice::<IgnoredAny>(text).expect("what is refused is JSON");
+            continue;
+        }
         if taken.get(row) != Some(&found.line) {
             assert_eq!(doubtful.next(), Some(&found));
             assert_eq!(alone.doubtful, [Doubtful { line: found.line, piece: 0, bytes: 0..text.len() }]);
@@ -67,10 +75,7 @@ fn check(layout: &RecordLayout, pieces: &[&[u8]], spans: &[(i64, i64)]) {
         row += 1;
     }
     assert_eq!(unknown, summed(whole.unknown));
-    assert_eq!(
-        inexact,
-        whole.inexact.into_iter().map(|found| (found.name, (found.count, found.first_line))).collect()
-    );
+    assert_eq!(inexact, whole.inexact.into_iter().map(|found| (found.name, (found.count, found.first_line))).collect());
 }
 
 /// The columns are as Arrow has them, and of one length.

@@ -71,7 +71,7 @@ fn check(block: &[u8], lines: &BTreeMap<i64, Line>) {
                 assert!(message["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("state")));
                 assert_eq!(serde_json::from_str::<Value>(value).ok().as_ref(), message.get("value"));
             }
-            Some(Line::Record(stream)) if !text.windows(8).any(|word| word == b"\"stream\"" ) => {
+            Some(Line::Record(stream)) if !text.windows(8).any(|word| word == b"\"stream\"") => {
                 panic!("a record of {stream} names no stream");
             }
             _ => {}

@@ -27,6 +27,9 @@ class Decoder(Protocol):
         Raises nothing that depends on the records.
         """
 
+    def decode_bare(self, run: RecordBlock) -> Decoded:
+        """The same for a run whose lines are records alone, without messages around them."""
+
 
 def decoder(stream: Stream, clock: Clock) -> Decoder:
     """The decoder of a stream; SchemaError when `validation: full` can't follow the stream's schema."""

@@ -16,7 +16,6 @@ from tailrace.model import Clock, Column, Decoded, RecordBlock, Stream, TableNam
 _NAME = "nested"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _CLOCK = Clock(_EPOCH, lambda: _EPOCH)
-_BEFORE, _BEHIND = '{"type":"RECORD","stream":"nested","record":', "}\n"
 
 
 class BareObjects:
@@ -34,16 +33,14 @@ class BareObjects:
 
     def decode(self, objects: pa.Array) -> Decoded:
         """The fields of objects: large strings of JSON, without line feeds, none of them null."""
-        around = (pa.scalar(text, pa.large_string()) for text in (_BEFORE, _BEHIND, ""))
-        before, behind, nothing = around
-        lines = pc.binary_join_element_wise(before, objects, behind, nothing)
+        nothing, line_feed = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
+        lines = pc.binary_join_element_wise(objects, nothing, line_feed)
         return self._decoded(lines.buffers()[2].to_pybytes(), len(objects))
 
     def decode_values(self, field: str, values: Sequence[bytes]) -> Decoded:
         """Values of one field, as of objects in which nothing else is; JSON without line feeds, at least one."""
-        before = _BEFORE.encode() + b"{" + msgspec.json.encode(field) + b":"
-        behind = b"}" + _BEHIND.encode()
+        before, behind = b"{" + msgspec.json.encode(field) + b":", b"}\n"
         return self._decoded(before + (behind + before).join(values) + behind, len(values))
 
     def _decoded(self, lines: bytes, count: int) -> Decoded:
-        return self._decoder.decode(RecordBlock.of(_NAME, lines, (1, count)))
+        return self._decoder.decode_bare(RecordBlock.of(_NAME, lines, (1, count)))

@@ -73,11 +73,18 @@ class Native:
 
     def decode(self, run: RecordBlock) -> Decoded:
         """The run as columns."""
+        return self._decode(run, is_bare=False)
+
+    def decode_bare(self, run: RecordBlock) -> Decoded:
+        """A run of records alone, without messages around them, as columns."""
+        return self._decode(run, is_bare=True)
+
+    def _decode(self, run: RecordBlock, *, is_bare: bool) -> Decoded:
         now = self._clock.now()
         if run.size > MAX_BYTES or self._decoder is None:
-            return self._reference.decode_at(run, now)
-        answer = self._decoder.decode(run.pieces, run.spans)
-        columns, doubtful, refusals, growing, unknown, inexact, coerced, odd = answer
+            return self._reference.decode_at(run, now, is_bare=is_bare)
+        answer = self._decoder.decode(run.pieces, run.spans, is_bare)
+        columns, doubtful, refusals, growing = answer[:4]
         arrays = pa.record_batch(columns).columns
         *_, versions, extracted_at, lines = arrays
         by_name = filled(self._stream, self._clock, Facts(now, lines, versions, extracted_at))
@@ -88,13 +95,13 @@ class Native:
         else:
             by_name = with_marks(self._layout, by_name)
             rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
-            found = _decoded(rows, _refused(run, *refusals), unknown, inexact, coerced, odd)
+            found = _decoded(rows, _refused(run, *refusals), *answer[4:])
         if not doubtful:
             return found
-        judged = self._reference.decode_at(_lines_of(run, doubtful), now)
+        judged = self._reference.decode_at(_lines_of(run, doubtful), now, is_bare=is_bare)
         if growth and growth.fields and judged.growth and judged.growth.fields:
             # New columns come in the order of the lines that ask for them.
-            return self._reference.decode_at(run, now)
+            return self._reference.decode_at(run, now, is_bare=is_bare)
         return joined(self._stream, [found, judged])
 
 

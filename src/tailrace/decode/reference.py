@@ -118,13 +118,21 @@ class Reference:
         """The run as columns."""
         return self.decode_at(run, self._clock.now())
 
-    def decode_at(self, run: RecordBlock, now: datetime) -> Decoded:
+    def decode_bare(self, run: RecordBlock) -> Decoded:
+        """A run of records alone, without messages around them, as columns."""
+        return self.decode_at(run, self._clock.now(), is_bare=True)
+
+    def decode_at(self, run: RecordBlock, now: datetime, *, is_bare: bool = False) -> Decoded:
         """The run as columns, with that time as now."""
         found = _Found()
         is_clean = is_utf8(run.data)
         for number, line in zip(run.lines(), run.data.split(b"\n"), strict=False):
             try:
-                row = self._row(line, is_clean=is_clean)
+                if not is_clean:
+                    refuse_if_not_utf8(line)
+                if is_too_deep(line):
+                    refuse_deep(line)
+                row = self._bare_row(line) if is_bare else self._row(line)
             except UnreadableError as error:
                 found.refused.append(Refused(run.stream, number, line, error.violations))
                 continue
@@ -134,11 +142,18 @@ class Reference:
                 found.add(number, row)
         return self._growth(found) or self._decoded(found, now)
 
-    def _row(self, line: bytes, *, is_clean: bool) -> _Row:
-        if not is_clean:
-            refuse_if_not_utf8(line)
-        if is_too_deep(line):
-            refuse_deep(line)
+    def _bare_row(self, record: bytes) -> _Row:
+        row = _Row([None] * len(self._layout.columns), [])
+        try:
+            if not record.lstrip().startswith(b"{"):
+                raise UnreadableError(Violation("type", "$", "a record (an object)", shown(record)))
+            fields = fields_of(record)
+        except (msgspec.DecodeError, RecursionError) as error:
+            refuse_unreadable(b'{"record":%s}' % record, error)
+        self._read_record(record, fields, row)
+        return row
+
+    def _row(self, line: bytes) -> _Row:
         row = _Row([None] * len(self._layout.columns), [])
         try:
             message = fields_of(line)
@@ -153,11 +168,14 @@ class Reference:
             fields = fields_of(record)
         except (msgspec.DecodeError, RecursionError) as error:
             refuse_unreadable(line, error)
+        self._read_record(record, fields, row)
+        return row
+
+    def _read_record(self, record: bytes, fields: dict[str, bytes], row: _Row) -> None:
         self._read_object(self._layout.record, record, fields, row)
         if self._keyword_violations and not row.grown:
             known = {violation.path for violation in row.violations}
             row.violations += (v for v in self._keyword_violations(record) if v.path not in known)
-        return row
 
     def _read_message(self, message: dict[str, bytes], row: _Row) -> None:
         """What the message says beside the record."""

@@ -30,8 +30,8 @@ class Findings:
 
     def note(self, stream: Stream, decoded: Decoded) -> None:
         """Count and say what decoding found; raises RecordError where a refused record ends the run."""
-        for refused in decoded.refused:
-            self._invalid.refuse(stream, self._streams.message(stream), refused)
+        if decoded.refused:
+            self._invalid.refuse(stream, self._streams.message(stream), *decoded.refused)
         note(self._tally, stream, decoded)
 
     @staticmethod

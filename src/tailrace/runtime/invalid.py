@@ -30,7 +30,7 @@ class Invalid:
         self._tally = tally
         self._lock = threading.Lock()
         self._count = 0
-        self._last: RecordError | None = None
+        self._last: Refused | None = None
         self._quarantine: Quarantine | None = None
         if settings.on_invalid == "quarantine":
             self.path = settings.quarantine or _default_path(settings.pipeline, run, datetime.now(UTC))
@@ -46,19 +46,23 @@ class Invalid:
         if self._quarantine is not None:
             self._quarantine.recover(committed)
 
-    def refuse(self, stream: Stream, message: SchemaMessage, refused: Refused) -> None:
-        """Set the record aside; raises RecordError when that isn't wanted, or the limit is passed."""
-        error = RecordError(refused.stream, refused.line, refused.violations)
+    def refuse(self, stream: Stream, message: SchemaMessage, *refused: Refused) -> None:
+        """Set records of a stream aside, in the order of their lines; of which there is one at least.
+
+        Raises RecordError for the first one when that isn't wanted, and for the first one past the limit.
+        """
         if self._quarantine is None:
-            raise error
-        with self._lock:
-            self._quarantine.add(stream, message, refused)
-            self._tally.add(stream.name, quarantined=1)
-            self._count += 1
-            self._last = error
+            raise _error(refused[0])
         limit = self._settings.max_invalid
+        with self._lock:
+            left = len(refused) if limit is None or limit < 1 else max(0, int(limit) - self._count) + 1
+            taken = refused[:left]
+            self._quarantine.add(stream, message, *taken)
+            self._tally.add(stream.name, quarantined=len(taken))
+            self._count += len(taken)
+            self._last = taken[-1]
         if limit is not None and limit >= 1 and self._count > limit:
-            raise self._past_limit(error)
+            raise self._past_limit(taken[-1])
 
     def cover(self, number: int, until_line: int) -> None:
         """Make what is set aside up to that line durable, for that checkpoint; raises when its share is too high."""
@@ -80,9 +84,14 @@ class Invalid:
                     file=str(self.path),
                 )
 
-    def _past_limit(self, error: RecordError) -> RecordError:
+    def _past_limit(self, refused: Refused) -> RecordError:
+        error = _error(refused)
         error.add_note(f"{self._count} records are invalid, which is past max_invalid: {self._settings.max_invalid}")
         return error
+
+
+def _error(refused: Refused) -> RecordError:
+    return RecordError(refused.stream, refused.line, refused.violations)
 
 
 def _default_path(pipeline: str | None, run: str, now: datetime) -> Path:

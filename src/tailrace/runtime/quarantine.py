@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from tailrace.errors import ConfigError, MessageError
+from tailrace.errors import ConfigError, MessageError, Violation
 from tailrace.log import get_logger
 from tailrace.model import Refused, Stream
 from tailrace.runtime.lockedfile import LockedFile, lock
@@ -29,8 +29,32 @@ from tailrace.singer.writer import schema_line
 _KEY = "quarantine"
 _WAITING_BYTES = 2**16
 
+_ENCODER = msgspec.json.Encoder()
+
 _Entry = dict[str, object]
 _log = get_logger("quarantine")
+
+
+class _Record(msgspec.Struct):
+    """The entry of a refused record; its first member tells what it is."""
+
+    record: str
+    stream: str
+    line: int
+    reasons: tuple[Violation, ...]
+    pipeline: str
+    run: str
+
+
+class _Base64Record(msgspec.Struct):
+    """The entry of a refused record that isn't UTF-8."""
+
+    record_base64: str
+    stream: str
+    line: int
+    reasons: tuple[Violation, ...]
+    pipeline: str
+    run: str
 
 
 class Quarantine:
@@ -59,18 +83,19 @@ class Quarantine:
                 self._put({"void": run, "beyond_line": line})
             self._flush(is_durable=True)
 
-    def add(self, stream: Stream, schema: SchemaMessage, refused: Refused) -> None:
-        """Set a refused record aside."""
+    def add(self, stream: Stream, schema: SchemaMessage, *refused: Refused) -> None:
+        """Set refused records of a stream aside, of which there is one at least."""
         self.open()
         with self._lock:
             if self._schemas.get(stream.name) != stream.json_schema:
                 self._schemas[stream.name] = stream.json_schema
                 message = schema_line(stream.name, msgspec.Raw(stream.json_schema), schema.key_properties)
                 self._put({"schema": message.decode().rstrip("\n"), "stream": stream.name})
-            self._put(_raw_text(refused.raw) | _reasons(refused))
             self._has_entries = True
-            if len(self._waiting) >= _WAITING_BYTES:
-                self._flush(is_durable=False)
+            for each in refused:
+                self._put_record(each)
+                if len(self._waiting) >= _WAITING_BYTES:
+                    self._flush(is_durable=False)
 
     def cover(self, checkpoint: int, until_line: int) -> None:
         """Make everything set aside up to that line durable, for that checkpoint."""
@@ -100,6 +125,18 @@ class Quarantine:
 
     def _put(self, entry: _Entry) -> None:
         self._waiting += msgspec.json.encode(entry | {"pipeline": self._pipeline, "run": self._run}) + b"\n"
+
+    def _put_record(self, refused: Refused) -> None:
+        entry: _Record | _Base64Record
+        try:
+            entry = _Record(
+                refused.raw.decode(), refused.stream, refused.line, refused.violations, self._pipeline, self._run
+            )
+        except UnicodeDecodeError:
+            raw = base64.b64encode(refused.raw).decode()
+            entry = _Base64Record(raw, refused.stream, refused.line, refused.violations, self._pipeline, self._run)
+        _ENCODER.encode_into(entry, self._waiting, -1)
+        self._waiting += b"\n"
 
     def _flush(self, *, is_durable: bool) -> None:
         waiting, self._waiting = bytes(self._waiting), bytearray()
@@ -132,18 +169,6 @@ def quarantined_messages(path: Path) -> Iterator[bytes]:
                 left_out += 1
         if left_out:
             _log.warning("records that no checkpoint covers are left out: the tap sends them again", records=left_out)
-
-
-def _raw_text(raw: bytes) -> _Entry:
-    try:
-        return {"record": raw.decode()}
-    except UnicodeDecodeError:
-        return {"record_base64": base64.b64encode(raw).decode()}
-
-
-def _reasons(refused: Refused) -> _Entry:
-    reasons = [{"code": v.code, "path": v.path, "expected": v.expected, "got": v.got} for v in refused.violations]
-    return {"stream": refused.stream, "line": refused.line, "reasons": reasons}
 
 
 def _has_record(entry: _Entry) -> bool:
