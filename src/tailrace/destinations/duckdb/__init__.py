@@ -38,6 +38,7 @@ from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.expressions import column_of, insert_into, rows_of, segment
 from tailrace.sql.keys import ByComment
 from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName
 from tailrace.sql.staging import InTransaction
@@ -104,7 +105,17 @@ DIALECT = Dialect(
     checkpoints=CHECKPOINTS,
 )
 
-STATEMENTS = Statements(DIALECT)
+
+class DuckDBStatements(Statements):
+    """The texts of DuckDB."""
+
+    def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:
+        """INSERT of the staged rows from line ? to before line ?: to sort them costs more than to insert them."""
+        rows = rows_of(staging, *map(column_of, columns)).where(segment(), copy=False)
+        return self.written(insert_into(table, columns, rows))
+
+
+STATEMENTS = DuckDBStatements(DIALECT)
 
 RULES = ErrorRules(
     name="DuckDB",
