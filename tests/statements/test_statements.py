@@ -122,6 +122,10 @@ def test_rows_are_inserted_from_parameters_a_source_or_a_segment_of_lines():
         'INSERT INTO "users" ("id") SELECT "id" FROM "staging" '
         'WHERE "_tailrace_line" >= ? AND "_tailrace_line" < ? ORDER BY "_tailrace_line"'
     )
+    assert DUCKDB.insert_segment(USERS, ["id"], STAGING) == (
+        'INSERT INTO "main"."users" ("id") SELECT "id" FROM "staging" '
+        'WHERE "_tailrace_line" >= ? AND "_tailrace_line" < ?'
+    )
 
 
 def test_winners_are_the_last_line_of_each_key_beside_what_the_table_keeps():

@@ -96,6 +96,15 @@ def rows_by_token(receipts: Iterable[Receipt]) -> Counter[str]:
     return rows
 
 
+def lines_by_token(receipts: Iterable[Receipt]) -> dict[str, tuple[int, int]]:
+    """The first and the last line of the rows that were staged, by the receipts' tokens."""
+    lines: dict[str, tuple[int, int]] = {}
+    for receipt in receipts:
+        first, last = lines.get(receipt.token, (receipt.first_line, receipt.last_line))
+        lines[receipt.token] = min(first, receipt.first_line), max(last, receipt.last_line)
+    return lines
+
+
 def as_replaced(stream: Stream, loaded: Collection[str]) -> Stream:
     """The stream as its new table takes it: without what its contract leaves out of the present one."""
     columns = tuple(column for column in stream.columns if column.name in loaded)

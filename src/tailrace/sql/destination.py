@@ -13,7 +13,7 @@ from tailrace.errors import CommitUnknownError, DestinationError, FencedError, R
 from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.names import digest
-from tailrace.schema.steps import rows_by_token, steps_of
+from tailrace.schema.steps import lines_by_token, rows_by_token, steps_of
 from tailrace.sql.checkpoints import Checkpoints, Row, prefix
 from tailrace.sql.dialect import Ddl
 from tailrace.sql.exchanges import Exchanges
@@ -312,6 +312,7 @@ class SqlDestination:
     def _arrived(self, checkpoint: Checkpoint, stagings: Sequence[Staging]) -> list[Staging]:
         """The staging tables with their rows, counted: raises unless these are as many as the checkpoint publishes."""
         promised = rows_by_token(checkpoint.publish)
+        lines = lines_by_token(checkpoint.publish)
         for staging in stagings:
             found = self._work.session.query(self._statements.count_rows(staging.table))[0][0]
             if found != promised[staging.table.name]:
@@ -319,7 +320,10 @@ class SqlDestination:
                     f"checkpoint {checkpoint.number} can't be committed: {found} rows are staged for "
                     f"{staging.place.table}, and it publishes {promised[staging.table.name]}; run again"
                 )
-        return [replace(staging, rows=promised[staging.table.name]) for staging in stagings]
+        return [
+            replace(each, rows=promised[each.table.name], lines=lines.get(each.table.name, each.lines))
+            for each in stagings
+        ]
 
     def _recast(self, staging: Staging) -> Staging:
         """The staging table for its table as that is now: rows that waited while a column became wider do so too."""

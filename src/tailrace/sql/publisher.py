@@ -19,12 +19,22 @@ _WINNERS = TableName("_tailrace_winners")
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """The table in which rows of one revision of a stream wait, and where they go; how many they are, once counted."""
+    """The table in which rows of one revision of a stream wait, and where they go.
+
+    Once they are counted: how many they are, and the first and the last of their `lines`.
+    """
 
     stream: Stream
     table: TableName
     place: Place
     rows: int | None = None
+    lines: tuple[int, int] = (0, LAST_LINE - 1)
+
+    def count_between(self, first: int, end: int) -> int | None:
+        """How many rows are from line `first` to before line `end`, where that is known: all of them, or none."""
+        if end <= self.lines[0] or first > self.lines[1]:
+            return 0
+        return self.rows if first <= self.lines[0] and self.lines[1] < end else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ class Publisher:
     def merge(self, session: Session, staging: Staging, first: int, end: int) -> Published:
         """Bring the rows from line `first` to before line `end` into their table."""
         stream, place = staging.stream, staging.place
-        staged = staging.rows if (first, end) == (0, LAST_LINE) else None
+        staged = staging.count_between(first, end)
         if staged is None:
             staged = _number(session, self.statements.count_segment(staging.table), (first, end))
         if not staged:

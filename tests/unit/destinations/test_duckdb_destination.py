@@ -164,3 +164,45 @@ def test_rows_of_large_batches_staged_in_one_transaction_are_all_merged(duckdb_f
         ("a", 100_000),
         ("b", 150_000),
     ]
+
+
+def test_a_null_in_a_later_batch_is_refused_where_there_can_be_none(duckdb_file):
+    things = stream(ID, NAME)
+    with closing(duckdb_file.open()) as destination:
+        destination.recover(PIPELINE)
+        destination.prepare(things)
+        receipts = [destination.stage(batch(things, (1, "a"), (2, "b")))]
+        with pytest.raises(RowsRefusedError) as refused:
+            destination.stage(batch(things, (3, "c"), (None, "d"), first_line=3))
+        receipts.append(destination.stage(batch(things, (5, "e"), first_line=5)))
+        destination.commit(checkpoint(*receipts))
+    assert refused.value.reasons == {4: "column 'id' can't be null"}
+    assert sorted(duckdb_file.rows("SELECT id FROM things")) == [(1,), (2,), (5,)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("CREATE UNIQUE INDEX one ON log (name)", 'there is a row with the same ("name")'),
+        ("ALTER TABLE log ALTER COLUMN name SET NOT NULL", "column 'name' can't be null"),
+    ],
+)
+def test_what_a_statement_of_the_settings_does_to_a_table_is_known_afterwards(duckdb_file, statement, reason):
+    log = stream(ID, NAME, key=(), name="log")
+    with closing(duckdb_file.open(after_sql=[statement])) as destination:
+        commit_rows(destination, log, (1, "a"))
+        again = [(2, "a"), (3, None)]
+        with pytest.raises(RowsRefusedError) as refused:
+            destination.stage(batch(log, *again, checkpoint=2))
+    assert reason in refused.value.reasons.values()
+
+
+@pytest.mark.parametrize("name", ["a (b", "it's", 'say "IS"', "x IS y", "check", "Größe"])
+def test_tables_of_any_name_are_found_again(duckdb_file, name):
+    things = stream(ID, NAME, name=name)
+    for number in (1, 2):
+        with closing(duckdb_file.open()) as destination:
+            commit_rows(destination, things, (number, "a"))
+            destination.prepare(stream(ID, NAME, Column("size", ("size",), Kind.INT), name=name))
+    quoted = name.replace('"', '""')
+    assert sorted(duckdb_file.rows(f'SELECT id FROM "{quoted}"')) == [(1,), (2,)]

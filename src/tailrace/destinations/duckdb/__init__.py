@@ -13,7 +13,7 @@ noted as the table's comment.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,6 +38,7 @@ from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
+from tailrace.sql.expressions import column_of, insert_into, rows_of, segment
 from tailrace.sql.keys import ByComment
 from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName
 from tailrace.sql.staging import InTransaction
@@ -104,7 +105,17 @@ DIALECT = Dialect(
     checkpoints=CHECKPOINTS,
 )
 
-STATEMENTS = Statements(DIALECT)
+
+class DuckDBStatements(Statements):
+    """The texts of DuckDB."""
+
+    def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:
+        """INSERT of the staged rows from line ? to before line ?: to sort them costs more than to insert them."""
+        rows = rows_of(staging, *map(column_of, columns)).where(segment(), copy=False)
+        return self.written(insert_into(table, columns, rows))
+
+
+STATEMENTS = DuckDBStatements(DIALECT)
 
 RULES = ErrorRules(
     name="DuckDB",
@@ -135,7 +146,7 @@ class Settings(BaseModel):
     )
     schema_name: SchemaName = "main"
     memory_limit: str = Field(
-        "512MB", description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk."
+        "384MB", description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk."
     )
     threads: int = Field(2, gt=0, description="Threads of DuckDB; each takes memory of its own.")
     config: dict[str, str | int | float | bool] = Field(
@@ -223,6 +234,7 @@ class _DuckDBSession:
         self._tables = TableReader(connection)
         self._streaming: StreamingInsert | None = None
         self._fed: tuple[TableName, pa.Schema] | None = None
+        self._required: Sequence[str] = ()
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         self._end_streaming()
@@ -243,8 +255,8 @@ class _DuckDBSession:
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
         rows = without_doubtful_json(rows)
-        if self._streaming is None or self._fed != (table, rows.schema):
-            checks = self._checks(table, columns, known_json(rows))
+        if self._streaming is None or self._fed != (table, rows.schema) or _has_null(rows, self._required):
+            checks = self._checks(table, columns, rows)
             if checks:
                 self._load_checked(table, columns, rows, checks)
                 return
@@ -300,19 +312,18 @@ class _DuckDBSession:
         with RULES.translated():
             self._connection.close()
 
-    def _checks(self, table: TableName, columns: Sequence[str], known: Collection[str]) -> list[Check]:
-        """What the table's types and constraints say of rows; foreign keys are left to the INSERT.
-
-        The values of the columns `known` are JSON.
-        """
+    def _checks(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> list[Check]:
+        """What the table's types and constraints may have against the rows; foreign keys are left to the INSERT."""
         self._end_streaming()
         checks: list[Check | None] = []
         with RULES.translated():
             types, constraints = self._tables.types(table), self._tables.constraints(table)
+        known = known_json(rows)
+        self._required = [name for name, _, is_optional in types if not is_optional and name in columns]
         for name, sql_type, is_optional in types:
             if name in columns:
                 checks.append(None if sql_type == "JSON" and name in known else _REFUSALS.value(name, sql_type))
-                checks.append(None if is_optional else _REFUSALS.null(name))
+                checks.append(_REFUSALS.null(name) if not is_optional and _has_null(rows, [name]) else None)
             elif not is_optional:
                 checks.append(_REFUSALS.missing(name))
         for kind, about, text in constraints:
@@ -324,3 +335,7 @@ class _DuckDBSession:
                 case "INDEX":
                     checks.append(_REFUSALS.taken(table, about))
         return [check for check in checks if check is not None and check.is_known_of(columns)]
+
+
+def _has_null(rows: pa.Table, columns: Sequence[str]) -> bool:
+    return any(rows.column(name).null_count for name in columns)

@@ -110,6 +110,7 @@ class TableReader:
         self._views: set[tuple[str, str]] = set()
         self._constraints: dict[tuple[bool, str, str], list[Constraint]] | None = None
         self._made: dict[str, str] = {}
+        self._types: dict[TableName, list[tuple[str, str, bool]]] = {}
 
     def answers(self, sql: str) -> Callable[[object, object], list[tuple[object, ...]]] | None:
         """What answers a query of the catalog, by the parameters of that, in the place of DuckDB's own functions."""
@@ -122,6 +123,7 @@ class TableReader:
         elif not sql.startswith(_CHANGES_NO_TABLE) and not self._is_comment_on_made(sql):
             self._comments = self._constraints = None
             self._made.clear()
+            self._types.clear()
 
     def columns(self, schema: object, name: object) -> list[tuple[object, ...]]:
         """What the query CATALOG.columns gives."""
@@ -143,8 +145,12 @@ class TableReader:
 
     def types(self, table: TableName) -> list[tuple[str, str, bool]]:
         """The name and the type of each column, and whether rows may lack it. Without a schema it is temporary."""
-        rows = self._columns(table)
-        return [(str(name), str(what), bool(nullable or is_default)) for name, what, nullable, is_default, _ in rows]
+        if table not in self._types:
+            found = self._columns(table)
+            self._types[table] = [
+                (str(name), str(what), bool(null or default)) for name, what, null, default, _ in found
+            ]
+        return self._types[table]
 
     def constraints(self, table: TableName) -> list[Constraint]:
         """What rows may break but types and NOT NULL."""
