@@ -216,7 +216,7 @@ def modules_of(folder, *words):
     return set(json.loads((folder / "modules").read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize(("sent", "unneeded"), [("", {"sqlglot", "rich"}), (SMALL, set())], ids=["empty", "small"])
+@pytest.mark.parametrize(("sent", "unneeded"), [("", {"sqlglot"}), (SMALL, set())], ids=["empty", "small"])
 def test_a_load_into_duckdb_imports_nothing_that_it_has_no_use_for(sent, unneeded, tmp_path):
     (tmp_path / "input").write_text(sent, encoding="utf-8")
     loaded = modules_of(tmp_path, "load", "input", "--to", "duckdb:///x.duckdb")
