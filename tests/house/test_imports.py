@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -177,3 +178,62 @@ def test_no_kit_builds_a_line_of_singer(path):
     texts = [str(n.value) for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Constant)]
     assert not [text for text in texts if re.search(r'"RECORD"|"STATE"|"SCHEMA"|"record":|^RECORD$', text)]
     assert not imported(path) & WIRE
+
+
+UNNEEDED = {
+    "asyncio",
+    "cloudpickle",
+    "http",
+    "joblib",
+    "jsonschema_rs",
+    "numpy",
+    "pandas",
+    "ssl",
+    "tenacity",
+    "tomllib",
+}
+UNNEEDED |= {"unittest", "yaml", "zstandard"}
+"""What no small load needs, wherever it is installed."""
+OF_OTHERS = {"tailrace.lake", "tailrace.objects", "tailrace.cli.inspecting", "tailrace.cli.upkeep"}
+SMALL = """\
+{"type": "SCHEMA", "stream": "s", "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": []}
+{"type": "RECORD", "stream": "s", "record": {"id": 1}}
+{"type": "STATE", "value": {"s": 1}}
+"""
+STARTED = """
+import atexit, json, sys
+from pathlib import Path
+from tailrace.cli import main
+atexit.register(lambda: Path("modules").write_text(json.dumps([*sys.modules])))
+main()
+"""
+
+
+def modules_of(folder, *words):
+    """All modules that a command has imported at its end."""
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
+    subprocess.run([sys.executable, "-c", STARTED, *words], cwd=folder, env=environ, capture_output=True, check=True)
+    return set(json.loads((folder / "modules").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(("sent", "unneeded"), [("", {"sqlglot"}), (SMALL, set())], ids=["empty", "small"])
+def test_a_load_into_duckdb_imports_nothing_that_it_has_no_use_for(sent, unneeded, tmp_path):
+    (tmp_path / "input").write_text(sent, encoding="utf-8")
+    loaded = modules_of(tmp_path, "load", "input", "--to", "duckdb:///x.duckdb")
+    assert "duckdb" in loaded
+    assert not loaded & (UNNEEDED | unneeded | OF_OTHERS)
+    assert {name for name in loaded if re.fullmatch(r"tailrace\.destinations\.\w+", name)} == {
+        "tailrace.destinations.duckdb"
+    }
+
+
+def test_the_version_is_told_without_what_loads(tmp_path):
+    loaded = modules_of(tmp_path, "--version")
+    assert not {name.split(".")[0] for name in loaded} & {"pyarrow", "pydantic", "duckdb", "sqlglot", "rich"}
+    assert not loaded & {"tailrace.config", "tailrace.model", "tailrace.runtime"}
+
+
+def test_sqlglot_is_imported_late_and_in_one_place():
+    assert [path.name for path in MODULES if "sqlglot" in {name.split(".")[0] for name in imported(path)}] == [
+        "glot.py"
+    ]

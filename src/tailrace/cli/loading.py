@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -21,6 +21,7 @@ from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
+from tailrace.runtime.summary import report_table
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, open_source
@@ -154,11 +155,10 @@ def _quiet_on_a_terminal() -> str:
 
 def _view(target: Target) -> AbstractContextManager[None]:
     """The live view on a terminal; elsewhere there is none, and what it takes isn't imported."""
-    return _progress().live_view(target) if sys.stderr.isatty() else nullcontext()
-
-
-def _progress() -> ModuleType:
-    return import_module("tailrace.runtime.progress")
+    if not sys.stderr.isatty():
+        return nullcontext()
+    view: AbstractContextManager[None] = import_module("tailrace.runtime.progress").live_view(target)
+    return view
 
 
 def _conclude(report: Report, report_file: Path | None) -> None:
@@ -170,7 +170,7 @@ def _conclude(report: Report, report_file: Path | None) -> None:
                 values=stream.other_unknown_fields,
             )
     if report.streams:
-        _progress().show_report(report)
+        sys.stderr.write(report_table(report))
     if report_file is not None:
         try:
             report.write(report_file)

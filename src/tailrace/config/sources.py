@@ -6,7 +6,6 @@ import difflib
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -226,6 +225,10 @@ def _joined(stronger: Any, weaker: Any, difference: str, name: str) -> Any:
     return stronger
 
 
+def _tomllib() -> Any:
+    return import_module("tomllib")  # as with YAML
+
+
 def _of_yaml(text: str) -> Any:
     yaml = import_module("yaml")  # most runs have no YAML to read
     try:
@@ -249,7 +252,7 @@ def _place_in_file(error: Exception) -> str:
         return f"since byte {error.start + 1} isn't UTF-8"
     if isinstance(error, RecursionError):
         return "since it is nested too deeply"
-    place = _TOML_PLACE.search(str(error)) if isinstance(error, tomllib.TOMLDecodeError) else None
+    place = _TOML_PLACE.search(str(error)) if isinstance(error, _tomllib().TOMLDecodeError) else None
     return place[1] if place else "since it has a value in it that can't be read"
 
 
@@ -258,7 +261,7 @@ def _parsed(path: Path, text: str) -> Any:
         case ".json":
             return json.loads(text)
         case ".toml":
-            return tomllib.loads(text)
+            return _tomllib().loads(text)
         case ".yaml" | ".yml":
             return _of_yaml(text)
         case suffix:

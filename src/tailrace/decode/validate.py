@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from importlib import import_module
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 
 from tailrace.decode.compiling import compilable, with_numeric_bounds
@@ -46,11 +46,11 @@ def _whole_or_exact(text: str) -> int | Decimal:
 _DRAFT4_RECORD = msgspec.json.Decoder(float_hook=_exact)
 _RECORD = msgspec.json.Decoder(float_hook=_whole_or_exact)
 _VALIDATORS = {
-    Draft.DRAFT_4: jsonschema_rs.Draft4Validator,
-    Draft.DRAFT_6: jsonschema_rs.Draft6Validator,
-    Draft.DRAFT_7: jsonschema_rs.Draft7Validator,
-    Draft.DRAFT_2019_09: jsonschema_rs.Draft201909Validator,
-    Draft.DRAFT_2020_12: jsonschema_rs.Draft202012Validator,
+    Draft.DRAFT_4: "Draft4Validator",
+    Draft.DRAFT_6: "Draft6Validator",
+    Draft.DRAFT_7: "Draft7Validator",
+    Draft.DRAFT_2019_09: "Draft201909Validator",
+    Draft.DRAFT_2020_12: "Draft202012Validator",
 }
 
 
@@ -78,8 +78,9 @@ def violations_finder(layout: RecordLayout) -> FindViolations:
     which are read by their kind.
     """
     draft, schema = draft_and_schema(layout)
+    jsonschema_rs = import_module("jsonschema_rs")  # no other validation needs it
     try:
-        validator = _VALIDATORS[draft](schema, validate_formats=True, offline=True)
+        validator = getattr(jsonschema_rs, _VALIDATORS[draft])(schema, validate_formats=True, offline=True)
     except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise SchemaError(
             f"its JSON Schema isn't valid, so that `validation: full` can't follow it: {_first_line(error)}",

@@ -1,4 +1,4 @@
-"""The progress view: a live table of the streams on a terminal, and the table of the end report."""
+"""The progress view: a live table of the streams on a terminal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tailrace.log import printable
-from tailrace.runtime.report import Report, StreamReport
 from tailrace.runtime.target import Target
 
 REFRESHES_PER_S = 4
-PLAIN_WIDTH = 140
-"""The width of the report's table without a terminal, in columns."""
 
 
 @contextmanager
@@ -48,28 +45,6 @@ class _View:
         return Group(table, Text(f"{elapsed_s:,.0f} s · {in_units(held)} buffered · {last}", style="dim"))
 
 
-def show_report(report: Report) -> None:
-    """Print the end report on stderr."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.width = PLAIN_WIDTH
-    console.print(report_table(report))
-
-
-def report_table(report: Report) -> Table:
-    """The end report as a table that adds up: read = loaded + deduplicated + filtered + quarantined (+ uncommitted)."""
-    counts = ["read", "loaded", "updated", "deleted", "deduplicated", "filtered", "quarantined"]
-    if report.total.uncommitted:
-        counts.append("uncommitted")
-    table = Table(box=None, pad_edge=False, show_footer=len(report.streams) > 1)
-    table.add_column("stream", footer="total")
-    for count in counts:
-        table.add_column(count, justify="right", footer=_figure(report.total, count))
-    for name, stream in report.streams.items():
-        table.add_row(Text(printable(name)), *(_figure(stream, count) for count in counts))
-    return table
-
-
 def in_units(size: int) -> str:
     """Bytes as people read them: `12.3 MiB`."""
     amount = float(size)
@@ -78,7 +53,3 @@ def in_units(size: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1024
     return f"{amount:.1f} GiB"
-
-
-def _figure(stream: StreamReport, count: str) -> str:
-    return f"{getattr(stream, count):,}"

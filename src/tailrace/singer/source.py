@@ -13,10 +13,9 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, Self, cast
-
-import zstandard
 
 from tailrace.errors import ConfigError, TailraceError
 
@@ -133,13 +132,17 @@ class _Codec:
     frame: Callable[[], _Frame]
 
 
+def _zstandard() -> Any:
+    return import_module("zstandard")  # most runs have no such data to read
+
+
 _CODECS = (
     _Codec("gzip", ".gz", re.compile(rb"\x1f\x8b"), lambda: zlib.decompressobj(wbits=31)),
     _Codec(
         "zstandard",
         ".zst",
         re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
-        lambda: zstandard.ZstdDecompressor().decompressobj(),
+        lambda: _zstandard().ZstdDecompressor().decompressobj(),
     ),
 )
 _MAGIC_BYTES = 4
@@ -197,7 +200,7 @@ def _decompressed(chunks: Iterable[bytes], codec: _Codec, name: str) -> Iterator
                 frame = frame or codec.frame()
                 try:
                     plain = frame.decompress(data)
-                except (zlib.error, zstandard.ZstdError) as error:
+                except (zlib.error, _zstandard().ZstdError) as error:
                     raise ConfigError(
                         f"{name} holds damaged {codec.name} data: {error}", key=_KEY, hint="get the file again"
                     ) from error

@@ -1,6 +1,5 @@
 """The report: counts that add up, names that are told up to a limit, and what people see of it."""
 
-import io
 import json
 import threading
 from datetime import UTC, datetime, timedelta
@@ -8,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from tailrace.model import Inexact, Noted, Published
-from tailrace.runtime.progress import in_units, report_table
+from tailrace.runtime.progress import in_units
 from tailrace.runtime.report import MAX_NAME_LENGTH, MAX_NAMES, Report, StreamReport, Tally
 
 BEGUN = datetime(2024, 5, 6, tzinfo=UTC)
@@ -128,32 +126,6 @@ def test_a_report_is_json_with_the_state_as_the_value_that_it_is(tmp_path):
 
 def test_a_report_without_a_state_says_none():
     assert report_of(Tally()).as_dict()["state"] is None
-
-
-def shown(report):
-    console = Console(width=200, record=True, file=io.StringIO())
-    console.print(report_table(report))
-    return [line.split() for line in console.export_text().splitlines()]
-
-
-def test_the_table_of_one_stream_has_no_total_and_no_column_for_what_is_not_there():
-    tally = Tally()
-    tally.add("s", read=1234, loaded=1234)
-    assert shown(report_of(tally)) == [
-        ["stream", "read", "loaded", "updated", "deleted", "deduplicated", "filtered", "quarantined"],
-        ["s", "1,234", "1,234", "0", "0", "0", "0", "0"],
-    ]
-
-
-def test_the_table_of_several_streams_adds_up():
-    tally = Tally()
-    tally.add("s", read=2, loaded=1)
-    tally.add("[red]t\x1b[0m", read=3, loaded=3)
-    heading, first, second, total = shown(report_of(tally))
-    assert heading[-1] == "uncommitted"
-    assert (first[-1], second[-1], total[0], total[1], total[-1]) == ("1", "0", "total", "5", "1")
-    assert "[red]t" in second[0]
-    assert "\x1b" not in second[0]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,11 @@ CATALOG = Catalog(
         SELECT schema_name, table_name FROM duckdb_tables()
         WHERE database_name = current_database() AND starts_with(table_name, ?)
     """,
+    exists="""
+        SELECT 1 FROM duckdb_tables()
+        WHERE database_name = current_database() AND lower(schema_name) = lower(coalesce(?, 'main'))
+            AND lower(table_name) = lower(?)
+    """,
     schemas="""
         SELECT 1 FROM duckdb_schemas()
         WHERE database_name = current_database() AND lower(schema_name) = lower(?)
