@@ -133,7 +133,7 @@ class TableReader:
     def columns(self, schema: object, name: object) -> list[tuple[object, ...]]:
         """What the query CATALOG.columns gives."""
         table = TableName(str(name), str(schema or "main"))
-        if self._is_made(table):  # its comment may be anything
+        if self._create_of(table):  # its comment may be anything
             self._comments = None
         comments, key = self._all_comments(), _folded(table)
         if key not in comments:
@@ -151,24 +151,33 @@ class TableReader:
     def types(self, table: TableName) -> list[tuple[str, str, bool]]:
         """The name and the type of each column, and whether rows may lack it. Without a schema it is temporary."""
         if table not in self._types:
-            found = self._columns(table)
-            self._types[table] = [
-                (str(name), str(what), bool(null or default)) for name, what, null, default, _ in found
+            self._types[table] = self._made_types(table) or [
+                (str(name), str(what), bool(nullable or has_default))
+                for name, what, nullable, has_default, _ in self._columns(table)
             ]
         return self._types[table]
 
     def constraints(self, table: TableName) -> list[Constraint]:
         """What rows may break but types and NOT NULL."""
-        return [] if self._is_made(table) else self._all_constraints().get((not table.schema, *_folded(table)), [])
+        return [] if self._create_of(table) else self._all_constraints().get((not table.schema, *_folded(table)), [])
 
     def _columns(self, table: TableName) -> list[tuple[object, ...]]:
         name = _written(table if table.schema else TableName(table.name, "temp"))
         return self._connection.execute(_COLUMNS, [name]).fetchall()
 
-    def _is_made(self, table: TableName) -> bool:
-        """Whether a statement of the session has made the table, without constraints."""
-        create = f"{_MAKES_TABLE[not table.schema]}{_written(table)} ("
-        return self._made.get(_begin_of(create), "").startswith(create)
+    def _made_types(self, table: TableName) -> list[tuple[str, str, bool]]:
+        """The types of a table that the session has made without NOT NULL: these need no query."""
+        create = self._create_of(table)
+        if not create or "NOT NULL" in create:
+            return []
+        made = self._connection.table(_written(table))
+        return [(name, str(what), True) for name, what in zip(made.columns, made.types, strict=True)]
+
+    def _create_of(self, table: TableName) -> str:
+        """The statement by which the session has made the table, without constraints; empty where it hasn't."""
+        begin = f"{_MAKES_TABLE[not table.schema]}{_written(table)} ("
+        create = self._made.get(_begin_of(begin), "")
+        return create if create.startswith(begin) else ""
 
     def _is_comment_on_made(self, sql: str) -> bool:
         on, is_comment, _ = sql.partition(" IS ")
