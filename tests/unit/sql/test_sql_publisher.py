@@ -12,7 +12,7 @@ from tailrace.destinations.sqlite import STATEMENTS
 from tailrace.model import Activation, Kind, Method, Published, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.dialect import Merge
-from tailrace.sql.publisher import Publisher
+from tailrace.sql.publisher import Publisher, Staging
 from tailrace.sql.tables import Place
 
 PLAIN = things(ID, VALUE)
@@ -222,3 +222,9 @@ def mergings(draw):
 @given(mergings())
 def test_sql_merges_as_the_reference_does(merge, merging):
     assert by_sql(merging, **merge) == by_reference(merging)
+
+
+def test_only_a_segment_that_parts_the_lines_of_a_table_has_to_be_counted():
+    staging = Staging(PLAIN, TABLE, Place(TABLE, {}), rows=3, lines=(5, 9))
+    segments = {(0, 5): 0, (10, 20): 0, (0, 10): 3, (5, 10): 3, (0, 9): None, (6, 20): None, (5, 6): None}
+    assert {segment: staging.count_between(*segment) for segment in segments} == segments

@@ -162,8 +162,7 @@ class TableReader:
         return [] if self._create_of(table) else self._all_constraints().get((not table.schema, *_folded(table)), [])
 
     def _columns(self, table: TableName) -> list[tuple[object, ...]]:
-        name = _written(table if table.schema else TableName(table.name, "temp"))
-        return self._connection.execute(_COLUMNS, [name]).fetchall()
+        return self._connection.execute(_COLUMNS, [_written(table)]).fetchall()
 
     def _made_types(self, table: TableName) -> list[tuple[str, str, bool]]:
         """The types of a table that the session has made without NOT NULL: these need no query."""
