@@ -132,6 +132,9 @@ RULES = ErrorRules(
 
 _ROWS = TableName("_tailrace_rows")
 
+_FEW_ROWS = 2048
+"""Fewer rows are inserted at once, unless rows of the same table came before: no thread is worth it for them."""
+
 _REFUSALS = Refusals(STATEMENTS, _ROWS)
 
 
@@ -261,7 +264,11 @@ class _DuckDBSession:
                 self._load_checked(table, columns, rows, checks)
                 return
             sql = STATEMENTS.insert_from(table, columns, _ROWS)
-            self._streaming, self._fed = StreamingInsert(partial(self._insert, sql), rows.schema), (table, rows.schema)
+            before, self._fed = self._fed, (table, rows.schema)
+            if rows.num_rows < _FEW_ROWS and before != self._fed:
+                self._insert(sql, rows)
+                return
+            self._streaming = StreamingInsert(partial(self._insert, sql), rows.schema)
         try:
             self._streaming.feed(rows)
         except BaseException:
@@ -280,7 +287,7 @@ class _DuckDBSession:
         finally:
             self._unregister()
 
-    def _insert(self, sql: str, rows: pa.RecordBatchReader) -> None:
+    def _insert(self, sql: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         with RULES.translated():
             self._connection.register(_ROWS.name, rows)
             try:
