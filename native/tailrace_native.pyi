@@ -6,19 +6,25 @@ __version__: str
 
 Note: TypeAlias = tuple[str, int, int, tuple[int, int]]
 Doubtful: TypeAlias = list[tuple[int, int, int, int]]
-Refusals: TypeAlias = tuple[list[tuple[int, int, int, int, int]], list[list[tuple[str, str, str, str]]]]
 Growth: TypeAlias = tuple[int, list[tuple[str, int, int]]]
 Dropped: TypeAlias = list[tuple[str, int]]
 
 class Columns:
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
 
+# Refused records, in the order of their lines. A place is (line, piece, start, end, which of the reasons); reasons are
+# violations as (code, path, expected, got). Entries are JSON Lines; `stream` is JSON, and so is `rest` behind a brace.
+class Refusals:
+    def __len__(self) -> int: ...
+    def place(self, at: int) -> tuple[int, int, int, int, int]: ...
+    def reasons(self) -> list[list[tuple[str, str, str, str]]]: ...
+    def entries(self, pieces: Sequence[bytes], stream: str, rest: str) -> bytes: ...
+
 # Spans are (first line, count), packed as native 64-bit integers. Answers with the columns; the lines in doubt as
-# (line, piece, start, end); refused records as (line, piece, start, end, which of the reasons), and the reasons, which
-# are violations as (code, path, expected, got); the first line with a version for which the stream has no column
-# (or 0), and new fields as (name, bits of forms, first line); the fields that were dropped with how often they were
-# there; and notes on inexact floats, coerced values and odd members of messages: how many there are, the line of the
-# first, and how many digits they have before the point and behind it.
+# (line, piece, start, end); refused records; the first line with a version for which the stream has no column (or 0),
+# and new fields as (name, bits of forms, first line); the fields that were dropped with how often they were there; and
+# notes on inexact floats, coerced values and odd members of messages: how many there are, the line of the first, and
+# how many digits they have before the point and behind it.
 class Decoder:
     def __init__(self, layout: str) -> None: ...
     def decode(

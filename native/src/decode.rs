@@ -37,7 +37,7 @@ pub struct Noted {
     pub places: Places,
 }
 
-/// A record that is refused: its number, where its line is, line feed included, and which of the run's reasons it has.
+/// A record that is refused: its line's number and place, without the line feed, and which of the run's reasons it has.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused {
     pub line: i64,
@@ -121,8 +121,8 @@ impl<'l> Aside<'l> {
             Ok(violations) if is_utf8 => {
                 let next = self.reasons.len();
                 let reasons = *self.reasons.entry(violations).or_insert(next);
-                let Doubtful { line, piece, bytes } = found;
-                self.refused.push(Refused { line, piece, bytes, reasons });
+                let bytes = found.bytes.start..found.bytes.start + text.len();
+                self.refused.push(Refused { line: found.line, piece: found.piece, bytes, reasons });
             }
             _ => self.doubtful.push(found),
         }

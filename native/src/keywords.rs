@@ -56,3 +56,42 @@ impl Keywords {
         if self.validator.is_valid(tape.root()) { Ok(()) } else { Err(Doubt) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(schema: &str, draft: u16, record: &str) -> Sure<()> {
+        let spec = Spec { schema: schema.to_owned(), draft, compares: true, has_fractions: true };
+        Keywords::new(&spec).unwrap().check(&mut Tape::new(record), 0)
+    }
+
+    #[test]
+    fn a_record_that_keeps_every_keyword_is_certain_and_any_other_is_in_doubt() {
+        let schema = r#"{"properties": {"a": {"multipleOf": 0.01, "maximum": 5}, "b": {"enum": ["x", 1.5]}},
+            "required": ["a"], "propertyNames": {"maxLength": 1}}"#;
+        for record in [r#"{"a": 4.99, "b": "x"}"#, r#"{"a": 5.0}"#, r#"{"a": "x", "b": 1.50}"#] {
+            assert_eq!(checked(schema, 7, record), Ok(()), "{record}");
+        }
+        for record in
+            [r#"{"a": 4.999}"#, r#"{"a": 5.01}"#, r#"{"b": "x"}"#, r#"{"a": 1, "b": 1}"#, r#"{"a": 1, "cc": 1}"#]
+        {
+            assert_eq!(checked(schema, 7, record), Err(Doubt), "{record}");
+        }
+    }
+
+    #[test]
+    fn whether_a_whole_number_is_an_integer_is_for_the_draft_to_say() {
+        let schema = r#"{"properties": {"a": {"type": "integer"}}}"#;
+        assert_eq!(checked(schema, 7, r#"{"a": 1.0}"#), Ok(()));
+        assert_eq!(checked(schema, 4, r#"{"a": 1.0}"#), Err(Doubt));
+    }
+
+    #[test]
+    fn what_is_outside_a_schema_is_not_looked_up() {
+        let spec =
+            |schema: &str, draft| Spec { schema: schema.to_owned(), draft, compares: false, has_fractions: false };
+        assert!(Keywords::new(&spec(r#"{"$ref": "https://example.com/a.json"}"#, 7)).is_err());
+        assert!(Keywords::new(&spec("{}", 5)).is_err());
+    }
+}

@@ -13,6 +13,8 @@ pub mod numeral;
 #[cfg(feature = "python")]
 mod python;
 pub mod refusals;
+#[cfg(feature = "python")]
+mod refused;
 pub mod run;
 pub mod split;
 pub mod tape;

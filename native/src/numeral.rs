@@ -2,6 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
+
+use jsonschema::json::JsonNumber;
+use serde_json::Number;
+
 use crate::json::{Doubt, Sure};
 use crate::number::float_of;
 
@@ -57,6 +62,53 @@ pub fn numeral_of(raw: &[u8], precision: Precision) -> Sure<Numeral> {
 /// How many digits a number without an exponent has, zeros at its beginning left out.
 fn digits(raw: &[u8]) -> usize {
     raw.iter().filter(|byte| byte.is_ascii_digit()).skip_while(|&&digit| digit == b'0').count()
+}
+
+impl JsonNumber for Numeral {
+    fn as_u64(&self) -> Option<u64> {
+        match *self {
+            Self::Unsigned(value) => Some(value),
+            Self::Signed(value) => u64::try_from(value).ok(),
+            Self::Float(_) => None,
+        }
+    }
+
+    fn as_i64(&self) -> Option<i64> {
+        match *self {
+            Self::Unsigned(value) => i64::try_from(value).ok(),
+            Self::Signed(value) => Some(value),
+            Self::Float(_) => None,
+        }
+    }
+
+    fn as_f64(&self) -> Option<f64> {
+        Some(match *self {
+            Self::Unsigned(value) => value as f64,
+            Self::Signed(value) => value as f64,
+            Self::Float(value) => value,
+        })
+    }
+
+    fn as_str(&self) -> Cow<'_, str> {
+        Cow::Owned(self.to_number().to_string())
+    }
+
+    fn to_number(&self) -> Cow<'_, Number> {
+        Cow::Owned(match *self {
+            Self::Unsigned(value) => value.into(),
+            Self::Signed(value) => value.into(),
+            // Floats are finite, so that there is always a number.
+            Self::Float(value) => Number::from_f64(value).unwrap_or_else(|| 0.into()),
+        })
+    }
+
+    fn is_integer(&self) -> bool {
+        !matches!(self, Self::Float(value) if value.fract() != 0.0)
+    }
+
+    fn is_written_as_integer(&self) -> bool {
+        !matches!(self, Self::Float(_))
+    }
 }
 
 #[cfg(test)]

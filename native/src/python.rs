@@ -1,6 +1,5 @@
 //! What Python sees: `Splitter`, and `Decoder`, which gives its columns through Arrow's C data interface.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::ffi::{FFI_ArrowArray, to_ffi};
@@ -11,9 +10,9 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyCapsule};
 
-use crate::decode::{Decoded, Noted, decode};
+use crate::decode::{Decoded, Doubtful, Noted, decode};
 use crate::layout::RecordLayout;
-use crate::refusals::Violation;
+use crate::refused::Refusals;
 use crate::split::{self, Part, Records, State};
 
 /// Columns of one length, to be taken by what knows Arrow's C data interface, such as `pyarrow.record_batch`.
@@ -42,11 +41,7 @@ impl Columns {
 type Notes = Vec<(String, usize, i64, (i64, i64))>;
 
 /// The lines of a run that are for the reference to judge, as (line, piece, start, end).
-type Doubtful = Vec<(i64, usize, usize, usize)>;
-
-/// Records that are refused, as (line, piece, start, end, which of the reasons), and reasons: violations as (code,
-/// path, expected, got).
-type Refusals = (Vec<(i64, usize, usize, usize, usize)>, Vec<Vec<(&'static str, String, String, String)>>);
+type Doubts = Vec<(i64, usize, usize, usize)>;
 
 /// How the stream has to grow first: the first line with a version for which it has no column, or 0, and new fields as
 /// (name, forms, first line).
@@ -54,7 +49,7 @@ type Growth = (i64, Vec<(String, u8, i64)>);
 
 /// What a run comes to: rows, the lines in doubt, refusals and growth, the fields that were dropped, and notes on
 /// inexact floats, coerced values and odd members of messages.
-type Answer = (Columns, Doubtful, Refusals, Growth, Vec<(String, u64)>, Notes, Notes, Notes);
+type Answer = (Columns, Doubts, Refusals, Growth, Vec<(String, u64)>, Notes, Notes, Notes);
 
 /// Decodes the runs of one stream; threads may share it.
 #[pyclass(frozen)]
@@ -96,19 +91,9 @@ fn answer(layout: &RecordLayout, decoded: Decoded) -> Result<Answer, ArrowError>
         .map(|(name, column)| Arc::new(Field::new(name, column.data_type().clone(), true)))
         .collect();
     let rows = StructArray::try_new(fields, decoded.columns, None)?;
-    let place = |bytes: Range<usize>| (bytes.start, bytes.end);
-    let doubtful = decoded.doubtful.into_iter().map(|found| {
-        let (start, end) = place(found.bytes);
-        (found.line, found.piece, start, end)
-    });
-    let refused = decoded.refused.into_iter().map(|found| {
-        let (start, end) = place(found.bytes);
-        (found.line, found.piece, start, end, found.reasons)
-    });
-    let violations = |reasons: Vec<Violation>| {
-        reasons.into_iter().map(|each| (each.code, each.path, each.expected.into_owned(), each.got)).collect()
-    };
-    let refusals = (refused.collect(), decoded.reasons.into_iter().map(violations).collect());
+    let doubtful =
+        decoded.doubtful.into_iter().map(|Doubtful { line, piece, bytes }| (line, piece, bytes.start, bytes.end));
+    let refusals = Refusals { refused: decoded.refused, reasons: decoded.reasons };
     let new_fields = decoded.new_fields.into_iter().map(|each| (each.name, each.forms, each.first_line));
     let growth = (decoded.versioned_line.unwrap_or_default(), new_fields.collect());
     let notes = |found: Vec<Noted>| {
@@ -221,5 +206,6 @@ fn unpacked(spans: &[u8]) -> Vec<(i64, i64)> {
 fn tailrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<Decoder>()?;
+    module.add_class::<Refusals>()?;
     module.add_class::<Splitter>()
 }

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use crate::columns::Filling;
 use crate::envelope::record_type;
 use crate::json::{Cursor, Doubt, Sure, Text};
@@ -20,7 +22,7 @@ const MAX_SHOWN_BYTES: usize = 4 * MAX_SHOWN;
 const MESSAGE_DEPTH: usize = 1;
 
 /// One way in which a record breaks its schema, as the Python package's class of that name has it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Violation {
     pub code: &'static str,
     pub path: String,
@@ -28,9 +30,10 @@ pub struct Violation {
     pub got: String,
 }
 
-/// A member of an object that stands there, or the last of several with that name.
+/// A member of an object, or the last of several with that name; `field` is which field of the layout it is.
 struct Member<'a> {
     name: Cow<'a, [u8]>,
+    field: Option<usize>,
     raw: &'a [u8],
     is_again: bool,
 }
@@ -79,7 +82,7 @@ impl<'l> Judge<'l> {
                 b"type" => record_type(&mut cursor)?,
                 b"stream" => {
                     let name = cursor.string()?;
-                    if self.unescaped(name)?.as_ref() != self.layout.stream.as_bytes() {
+                    if unescaped(name)?.as_ref() != self.layout.stream.as_bytes() {
                         return Err(Doubt);
                     }
                 }
@@ -100,29 +103,18 @@ impl<'l> Judge<'l> {
         record.ok_or(Doubt)
     }
 
-    fn unescaped<'a>(&self, name: Text<'a>) -> Sure<Cow<'a, [u8]>> {
-        if !name.has_escapes {
-            return Ok(Cow::Borrowed(name.raw));
-        }
-        let mut unescaped = Vec::with_capacity(name.raw.len());
-        unescape(name.raw, &mut unescaped)?;
-        Ok(Cow::Owned(unescaped))
-    }
-
     /// Judge an object that is taken apart: names that repeat, its fields in the order of the layout, and other fields.
     fn judge_object(&mut self, cursor: &mut Cursor, number: usize, depth: usize) -> Sure<()> {
         let object: &'l Object = &self.layout.objects[number];
-        let members = self.members(cursor, object, depth)?;
+        let members = members_of(cursor, object, depth)?;
         for member in members.iter().filter(|member| member.is_again) {
             let got = format!("'{}' again", plain(&member.name)?);
             self.add("duplicate_key", path_of(object, &member.name)?, "each field once", got);
         }
         let mut sent = vec![None; object.fields.len()];
-        let mut others = Vec::new();
         for member in &members {
-            match object.by_name.get(member.name.as_ref()) {
-                Some(&at) => sent[at] = Some(member.raw),
-                None => others.push(member),
+            if let Some(at) = member.field {
+                sent[at] = Some(member.raw);
             }
         }
         for (field, raw) in object.fields.iter().zip(sent) {
@@ -133,39 +125,12 @@ impl<'l> Judge<'l> {
             }
         }
         if self.layout.unknown == Unknown::Fail {
-            for member in others {
+            for member in members.iter().filter(|member| member.field.is_none()) {
                 let path = path_of(object, &member.name)?;
                 self.add("unknown_field", path, "a field of the schema", shown(member.raw));
             }
         }
         Ok(())
-    }
-
-    /// The members of an object, each name once, in the order in which these are there first.
-    fn members<'a>(&self, cursor: &mut Cursor<'a>, object: &Object, depth: usize) -> Sure<Vec<Member<'a>>> {
-        let mut members: Vec<Member<'a>> = Vec::with_capacity(object.fields.len());
-        let mut by_name: HashMap<Cow<'a, [u8]>, usize> = HashMap::with_capacity(object.fields.len());
-        cursor.expect(b'{')?;
-        cursor.skip_space();
-        let mut goes_on = !cursor.take_byte(b'}');
-        while goes_on {
-            let name = cursor.string()?;
-            let name = self.unescaped(name)?;
-            cursor.colon()?;
-            let raw = cursor.value(depth)?;
-            match by_name.get(&name) {
-                Some(&at) => {
-                    members[at].raw = raw;
-                    members[at].is_again = true;
-                }
-                None => {
-                    by_name.insert(name.clone(), members.len());
-                    members.push(Member { name, raw, is_again: false });
-                }
-            }
-            goes_on = cursor.goes_on(b'}')?;
-        }
-        Ok(members)
     }
 
     fn judge_missing(&mut self, field: &Field) -> Sure<()> {
@@ -234,11 +199,57 @@ impl<'l> Judge<'l> {
     }
 }
 
+/// A name as it stands for.
+fn unescaped(name: Text<'_>) -> Sure<Cow<'_, [u8]>> {
+    if !name.has_escapes {
+        return Ok(Cow::Borrowed(name.raw));
+    }
+    let mut unescaped = Vec::with_capacity(name.raw.len());
+    unescape(name.raw, &mut unescaped)?;
+    Ok(Cow::Owned(unescaped))
+}
+
 /// The object that a line is, which is JSON then, and not too deep.
 fn bare(line: &[u8]) -> Sure<&[u8]> {
     let mut cursor = Cursor::new(line, 0);
     let record = cursor.value(MESSAGE_DEPTH)?;
     if cursor.is_at_end() && record.first() == Some(&b'{') { Ok(record) } else { Err(Doubt) }
+}
+
+/// The members of an object, each name once, in the order in which these are there first.
+fn members_of<'a>(cursor: &mut Cursor<'a>, object: &Object, depth: usize) -> Sure<Vec<Member<'a>>> {
+    let mut members: Vec<Member<'a>> = Vec::with_capacity(object.fields.len() + 1);
+    let mut places = vec![None; object.fields.len()];
+    let mut others: HashMap<Cow<'a, [u8]>, usize> = HashMap::new();
+    cursor.expect(b'{')?;
+    cursor.skip_space();
+    let mut goes_on = !cursor.take_byte(b'}');
+    let mut expected = 0;
+    while goes_on {
+        let text = cursor.string()?;
+        let name = unescaped(text)?;
+        cursor.colon()?;
+        let raw = cursor.value(depth)?;
+        // A name without escapes is no key that has some.
+        let field = match object.fields.get(expected) {
+            Some(next) if !text.has_escapes && next.key[1..next.key.len() - 1] == *text.raw => Some(expected),
+            _ => object.by_name.get(name.as_ref()).copied(),
+        };
+        expected = field.map_or(expected, |at| at + 1);
+        let next = members.len();
+        let place = match field {
+            Some(at) => *places[at].get_or_insert(next),
+            None => *others.entry(name.clone()).or_insert(next),
+        };
+        if place < next {
+            members[place].raw = raw;
+            members[place].is_again = true;
+        } else {
+            members.push(Member { name, field, raw, is_again: false });
+        }
+        goes_on = cursor.goes_on(b'}')?;
+    }
+    Ok(members)
 }
 
 /// A name that Python writes as it is, in single quotes.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use crate::json::{Cursor, Doubt, Sure};
 use crate::numeral::{Numeral, Precision, numeral_of};
@@ -203,7 +203,7 @@ impl Json for Records {
 }
 
 /// What is in an object or array.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Inside<'t> {
     next: Place<'t>,
     left: u32,
@@ -247,7 +247,7 @@ impl<'t> Object<'t, Records> for Inside<'t> {
     }
 
     fn members(&self) -> Members<'t> {
-        Members(*self)
+        Members(self.clone())
     }
 }
 
@@ -260,7 +260,7 @@ impl<'t> Array<'t, Records> for Inside<'t> {
     }
 
     fn elements(&self) -> Inside<'t> {
-        *self
+        self.clone()
     }
 }
 
@@ -324,49 +324,41 @@ impl<'t> Node<'t, Records> for Place<'t> {
     }
 }
 
-impl JsonNumber for Numeral {
-    fn as_u64(&self) -> Option<u64> {
-        match *self {
-            Self::Unsigned(value) => Some(value),
-            Self::Signed(value) => u64::try_from(value).ok(),
-            Self::Float(_) => None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(tape: &mut Tape) -> Sure<()> {
+        tape.read(0, Precision { is_draft4: false, compares: true, has_fractions: true })
+    }
+
+    #[test]
+    fn a_record_is_the_value_that_it_spells() {
+        let text = r#"{ "a" : [1, -2.5, {"\u00e9": "x\ny"}, []], "b": null, "c": {"d": true, "e": false}, "f": "" }"#;
+        let mut tape = Tape::new(text);
+        for _ in 0..2 {
+            read(&mut tape).unwrap();
+            assert_eq!(*tape.root().to_value(), serde_json::from_str::<Value>(text).unwrap());
         }
+        let members = tape.root().as_object().unwrap();
+        assert_eq!((Object::len(&members), members.get(&"z".into()).is_none()), (4, true));
+        assert_eq!(members.get(&"f".into()).unwrap().as_string().as_deref(), Some(""));
     }
 
-    fn as_i64(&self) -> Option<i64> {
-        match *self {
-            Self::Unsigned(value) => i64::try_from(value).ok(),
-            Self::Signed(value) => Some(value),
-            Self::Float(_) => None,
+    #[test]
+    fn names_that_repeat_within_a_value_and_deep_nesting_are_doubts() {
+        let many: Vec<String> = (0..20).map(|number| format!("\"n{number}\":0")).collect();
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        for (text, expected) in [
+            (r#"{"a":{"b":1,"c":2}}"#.to_owned(), Ok(())),
+            (r#"{"a":{"b":1,"b":2}}"#.to_owned(), Err(Doubt)),
+            (r#"{"a":{"b":1,"\u0062":2}}"#.to_owned(), Err(Doubt)),
+            (format!("{{\"a\":{{{}}}}}", many.join(",")), Ok(())),
+            (format!("{{\"a\":{{{},\"n0\":1}}}}", many.join(",")), Err(Doubt)),
+            (deep(MAX_DEPTH), Ok(())),
+            (deep(MAX_DEPTH + 1), Err(Doubt)),
+        ] {
+            assert_eq!(read(&mut Tape::new(&text)), expected, "{text}");
         }
-    }
-
-    fn as_f64(&self) -> Option<f64> {
-        Some(match *self {
-            Self::Unsigned(value) => value as f64,
-            Self::Signed(value) => value as f64,
-            Self::Float(value) => value,
-        })
-    }
-
-    fn as_str(&self) -> Cow<'_, str> {
-        Cow::Owned(self.to_number().to_string())
-    }
-
-    fn to_number(&self) -> Cow<'_, Number> {
-        Cow::Owned(match *self {
-            Self::Unsigned(value) => value.into(),
-            Self::Signed(value) => value.into(),
-            // Floats are finite, so that there is always a number.
-            Self::Float(value) => Number::from_f64(value).unwrap_or_else(|| 0.into()),
-        })
-    }
-
-    fn is_integer(&self) -> bool {
-        !matches!(self, Self::Float(value) if value.fract() != 0.0)
-    }
-
-    fn is_written_as_integer(&self) -> bool {
-        !matches!(self, Self::Float(_))
     }
 }

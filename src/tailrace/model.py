@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -269,7 +269,7 @@ class Decoded:
     """
 
     rows: pa.Table
-    refused: tuple[Refused, ...] = ()
+    refused: Sequence[Refused] = ()
     unknown: Mapping[str, int] = field(default_factory=dict)
     inexact: Mapping[str, Inexact] = field(default_factory=dict)
     coerced: Mapping[str, Noted] = field(default_factory=dict)

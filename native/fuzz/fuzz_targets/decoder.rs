@@ -52,7 +52,8 @@ fn check(layout: &RecordLayout, pieces: &[&[u8]], spans: &[(i64, i64)]) {
         let text = &pieces[found.piece][found.bytes.clone()];
         let alone = decode(layout, &[text], &[(found.line, 1)], false).expect(NO_ERROR);
         if let Some(judged) = refused.next_if(|judged| judged.line == found.line) {
-            assert_eq!((judged.piece, &judged.bytes), (found.piece, &found.bytes));
+            assert_eq!((judged.piece, judged.bytes.start), (found.piece, found.bytes.start));
+            assert_eq!(pieces[judged.piece][judged.bytes.clone()], *text.strip_suffix(b"\n").unwrap_or(text));
             assert_eq!(alone.reasons, [whole.reasons[judged.reasons].clone()]);
             assert!(!alone.reasons[0].is_empty());
             serde_json::from_slice::<IgnoredAny>(text).expect("what is refused is JSON");

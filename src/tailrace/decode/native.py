@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import starmap
 
 import msgspec
 import pyarrow as pa
@@ -18,7 +17,8 @@ from tailrace.decode.keywords import keywords_of
 from tailrace.decode.layout import Object, RecordLayout, Value
 from tailrace.decode.metadata import Facts, filled
 from tailrace.decode.reference import Reference
-from tailrace.errors import Violation, json_path
+from tailrace.decode.refused import RefusedLines
+from tailrace.errors import json_path
 from tailrace.model import (
     Clock,
     Column,
@@ -95,7 +95,7 @@ class Native:
         else:
             by_name = with_marks(self._layout, by_name)
             rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
-            found = _decoded(rows, _refused(run, *refusals), *answer[4:])
+            found = _decoded(rows, _refused(run, refusals), *answer[4:])
         if not doubtful:
             return found
         judged = self._reference.decode_at(_lines_of(run, doubtful), now, is_bare=is_bare)
@@ -107,7 +107,7 @@ class Native:
 
 def _decoded(
     rows: pa.Table,
-    refused: tuple[Refused, ...],
+    refused: Sequence[Refused],
     unknown: tailrace_native.Dropped,
     inexact: list[tailrace_native.Note],
     coerced: list[tailrace_native.Note],
@@ -140,18 +140,8 @@ def _growth(growing: tailrace_native.Growth, deletable: Growth | None) -> Growth
     )
 
 
-def _refused(
-    run: RecordBlock,
-    refused: Sequence[tuple[int, int, int, int, int]],
-    reasons: Sequence[Sequence[tuple[str, str, str, str]]],
-) -> tuple[Refused, ...]:
-    """Refused records, given as (line, piece, start, end, which of the reasons they have)."""
-    violations = [tuple(starmap(Violation, each)) for each in reasons]
-    name, pieces = run.stream, run.pieces
-    return tuple(
-        Refused(name, line, pieces[piece][start:end].removesuffix(b"\n"), violations[at])
-        for line, piece, start, end, at in refused
-    )
+def _refused(run: RecordBlock, found: tailrace_native.Refusals) -> Sequence[Refused]:
+    return RefusedLines(run, found) if len(found) else ()
 
 
 def _lines_of(run: RecordBlock, lines: Sequence[tuple[int, int, int, int]]) -> RecordBlock:

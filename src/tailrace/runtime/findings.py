@@ -31,7 +31,7 @@ class Findings:
     def note(self, stream: Stream, decoded: Decoded) -> None:
         """Count and say what decoding found; raises RecordError where a refused record ends the run."""
         if decoded.refused:
-            self._invalid.refuse(stream, self._streams.message(stream), *decoded.refused)
+            self._invalid.refuse(stream, self._streams.message(stream), decoded.refused)
         note(self._tally, stream, decoded)
 
     @staticmethod
@@ -46,4 +46,4 @@ class Findings:
         raw = record_line(batch.stream, batch.rows.slice(at, 1))
         violation = Violation("destination", "$", "a row that the destination takes", reason)
         refused = Refused(batch.stream.name, line, raw, (violation,))
-        self._invalid.refuse(batch.stream, self._streams.message(batch.stream), refused)
+        self._invalid.refuse(batch.stream, self._streams.message(batch.stream), (refused,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -46,7 +47,7 @@ class Invalid:
         if self._quarantine is not None:
             self._quarantine.recover(committed)
 
-    def refuse(self, stream: Stream, message: SchemaMessage, *refused: Refused) -> None:
+    def refuse(self, stream: Stream, message: SchemaMessage, refused: Sequence[Refused]) -> None:
         """Set records of a stream aside, in the order of their lines; of which there is one at least.
 
         Raises RecordError for the first one when that isn't wanted, and for the first one past the limit.
@@ -56,8 +57,8 @@ class Invalid:
         limit = self._settings.max_invalid
         with self._lock:
             left = len(refused) if limit is None or limit < 1 else max(0, int(limit) - self._count) + 1
-            taken = refused[:left]
-            self._quarantine.add(stream, message, *taken)
+            taken = refused if left >= len(refused) else refused[:left]
+            self._quarantine.add(stream, message, taken)
             self._tally.add(stream.name, quarantined=len(taken))
             self._count += len(taken)
             self._last = taken[-1]

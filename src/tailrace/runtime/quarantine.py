@@ -12,13 +12,14 @@ from __future__ import annotations
 import base64
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from tailrace.decode.refused import RefusedLines
 from tailrace.errors import ConfigError, MessageError, Violation
 from tailrace.log import get_logger
 from tailrace.model import Refused, Stream
@@ -83,7 +84,7 @@ class Quarantine:
                 self._put({"void": run, "beyond_line": line})
             self._flush(is_durable=True)
 
-    def add(self, stream: Stream, schema: SchemaMessage, *refused: Refused) -> None:
+    def add(self, stream: Stream, schema: SchemaMessage, refused: Sequence[Refused]) -> None:
         """Set refused records of a stream aside, of which there is one at least."""
         self.open()
         with self._lock:
@@ -92,10 +93,13 @@ class Quarantine:
                 message = schema_line(stream.name, msgspec.Raw(stream.json_schema), schema.key_properties)
                 self._put({"schema": message.decode().rstrip("\n"), "stream": stream.name})
             self._has_entries = True
-            for each in refused:
-                self._put_record(each)
-                if len(self._waiting) >= _WAITING_BYTES:
-                    self._flush(is_durable=False)
+            if isinstance(refused, RefusedLines):
+                self._waiting += refused.entries(pipeline=self._pipeline, run=self._run)
+            else:
+                for each in refused:
+                    self._put_record(each)
+            if len(self._waiting) >= _WAITING_BYTES:
+                self._flush(is_durable=False)
 
     def cover(self, checkpoint: int, until_line: int) -> None:
         """Make everything set aside up to that line durable, for that checkpoint."""

@@ -35,7 +35,7 @@ def lines_of(path):
 def test_a_refused_record_is_kept_as_sent_with_its_reasons(tmp_path):
     path = tmp_path / "q.jsonl"
     quarantine = Quarantine(path, "p", "run1")
-    quarantine.add(STREAM, MESSAGE, refused(7))
+    quarantine.add(STREAM, MESSAGE, [refused(7)])
     quarantine.close()
     schema, record = entries(path)
     assert json.loads(schema["schema"])["key_properties"] == ["id"]
@@ -63,7 +63,7 @@ def test_a_new_files_name_is_on_the_disk_before_its_records_are_covered(tmp_path
     monkeypatch.setattr(os, "fsync", lambda number: (synced.append(os.fstat(number).st_ino), fsync(number)))
     path = tmp_path / "folder" / "q.jsonl"
     with closing(Quarantine(path, "p", "run1")) as quarantine:
-        quarantine.add(STREAM, MESSAGE, refused(1))
+        quarantine.add(STREAM, MESSAGE, [refused(1)])
         quarantine.cover(1, 100)
         assert {each.stat().st_ino for each in (path, path.parent, tmp_path)} <= set(synced)
 
@@ -72,7 +72,7 @@ def set_aside(path, pipeline, run, *lines, checkpoints=()):
     """What a run has done: for each line, set aside a record and cover it with the checkpoint, where there is one."""
     with closing(Quarantine(path, pipeline, run)) as quarantine:
         for line, checkpoint in zip_longest(lines, checkpoints):
-            quarantine.add(STREAM, MESSAGE, refused(line))
+            quarantine.add(STREAM, MESSAGE, [refused(line)])
             if checkpoint:
                 quarantine.cover(checkpoint, line)
 
@@ -140,7 +140,7 @@ def test_one_run_at_a_time_has_the_file(tmp_path):
         for pipeline in ("p", "other"):
             with pytest.raises(ConfigError, match=r"quarantine: .*q.jsonl is in use by another run \(wait until"):
                 Quarantine(path, pipeline, "run2").open()
-        first.add(STREAM, MESSAGE, refused(5))
+        first.add(STREAM, MESSAGE, [refused(5)])
         first.cover(1, 5)
         with pytest.raises(ConfigError, match=r"a run is writing to .*q.jsonl \(replay it once that has ended"):
             list(quarantined_messages(path))
@@ -226,7 +226,7 @@ def files_of_at_most(size):
 
 def fill(quarantine, lines):
     for line in lines:
-        quarantine.add(STREAM, MESSAGE, refused(line))
+        quarantine.add(STREAM, MESSAGE, [refused(line)])
     quarantine.cover(2, lines[-1])
 
 
@@ -234,7 +234,7 @@ def fill(quarantine, lines):
 def test_a_disk_that_is_full_is_an_error_that_says_so_and_leaves_whole_lines(tmp_path, limit):
     path = tmp_path / "q.jsonl"
     quarantine = Quarantine(path, "p", "run1")
-    quarantine.add(STREAM, MESSAGE, refused(1))
+    quarantine.add(STREAM, MESSAGE, [refused(1)])
     quarantine.cover(1, 1)
     with (
         files_of_at_most(quarantine._path.stat().st_size + limit),
@@ -249,8 +249,8 @@ def test_a_disk_that_is_full_is_an_error_that_says_so_and_leaves_whole_lines(tmp
 def test_quarantined_messages_are_the_schema_and_the_records_as_sent(tmp_path):
     path = tmp_path / "q.jsonl"
     quarantine = Quarantine(path, "p", "run1")
-    quarantine.add(STREAM, MESSAGE, refused(1))
-    quarantine.add(STREAM, MESSAGE, refused(2, raw=b'{"record":"\xff"}'))
+    quarantine.add(STREAM, MESSAGE, [refused(1)])
+    quarantine.add(STREAM, MESSAGE, [refused(2, raw=b'{"record":"\xff"}')])
     quarantine.cover(1, 2)
     quarantine.close()
     schema, *records = quarantined_messages(path)
@@ -269,7 +269,7 @@ def test_a_file_that_is_no_quarantine_is_refused_with_the_line(tmp_path, text):
 def test_a_last_line_that_was_cut_off_by_a_crash_is_passed_over(tmp_path):
     path = tmp_path / "q.jsonl"
     quarantine = Quarantine(path, "p", "run1")
-    quarantine.add(STREAM, MESSAGE, refused(1))
+    quarantine.add(STREAM, MESSAGE, [refused(1)])
     quarantine.cover(1, 1)
     quarantine.close()
     with path.open("a") as file:

@@ -1,0 +1,70 @@
+//! Records that are refused as Python sees them: where each stands, why, and all of them as entries of a quarantine.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use crate::decode::Refused;
+use crate::refusals::Violation;
+
+/// A violation as (code, path, expected, got).
+type Reason = (&'static str, String, String, String);
+
+/// The records of a block that are refused, in the order of their lines.
+#[pyclass(frozen)]
+pub struct Refusals {
+    pub refused: Vec<Refused>,
+    pub reasons: Vec<Vec<Violation>>,
+}
+
+#[pymethods]
+impl Refusals {
+    fn __len__(&self) -> usize {
+        self.refused.len()
+    }
+
+    /// Where a record is, as (line, piece, start, end), without its line feed, and which of the reasons it has.
+    fn place(&self, at: usize) -> (i64, usize, usize, usize, usize) {
+        let found = &self.refused[at];
+        (found.line, found.piece, found.bytes.start, found.bytes.end, found.reasons)
+    }
+
+    /// Why records are refused, each once.
+    fn reasons(&self) -> Vec<Vec<Reason>> {
+        let reason = |each: &Violation| (each.code, each.path.clone(), each.expected.to_string(), each.got.clone());
+        self.reasons.iter().map(|violations| violations.iter().map(reason).collect()).collect()
+    }
+
+    /// The records as JSON Lines. `stream` is JSON, and so is `rest` behind an opening brace.
+    fn entries<'py>(
+        &self,
+        py: Python<'py>,
+        pieces: Vec<PyBackedBytes>,
+        stream: &str,
+        rest: &str,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
+        let written = py.detach(|| self.written(&pieces, stream, rest));
+        written.map(|bytes| PyBytes::new(py, &bytes)).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+}
+
+impl Refusals {
+    fn written(&self, pieces: &[&[u8]], stream: &str, rest: &str) -> serde_json::Result<Vec<u8>> {
+        let reasons = self.reasons.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let mut written = Vec::with_capacity(self.refused.iter().map(|found| found.bytes.len() * 2 + 200).sum());
+        for found in &self.refused {
+            // Nothing that isn't UTF-8 is refused here.
+            let raw = String::from_utf8_lossy(&pieces[found.piece][found.bytes.clone()]);
+            written.extend_from_slice(b"{\"record\":");
+            serde_json::to_writer(&mut written, &raw)?;
+            written.extend_from_slice(format!(",\"stream\":{stream},\"line\":{},\"reasons\":", found.line).as_bytes());
+            written.extend_from_slice(&reasons[found.reasons]);
+            written.push(b',');
+            written.extend_from_slice(rest.as_bytes());
+            written.push(b'\n');
+        }
+        Ok(written)
+    }
+}
