@@ -25,12 +25,13 @@ from tailrace.destination import Destination
 from tailrace.destinations.postgres.binary import DoubtError, copy_binary, takes, types_of
 from tailrace.destinations.postgres.catalog import CATALOG
 from tailrace.destinations.postgres.copying import ROWS_AT_ONCE, copy_rows, copy_statement, refused_row, written
+from tailrace.destinations.postgres.statements import PostgresStatements
 from tailrace.destinations.postgres.variables import VARIABLES
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
 from tailrace.sql.dbapi import DbapiSession
-from tailrace.sql.design import Design, Designs
+from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
@@ -42,7 +43,6 @@ from tailrace.sql.remedies import advised, quoted
 from tailrace.sql.settings import DATABASE, TLS, USER, Options, SchemaName, ServerSettings
 from tailrace.sql.sqlstates import LOGIN, OBJECTS
 from tailrace.sql.staging import InTables
-from tailrace.sql.statements import Statements
 from tailrace.sql.unsupported_values import typed, without_nul
 from tailrace.sql.url import server_settings
 
@@ -90,15 +90,6 @@ DIALECT = Dialect(
     max_columns=1600,
     designs=frozenset({"indexes", "options"}),
 )
-
-
-class PostgresStatements(Statements):
-    """The texts of PostgreSQL."""
-
-    def layout_of(self, design: Design) -> str:
-        """WITH the options, as `fillfactor`; see Statements."""
-        options = ", ".join(f"{name} = {self.literal(value)}" for name, value in design.options.items())
-        return f" WITH ({options})" if options else ""
 
 
 STATEMENTS = PostgresStatements(DIALECT)
