@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -133,6 +133,8 @@ RULES = ErrorRules(
     # Who logs in, keys and certificates, names that nobody has.
     lasting=r"FATAL|certificate|private key|SSL (is|was)|support SSL|Name or service not known|nodename nor|invalid",
 )
+_IN_BINARY = replace(RULES, about_rows=f"{RULES.about_rows}|08P01")
+"""A value that hasn't the length of its type's is told as if the client had broken the protocol."""
 
 
 class Settings(ServerSettings):
@@ -298,7 +300,7 @@ def _copied_binary(session: DbapiSession, table: TableName, rows: pa.Table) -> b
         return False
     copy = copy_statement(table, rows.column_names, is_binary=True)
     try:
-        error = _tried(session, partial(copy_binary, session.connection, copy, rows, types))
+        error = _tried(session, partial(copy_binary, session.connection, copy, rows, types), _IN_BINARY)
     except DoubtError:
         session.execute("ROLLBACK TO SAVEPOINT tailrace_load")
         return False
@@ -308,13 +310,13 @@ def _copied_binary(session: DbapiSession, table: TableName, rows: pa.Table) -> b
     return error is None
 
 
-def _tried(session: DbapiSession, copy: Callable[[], None]) -> DestinationError | None:
+def _tried(session: DbapiSession, copy: Callable[[], None], rules: ErrorRules = RULES) -> DestinationError | None:
     """Copy rows; the error when their values are to blame, and then it is as if nothing had been copied."""
     try:
         with RULES.translated(**session.known):
             copy()
     except DestinationError as error:
-        if not RULES.is_about_rows(error.__cause__):
+        if not rules.is_about_rows(error.__cause__):
             raise
         session.execute("ROLLBACK TO SAVEPOINT tailrace_load")
         return error
