@@ -4,12 +4,16 @@
 
 pub mod columns;
 pub mod decode;
+pub mod delimited;
 pub mod envelope;
 pub mod json;
 pub mod keywords;
 pub mod layout;
+#[cfg(feature = "python")]
+mod loading;
 pub mod number;
 pub mod numeral;
+pub mod pgcopy;
 #[cfg(feature = "python")]
 mod python;
 pub mod refusals;

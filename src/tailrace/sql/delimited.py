@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 
 import pyarrow as pa
 
@@ -12,11 +14,17 @@ from tailrace.schema.texts import TEXTS
 
 _STRING = pa.large_string()
 _NOTHING, _COMMA, _QUOTE, _LINE_END = (pa.scalar(text, _STRING) for text in ("", ",", '"', "\n"))
+_ROWS_AT_ONCE = 10_000
 
 
-def delimited(columns: Sequence[pa.ChunkedArray]) -> list[pa.Buffer]:
-    """The rows as text, one piece for each chunk; see delimited_lines."""
-    return contents(delimited_lines(columns))
+def delimited(rows: pa.Table) -> Iterator[bytes]:
+    """The rows as text, some at a time; see delimited_lines. It is tailrace-native that writes what it is sure of."""
+    write: Callable[[pa.RecordBatch], bytes | None] | None = None
+    if find_spec("tailrace_native"):
+        write = import_module("tailrace_native").delimited_lines
+    for part in rows.to_batches(_ROWS_AT_ONCE):
+        text = write(part) if write else None
+        yield b"".join(contents(delimited_lines(pa.table(part).columns))) if text is None else text
 
 
 def delimited_lines(columns: Sequence[pa.ChunkedArray], null: str = "NULL") -> pa.ChunkedArray:

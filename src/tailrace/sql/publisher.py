@@ -153,6 +153,9 @@ class Publisher:
 
     def _merged_through_table(self, session: Session, merge: _Merge) -> tuple[int, int, int]:
         """Merge the winners, which are put into a table first: how many there are, stay as rows, and match."""
+        if at_once := self._merge_at_once(merge):
+            winners, matched = _numbers(session, at_once, merge.segment)
+            return winners, winners, matched
         statements, source, place = self.statements, merge.staging.table, merge.staging.place
         kept = [*merge.keep, *place.others] if statements.dialect.merge is Merge.REWRITE else []
         create = statements.create_winners(_WINNERS, source, place.table, key=merge.key, kept=kept, within=merge.within)
@@ -166,6 +169,14 @@ class Publisher:
             session.execute(sql, parameters)
         session.execute(statements.drop_temporary(_WINNERS))
         return winners, left, matched
+
+    def _merge_at_once(self, merge: _Merge) -> str:
+        """The statement that does all of it, where there is one, and nothing is kept, deleted or parted."""
+        staging, place = merge.staging, merge.staging.place
+        if self._merge_of(place) is not Merge.CONFLICT or merge.keep or merge.bounds or _marks(staging):
+            return ""
+        texts = [target.name for target in place.targets.values() if target.kind is Kind.TEXT]
+        return self.statements.upsert_last(self._upsert(merge, _WINNERS), texts)
 
     def _merged_inline(self, session: Session, merge: _Merge) -> tuple[int, int, int]:
         """Merge the winners, which each statement selects by itself; see _merged_through_table."""
@@ -189,13 +200,12 @@ class Publisher:
         statements, place, source, key = self.statements, merge.staging.place, merge.staging.table, merge.key
         table, columns = place.table, place.columns
         fresh = statements.insert_winners(table, source, winners, columns=columns, matched=False)
-        to = [name for name in columns if name not in key and name not in merge.keep]
-        upsert = Upsert(table, source, winners, columns, key, to, place.cleared, merge.within)
+        upsert = self._upsert(merge, winners)
         way = self._merge_of(place)
         if way is Merge.CONFLICT:
             return [(sql, ()) for sql in statements.upsert_winners(upsert)]
         if way is Merge.UPDATE:
-            update = [(statements.update_matched(upsert), merge.bounds)] if to or upsert.clear else []
+            update = [(statements.update_matched(upsert), merge.bounds)] if upsert.to or upsert.clear else []
             return [*update, (fresh, ())]
         delete = (statements.delete_matched(table, source, winners, key), ())
         if not kept:
@@ -203,6 +213,12 @@ class Publisher:
         given = [name for name in columns if name not in merge.keep]
         again = statements.insert_winners(table, source, winners, columns=given, kept=kept, matched=True)
         return [delete, (again, ()), (fresh, ())]
+
+    def _upsert(self, merge: _Merge, winners: Winners) -> Upsert:
+        """What is to be done with the winners."""
+        place, key = merge.staging.place, merge.key
+        to = [name for name in place.columns if name not in key and name not in merge.keep]
+        return Upsert(place.table, merge.staging.table, winners, place.columns, key, to, place.cleared, merge.within)
 
     def _merge_of(self, place: Place) -> Merge:
         """How the rows of that table get new values."""

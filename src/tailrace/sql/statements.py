@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tailrace.model import LINE, TableName
@@ -310,13 +310,25 @@ class Statements:
     def upsert_winners(self, upsert: Upsert) -> list[str]:
         """INSERT of the winners' rows, or UPDATE where the table, whose key it is, has them."""
         rows = winning_rows(upsert.staging, upsert.winners, *(column_of(name, "s") for name in upsert.columns))
+        return [self.written(self.inserting(upsert, rows))]
+
+    def inserting(self, upsert: Upsert, rows: exp.Select) -> exp.Insert:
+        """INSERT ... ON CONFLICT; see upsert_winners."""
         changes = [exp.EQ(this=column_of(name), expression=column_of(name, "excluded")) for name in upsert.to]
         changes += nulls(upsert.clear)
         insert = insert_into(upsert.table, upsert.columns, rows)
         action = exp.var("DO UPDATE" if changes else "DO NOTHING")
         conflict_keys = [*map(identifier, upsert.key)]
         insert.set("conflict", exp.OnConflict(conflict_keys=conflict_keys, action=action, expressions=changes))
-        return [self.written(insert)]
+        return insert
+
+    def upsert_last(self, upsert: Upsert, texts: Collection[str]) -> str:  # noqa: ARG002 for those that override it
+        """One statement for upsert_winners, with each key's last row from line ? to before line ? as its winners.
+
+        Its row is how many these are, and how many of them the table had before. `texts` are the key's columns of text.
+        Empty where the database has no such statement.
+        """
+        return ""
 
     def insert_first(
         self,

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 from mysql.connector.authentication import MySQLAuthenticator
@@ -22,7 +23,7 @@ _TLS_WORDS = re.compile(r"\[SSL: \w+\] (.*?)(?: \(_ssl\.c:\d+\))?$")
 class Connection(MySQLConnection):
     """A connection; what LOAD DATA LOCAL reads is in memory, and never a file that the server names."""
 
-    rows = b""
+    rows: Iterable[bytes] = ()
     requires_tls = False
 
     def _open_connection(self) -> None:
@@ -46,11 +47,35 @@ class Connection(MySQLConnection):
         self, _filename: str, read_timeout: int | None = None, write_timeout: int | None = None
     ) -> dict[str, Any]:
         """Send the rows, as the driver sends a file."""
-        rows, self.rows = self.rows, b""
+        rows, self.rows = self.rows, ()
         answer = self._send_data(
-            io.BytesIO(rows), send_empty_packet=True, read_timeout=read_timeout, write_timeout=write_timeout
+            io.BufferedReader(_Pieces(rows)),
+            send_empty_packet=True,
+            read_timeout=read_timeout,
+            write_timeout=write_timeout,
         )
         return self._handle_ok(answer)
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces, none of them empty, as a file that is read once."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, space: Any) -> int:
+        """Fill the space, or a part of it."""
+        if not self._left:
+            self._left = memoryview(next(self._pieces, b""))
+        count = min(len(space), len(self._left))
+        space[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
 
 
 class _Authenticator(MySQLAuthenticator):

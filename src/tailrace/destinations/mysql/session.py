@@ -18,7 +18,7 @@ from tailrace.destinations.mysql.statements import MySQLStatements
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.log import get_logger
 from tailrace.model import LINE, TableName
-from tailrace.sql import delimited
+from tailrace.sql.delimited import delimited
 from tailrace.sql.unsupported_values import refuse_infinite, typed
 
 _NOT_ALLOWED = frozenset({1148, 3948, 4166})
@@ -95,7 +95,7 @@ class MySQLSession:
 
     def _load_local(self, table: TableName, columns: Sequence[str], rows: pa.Table) -> bool:
         """Load the rows by LOAD DATA; false where the server doesn't allow it."""
-        self._connection.rows = b"".join(delimited.delimited([rows[name] for name in columns]))
+        self._connection.rows = delimited(rows.select(list(columns)))
         with RULES.translated(**self._names):
             try:
                 sql = self._statements.load_data(table, rows.select(columns).schema)

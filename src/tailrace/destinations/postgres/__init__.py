@@ -2,7 +2,7 @@
 
 *Durable when* COMMIT returns: the write-ahead log is synced, also where the server's `synchronous_commit` is off.
 *Visible when* COMMIT returns; until then other sessions see the checkpoint before.
-*Load verb* COPY ... FROM STDIN as CSV, which keeps every value, whatever the column's type.
+*Load verb* COPY ... FROM STDIN: in binary where each value is surely read alike, else as CSV, which keeps every value.
 *Source* https://www.postgresql.org/docs/current/sql-copy.html and https://www.postgresql.org/docs/current/mvcc.html
 
 Keyed rows wait in unlogged staging tables. Append-only rows go into their table within the commit's own transaction,
@@ -12,8 +12,9 @@ unless `append_through: staging` lets them wait too.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar, Literal
 
 import psycopg
@@ -21,14 +22,16 @@ import pyarrow as pa
 from pydantic import Field, SecretStr
 
 from tailrace.destination import Destination
+from tailrace.destinations.postgres.binary import DoubtError, copy_binary, takes, types_of
 from tailrace.destinations.postgres.catalog import CATALOG
 from tailrace.destinations.postgres.copying import ROWS_AT_ONCE, copy_rows, copy_statement, refused_row, written
+from tailrace.destinations.postgres.statements import PostgresStatements
 from tailrace.destinations.postgres.variables import VARIABLES
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
 from tailrace.sql.dbapi import DbapiSession
-from tailrace.sql.design import Design, Designs
+from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
@@ -40,7 +43,6 @@ from tailrace.sql.remedies import advised, quoted
 from tailrace.sql.settings import DATABASE, TLS, USER, Options, SchemaName, ServerSettings
 from tailrace.sql.sqlstates import LOGIN, OBJECTS
 from tailrace.sql.staging import InTables
-from tailrace.sql.statements import Statements
 from tailrace.sql.unsupported_values import typed, without_nul
 from tailrace.sql.url import server_settings
 
@@ -90,15 +92,6 @@ DIALECT = Dialect(
 )
 
 
-class PostgresStatements(Statements):
-    """The texts of PostgreSQL."""
-
-    def layout_of(self, design: Design) -> str:
-        """WITH the options, as `fillfactor`; see Statements."""
-        options = ", ".join(f"{name} = {self.literal(value)}" for name, value in design.options.items())
-        return f" WITH ({options})" if options else ""
-
-
 STATEMENTS = PostgresStatements(DIALECT)
 
 _ROWS_AFTER_ERROR = 16
@@ -140,6 +133,8 @@ RULES = ErrorRules(
     # Who logs in, keys and certificates, names that nobody has.
     lasting=r"FATAL|certificate|private key|SSL (is|was)|support SSL|Name or service not known|nodename nor|invalid",
 )
+_IN_BINARY = replace(RULES, about_rows=f"{RULES.about_rows}|08P01")
+"""A value that hasn't the length of its type's is told as if the client had broken the protocol."""
 
 
 class Settings(ServerSettings):
@@ -275,37 +270,68 @@ class _Copy:
 
     def load(self, session: DbapiSession, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Copy the rows; where PostgreSQL refuses one, all are tried in parts to name what it refuses, and undone."""
-        rows = without_nul(rows, TRAITS.name, typed(session, CATALOG, table, "jsonb"), strips=self.strips_nul)
-        texts = pa.table([written(rows[name]) for name in columns], names=list(columns))
-        copy = copy_statement(table, columns)
         session.execute("SAVEPOINT tailrace_load")
-        if error := _tried(session, copy, texts):
-            reasons = _reasons(session, copy, texts, rows[LINE])
+        try:
+            if not _copied_binary(session, table, rows.select(list(columns))):
+                self._copy_text(session, table, columns, rows)
+        except RowsRefusedError:
             session.execute("ROLLBACK TO SAVEPOINT tailrace_load")
-            raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
+            raise
         session.execute("RELEASE SAVEPOINT tailrace_load")
 
+    def _copy_text(self, session: DbapiSession, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
+        """Copy the rows as text, which says what the server has against one."""
+        rows = without_nul(rows, TRAITS.name, typed(session, CATALOG, table, "jsonb"), strips=self.strips_nul)
+        texts = pa.table([written(rows[name]) for name in columns], names=list(columns))
+        copy = partial(copy_rows, session.connection, copy_statement(table, columns))
+        if error := _tried(session, partial(copy, texts)):
+            reasons = _reasons(session, copy, texts, rows[LINE])
+            raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
 
-def _tried(session: DbapiSession, copy: bytes, rows: pa.Table) -> DestinationError | None:
-    """Copy the rows; the error when their values are to blame, and then it is as if nothing had been copied."""
+
+def _copied_binary(session: DbapiSession, table: TableName, rows: pa.Table) -> bool:
+    """Copy the rows in binary; false, and then it is as if nothing had been copied, where they are to come as text.
+
+    The server takes the bytes of a value for one of the column's type, whatever that is. So the types are looked at
+    again behind the rows, when the transaction keeps others from altering the table.
+    """
+    types = types_of(session, table, rows.column_names)
+    if not takes(rows.schema, types):
+        return False
+    copy = copy_statement(table, rows.column_names, is_binary=True)
+    try:
+        error = _tried(session, partial(copy_binary, session.connection, copy, rows, types), _IN_BINARY)
+    except DoubtError:
+        session.execute("ROLLBACK TO SAVEPOINT tailrace_load")
+        return False
+    if error is None and types_of(session, table, rows.column_names) != types:
+        session.execute("ROLLBACK TO SAVEPOINT tailrace_load")
+        return False
+    return error is None
+
+
+def _tried(session: DbapiSession, copy: Callable[[], None], rules: ErrorRules = RULES) -> DestinationError | None:
+    """Copy rows; the error when their values are to blame, and then it is as if nothing had been copied."""
     try:
         with RULES.translated(**session.known):
-            copy_rows(session.connection, copy, rows)
+            copy()
     except DestinationError as error:
-        if not RULES.is_about_rows(error.__cause__):
+        if not rules.is_about_rows(error.__cause__):
             raise
         session.execute("ROLLBACK TO SAVEPOINT tailrace_load")
         return error
     return None
 
 
-def _reasons(session: DbapiSession, copy: bytes, rows: pa.Table, lines: pa.ChunkedArray) -> dict[int, str]:
+def _reasons(
+    session: DbapiSession, copy: Callable[[pa.Table], None], rows: pa.Table, lines: pa.ChunkedArray
+) -> dict[int, str]:
     """Why rows are refused, by line; none when PostgreSQL doesn't say which they are."""
     reasons: dict[int, str] = {}
     start, size = 0, rows.num_rows
     while start < rows.num_rows:
         part = rows.slice(start, size)
-        error = _tried(session, copy, part)
+        error = _tried(session, partial(copy, part))
         if error is None:
             start, size = start + size, min(size * 2, ROWS_AT_ONCE)
             continue

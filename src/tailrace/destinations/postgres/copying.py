@@ -45,13 +45,14 @@ def refused_row(error: BaseException | None, rows: pa.Table) -> int | None:
     return None if row < 0 else int(row)
 
 
-def copy_statement(table: TableName, columns: Sequence[str]) -> bytes:
-    """COPY of these columns."""
+def copy_statement(table: TableName, columns: Sequence[str], *, is_binary: bool = False) -> bytes:
+    """COPY of these columns, from text or from binary."""
     into = exp.Schema(
         this=exp.table_(table.name, db=table.schema, quoted=True),
         expressions=[exp.to_identifier(name, quoted=True) for name in columns],
     )
-    return f"COPY {into.sql(dialect='postgres')} FROM STDIN (FORMAT csv, HEADER)".encode()
+    how = "FORMAT binary" if is_binary else "FORMAT csv, HEADER"
+    return f"COPY {into.sql(dialect='postgres')} FROM STDIN ({how})".encode()
 
 
 def written(values: pa.ChunkedArray) -> pa.ChunkedArray:
