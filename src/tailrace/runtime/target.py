@@ -13,13 +13,13 @@ import pyarrow as pa
 from tailrace.config import Settings
 from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
-from tailrace.errors import ConfigError, RecordsWithoutSchemaError, SchemaError, TailraceError
+from tailrace.errors import ConfigError, RecordsWithoutSchemaError, TailraceError
 from tailrace.log import get_logger
 from tailrace.model import Checkpoint, Clock, Column, Method, Published, RecordBlock, Stream, unnamed
 from tailrace.runtime.activations import Activations
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint
-from tailrace.runtime.drain import CheckpointRequest, Drain, Observer
+from tailrace.runtime.drain import LINE_ERRORS, CheckpointRequest, Drain, Observer
 from tailrace.runtime.findings import Findings
 from tailrace.runtime.invalid import Invalid
 from tailrace.runtime.pipeline import Shared, StreamPipeline
@@ -120,7 +120,7 @@ class Target:
                 try:
                     self._take(before)
                     taken.append(before)
-                except (ConfigError, RecordsWithoutSchemaError, SchemaError) as error:
+                except (ConfigError, RecordsWithoutSchemaError, *LINE_ERRORS) as error:
                     failure, failed_line = error, _line_of(error, before)
         self._note(taken, block.states.until(failed_line - 1))
         if failure is not None:
@@ -333,7 +333,7 @@ class Target:
         )
 
 
-def _line_of(error: ConfigError | RecordsWithoutSchemaError | SchemaError, message: Message) -> int:
+def _line_of(error: TailraceError, message: Message) -> int:
     """The line that can't be taken."""
     line: int | None = getattr(error, "line", None)
     if line is None:
