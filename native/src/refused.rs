@@ -8,6 +8,9 @@ use pyo3::types::PyBytes;
 use crate::decode::Refused;
 use crate::refusals::Violation;
 
+/// What is written at once, with the entry that passes it.
+const MAX_BYTES: usize = 1 << 16;
+
 /// A violation as (code, path, expected, got).
 type Reason = (&'static str, String, String, String);
 
@@ -36,25 +39,38 @@ impl Refusals {
         self.reasons.iter().map(|violations| violations.iter().map(reason).collect()).collect()
     }
 
-    /// The records as JSON Lines. `stream` is JSON, and so is `rest` behind an opening brace.
+    /// Records as JSON Lines, from that one on until they take `MAX_BYTES`, and which one comes next. `stream` is JSON,
+    /// and so is `rest` behind an opening brace.
     fn entries<'py>(
         &self,
         py: Python<'py>,
         pieces: Vec<PyBackedBytes>,
         stream: &str,
         rest: &str,
-    ) -> PyResult<Bound<'py, PyBytes>> {
+        first: usize,
+    ) -> PyResult<(Bound<'py, PyBytes>, usize)> {
         let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
-        let written = py.detach(|| self.written(&pieces, stream, rest));
-        written.map(|bytes| PyBytes::new(py, &bytes)).map_err(|error| PyValueError::new_err(error.to_string()))
+        let written = py.detach(|| self.written(&pieces, stream, rest, first));
+        let (bytes, next) = written.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok((PyBytes::new(py, &bytes), next))
     }
 }
 
 impl Refusals {
-    fn written(&self, pieces: &[&[u8]], stream: &str, rest: &str) -> serde_json::Result<Vec<u8>> {
+    fn written(
+        &self,
+        pieces: &[&[u8]],
+        stream: &str,
+        rest: &str,
+        first: usize,
+    ) -> serde_json::Result<(Vec<u8>, usize)> {
         let reasons = self.reasons.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
-        let mut written = Vec::with_capacity(self.refused.iter().map(|found| found.bytes.len() * 2 + 200).sum());
-        for found in &self.refused {
+        let mut written = Vec::with_capacity(MAX_BYTES + MAX_BYTES / 4);
+        let mut next = first;
+        while written.len() < MAX_BYTES
+            && let Some(found) = self.refused.get(next)
+        {
+            next += 1;
             // Nothing that isn't UTF-8 is refused here.
             let raw = String::from_utf8_lossy(&pieces[found.piece][found.bytes.clone()]);
             written.extend_from_slice(b"{\"record\":");
@@ -65,6 +81,6 @@ impl Refusals {
             written.extend_from_slice(rest.as_bytes());
             written.push(b'\n');
         }
-        Ok(written)
+        Ok((written, next))
     }
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import starmap
 from typing import TYPE_CHECKING, overload
 
@@ -45,7 +45,10 @@ class RefusedLines(Sequence[Refused]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def entries(self, **more: str) -> bytes:
-        """The records as JSON Lines: `record`, `stream`, `line`, `reasons`, and what more each is to have."""
+    def entries(self, **more: str) -> Iterator[bytes]:
+        """The records as JSON Lines, some at a time: `record`, `stream`, `line`, `reasons`, and what each has more."""
         stream, rest = msgspec.json.encode(self._block.stream), msgspec.json.encode(more)
-        return self._found.entries(self._block.pieces, stream.decode(), rest[1:].decode())
+        at = 0
+        while at < len(self):
+            some, at = self._found.entries(self._block.pieces, stream.decode(), rest[1:].decode(), at)
+            yield some

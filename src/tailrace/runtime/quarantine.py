@@ -94,12 +94,13 @@ class Quarantine:
                 self._put({"schema": message.decode().rstrip("\n"), "stream": stream.name})
             self._has_entries = True
             if isinstance(refused, RefusedLines):
-                self._waiting += refused.entries(pipeline=self._pipeline, run=self._run)
+                written = refused.entries(pipeline=self._pipeline, run=self._run)
             else:
-                for each in refused:
-                    self._put_record(each)
-            if len(self._waiting) >= _WAITING_BYTES:
-                self._flush(is_durable=False)
+                written = map(self._entry, refused)
+            for some in written:
+                self._waiting += some
+                if len(self._waiting) >= _WAITING_BYTES:
+                    self._flush(is_durable=False)
 
     def cover(self, checkpoint: int, until_line: int) -> None:
         """Make everything set aside up to that line durable, for that checkpoint."""
@@ -130,7 +131,7 @@ class Quarantine:
     def _put(self, entry: _Entry) -> None:
         self._waiting += msgspec.json.encode(entry | {"pipeline": self._pipeline, "run": self._run}) + b"\n"
 
-    def _put_record(self, refused: Refused) -> None:
+    def _entry(self, refused: Refused) -> bytes:
         entry: _Record | _Base64Record
         try:
             entry = _Record(
@@ -139,8 +140,7 @@ class Quarantine:
         except UnicodeDecodeError:
             raw = base64.b64encode(refused.raw).decode()
             entry = _Base64Record(raw, refused.stream, refused.line, refused.violations, self._pipeline, self._run)
-        _ENCODER.encode_into(entry, self._waiting, -1)
-        self._waiting += b"\n"
+        return _ENCODER.encode(entry) + b"\n"
 
     def _flush(self, *, is_durable: bool) -> None:
         waiting, self._waiting = bytes(self._waiting), bytearray()

@@ -141,7 +141,7 @@ def test_refused_records_are_a_sequence_and_are_written_as_entries():
     assert len(refused[5:]) == 0
     with pytest.raises(IndexError):
         refused[2]
-    first, second = map(json.loads, refused.entries(pipeline="p", run='r"').splitlines())
+    first, second = map(json.loads, b"".join(refused.entries(pipeline="p", run='r"')).splitlines())
     assert first == {
         "record": '{"type":"RECORD","stream":"s","record":{"id":"é"}}',
         "stream": "s",
@@ -151,3 +151,12 @@ def test_refused_records_are_a_sequence_and_are_written_as_entries():
         "run": 'r"',
     }
     assert (second["line"], second["reasons"][0]["got"]) == (3, "true")
+
+
+def test_entries_of_many_refused_records_are_written_some_at_a_time():
+    records = ['{"id":"%s"}' % ("x" * 1000)] * 500
+    found, left = decoded_with_count(stream_of(SCHEMA), *records)
+    parts = list(found.refused.entries(run="r"))
+    assert (left, len(parts) > 5) == (0, True)
+    assert all(part.endswith(b"}\n") for part in parts)
+    assert [json.loads(line)["line"] for line in b"".join(parts).splitlines()] == [*range(1, 501)]
