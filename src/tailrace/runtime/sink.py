@@ -182,4 +182,4 @@ def rows_with_values(stream: Stream, rows: pa.Table) -> pa.Table:
 
 def _says_more(decoded: Decoded, until_line: int) -> bool:
     """Whether more came of a block than rows, beyond that line."""
-    return decoded.growth is not None or any(refused.line > until_line for refused in decoded.refused)
+    return decoded.growth is not None or (bool(decoded.refused) and decoded.refused[-1].line > until_line)
