@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import warnings
 from collections import defaultdict
 from contextvars import ContextVar
@@ -50,6 +51,7 @@ _configuration, _load = upload._load_configuration_from_envelope, upload._run_lo
 _generators: dict[tuple[type, str], list[Any]] = defaultdict(list)
 _commit = BigQueryWriteHandler._handle_batch_commit_write_streams  # noqa: SLF001 as above
 _connections: dict[str, Any] = {}
+_of_thread = threading.local()
 _open: set[str] = set()
 """The sessions in a transaction."""
 _changed: dict[tuple[str, ...], str] = {}
@@ -58,14 +60,22 @@ _ABORT = re.compile(r"\s*CALL\s+BQ\.ABORT_SESSION\s*\(\s*(?:'([^']*)'|\?)?\s*\)\
 
 
 def _connection(engine: DuckDBEngine) -> Any:
-    """The session's connection, with its transaction and its temporary tables; outside of sessions everybody's."""
+    """The session's connection, with its transaction and its temporary tables; outside of sessions the thread's."""
     session = _session.get()
     if session is None:
-        return _shared(engine)
+        if not hasattr(_of_thread, "connection"):
+            _of_thread.connection = _opened(engine)
+        return _of_thread.connection
     if session not in _connections:
-        _connections[session] = _shared(engine).cursor()
-        _connections[session].execute("SET TimeZone = 'UTC'")  # as the server has it for everybody's
+        _connections[session] = _opened(engine)
     return _connections[session]
+
+
+def _opened(engine: DuckDBEngine) -> Any:
+    """A connection of its own: DuckDB refuses one that is busy with another call."""
+    connection = _shared(engine).cursor()
+    connection.execute("SET TimeZone = 'UTC'")  # as the server has it for everybody's
+    return connection
 
 
 def _validated(config: dict[str, Any]) -> None:

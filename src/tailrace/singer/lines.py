@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from importlib import import_module
@@ -56,13 +57,12 @@ class NativeSplitter:
         """The parts of the lines; see Splitter."""
         parts, (values, index), lines = self._native.split(block, first_line)
         messages: list[Message] = []
-        doubtful: list[PassedState] = []
+        states: list[PassedState] = []
+        records: list[tuple[int, int]] = []
         error: MessageError | None = None
-        records = size = 0
         for stream, data, spans, number in parts:
             if stream is not None:
                 messages.append(RecordBlock(stream, (data,), spans, number))
-                records, size = records + number, size + len(data)
                 continue
             try:
                 message = log_line(data, number) if spans else self._message(data, number)
@@ -70,11 +70,14 @@ class NativeSplitter:
                 error = error or unreadable
                 continue
             if isinstance(message, StateMessage):
-                doubtful.append(PassedState(message.line, message.value, records, size))
-            else:
-                messages.append(message)
-        states = StateMessages(values, index)
-        found = Block(messages, StateMessages.of(merge(states, doubtful)) if doubtful else states)
+                states.append(PassedState(number, message.value))
+                continue
+            messages.append(message)
+            if isinstance(message, RecordBlock):
+                records.append((number, len(data)))
+        found = Block(messages, StateMessages(values, index))
+        if states or records:
+            found = Block(messages, _with_doubtful(found, states, records))
         return Parts(found if error is None else found.before(error.line or 0), lines, error)
 
     def _message(self, data: bytes, line: int) -> Message | StateMessage:
@@ -90,6 +93,22 @@ class NativeSplitter:
                 self._schema_bytes = len(data)
             self._schemas[data] = message
         return message
+
+
+def _with_doubtful(block: Block, doubtful: Sequence[PassedState], records: Sequence[tuple[int, int]]) -> StateMessages:
+    """The states of a block with the doubtful ones, doubtful records (line and size) being counted for all of them.
+
+    A line that isn't certain parts all streams: the blocks before it have all records that are.
+    """
+    found: list[PassedState] = []
+    for state in merge(block.states, doubtful):
+        odd = [size for line, size in records if line < state.line]
+        known = (state.records + len(odd), state.record_bytes + sum(odd))
+        if state in doubtful:
+            before = [message for message in block.before(state.line).messages if isinstance(message, RecordBlock)]
+            known = (sum(each.count for each in before), sum(each.size for each in before))
+        found.append(PassedState(state.line, state.value, *known))
+    return StateMessages.of(found)
 
 
 class PythonSplitter:
@@ -116,8 +135,9 @@ class PythonSplitter:
 
     def _take(self, open_: _Open, data: bytes, line: int) -> None:
         start = RECORD_PREFIX.match(data)
-        if start is not None:
-            open_.add(self._stream(start[0], line), data, line)
+        stream = self._stream(start[0], line) if start is not None else None
+        if stream is not None:
+            open_.add(stream, data, line)
             return
         message = message_of(data, line)
         if isinstance(message, RecordBlock):
@@ -129,12 +149,15 @@ class PythonSplitter:
                 open_.part(message.stream)
             open_.messages.append(message)
 
-    def _stream(self, prefix: bytes, line: int) -> str:
-        """The stream of lines that begin like this."""
+    def _stream(self, prefix: bytes, line: int) -> str | None:
+        """The stream of lines that begin like this; None where that is no name."""
         if prefix not in self._streams:
             if len(self._streams) >= _MAX_KNOWN:
                 self._streams.clear()
-            self._streams[prefix] = stream_of(prefix, line)
+            try:
+                self._streams[prefix] = stream_of(prefix, line)
+            except MessageError:
+                return None
         return self._streams[prefix]
 
     def _is_known(self, stream: str, data: bytes) -> bool:

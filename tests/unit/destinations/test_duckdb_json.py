@@ -3,6 +3,7 @@
 import json
 from contextlib import closing
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -30,27 +31,26 @@ SPELLED = [
 ]
 
 
-def loaded(file, texts):
+def loaded(path, texts):
     messages = ['{"type":"SCHEMA","stream":"things","schema":{"properties":{"x":{}}},"key_properties":[]}']
     messages += [f'{{"type":"RECORD","stream":"things","record":{{"x":{text}}}}}' for text in texts]
-    tailrace.load(messages, to=file.open())
-    return file.rows("SELECT CAST(x AS VARCHAR), json_valid(x), x IS NULL FROM things ORDER BY rowid")
+    tailrace.load(messages, to=f"duckdb:///{path}")
+    with closing(duckdb.connect(path, read_only=True)) as connection:
+        rows = connection.execute("SELECT CAST(x AS VARCHAR), json_valid(x), x IS NULL FROM things ORDER BY rowid")
+        return rows.fetchall()
 
 
 @settings(max_examples=25, deadline=None)
 @given(values=st.lists(VALUES, min_size=1, max_size=30), is_ascii=st.booleans())
 def test_every_value_that_is_decoded_is_json_to_duckdb(tmp_path_factory, values, is_ascii):
-    from conftest import File  # noqa: PLC0415 pytest's own module
-
-    file = File("duckdb", tmp_path_factory.mktemp("json") / "things.duckdb")
     texts = [json.dumps(value, ensure_ascii=is_ascii) for value in values]
-    found = loaded(file, texts)
+    found = loaded(tmp_path_factory.mktemp("json") / "things.duckdb", texts)
     assert [json.loads(text or "null") for text, *_ in found] == values
     assert all(is_valid or is_null for _, is_valid, is_null in found)
 
 
-def test_spellings_are_kept(duckdb_file):
-    assert loaded(duckdb_file, SPELLED) == [(text, True, False) for text in SPELLED]
+def test_spellings_are_kept(tmp_path):
+    assert loaded(tmp_path / "things.duckdb", SPELLED) == [(text, True, False) for text in SPELLED]
 
 
 @pytest.mark.parametrize("half", ["\\ud800", "\\uDC00\\ud800", "a\\uDBFF"])
