@@ -70,6 +70,30 @@ def test_a_row_without_the_one_it_refers_to_is_found_by_halving(server, postgres
     assert server.execute("SELECT count(*) FROM things").fetchone() == (39,)
 
 
+def test_the_last_line_of_each_text_wins_and_all_are_counted(server, postgres_url):
+    server.execute('CREATE DATABASE icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE "en-US" LOCALE "C.UTF-8"')
+    url = f"{postgres_url.rpartition('/')[0]}/icu"
+    keys = ["b", "B", "a", "ä", "a ", "", "é", "e\u0301", "10", "9"]
+    columns = schema({"id": TEXT, "n": INT}, key=["id"])
+    first = load(url, columns, *(record({"id": key, "n": 0}) for key in keys[:6]))
+    again = load(url, columns, *(record({"id": key, "n": n}) for n in range(1, 4) for key in keys))
+    with psycopg.connect(url) as other:
+        assert sorted(other.execute("SELECT id, n FROM things").fetchall()) == sorted((key, 3) for key in keys)
+    server.execute("DROP DATABASE icu")
+    [was], [now] = first.streams.values(), again.streams.values()
+    assert (was.loaded, was.updated, was.deduplicated) == (6, 0, 0)
+    assert (now.loaded, now.updated, now.deduplicated) == (10, 6, 20)
+
+
+def test_rows_of_nothing_but_their_key_are_inserted_once(server, postgres_url):
+    columns = schema({"id": INT}, key=["id"])
+    load(postgres_url, columns, record({"id": 1}), record({"id": 1}))
+    again = load(postgres_url, columns, record({"id": 1}), record({"id": 2}))
+    [now] = again.streams.values()
+    assert (now.loaded, now.updated) == (2, 1)
+    assert server.execute("SELECT id FROM things ORDER BY id").fetchall() == [(1,), (2,)]
+
+
 def test_nul_in_text_is_refused_with_what_to_do(postgres_url):
     with pytest.raises(RecordError, match=r"line 2.*nul: strip"):
         load(postgres_url, schema({"name": TEXT}), record({"name": "a\0b"}))

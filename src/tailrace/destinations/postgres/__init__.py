@@ -210,8 +210,7 @@ class PostgresServer:
             raise DestinationError(f"{self._name} can't be reached: {told}") from error
         known = {"user": connection.info.user, "database": connection.info.dbname}  # a broken one can't be asked
         session = DbapiSession(connection, RULES, _Copy(strips_nul=given.nul == "strip"), _execute, known)
-        for sql in (*VARIABLES, f"SET lock_timeout = {given.lock_timeout_s * 1000:d}"):
-            session.execute(sql)
+        session.execute(";".join((*VARIABLES, f"SET lock_timeout = {given.lock_timeout_s * 1000:d}")))  # one round trip
         return session
 
     def exists(self) -> bool:
