@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlglot import exp
-
 from tailrace.model import LINE, TableName
 from tailrace.sql.design import Design
 from tailrace.sql.expressions import column_of, identifier, joined, keys_equal, rows_of, segment, table_of
+from tailrace.sql.glot import exp
 from tailrace.sql.selections import Upsert
 from tailrace.sql.statements import Statements
 
