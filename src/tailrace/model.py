@@ -1,4 +1,4 @@
-"""The nouns of tailrace: kinds, columns, streams, runs of records, batches, receipts and checkpoints. All frozen."""
+"""The nouns of tailrace: kinds, columns, streams, blocks of records, batches, receipts and checkpoints. All frozen."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ class Inexact(Noted):
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Why a stream has to grow before a run can be decoded.
+    """Why a stream has to grow before a block can be decoded.
 
     `fields` maps fields to add, or to widen, under `unknown_fields: evolve` to the JSON Schema that their values make;
     `versioned` means that records carry a version, `deletable` that they ask for deletions under hard_delete, and the
@@ -260,9 +260,9 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A run as columns: rows in line order with the stream's Arrow schema, and what became of all else.
+    """A block as columns: rows in line order with the stream's Arrow schema, and what became of all else.
 
-    rows + refused = the run's records. `unknown` counts dropped fields by name. `inexact` and `coerced`, values that
+    rows + refused = the block's records. `unknown` counts dropped fields by name. `inexact` and `coerced`, values that
     came as another type than the schema's, are by column name; `odd` are members of messages that weren't as they
     must be.
     With `growth` set nothing is decoded: rows and refused are empty until the stream has grown.

@@ -1,4 +1,4 @@
-"""Decoding: runs of RECORD lines to Arrow tables, natively where that can be, else by the reference."""
+"""Decoding: blocks of RECORD lines to Arrow tables, natively where that can be, else by the reference."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ IMPLEMENTATION = "native" if IS_NATIVE else "reference"
 
 
 class Decoder(Protocol):
-    """Decodes the runs of one stream, several threads at once. All implementations give the same answer for a run."""
+    """Decodes the blocks of one stream, several threads at once. All give the same answer for a block."""
 
-    def decode(self, run: RecordBlock) -> Decoded:
-        """The run as columns: rows in line order, and every other record refused with all its reasons.
+    def decode(self, block: RecordBlock) -> Decoded:
+        """The block as columns: rows in line order, and every other record refused with all its reasons.
 
         Raises nothing that depends on the records.
         """
 
-    def decode_bare(self, run: RecordBlock) -> Decoded:
-        """The same for a run whose lines are records alone, without messages around them."""
+    def decode_bare(self, block: RecordBlock) -> Decoded:
+        """The same for a block whose lines are records alone, without messages around them."""
 
 
 def decoder(stream: Stream, clock: Clock) -> Decoder:

@@ -34,7 +34,7 @@ from tailrace.model import (
 )
 
 MAX_BYTES = 2**30
-"""The longest run that is decoded natively: its columns count bytes in 32 bits."""
+"""The longest block that is decoded natively: its columns count bytes in 32 bits."""
 
 
 MAX_LEVELS = 32
@@ -51,7 +51,7 @@ def is_eligible(layout: RecordLayout) -> bool:
 
 
 class Native:
-    """Decodes the runs of one stream whose layout `is_eligible`; the answers are the reference's. Thread-safe."""
+    """Decodes the blocks of one stream whose layout `is_eligible`; the answers are the reference's. Thread-safe."""
 
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
@@ -71,19 +71,19 @@ class Native:
                 raise
             return None
 
-    def decode(self, run: RecordBlock) -> Decoded:
-        """The run as columns."""
-        return self._decode(run, is_bare=False)
+    def decode(self, block: RecordBlock) -> Decoded:
+        """The block as columns."""
+        return self._decode(block, is_bare=False)
 
-    def decode_bare(self, run: RecordBlock) -> Decoded:
-        """A run of records alone, without messages around them, as columns."""
-        return self._decode(run, is_bare=True)
+    def decode_bare(self, block: RecordBlock) -> Decoded:
+        """A block of records alone, without messages around them, as columns."""
+        return self._decode(block, is_bare=True)
 
-    def _decode(self, run: RecordBlock, *, is_bare: bool) -> Decoded:
+    def _decode(self, block: RecordBlock, *, is_bare: bool) -> Decoded:
         now = self._clock.now()
-        if run.size > MAX_BYTES or self._decoder is None:
-            return self._reference.decode_at(run, now, is_bare=is_bare)
-        answer = self._decoder.decode(run.pieces, run.spans, is_bare)
+        if block.size > MAX_BYTES or self._decoder is None:
+            return self._reference.decode_at(block, now, is_bare=is_bare)
+        answer = self._decoder.decode(block.pieces, block.spans, is_bare)
         columns, doubtful, refusals, growing = answer[:4]
         arrays = pa.record_batch(columns).columns
         *_, versions, extracted_at, lines = arrays
@@ -95,13 +95,13 @@ class Native:
         else:
             by_name = with_marks(self._layout, by_name)
             rows = pa.table([*(by_name[c.name] for c in self._stream.columns), lines], schema=self._stream.arrow)
-            found = _decoded(rows, _refused(run, refusals), *answer[4:])
+            found = _decoded(rows, _refused(block, refusals), *answer[4:])
         if not doubtful:
             return found
-        judged = self._reference.decode_at(_lines_of(run, doubtful), now, is_bare=is_bare)
+        judged = self._reference.decode_at(_lines_of(block, doubtful), now, is_bare=is_bare)
         if growth and growth.fields and judged.growth and judged.growth.fields:
             # New columns come in the order of the lines that ask for them.
-            return self._reference.decode_at(run, now, is_bare=is_bare)
+            return self._reference.decode_at(block, now, is_bare=is_bare)
         return joined(self._stream, [found, judged])
 
 
@@ -140,14 +140,14 @@ def _growth(growing: tailrace_native.Growth, deletable: Growth | None) -> Growth
     )
 
 
-def _refused(run: RecordBlock, found: tailrace_native.Refusals) -> Sequence[Refused]:
-    return RefusedLines(run, found) if len(found) else ()
+def _refused(block: RecordBlock, found: tailrace_native.Refusals) -> Sequence[Refused]:
+    return RefusedLines(block, found) if len(found) else ()
 
 
-def _lines_of(run: RecordBlock, lines: Sequence[tuple[int, int, int, int]]) -> RecordBlock:
-    """The lines of a run that are given as (line, piece, start, end), with the line feed."""
-    pieces = tuple(run.pieces[piece][start:end] for _, piece, start, end in lines)
-    return RecordBlock(run.stream, pieces, packed((line, 1) for line, _, _, _ in lines), len(lines))
+def _lines_of(block: RecordBlock, lines: Sequence[tuple[int, int, int, int]]) -> RecordBlock:
+    """The lines of a block that are given as (line, piece, start, end), with the line feed."""
+    pieces = tuple(block.pieces[piece][start:end] for _, piece, start, end in lines)
+    return RecordBlock(block.stream, pieces, packed((line, 1) for line, _, _, _ in lines), len(lines))
 
 
 def layout_json(layout: RecordLayout) -> str:

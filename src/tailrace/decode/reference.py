@@ -57,7 +57,7 @@ _Step = tuple[str, Convert | None, Value | Object]
 
 @dataclass(slots=True)
 class _Found:
-    """What a run has come to so far: rows in the order of their lines, and what is to be told."""
+    """What a block has come to so far: rows in the order of their lines, and what is to be told."""
 
     lines: list[int] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
@@ -87,7 +87,7 @@ class _Found:
 
 
 class Reference:
-    """Decodes the runs of one stream."""
+    """Decodes the blocks of one stream."""
 
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
@@ -114,19 +114,19 @@ class Reference:
             for name, field in layout.fields.items()
         ]
 
-    def decode(self, run: RecordBlock) -> Decoded:
-        """The run as columns."""
-        return self.decode_at(run, self._clock.now())
+    def decode(self, block: RecordBlock) -> Decoded:
+        """The block as columns."""
+        return self.decode_at(block, self._clock.now())
 
-    def decode_bare(self, run: RecordBlock) -> Decoded:
-        """A run of records alone, without messages around them, as columns."""
-        return self.decode_at(run, self._clock.now(), is_bare=True)
+    def decode_bare(self, block: RecordBlock) -> Decoded:
+        """A block of records alone, without messages around them, as columns."""
+        return self.decode_at(block, self._clock.now(), is_bare=True)
 
-    def decode_at(self, run: RecordBlock, now: datetime, *, is_bare: bool = False) -> Decoded:
-        """The run as columns, with that time as now."""
+    def decode_at(self, block: RecordBlock, now: datetime, *, is_bare: bool = False) -> Decoded:
+        """The block as columns, with that time as now."""
         found = _Found()
-        is_clean = is_utf8(run.data)
-        for number, line in zip(run.lines(), run.data.split(b"\n"), strict=False):
+        is_clean = is_utf8(block.data)
+        for number, line in zip(block.lines(), block.data.split(b"\n"), strict=False):
             try:
                 if not is_clean:
                     refuse_if_not_utf8(line)
@@ -134,10 +134,10 @@ class Reference:
                     refuse_deep(line)
                 row = self._bare_row(line) if is_bare else self._row(line)
             except UnreadableError as error:
-                found.refused.append(Refused(run.stream, number, line, error.violations))
+                found.refused.append(Refused(block.stream, number, line, error.violations))
                 continue
             if row.violations:
-                found.refused.append(Refused(run.stream, number, line, tuple(row.violations)))
+                found.refused.append(Refused(block.stream, number, line, tuple(row.violations)))
             else:
                 found.add(number, row)
         return self._growth(found) or self._decoded(found, now)

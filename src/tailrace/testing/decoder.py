@@ -40,7 +40,7 @@ class Case:
 
     name: str
     stream: Stream
-    run: RecordBlock
+    block: RecordBlock
     columns: dict[str, list[str | None]]
     refused: list[tuple[int, str, str]]
     unknown: dict[str, int]
@@ -60,13 +60,13 @@ def cases() -> Iterator[Case]:
 
 
 def check(decoder_factory: DecoderFactory, case: Case) -> None:
-    """Assert that the decoder gives what the case expects, however the lines are split into runs."""
+    """Assert that the decoder gives what the case expects, however the lines are split into blocks."""
     decoder = decoder_factory(case.stream, CLOCK)
-    pieces = tuple(piece for line in _lines(case.run) for piece in line.pieces)
-    for run in (case.run, replace(case.run, pieces=pieces)):
-        _check_decoded(case, [decoder.decode(run)])
+    pieces = tuple(piece for line in _lines(case.block) for piece in line.pieces)
+    for block in (case.block, replace(case.block, pieces=pieces)):
+        _check_decoded(case, [decoder.decode(block)])
     if case.growth is None:
-        _check_decoded(case, [decoder.decode(line) for line in _lines(case.run)])
+        _check_decoded(case, [decoder.decode(line) for line in _lines(case.block)])
 
 
 def spelled(value: Any, column: Column) -> str | None:
@@ -108,7 +108,7 @@ def _case(theme: str, raw: dict[str, Any]) -> Case:
             revision=1,
             versioned=raw.get("versioned", False),
         ),
-        run=RecordBlock.of(STREAM, b"".join(line + b"\n" for line in lines), (1, len(lines))),
+        block=RecordBlock.of(STREAM, b"".join(line + b"\n" for line in lines), (1, len(lines))),
         columns=raw.get("columns", {}),
         refused=[(line, code, path) for line, code, path in raw.get("refused", [])],
         unknown=raw.get("unknown", {}),
@@ -131,9 +131,9 @@ def _messages(raw: dict[str, Any]) -> list[bytes]:
     return [base64.b64decode(line) for line in raw["lines_base64"]]
 
 
-def _lines(run: RecordBlock) -> Iterator[RecordBlock]:
-    for number, line in zip(run.lines(), run.data.splitlines(keepends=True), strict=True):
-        yield RecordBlock.of(run.stream, line, (number, 1))
+def _lines(block: RecordBlock) -> Iterator[RecordBlock]:
+    for number, line in zip(block.lines(), block.data.splitlines(keepends=True), strict=True):
+        yield RecordBlock.of(block.stream, line, (number, 1))
 
 
 def _check_decoded(case: Case, parts: list[Decoded]) -> None:
@@ -145,7 +145,7 @@ def _check_decoded(case: Case, parts: list[Decoded]) -> None:
         return
     refused = [refused for part in parts for refused in part.refused]
     assert [(r.line, v.code, v.path) for r in refused for v in r.violations] == case.refused, case.name
-    sent = dict(zip(case.run.lines(), case.run.data.split(b"\n"), strict=False))
+    sent = dict(zip(case.block.lines(), case.block.data.split(b"\n"), strict=False))
     assert all(r.raw == sent[r.line] and r.stream == STREAM for r in refused), case.name
     _check_rows(case, pa.concat_tables([part.rows for part in parts]), {r.line for r in refused})
     unknown: dict[str, int] = {}
@@ -171,7 +171,7 @@ def _noted(parts: Iterable[Mapping[str, Noted]]) -> dict[str, tuple[int, int]]:
 def _check_rows(case: Case, rows: pa.Table, refused: set[int]) -> None:
     assert rows.schema == case.stream.arrow, case.name
     rows.validate(full=True)
-    assert rows[LINE].to_pylist() == [line for line in case.run.lines() if line not in refused], case.name
+    assert rows[LINE].to_pylist() == [line for line in case.block.lines() if line not in refused], case.name
     for column in case.stream.columns:
         if column.fill is None or column.name in case.columns:
             found = [spelled(value, column) for value in rows[column.name].to_pylist()]

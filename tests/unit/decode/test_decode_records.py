@@ -42,7 +42,7 @@ CASES = [case for case in cases() if case.growth is None]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_row_of_every_case_is_decoded_again_from_its_record(case):
-    rows = decoder(case.stream, CLOCK).decode(case.run).rows
+    rows = decoder(case.stream, CLOCK).decode(case.block).rows
     for at, line in enumerate(rows["_tailrace_line"].to_pylist()):
         row = rows.slice(at, 1)
         sent = record_line(case.stream, row)
