@@ -21,7 +21,7 @@ SOURCE = Replay(seed=7, rows=2000, state_every=40, people=60)
 SILENT_AT = 1250
 ROWS_OF_LAKES, KILLS = 800, 3
 ONE_CHECKPOINT = ("checkpoint_rows=1000000",)
-"""Settings under which nothing but the end of a run is a boundary."""
+"""Settings under which nothing but the end of a run ends a checkpoint."""
 
 SERVERS = ("postgres", "mariadb", "mysql", "redshift", "bigquery", "snowflake")
 DATABASES = ("duckdb", "sqlite", *SERVERS)

@@ -105,11 +105,11 @@ class Going:
         if self.fails:
             raise RecordError(given.stream.name, line, [Violation("destination", "$", "a row", reason)])
 
-    def _cover(self, number, boundary):
-        self.events.append(("covering", number, boundary.until_line, len(self.destination.calls)))
+    def _cover(self, number, request):
+        self.events.append(("covering", number, request.until_line, len(self.destination.calls)))
 
-    def _tell(self, checkpoint, boundary, published):
-        self.events.append(("told", checkpoint.number, boundary.until_line, len(self.destination.calls)))
+    def _tell(self, checkpoint, request, published):
+        self.events.append(("told", checkpoint.number, request.until_line, len(self.destination.calls)))
         self.told.append((checkpoint.number, checkpoint.state, {name: p.inserted for name, p in published.items()}))
 
     def put(self, *items):
