@@ -14,7 +14,7 @@ import pytest
 import tailrace
 from tailrace.destinations import open_destination
 from tailrace.errors import DestinationError, RecordError, SchemaError, TailraceError
-from tailrace.testing.messages import FLOAT, INT, TEXT, record, schema
+from tailrace.testing.messages import FLOAT, INT, TEXT, TIMESTAMPTZ, record, schema
 
 DATABASES = ("postgres", "mariadb", "mysql", "redshift", "duckdb", "sqlite")
 
@@ -221,11 +221,11 @@ def grants_of(text):
 
 def test_the_grants_that_errors_name_are_all_that_is_needed(limited):
     database, url, _ = limited
-    database.run("CREATE TABLE things (id bigint PRIMARY KEY)")
+    database.run("CREATE TABLE things (id bigint PRIMARY KEY, _sdc_deleted_at timestamptz)")
     ran, errors = [], []
     for _ in range(4):
         try:
-            load(url, schema({"id": INT}, ["id"]), record({"id": 1}))
+            load(url, schema({"id": INT, "_sdc_deleted_at": TIMESTAMPTZ}, ["id"]), record({"id": 1}), hard_delete=True)
         except DestinationError as error:
             errors.append(error)
             ran.append(grants_of(str(error)).replace('"things"', 'public."things"'))
