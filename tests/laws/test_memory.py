@@ -11,6 +11,7 @@ import pytest
 
 from tailrace.config import Settings
 from tailrace.destinations.memory import MemoryDestination
+from tailrace.runtime import target as targets
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
@@ -71,15 +72,15 @@ def lines(size, streams, state_every):
 @pytest.mark.parametrize("size", [4 * LIMIT, 16 * LIMIT])
 @pytest.mark.parametrize("streams", [["a"], ["a", "b", "c"]], ids=len)
 @pytest.mark.parametrize("state_every", [0, 1000, 50_000])
-def test_no_more_is_held_than_the_limit_a_chunk_and_a_batch(size, streams, state_every, tmp_path):
+def test_no_more_is_held_than_the_limit_a_chunk_and_a_batch(size, streams, state_every, tmp_path, monkeypatch):
     budget = WatchedBudget(LIMIT)
+    monkeypatch.setattr(targets, "Budget", lambda _max_bytes: budget)
     destination = SlowDestination(str(tmp_path), budget)
     target = Target(
         destination,
         Settings(max_memory_bytes=LIMIT, batch_bytes=BATCH, checkpoint_bytes=2 * LIMIT),
         tell=lambda _state: None,
     )
-    target.budget = budget
     target.begin()
     reader = Reader(max_line_bytes=2**20)
     sent = b"".join(lines(size, streams, state_every))
