@@ -15,10 +15,11 @@ from pathlib import Path
 from loaders import WORK
 from results import write
 from services.postgres import postgres
-from shaped import SHAPES
+from shaped import SHAPES, state
 from shapes import Bench, loaded, verdict, whose
 
-SIZES = (30_000, 300_000, 3_000_000)
+SIZES = (300_000, 3_000_000, 30_000_000)
+STATE_EVERY = 10_000
 MOST_TIMES = 1.15
 
 
@@ -63,11 +64,23 @@ def address(scheme: str, folder: Path) -> Iterator[str]:
             yield f"{scheme}://{out}"
 
 
+def with_states(path: Path) -> Path:
+    """The input with a STATE behind so many lines, as taps send them: without any, all of it is one transaction."""
+    found = path.with_suffix(".states")
+    with path.open(encoding="utf-8") as lines, found.open("w", encoding="utf-8") as out:
+        for number, line in enumerate(lines, start=1):
+            out.write(line)
+            if number % STATE_EVERY == 0:
+                out.write(state(number) + "\n")
+    path.unlink()
+    return found
+
+
 def peaks(case: Case, sizes: Sequence[int], folder: Path) -> str:
     """The cells of a case's row: its peak at each size, how the last two compare, and what is wrong."""
     cells, found, wrong = [], [], []
     for records in sizes:
-        path = Bench(folder, records, 1).input(case.shape, records)
+        path = with_states(Bench(folder, records, 1).input(case.shape, records))
         with address(case.scheme, folder) as to:
             outcome = loaded(f"{case.shape}, {records:,}", path, to, case.rows(records), case.settings)
         path.unlink()
@@ -87,7 +100,8 @@ def tables(sizes: Sequence[int], cases: Sequence[str]) -> list[str]:
     lines = [
         "## Peak memory as inputs grow",
         "",
-        "Peak MiB of the process at default settings; the largest input is compared with the middle one.",
+        f"Peak MiB of the process at default settings, with a STATE each {STATE_EVERY:,} lines; the largest input is compared "
+        "with the middle one.",
         "",
         f"| case | {heads} | times | wanted at most | |",
         "|---|" + "---:|" * (len(sizes) + 2) + "---|",
