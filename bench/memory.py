@@ -100,7 +100,7 @@ def tables(sizes: Sequence[int], cases: Sequence[str]) -> list[str]:
     lines = [
         "## Peak memory as inputs grow",
         "",
-        f"Peak MiB of the process at default settings, with a STATE each {STATE_EVERY:,} lines; the largest is compared",
+        f"Peak MiB of the process at default settings, with a STATE each {STATE_EVERY:,} lines; the largest compares",
         "with the middle one.",
         "",
         f"| case | {heads} | times | wanted at most | |",
