@@ -27,7 +27,7 @@ from tailrace.cli import singer_target
 from tailrace.destinations import NAMES
 from tailrace.testing.forked import LIMIT_S, context
 
-for _name in (*NAMES.values(), *(f"tailrace.cli.{_module}" for _module in cli.VERBS.values()), "tailrace.cli.about"):
+for _name in (*NAMES.values(), *(f"tailrace.cli.{_module}" for _module, _ in cli.VERBS.values()), "tailrace.cli.about"):
     with suppress(ModuleNotFoundError):  # of a driver that isn't installed
         import_module(_name)
 

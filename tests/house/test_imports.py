@@ -228,8 +228,9 @@ def test_a_load_into_duckdb_imports_nothing_that_it_has_no_use_for(sent, unneede
     }
 
 
-def test_the_version_is_told_without_what_loads(tmp_path):
-    loaded = modules_of(tmp_path, "--version")
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_the_version_and_the_verbs_are_told_without_what_loads(option, tmp_path):
+    loaded = modules_of(tmp_path, option)
     assert not {name.split(".")[0] for name in loaded} & {"pyarrow", "pydantic", "duckdb", "sqlglot", "rich"}
     assert not loaded & {"tailrace.config", "tailrace.model", "tailrace.runtime"}
 

@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import takewhile
 from typing import NoReturn
 
 import typer
@@ -15,28 +16,37 @@ from tailrace.cli.arrow import import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
 
 VERBS = {
-    "load": "loading",
-    "run": "loading",
-    "replay": "loading",
-    "recover": "upkeep",
-    "maintain": "upkeep",
-    "check": "inspecting",
-    "plan": "inspecting",
-    "files": "inspecting",
-    "destinations": "inspecting",
-    "about": "inspecting",
-    "init": "inspecting",
+    "load": ("loading", "Load a Singer stream from stdin or a file."),
+    "run": ("loading", "Start a tap from the state that the destination remembers, and load what it sends."),
+    "replay": ("loading", "Load the records of a quarantine file again, after you mended them or the settings."),
+    "recover": (
+        "upkeep",
+        "Finish a pipeline's last checkpoint as its next run would. This ends a run of it that is still at work.",
+    ),
+    "maintain": (
+        "upkeep",
+        "Keep a lake fast: put small files together, remove files replaced long ago, and shorten journals.",
+    ),
+    "check": ("inspecting", "Test the connection, and print what exists there and what may be created."),
+    "plan": ("inspecting", "Print every statement that loading the input's streams would need first, and run none."),
+    "files": (
+        "inspecting",
+        "Print the files that hold a table's rows now, one a line, without those of unfinished checkpoints.",
+    ),
+    "destinations": ("inspecting", "List the destinations, with what each guarantees."),
+    "about": ("inspecting", "Describe tailrace and its settings, with their JSON Schema."),
+    "init": ("inspecting", "Print a commented config file for a destination: `tailrace init duckdb > tailrace.yaml`."),
 }
-"""Each verb, in the order of the help, and the module that has it."""
+"""Each verb, in the order of the help: the module that has it, and what the help says of it."""
 
 GARBAGE_AT = 100_000
 """New objects at which Python looks for garbage: at its own 700, that takes a fifth of a start, and finds none."""
 
 
 def command_line(words: Sequence[str] = ()) -> typer.Typer:
-    """The command line with the verb that these words begin with, or with all verbs where they begin with none.
+    """The command line with the verb that is the first of these words but options, or with all verbs by name alone.
 
-    Modules take time to import, so those of other verbs aren't.
+    Modules take time to import, so that of another verb isn't, and none for the help.
     """
     app = typer.Typer(
         help="Load Singer streams into databases, warehouses and lakes: fast, in flat memory, exactly once.",
@@ -46,13 +56,19 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(_common)
-    verb = words[0] if words else ""
-    if verb == "--version":
+    options = list(takewhile(lambda word: word.startswith("-"), words))
+    verb = words[len(options)] if len(options) < len(words) else ""
+    if verb in VERBS and not {"--help", "--version"} & {*options}:
+        import_arrow_alone()
+        app.command()(getattr(import_module(f"tailrace.cli.{VERBS[verb][0]}"), verb))
         return app
-    import_arrow_alone()
-    for each in [verb] if verb in VERBS else VERBS:
-        app.command()(getattr(import_module(f"tailrace.cli.{VERBS[each]}"), each))
+    for name, (_, about) in VERBS.items():
+        app.command(name, help=about)(_listed)
     return app
+
+
+def _listed() -> None:
+    """A verb where all are listed, and none is run."""
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 typer's callback
