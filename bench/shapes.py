@@ -163,7 +163,8 @@ def tables(bench: Bench, cases: Sequence[str]) -> list[str]:
     about = (
         f"{bench.records:,} records of 5 columns into a new DuckDB file; the median of {bench.rounds} rounds, all in "
         f"turns (of {START_ROUNDS} for the start). Plain is the same records grouped by stream with one STATE at the "
-        "end, and CPU seconds are those of the process without those of a load of nothing."
+        "end, and CPU seconds are those of the process without those of a load of nothing. "
+        "Modules are compiled before the clock starts, as pip does; where nothing may be kept, a start takes longer."
     )
     lines = ["## Shapes of input", "", about, ""]
     if shapes := [case for case in cases if case in SHAPES]:
