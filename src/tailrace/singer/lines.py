@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import merge
 from importlib import import_module
@@ -59,10 +60,12 @@ class NativeSplitter:
         messages: list[Message] = []
         states: list[PassedState] = []
         records: list[tuple[int, int]] = []
+        count = size = 0  # a line that isn't certain parts all streams: what is before it has come by then
         error: MessageError | None = None
         for stream, data, spans, number in parts:
             if stream is not None:
                 messages.append(RecordBlock(stream, (data,), spans, number))
+                count, size = count + number, size + len(data)
                 continue
             try:
                 message = log_line(data, number) if spans else self._message(data, number)
@@ -70,14 +73,16 @@ class NativeSplitter:
                 error = error or unreadable
                 continue
             if isinstance(message, StateMessage):
-                states.append(PassedState(number, message.value))
+                states.append(PassedState(number, message.value, count, size))
                 continue
             messages.append(message)
             if isinstance(message, RecordBlock):
                 records.append((number, len(data)))
-        found = Block(messages, StateMessages(values, index))
+                count, size = count + 1, size + len(data)
+        passed = StateMessages(values, index)
         if states or records:
-            found = Block(messages, _with_doubtful(found, states, records))
+            passed = StateMessages.of(merge(_counting(passed, records), states))
+        found = Block(messages, passed)
         return Parts(found if error is None else found.before(error.line or 0), lines, error)
 
     def _message(self, data: bytes, line: int) -> Message | StateMessage:
@@ -95,20 +100,13 @@ class NativeSplitter:
         return message
 
 
-def _with_doubtful(block: Block, doubtful: Sequence[PassedState], records: Sequence[tuple[int, int]]) -> StateMessages:
-    """The states of a block with the doubtful ones, doubtful records (line and size) being counted for all of them.
-
-    A line that isn't certain parts all streams: the blocks before it have all records that are.
-    """
-    found: list[PassedState] = []
-    for state in merge(block.states, doubtful):
-        odd = [size for line, size in records if line < state.line]
-        known = (state.records + len(odd), state.record_bytes + sum(odd))
-        if state in doubtful:
-            before = [message for message in block.before(state.line).messages if isinstance(message, RecordBlock)]
-            known = (sum(each.count for each in before), sum(each.size for each in before))
-        found.append(PassedState(state.line, state.value, *known))
-    return StateMessages.of(found)
+def _counting(states: StateMessages, records: Iterable[tuple[int, int]]) -> Iterator[PassedState]:
+    """The states, with these records (line and size) counted before them too."""
+    left, count, size = deque(records), 0, 0
+    for state in states:
+        while left and left[0][0] < state.line:
+            count, size = count + 1, size + left.popleft()[1]
+        yield state._replace(records=state.records + count, record_bytes=state.record_bytes + size)
 
 
 class PythonSplitter:
