@@ -64,8 +64,6 @@ class RecordBlock:
         first, count = numbers[2 * begun - 2 : 2 * begun]
         taken = min(count, last_line - first + 1)
         until = sum(numbers[1 : 2 * begun - 1 : 2]) + taken
-        if until == self.count:
-            return self, None
         data = self.data
         end = _end_of_line(data, until, self.count)
         left = self.spans[: 16 * (begun - 1)] + packed([(first, taken)])

@@ -130,7 +130,7 @@ class StreamPipeline:
             while at < len(self._sinks):
                 self._sinks[at].decode_ahead(until_line)
                 while self._settle(at, until_line):
-                    self._sinks[at].decode_ahead(until_line)
+                    pass
                 at += 1
 
     def seal(self, until_line: int | None, now_s: float) -> int:
@@ -201,29 +201,25 @@ class StreamPipeline:
 
     def _grow(self, at: int, growth: Growth) -> None:
         sink = self._sinks[at]
-        grown = self._sink(self._grown(sink.stream, growth))
-        waiting = sink.take_waiting()
-        if waiting is not None:
-            grown.add(waiting)
-        if sink is self._open:
-            self._open = grown
+        grown = self._moved(sink, self._grown(sink.stream, growth))
         self._sinks.insert(at + 1, grown)
         for place in range(at + 2, len(self._sinks)):
-            if self._sinks[place].stream.waits_for_commit:
-                self._sinks[place] = self._replanned(self._sinks[place], growth.line)
+            later = self._sinks[place]
+            if later.stream.waits_for_commit:
+                replanned = self._grown(later.stream, Growth(fields={}, line=growth.line))
+                self._sinks[place] = self._moved(later, self._shared.streams.again(replanned))
         self._announce(grown.stream, growth.line)
 
-    def _replanned(self, later: Sink, line: int) -> Sink:
-        """A sink for records that come behind those by which the stream has grown, none of them decoded yet."""
-        stream = self._shared.streams.again(self._grown(later.stream, Growth(fields={}, line=line)))
-        replanned = self._sink(stream)
-        later.put_back_all()
-        waiting = later.take_waiting()
+    def _moved(self, sink: Sink, stream: Stream) -> Sink:
+        """A sink of that plan, which gets the records of another one that aren't decoded yet."""
+        moved = self._sink(stream)
+        sink.put_back_all()
+        waiting = sink.take_waiting()
         if waiting is not None:
-            replanned.add(waiting)
-        if later is self._open:
-            self._open = replanned
-        return replanned
+            moved.add(waiting)
+        if sink is self._open:
+            self._open = moved
+        return moved
 
     def _grown(self, stream: Stream, growth: Growth) -> Stream:
         """The grown plan; where that can't be, the run ends at the line that asks for it."""

@@ -8,8 +8,8 @@ from tailrace.model import RecordBlock, Stream
 from tailrace.runtime.pipeline import Shared, StreamPipeline
 from tailrace.runtime.sink import DECODE_BYTES
 
-_MAX_WAITING_BYTES = 8 * DECODE_BYTES
-"""Bytes of all streams' records that wait to be decoded, where no stream has enough of them by itself."""
+_DECODE_ALL_BYTES = 8 * DECODE_BYTES
+"""Bytes of all streams' records after which all that waits is decoded: no stream may have enough by itself."""
 
 
 class Pipelines:
@@ -18,7 +18,7 @@ class Pipelines:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._pipelines: dict[str, StreamPipeline] = {}
-        self._waiting_bytes = 0
+        self._added_bytes = 0
 
     def of(self, name: str) -> StreamPipeline | None:
         """The pipeline of the stream; None before its first plan."""
@@ -36,12 +36,12 @@ class Pipelines:
     def add(self, pipeline: StreamPipeline, block: RecordBlock, now_s: float) -> None:
         """Take in records of a stream that aren't decoded yet."""
         pipeline.add(block, now_s)
-        self._waiting_bytes += block.size
+        self._added_bytes += block.size
 
     def advance(self, names: Iterable[str], now_s: float) -> list[StreamPipeline]:
         """Have the records of these streams decoded that are worth it; gives the pipelines that are to be sealed."""
-        if self._waiting_bytes >= _MAX_WAITING_BYTES:
-            self._waiting_bytes = 0
+        if self._added_bytes >= _DECODE_ALL_BYTES:
+            self._added_bytes = 0
             for pipeline in self._pipelines.values():
                 pipeline.begin_decoding()
         pipelines = [self._pipelines[name] for name in dict.fromkeys(names) if name in self._pipelines]

@@ -74,8 +74,6 @@ class StateMessages:
 
     def until(self, last_line: int) -> StateMessages:
         """Those up to that line."""
-        if not self.index or last_line >= self[-1].line:
-            return self
         count = bisect_right(self.lines, last_line)
         return self if count == len(self) else StateMessages.of(self[at] for at in range(count))
 
