@@ -7,7 +7,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from tailrace.errors import RowsRefusedError
 from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
+
+
+class RefusedAtCommitError(RowsRefusedError):
+    """The destination refuses rows of a checkpoint, which are in `batches`, each for a reason. Nothing is committed.
+
+    Its other rows are staged as before, and the commit may be repeated for them, without these.
+    """
+
+    def __init__(self, message: str, reasons: Mapping[int, str], batches: Sequence[Batch]) -> None:
+        self.batches = tuple(batches)
+        super().__init__(message, reasons)
 
 
 class Destination(Protocol):
@@ -44,7 +56,8 @@ class Destination(Protocol):
 
         On return all of it is durable and visible together. On FencedError and any other error nothing of it has
         happened, save for CommitUnknownError: then recover() says whether it has. Raises RowsRefusedError when rows
-        break what the destination can look at only now, such as a table's constraints.
+        break what the destination can look at only now, such as a table's constraints, and RefusedAtCommitError where
+        it knows which, and can commit the others.
         """
 
     def is_transient(self, error: Exception) -> bool:

@@ -24,6 +24,7 @@ NAMES: Mapping[str, str] = {
     "files": "tailrace.destinations.files",
     "iceberg": "tailrace.destinations.iceberg",
     "memory": "tailrace.destinations.memory",
+    "mongodb": "tailrace.destinations.mongodb",
     "mysql": "tailrace.destinations.mysql",
     "postgres": "tailrace.destinations.postgres",
     "redshift": "tailrace.destinations.redshift",

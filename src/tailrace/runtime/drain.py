@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 
 import pyarrow as pa
 
-from tailrace.destination import Destination
+from tailrace.destination import Destination, RefusedAtCommitError
 from tailrace.errors import RecordError, RowsRefusedError, SchemaError, naming_line
 from tailrace.model import LINE, Activation, Batch, Checkpoint, Published, Receipt, Stream
 from tailrace.runtime.budget import Budget
@@ -306,28 +306,53 @@ class Drain:
     def _commit(self, request: CheckpointRequest) -> None:
         if not request.final and any(receipt.last_line > request.until_line for receipt in self._receipts):
             raise RuntimeError(f"rows beyond line {request.until_line} are staged, where a checkpoint is to end")
-        checkpoint = Checkpoint(
-            pipeline=self._pipeline,
-            number=self._number,
-            state=self._state if request.state is None else request.state,
-            at=self._now(),
-            publish=tuple(sorted(self._receipts, key=lambda receipt: receipt.first_line)),
-            activate=request.activate,
-            replace=request.replace,
-            final=request.final,
-        )
-        self._observer.covering(checkpoint.number, request)
-        try:
-            published = committed(self._destination, self._retry, checkpoint)
-        except RowsRefusedError as error:
-            error.line = request.until_line
-            raise
+        checkpoint, published = self._committed(request)
         self._receipts = []
         self._copies.clear()
         self._refused.clear()
         self._number += 1
         self._state = checkpoint.state
         self._observer.told(checkpoint, request, published)
+
+    def _committed(self, request: CheckpointRequest) -> tuple[Checkpoint, Mapping[str, Published]]:
+        """The checkpoint, once it is committed, without rows that the destination refuses only then."""
+        at = self._now()
+        while True:
+            checkpoint = self._checkpoint(request, at)
+            self._observer.covering(checkpoint.number, request)
+            try:
+                return checkpoint, committed(self._destination, self._retry, checkpoint)
+            except RefusedAtCommitError as error:
+                self._drop_refused(error)
+            except RowsRefusedError as error:
+                error.line = request.until_line
+                raise
+
+    def _checkpoint(self, request: CheckpointRequest, at: datetime) -> Checkpoint:
+        return Checkpoint(
+            pipeline=self._pipeline,
+            number=self._number,
+            state=self._state if request.state is None else request.state,
+            at=at,
+            publish=tuple(sorted(self._receipts, key=lambda receipt: receipt.first_line)),
+            activate=request.activate,
+            replace=request.replace,
+            final=request.final,
+        )
+
+    def _drop_refused(self, error: RefusedAtCommitError) -> None:
+        """Tell of refused rows in the order of their lines; they are no longer staged."""
+        rows = [(line, at) for at, batch in enumerate(error.batches) for line in batch.rows[LINE].to_pylist()]
+        for line, at in sorted(rows):
+            batch = error.batches[at]
+            self._refuse(batch, line, error.reasons[line])
+            found = next(each for each in self._receipts if _has(each, batch.stream, line))
+            self._receipts[self._receipts.index(found)] = replace(found, rows=found.rows - 1)
+
+
+def _has(receipt: Receipt, stream: Stream, line: int) -> bool:
+    """Whether the row of that line, of that plan of a stream, is staged by the receipt."""
+    return receipt.stream == stream and receipt.first_line <= line <= receipt.last_line and receipt.rows > 0
 
 
 def _without(batch: Batch, lines: Mapping[int, str]) -> pa.Table:

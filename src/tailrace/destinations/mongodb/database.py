@@ -1,0 +1,467 @@
+"""MongoDB as the kit of documents asks for it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+import bson
+import msgspec
+import pyarrow as pa
+import pymongo
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
+from bson.errors import BSONError
+from bson.objectid import ObjectId
+from pymongo import errors
+from pymongo.uri_parser import parse_uri
+
+from tailrace.destinations.mongodb.settings import Settings
+from tailrace.destinations.mongodb.values import Values
+from tailrace.destinations.mongodb.writes import MARK, VERSION, Written
+from tailrace.documents.database import (
+    VERSIONS,
+    Before,
+    Description,
+    Fields,
+    Id,
+    Mark,
+    Outcome,
+    Pipeline,
+    Stored,
+    Swap,
+    Undo,
+    Write,
+)
+from tailrace.errors import DestinationError
+from tailrace.model import Stream, TableName
+from tailrace.schema.evolve import TableColumn
+from tailrace.schema.names import digest
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+    Documents = Collection[dict[str, Any]]
+
+_PIPELINES, _UNDO, _COLLECTIONS = "_tailrace_pipelines", "_tailrace_undo", "_tailrace_collections"
+_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+_IS_MISSING = 26
+_IS_THERE = 48
+_PASSING = frozenset({6, 7, 24, 50, 63, 89, 91, 112, 189, 251, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+"""Codes of errors that may pass: a primary that steps down, a lost network, a conflict of transactions."""
+_AGAIN = 5
+
+
+class _Columns(msgspec.Struct, frozen=True):
+    """What a collection's description has of its columns."""
+
+    columns: tuple[TableColumn, ...]
+
+
+class MongoDatabase:
+    """A DocumentDatabase."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._client: pymongo.MongoClient[dict[str, Any]] | None = None
+        self._values = Values(dates=settings.timestamps == "date")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self._settings,)
+
+    @property
+    def rows_at_once(self) -> int:
+        """See DocumentDatabase."""
+        return self._settings.rows_at_once
+
+    @property
+    def connections(self) -> int:
+        """See DocumentDatabase."""
+        return self._settings.connections
+
+    def open(self) -> None:
+        """Nothing: collections come into being when they are written to."""
+
+    def pipeline(self, name: str) -> tuple[Pipeline, str] | None:
+        """What is remembered of a pipeline; see DocumentDatabase."""
+        with _translated():
+            found = self._collection(_PIPELINES).find_one({"_id": name})
+        return (msgspec.json.decode(found["content"], type=Pipeline), found["record"]) if found else None
+
+    def put_pipeline(self, pipeline: Pipeline, replaced: str | None) -> bool:
+        """Remember the pipeline; see DocumentDatabase."""
+        content = msgspec.json.encode(pipeline).decode()
+        document = {"_id": pipeline.name, "content": content, "record": secrets.token_hex(8)}
+        with _translated():
+            pipelines = self._collection(_PIPELINES)
+            if replaced is not None:
+                return pipelines.replace_one({"_id": pipeline.name, "record": replaced}, document).matched_count == 1
+            try:
+                pipelines.insert_one(document)
+            except errors.DuplicateKeyError:
+                return False
+            return True
+
+    def drop_pipeline(self, name: str) -> None:
+        """Forget the pipeline; see DocumentDatabase."""
+        with _translated():
+            self._collection(_PIPELINES).delete_one({"_id": name})
+
+    def add_undo(self, undo: Undo) -> None:
+        """Keep a record; see DocumentDatabase."""
+        place = {"pipeline": undo.pipeline, "fence": undo.fence, "order": undo.order}
+        more = {"number": undo.number, "collection": undo.collection, "version": undo.version}
+        name = f"{digest(undo.pipeline)}-{undo.fence}-{undo.order:010}"
+        with _translated():
+            document = {"_id": name} | place | more | {"content": undo.content}
+            self._collection(_UNDO).replace_one({"_id": name}, document, upsert=True)
+
+    def undos(self, pipeline: str) -> Iterator[Undo]:
+        """The pipeline's records; see DocumentDatabase."""
+        with _translated():
+            found = self._collection(_UNDO).find({"_id": _of(pipeline), "pipeline": pipeline}).sort("_id", -1)
+            for each in found:
+                yield Undo(
+                    pipeline,
+                    each["fence"],
+                    each["number"],
+                    each["order"],
+                    each["collection"],
+                    each["version"],
+                    bytes(each["content"]),
+                )
+
+    def drop_undos(self, pipeline: str, fence: str) -> None:
+        """Forget the records of a run; see DocumentDatabase."""
+        with _translated():
+            self._collection(_UNDO).delete_many({"_id": _of(pipeline), "pipeline": pipeline, "fence": fence})
+
+    def packed(self, documents: Sequence[Before]) -> bytes:
+        """Documents as bytes; see DocumentDatabase."""
+        content = [[at, None if was is None else was.fields] for at, was in documents]
+        return bytes(bson.encode({"documents": content}))
+
+    def unpacked(self, content: bytes) -> list[Before]:
+        """The documents of `packed`; see DocumentDatabase."""
+        documents = bson.decode(content, codec_options=_CODEC)["documents"]
+        return [(at, None if fields is None else _stored(fields)) for at, fields in documents]
+
+    def named(self, table: TableName) -> str:
+        """The collection of a table; see DocumentDatabase."""
+        return str(table)
+
+    def beside(self, collection: str, fence: str) -> str:
+        """The name of a collection that is built beside; see DocumentDatabase."""
+        return f"_tailrace_new_{digest(collection)}_{fence}"
+
+    def describe(self, collection: str) -> Description | None:
+        """The collection; see DocumentDatabase."""
+        with _translated():
+            if not self._database.list_collection_names(filter={"name": collection}):
+                return None
+            found = self._collection(_COLLECTIONS).find_one({"_id": collection})
+        if found is None or "columns" not in found:
+            return Description((), None)
+        columns = msgspec.json.decode(found["columns"], type=_Columns).columns
+        return Description(columns, tuple(found["key"]))
+
+    def create(self, collection: str, stream: Stream, description: Description, like: str | None = None) -> None:  # noqa: ARG002 its streams are all alike
+        """Make the collection; see DocumentDatabase."""
+        self._describe(collection, description)
+        with _translated():
+            model = self._options_of(like) if like else None
+            try:
+                self._database.create_collection(collection, check_exists=False, **(model or {}))
+            except errors.OperationFailure as error:
+                if error.code != _IS_THERE:
+                    raise
+            for index in self._indexes_of(like) if like and model is not None else ():
+                keys, options = [*index.pop("key").items()], {k: v for k, v in index.items() if k not in ("v", "ns")}
+                self._collection(collection).create_index(keys, **options)
+
+    def alter(self, collection: str, description: Description) -> None:
+        """Let the collection have the columns; see DocumentDatabase."""
+        self._describe(collection, description)
+
+    def drop(self, collection: str) -> None:
+        """Drop the collection; see DocumentDatabase."""
+        with _translated():
+            self._database.drop_collection(collection)
+            self._collection(_COLLECTIONS).delete_one({"_id": collection})
+
+    def swap(self, swap: Swap) -> None:
+        """Let the collection beside take the other one's place; see DocumentDatabase."""
+        with _translated():
+            descriptions = self._collection(_COLLECTIONS)
+            found = descriptions.find_one({"_id": swap.beside})
+            if self._database.list_collection_names(filter={"name": swap.beside}):
+                self._collection(swap.beside).rename(swap.name, dropTarget=True)
+            if found is not None:
+                old = descriptions.find_one({"_id": swap.name}) or {}
+                version = max(found.get("version", 0), old.get("version", 0))
+                kept = found | {"_id": swap.name, "version": bson.Int64(version)}
+                descriptions.replace_one({"_id": swap.name}, kept, upsert=True)
+                descriptions.delete_one({"_id": swap.beside})
+
+    def is_empty(self, collection: str) -> bool:
+        """Whether there are no documents; see DocumentDatabase."""
+        with _translated():
+            return self._collection(collection).find_one({}, {"_id": 1}) is None
+
+    def count(self, collection: str) -> int:
+        """The number of documents; see DocumentDatabase."""
+        with _translated():
+            return self._collection(collection).count_documents({})
+
+    def claim(self, collection: str) -> int:
+        """The first of versions that are a commit's alone; see DocumentDatabase."""
+        with _translated():
+            descriptions = self._collection(_COLLECTIONS)
+            while True:
+                found = descriptions.find_one({"_id": collection}, {"version": 1}) or {}
+                have = found.get("version")
+                version = bson.Int64(max((have or 0) + VERSIONS, time_ns() // 1000))
+                same = {"version": have} if have is not None else {"version": {"$exists": False}}
+                change = {"$set": {"version": version}}
+                try:
+                    done = descriptions.update_one({"_id": collection} | same, change, upsert=not found)
+                except errors.DuplicateKeyError:
+                    continue
+                if done.matched_count or done.upserted_id is not None:
+                    return int(version)
+
+    def documents(
+        self, rows: pa.Table, columns: Mapping[str, TableColumn], key: Sequence[str] = ()
+    ) -> list[Fields | str]:
+        """A document for each row; see DocumentDatabase."""
+        return self._values.documents(rows, columns, key)
+
+    def id_of(self, fields: Fields, key: Sequence[str]) -> Id:
+        """The id of a document with a key; see DocumentDatabase."""
+        if len(key) == 1:
+            return fields[key[0]]
+        return {name: fields[name] for name in key}
+
+    def new_id(self, origin: str, line: int) -> ObjectId:
+        """The id of a document without a key; see DocumentDatabase."""
+        return ObjectId(blake2b(origin.encode(), digest_size=7).digest() + line.to_bytes(5, "big"))
+
+    def read(self, collection: str, ids: Sequence[Id]) -> list[Stored | None]:
+        """The documents of these ids; see DocumentDatabase."""
+        with _translated():
+            found = {_hashed(each["_id"]): _stored(each) for each in self._find(collection, {"_id": {"$in": [*ids]}})}
+        return [found.get(_hashed(at)) for at in ids]
+
+    def older(self, collection: str, field: str, version: int, unmarked: str | None) -> Iterator[list[Stored]]:
+        """Documents whose field is below the version; see DocumentDatabase."""
+        condition: dict[str, Any] = {field: {"$lt": version}}
+        several: list[Stored] = []
+        with _translated():
+            for each in self._find(collection, condition | ({unmarked: None} if unmarked else {})):
+                several.append(_stored(each))
+                if len(several) >= self.rows_at_once:
+                    yield several
+                    several = []
+        if several:
+            yield several
+
+    def write(self, collection: str, writes: Sequence[Write], mark: Mark) -> list[Outcome | str]:
+        """Write documents; see DocumentDatabase."""
+        written = Written(writes, mark)
+        with _translated():
+            for _ in range(_AGAIN):
+                left = written.left()
+                if not left:
+                    break
+                self._write_some(collection, written, left)
+        return written.outcomes("other programs write the same documents; load again")
+
+    def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
+        """Give back what these were before; see DocumentDatabase."""
+        ours = {"$gte": version, "$lt": version + VERSIONS}
+        with _translated():
+            there = self._collection(collection)
+            for at, was in documents:
+                if was is None:
+                    there.delete_one({"_id": at, VERSION: ours})
+                elif not there.replace_one({"_id": at, VERSION: ours}, was.fields).matched_count:
+                    with _there_already():
+                        there.insert_one(was.fields)
+
+    def refresh(self, collections: Sequence[str]) -> None:
+        """Nothing: readers see what was written."""
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether the driver's error may pass; see DocumentDatabase."""
+        if isinstance(error, errors.ConfigurationError):
+            return False
+        if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout):
+            return True
+        if isinstance(error, errors.OperationFailure):
+            return error.code in _PASSING or error.has_error_label("RetryableWriteError")
+        return False
+
+    def check(self) -> Sequence[str]:
+        """Where the database is; see DocumentDatabase."""
+        with _translated():
+            answer = self._database.command("hello")
+            self._database.list_collection_names()
+        kind = f"the replica set {answer['setName']!r}" if "setName" in answer else "a server by itself"
+        return [f"the database {self._settings.database!r} of {kind}"]
+
+    def close(self) -> None:
+        """Close the connections; repeatable."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    @property
+    def _database(self) -> Database[dict[str, Any]]:
+        with self._lock:
+            if self._client is None:
+                self._client = _client(self._settings)
+            return self._client.get_database(self._settings.database, _CODEC)
+
+    def _collection(self, name: str) -> Documents:
+        return self._database[name]
+
+    def _find(self, collection: str, condition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        return iter(self._collection(collection).find(condition))
+
+    def _write_some(self, collection: str, written: Written, left: Sequence[int]) -> None:
+        """Write what is left of them, and find out what became of each."""
+        requests = [written.request(at) for at in left]
+        failed: Mapping[int, Mapping[str, Any]] = {}
+        done: Mapping[str, Any]
+        try:
+            done = self._collection(collection).bulk_write(requests, ordered=False).bulk_api_result
+        except errors.BulkWriteError as error:
+            done = error.details
+            if done["writeConcernErrors"] or any(each["code"] in _PASSING for each in done["writeErrors"]):
+                raise
+            failed = {each["index"]: each for each in done["writeErrors"]}
+        missed = written.take(left, failed, done["nMatched"] + done["nRemoved"])
+        if missed:
+            written.look(missed, self.read(collection, [written.writes[at].id for at in missed]))
+
+    def _options_of(self, collection: str) -> dict[str, Any] | None:
+        """What the collection was made with, such as a validator; None where there is none."""
+        for each in self._database.list_collections(filter={"name": collection}):
+            return {name: value for name, value in each.get("options", {}).items() if name != "uuid"}
+        return None
+
+    def _indexes_of(self, collection: str) -> list[dict[str, Any]]:
+        return [dict(index) for index in self._collection(collection).list_indexes() if index["name"] != "_id_"]
+
+    def _describe(self, collection: str, description: Description) -> None:
+        columns = msgspec.json.encode(_Columns(description.columns)).decode()
+        change = {"$set": {"columns": columns, "key": list(description.key or ())}}
+        with _translated():
+            self._collection(_COLLECTIONS).update_one({"_id": collection}, change, upsert=True)
+
+
+def _client(settings: Settings) -> pymongo.MongoClient[dict[str, Any]]:
+    """A client, which connects when it is first asked for something."""
+    limit_ms = int(settings.timeout_s * 1000)
+    options: dict[str, Any] = {"serverSelectionTimeoutMS": limit_ms, "connectTimeoutMS": limit_ms}
+    options |= {"socketTimeoutMS": limit_ms, "appname": "tailrace", "maxPoolSize": settings.connections + 2}
+    concern = settings.write_concern
+    chosen: dict[str, Any] = {"w": int(concern) if concern.isdecimal() else concern}
+    with _translated():
+        if settings.connection_string is None:
+            place = _place(settings)
+        else:
+            uri = settings.connection_string.get_secret_value()
+            given = {name.lower() for name in parse_uri(uri, validate=False)["options"]}
+            place = {"host": uri}
+            chosen = {} if "w" in given else chosen
+            options = {name: value for name, value in options.items() if name.lower() not in given}
+        return pymongo.MongoClient(**place, **options, **chosen)
+
+
+def _place(settings: Settings) -> dict[str, Any]:
+    """Where the server is, and how to log in, by the settings."""
+    options: dict[str, Any] = {"host": settings.host, "port": settings.port, "tls": settings.tls}
+    if settings.user is not None:
+        secret = settings.password.get_secret_value() if settings.password else None
+        options |= {"username": settings.user, "password": secret, "authSource": settings.auth_source}
+    if settings.replica_set is not None:
+        options["replicaSet"] = settings.replica_set
+    if settings.tls_ca is not None:
+        options["tlsCAFile"] = str(settings.tls_ca)
+    if settings.tls_certificate is not None:
+        options["tlsCertificateKeyFile"] = str(settings.tls_certificate)
+    return options
+
+
+def _of(pipeline: str) -> dict[str, str]:
+    """The ids of a pipeline's records of what to undo."""
+    return {"$gte": f"{digest(pipeline)}-", "$lt": f"{digest(pipeline)}."}
+
+
+def _stored(document: dict[str, Any]) -> Stored:
+    mark = document.get(MARK)
+    version = mark.get("version") if isinstance(mark, dict) else None
+    return Stored(document["_id"], int(version) if isinstance(version, int) else 0, document)
+
+
+def _hashed(value: Any) -> Hashable:
+    """An id by which documents can be looked up: two that the database takes for equal are equal."""
+    if isinstance(value, dict):
+        return tuple((name, _hashed(inner)) for name, inner in value.items())
+    if isinstance(value, list):
+        return tuple(map(_hashed, value))
+    if isinstance(value, Decimal128):
+        return value.to_decimal()
+    if isinstance(value, bool | DatetimeMS):
+        return type(value).__name__, int(value)
+    if isinstance(value, bytes):
+        return getattr(value, "subtype", 0), bytes(value)
+    return value  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _there_already() -> Iterator[None]:
+    """Leave a document that somebody else has put there."""
+    try:
+        yield
+    except errors.DuplicateKeyError:
+        return
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise the driver's errors as ours."""
+    try:
+        yield
+    except errors.PyMongoError as error:
+        raise DestinationError(_said(error)) from error
+    except BSONError as error:
+        raise DestinationError(f"MongoDB can't have a document: {error}") from error
+
+
+def _said(error: errors.PyMongoError) -> str:
+    """What the driver says, without what it has of a topology, and what to do."""
+    if isinstance(error, errors.ServerSelectionTimeoutError):
+        reason = str(error).partition(", Timeout:")[0]
+        return f"MongoDB can't be reached ({reason}): look at the address, and at what is between it and this machine"
+    if isinstance(error, errors.BulkWriteError):
+        several = [each.get("errmsg", "") for each in error.details.get("writeErrors", ())]
+        several += [each.get("errmsg", "") for each in error.details.get("writeConcernErrors", ())]
+        return f"MongoDB: a bulk write failed: {'; '.join(dict.fromkeys(several[:3]))}"
+    if isinstance(error, errors.OperationFailure) and error.code in _LOGIN:
+        return f"MongoDB refuses the login or what is to be done: {error.details or error}".partition(", full error")[0]
+    return f"MongoDB: {str(error).partition(', full error')[0]}"
+
+
+_LOGIN = frozenset({13, 18})
+"""Unauthorized, AuthenticationFailed."""

@@ -1,0 +1,192 @@
+"""What a checkpoint does to collections: rows become documents in the order of lines, with activations in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from tailrace import compute as pc
+from tailrace.documents.database import Action, DocumentDatabase, Fields, Stored, Write
+from tailrace.documents.mappings import DocumentMapping
+from tailrace.documents.winners import Keyed, Winners, first_winners, last_winners
+from tailrace.documents.writing import Attempt, Place, Writer
+from tailrace.model import LINE, Activation, Fill, Kind, Method, Published, Stream
+from tailrace.schema.cast import cast_rows
+from tailrace.schema.steps import Segment, TableSteps
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The rows of one revision of a stream that wait, and where they go. `read` gives them a batch at a time."""
+
+    stream: Stream
+    mapping: DocumentMapping
+    read: Callable[[], Iterator[pa.Table]]
+
+
+class Publisher:
+    """Takes the steps of a checkpoint's tables. `origin` is what new ids are made from."""
+
+    def __init__(self, database: DocumentDatabase, writer: Writer, attempt: Attempt, origin: str) -> None:
+        self._database = database
+        self._writer = writer
+        self._attempt = attempt
+        self._origin = origin
+        self._filled = set[str]()
+
+    def publish(
+        self, steps: TableSteps[Waiting], at: datetime, mapping_of: Callable[[Stream], DocumentMapping]
+    ) -> Published:
+        """Take all steps of a table."""
+        done = Published()
+        for step in steps:
+            if isinstance(step, Segment):
+                done += self._merged(step.staged, step.first, step.end)
+            else:
+                done += self._activated(step, mapping_of(step.stream), at)
+        return done
+
+    def _merged(self, waiting: Waiting, first: int, end: int) -> Published:
+        """Write the rows from line `first` to before line `end`."""
+        stream, mapping = waiting.stream, waiting.mapping
+        if not stream.is_merged:
+            place = Place(mapping.collection, reads=False, is_undone=not mapping.is_beside)
+            return self._writer.write(self._attempt, place, self._appended(waiting, first, end))
+        is_ignoring = stream.method is Method.INSERT_IGNORE
+        winners = (first_winners if is_ignoring else last_winners)(_keyed(self._rows(waiting, first, end), waiting))
+        if not winners.rows:
+            return Published()
+        place = Place(mapping.collection, reads=self._may_have(mapping.collection), is_undone=not mapping.is_beside)
+        self._filled.add(mapping.collection)
+        done = self._writer.write(self._attempt, place, self._merging(waiting, winners, first, end))
+        lost = 0 if is_ignoring else winners.deduplicated
+        skipped = winners.rows - len(winners.writes) - winners.removals if is_ignoring else 0
+        return done + Published(deduplicated=lost, ignored=skipped, removals=winners.removals)
+
+    def _may_have(self, collection: str) -> bool:
+        """Whether documents of the ids that are written may be there."""
+        return collection in self._filled or not self._database.is_empty(collection)
+
+    def _appended(self, waiting: Waiting, first: int, end: int) -> Iterator[list[Write]]:
+        """A document for each row, with an id of its own."""
+        for rows in self._rows(waiting, first, end):
+            for part, documents in self._documents(rows, waiting.mapping):
+                yield [
+                    Write(Action.CREATE, self._database.new_id(self._origin, line), line, fields)
+                    for line, fields in self._fit(part, documents)
+                ]
+
+    def _merging(self, waiting: Waiting, winners: Winners, first: int, end: int) -> Iterator[list[Write]]:
+        """A write for each key."""
+        stream, mapping = waiting.stream, waiting.mapping
+        keep = [name for name in (mapping.name(c) for c in stream.columns if c.keep) if name]
+        firsts = set(winners.writes.values()) if keep else set[int]()
+        action = Action.CREATE if stream.method is Method.INSERT_IGNORE else Action.SET
+        cleared = dict.fromkeys(mapping.cleared)
+        kept: dict[int, Fields] = {}
+        for rows in self._rows(waiting, first, end):
+            if keep:
+                kept |= dict(self._fit_rows(_only(rows, firsts).select([*keep, LINE]), mapping))
+            for part, documents in self._documents(_only(rows, winners.writes.keys() | winners.removes), mapping):
+                writes = []
+                for line, fields in self._fit(part, documents):
+                    key = self._database.id_of(fields, mapping.key)
+                    if line in winners.removes:
+                        writes.append(Write(Action.DELETE, key, line))
+                        continue
+                    mine = kept.get(winners.writes[line], {})
+                    if line in winners.fresh:
+                        writes.append(Write(Action.PUT, key, line, fields | mine))
+                    elif action is Action.CREATE:
+                        writes.append(Write(action, key, line, fields))
+                    else:
+                        given = {name: value for name, value in fields.items() if name not in mine}
+                        writes.append(Write(action, key, line, given | cleared, mine))
+                yield writes
+
+    def _activated(self, activation: Activation, mapping: DocumentMapping, at: datetime) -> Published:
+        """Delete the documents of older versions, or mark them as deleted."""
+        stream = activation.stream
+        version, deletion = mapping.name(stream.filled_with(Fill.TABLE_VERSION)), mapping.name(stream.deletion)
+        if version is None or (deletion is None and not stream.hard_delete):
+            return Published()
+        unmarked = None if stream.hard_delete else deletion
+        place = Place(mapping.collection, reads=False, is_undone=not mapping.is_beside)
+        marked = {} if unmarked is None else self._moment(mapping, unmarked, at)
+        action = Action.DELETE if stream.hard_delete else Action.SET
+        found = self._database.older(mapping.collection, version, activation.version, unmarked)
+        done = self._writer.write(self._attempt, place, (_each(action, several, marked) for several in found))
+        return Published(deleted=done.deleted + done.updated)
+
+    def _moment(self, mapping: DocumentMapping, name: str, at: datetime) -> Fields:
+        """The field that marks a document as deleted, with the time."""
+        column = mapping.of_fields()[name]
+        moment = at.astimezone(UTC)
+        value: object = moment if column.kind is Kind.TIMESTAMPTZ else moment.isoformat()
+        value = moment.replace(tzinfo=None) if column.kind is Kind.TIMESTAMP else value
+        fields = self._database.documents(pa.table({name: pa.array([value])}), {name: column})[0]
+        return {} if isinstance(fields, str) else fields
+
+    def _rows(self, waiting: Waiting, first: int, end: int) -> Iterator[pa.Table]:
+        """The rows as the collection takes them; those that it doesn't take any more are refused."""
+        for rows in waiting.read():
+            lines = rows[LINE]
+            within = pc.and_(pc.greater_equal(lines, first), pc.less(lines, end))
+            cast, refused = cast_rows(rows.filter(within), waiting.stream, waiting.mapping.targets)
+            self._attempt.refused |= refused
+            yield cast
+
+    def _documents(self, rows: pa.Table, mapping: DocumentMapping) -> Iterator[tuple[list[int], list[Fields | str]]]:
+        """The rows' lines and documents, as many at once as are written with one call."""
+        size = self._database.rows_at_once
+        columns = mapping.of_fields()
+        for start in range(0, rows.num_rows, size):
+            part = rows.slice(start, size)
+            yield part[LINE].to_pylist(), self._database.documents(part.drop_columns([LINE]), columns, mapping.key)
+
+    def _fit(self, lines: Sequence[int], documents: Sequence[Fields | str]) -> Iterator[tuple[int, Fields]]:
+        """The documents that the database can have; the others are refused."""
+        for line, fields in zip(lines, documents, strict=True):
+            if isinstance(fields, str):
+                self._attempt.refused[line] = fields
+            else:
+                yield line, fields
+
+    def _fit_rows(self, rows: pa.Table, mapping: DocumentMapping) -> Iterator[tuple[int, Fields]]:
+        for lines, documents in self._documents(rows, mapping):
+            yield from self._fit(lines, documents)
+
+
+def _keyed(rows: Iterator[pa.Table], waiting: Waiting) -> Iterator[Keyed]:
+    """The rows' keys and lines, and whether they ask for their deletion."""
+    stream, mapping = waiting.stream, waiting.mapping
+    asking = stream.deletions if stream.hard_delete else ()
+    marks = [name for name in map(mapping.name, asking) if name]
+    for part in rows:
+        lines = part[LINE].to_pylist()
+        keys: Sequence[Hashable] = part[mapping.key[0]].to_pylist()
+        if len(mapping.key) > 1:
+            keys = [*zip(*(part[name].to_pylist() for name in mapping.key), strict=True)]
+        yield from zip(keys, lines, _marked(part, marks), strict=True)
+
+
+def _marked(rows: pa.Table, marks: Sequence[str]) -> Sequence[bool]:
+    """Whether each row has something in one of these columns."""
+    found = [False] * rows.num_rows
+    for name in marks:
+        if rows[name].null_count < rows.num_rows:
+            values = rows[name].to_pylist()
+            found = [is_found or value not in (None, "") for is_found, value in zip(found, values, strict=True)]
+    return found
+
+
+def _only(rows: pa.Table, lines: set[int] | Mapping[int, int]) -> pa.Table:
+    """The rows of these lines."""
+    return rows.filter(pa.array([line in lines for line in rows[LINE].to_pylist()], pa.bool_()))
+
+
+def _each(action: Action, several: Sequence[Stored], fields: Fields) -> list[Write]:
+    return [Write(action, stored.id, 0, fields, before=stored) for stored in several]
