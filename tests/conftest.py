@@ -9,6 +9,7 @@ import pytest
 from needs import had, revive_servers
 from services.bigquery import bigquery
 from services.mariadb import mariadb
+from services.mongodb import mongodb
 from services.mysql import mysql
 from services.postgres import postgres
 from services.processes import free_port as any_free_port
@@ -124,6 +125,21 @@ def mariadb_url(mariadb_server):
     url = mariadb_server.database()
     yield url
     mariadb_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def mongodb_server():
+    """A server that stands in for MongoDB."""
+    with had(mongodb) as server:
+        yield server
+
+
+@pytest.fixture
+def mongodb_url(mongodb_server):
+    """The address of a new, empty database of MongoDB."""
+    url = mongodb_server.database()
+    yield url
+    mongodb_server.drop(url)
 
 
 @pytest.fixture(scope="session")

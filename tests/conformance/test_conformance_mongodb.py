@@ -13,11 +13,29 @@ from bson.decimal128 import Decimal128
 from pymongo import MongoClient
 
 from tailrace.destinations import open_destination
-from tailrace.testing import BEHAVIOURS, Subject
+from tailrace.testing import Subject, behaviours
 
 MILLISECONDS = "dates of BSON have milliseconds; what is beyond is cut off, and said"
 DIGITS = "decimals of BSON have 34 digits; a row with more is refused"
-LACKS = {}
+APPENDED = "documents are told apart by their ids, and those that are appended have ids of their own"
+OF_BOTH = {
+    "keeps_integers_beyond_int64": DIGITS,
+    "keeps_decimals_of_38_digits": DIGITS,
+    "keeps_decimals_with_every_digit_after_the_point": DIGITS,
+    "integers_beyond_int64_are_keys": DIGITS,
+    "upsert_goes_into_a_table_that_was_appended_to": APPENDED,
+    "tables_stand_in_a_schema_by_a_template": APPENDED,
+}
+CUT = {
+    "keeps_timestamps_to_the_microsecond": MILLISECONDS,
+    "keeps_timestamps_from_year_1_to_9999": MILLISECONDS,
+    "keeps_naive_timestamps_without_offset": MILLISECONDS,
+    "timestamps_are_keys_by_their_instant": MILLISECONDS,
+    "a_date_column_takes_timestamps": MILLISECONDS,
+}
+LACKS = {"date": OF_BOTH | CUT, "text": OF_BOTH}
+VARIES = {"date": None, "text": frozenset({"kinds", "keys", "evolution"})}
+CASES = [(subject, behaviour) for subject, varies in VARIES.items() for behaviour in behaviours(varies)]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +45,7 @@ def client(mongodb_server):
 
 
 @pytest.fixture
-def subject(mongodb_server, client):
+def subject(request, mongodb_server, client):
     url = mongodb_server.database()
     name = urlsplit(url).path.removeprefix("/")
     options = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
@@ -38,12 +56,11 @@ def subject(mongodb_server, client):
         described = database["_tailrace_collections"].find_one({"_id": collection})
         kinds = {c["name"]: c["kind"] for c in json.loads(described["columns"])["columns"]} if described else {}
         found = database[collection].find({}, {"_tailrace": 0})
-        return [
-            {name: plain(document.get(name), kind) for name, kind in kinds.items()}
-            for document in found
-        ]
+        return [{name: plain(document.get(name), kind) for name, kind in kinds.items()} for document in found]
 
-    yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
+    yield Subject(
+        open=lambda: open_destination(url, {"timestamps": request.param}), rows=rows, lacks=LACKS[request.param]
+    )
     client.drop_database(name)
 
 
@@ -51,7 +68,9 @@ def plain(value, kind):
     if value is None:
         return None
     if kind == "JSON":
-        return json.dumps(value, default=str, ensure_ascii=False)
+        return text_of(value)
+    if isinstance(value, str) and kind in {"TIMESTAMP", "TIMESTAMPTZ"}:
+        return dt.datetime.fromisoformat(value)
     if kind == "TIMESTAMPTZ":
         return value.replace(tzinfo=dt.UTC)
     if kind == "DATE":
@@ -67,6 +86,15 @@ def plain(value, kind):
     return int(value) if kind == "INT" else value
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS)
-def test_mongodb(behaviour, subject):
+def text_of(value):
+    """A value of BSON as JSON, with all digits of its numbers."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(name)}:{text_of(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(text_of, value)) + "]"
+    return str(value) if isinstance(value, Decimal128) else json.dumps(value)
+
+
+@pytest.mark.parametrize(("subject", "behaviour"), CASES, indirect=["subject"])
+def test_mongodb(subject, behaviour):
     behaviour(subject)

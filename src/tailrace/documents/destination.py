@@ -97,7 +97,8 @@ class DocumentDestination:
             if self._landed is None or self._landed[0] != checkpoint:
                 self._landed = checkpoint, self._committed(checkpoint)
             self._finish(checkpoint)
-            return self._landed[1]
+            published, self._landed = self._landed[1], None
+            return published
 
     def is_transient(self, error: Exception) -> bool:
         """Whether the call that raised this error may succeed when repeated as it is; see Destination."""

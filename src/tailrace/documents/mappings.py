@@ -84,6 +84,8 @@ class DocumentMappings:
         is_beside = stream.method is Method.REPLACE
         present = self._database.describe(name)
         loaded = self._as_replaced(stream, present) if is_beside else stream
+        if not stream.is_merged:  # its documents have ids of their own, and are no other stream's by a key
+            loaded = replace(loaded, key=())
         collection = self.beside(stream) if is_beside else name
         mapping = self._fitted(loaded, collection, name if is_beside else None)
         self._mappings.drop(stream.name)  # its columns may be others by now
@@ -100,7 +102,7 @@ class DocumentMappings:
         if have is None or stream.method is Method.REPLACE:
             columns = ", ".join(f"{new.name} {new.spelling}" for new in map(TableColumn.of, stream.columns))
             return [f"{'create' if have is None else 'replace'} {name} ({columns})"]
-        fit = self._fit(have, stream)
+        fit = self._fit(have, stream if stream.is_merged else replace(stream, key=()))
         added = [f"add the field {new.name} {new.spelling} to {name}" for new in map(TableColumn.of, fit.add)]
         return [*added, *(f"let {each.have.name} of {name} be {each.want.spelling}" for each in fit.widen)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from tailrace.errors import SchemaError
 from tailrace.schema.names import fitted, snake
 from tailrace.testing.messages import INT, TEXT, THINGS, Message, by, loaded, only, raises, record, records, schema
@@ -227,9 +228,10 @@ def _numbered(name: str, n: int) -> Message:
 
 
 def _fitted(subject: Subject) -> dict[str, str]:
-    """The destination's name of each hostile one."""
-    limit = subject.open().traits.max_name_length
-    return {name: fitted(name, limit) for name in HOSTILE}
+    """The destination's name of each hostile one, with a `_` for what it declares to be unusable."""
+    traits = subject.open().traits
+    usable = {name: re.sub(traits.unusable, "_", name) if traits.unusable else name for name in HOSTILE}
+    return {name: fitted(text, traits.max_name_length) for name, text in usable.items()}
 
 
 def _escaped(name: str) -> str:

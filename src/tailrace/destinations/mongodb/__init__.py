@@ -26,18 +26,17 @@ TRAITS = Traits(
     max_name_length=120,
     case_sensitive=True,
     reserved=frozenset({"_id", "_tailrace"}),
-    unusable=r"^\$|[.\0]",
+    unusable=r"[$.\0]",
     own_tables=r"_tailrace_.*|system\..*",
 )
 
-ALTERABLE = frozenset(
-    {(Kind.INT, Kind.DECIMAL), (Kind.DECIMAL, Kind.DECIMAL), (Kind.DATE, Kind.TIMESTAMP), (Kind.DATE, Kind.TIMESTAMPTZ)}
-)
-"""Kinds whose values are the same in BSON, or equal."""
+_NUMBERS = frozenset({(Kind.INT, Kind.DECIMAL), (Kind.DECIMAL, Kind.DECIMAL)})
+_DATES = frozenset({(Kind.DATE, Kind.TIMESTAMP), (Kind.DATE, Kind.TIMESTAMPTZ)})
 
 SETTINGS = Settings
 
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
-    return DocumentDestination(MongoDatabase(settings), TRAITS, ALTERABLE)
+    alike_in_bson = _NUMBERS | _DATES if settings.timestamps == "date" else _NUMBERS
+    return DocumentDestination(MongoDatabase(settings), TRAITS, alike_in_bson)
