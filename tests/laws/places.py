@@ -17,6 +17,8 @@ import mysql.connector
 import psycopg
 from kept import KEPT
 from mysql.connector.errorcode import ER_NO_SUCH_TABLE
+from stores import SEAMS as SEAMS_OF_STORES
+from stores import Mongo
 from warehouses import CHECKPOINTS, BigQuery, Snowflake
 
 from tailrace.destination import Destination
@@ -34,6 +36,7 @@ SEAMS = (
     Seam(Folder, ("put", "put_file", "remove")),
     Seam(StageFiles, ("put", "remove")),
     Seam(Landing, ("put", "remove")),
+    *SEAMS_OF_STORES,
 )
 """What changes something in a database, or in the bucket or on the stage from which it copies."""
 
@@ -235,10 +238,14 @@ def database(server: Any, url: str) -> Place:
 def through(server: Any, port: int) -> Place:
     """A new database of the server, to which tailrace connects through another port."""
     url = server.database()
-    return _place(_reader(server, url, re.sub(rf"(:|%3A|port=){server.port}(/|&)", rf"\g<1>{port}\g<2>", url)))
+    led = re.sub(rf"(:|%3A|port=){server.port}(/|&)", rf"\g<1>{port}\g<2>", url)
+    # A replica set says by itself where its servers are.
+    return _place(_reader(server, url, re.sub(r"replicaSet=\w+", "directConnection=true", led)))
 
 
-def _reader(server: Any, address: str, url: str) -> Reader:
+def _reader(server: Any, address: str, url: str) -> Reader | Mongo:
+    if url.startswith("mongodb"):
+        return Mongo(address, url)
     if url.startswith("bigquery"):
         return BigQuery(server, url)
     if url.startswith("snowflake"):
@@ -248,7 +255,10 @@ def _reader(server: Any, address: str, url: str) -> Reader:
     return (MySQL if url.startswith("mysql") else Postgres)(address, url)
 
 
-def _place(reader: Reader) -> Place:
+def _place(reader: Reader | Mongo) -> Place:
+    if isinstance(reader, Mongo):
+        return _store(reader)
+
     def rows(table: str, schema: str | None = None) -> list[dict[str, Any]]:
         assert schema is None
         return reader.read(table)
@@ -265,5 +275,21 @@ def _place(reader: Reader) -> Place:
         remembered=lambda pipeline: [row["state"] for row in rows(CHECKPOINTS) if row["pipeline"] == pipeline],
         leftovers=lambda tables: reader.names() - {*tables, CHECKPOINTS, EXCHANGES},
         is_settled=lambda: not reader.users(),
+    )
+    return Place(reader.url, subject)
+
+
+def _store(reader: Mongo) -> Place:
+    """A place whose recovery undoes what no checkpoint covers: before it, anything may be seen."""
+
+    def rows(table: str, schema: str | None = None) -> list[dict[str, Any]]:
+        assert schema is None
+        return reader.read(table)
+
+    subject = Subject(
+        open=lambda: open_destination(reader.url, {}),
+        rows=rows,
+        seams=SEAMS,
+        leftovers=lambda tables: reader.names() - {*tables},
     )
     return Place(reader.url, subject)

@@ -10,6 +10,7 @@ from needs import had
 from places import databases, through
 from services.bigquery import bigquery
 from services.mariadb import mariadb
+from services.mongodb import mongodb
 from services.mysql import mysql
 from services.postgres import postgres
 from services.proxy import proxy
@@ -28,10 +29,14 @@ SERVERS = {
     "redshift": redshift,
     "snowflake": snowflake,
     "bigquery": bigquery,
+    "mongodb": mongodb,
 }
 
 IN_THE_CLEAR = {"mysql": ("tls=disable",)}
 """Settings that let the proxy see a COMMIT: MySQL itself encrypts unless it is told not to."""
+
+COMMITS = {"mongodb": b'"number":'}
+"""What is to be seen of a commit, where that isn't the word."""
 
 WAYS = {
     "postgres-transaction": ("postgres", ("append_through=transaction",)),
@@ -41,6 +46,7 @@ WAYS = {
     "redshift": ("redshift", ()),
     "snowflake": ("snowflake", ()),
     "bigquery": ("bigquery", ()),
+    "mongodb": ("mongodb", ()),
 }
 """Where rows are loaded, and how append-only rows wait there."""
 
@@ -106,7 +112,7 @@ def test_connections_cut_at_a_commit(request, kind, more, passes, tmp_path):
             if cutting.cuts >= 8 or runs.position() == SOURCE.rows:
                 cutting.disarm()
                 return False
-            cutting.cut_at(b"COMMIT", passes=passes)
+            cutting.cut_at(COMMITS.get(kind, b"COMMIT"), passes=passes)
             return True
 
         loaded_under(cutting, runs, trouble)
@@ -124,7 +130,7 @@ def test_a_server_that_is_killed_and_started_again(kind, more, tmp_path):
             while runs.position() < SOURCE.rows:
                 with runs.started() as command:
                     told += first_positions(command, chance.randrange(3))
-                    time.sleep(chance.uniform(0, 0.3))
+                    time.sleep(chance.uniform(0, 0.1))
                     is_killed = command.poll() is None
                     server.kill()
                     server.start()

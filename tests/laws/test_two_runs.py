@@ -16,7 +16,7 @@ from tailrace.testing.replay import Replay
 NEWEST = pytest.param("newest_postgres", marks=pytest.mark.newest)
 
 
-@pytest.fixture(params=["postgres", NEWEST, "mariadb", "mysql", "redshift", "snowflake", "bigquery", *KINDS])
+@pytest.fixture(params=["postgres", NEWEST, "mariadb", "mysql", "redshift", "snowflake", "bigquery", "mongodb", *KINDS])
 def place(request, tmp_path):
     """A new database of a server, or a new lake in a bucket."""
     if request.param in KINDS:

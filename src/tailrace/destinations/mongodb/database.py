@@ -57,6 +57,8 @@ _IS_THERE = 48
 _PASSING = frozenset({6, 7, 24, 50, 63, 89, 91, 112, 189, 251, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 """Codes of errors that may pass: a primary that steps down, a lost network, a conflict of transactions."""
 _AGAIN = 5
+_FAREWELL_S = 2
+"""For how long a server is told that its sessions end; one that is gone isn't waited for."""
 
 
 class _Columns(msgspec.Struct, frozen=True):
@@ -322,7 +324,8 @@ class MongoDatabase:
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
-            client.close()
+            with pymongo.timeout(_FAREWELL_S):
+                client.close()
 
     @property
     def _database(self) -> Database[dict[str, Any]]:
@@ -375,7 +378,7 @@ def _client(settings: Settings) -> pymongo.MongoClient[dict[str, Any]]:
     options: dict[str, Any] = {"serverSelectionTimeoutMS": limit_ms, "connectTimeoutMS": limit_ms}
     options |= {"socketTimeoutMS": limit_ms, "appname": "tailrace", "maxPoolSize": settings.connections + 2}
     concern = settings.write_concern
-    chosen: dict[str, Any] = {"w": int(concern) if concern.isdecimal() else concern}
+    chosen: dict[str, Any] = {"w": int(concern) if concern.isdecimal() else concern, "journal": concern != "0"}
     with _translated():
         if settings.connection_string is None:
             place = _place(settings)
