@@ -31,7 +31,7 @@ def version() -> str:
 class MongoServer(Server):
     """A replica set of one server, which keeps its databases in its folder; nobody needs to log in.
 
-    It fails where it is told to: `configureFailPoint` is a command of its database `admin`, as of MongoDB's own servers.
+    It fails where it is told to by `configureFailPoint`, a command of its database `admin`, as MongoDB's own servers.
     """
 
     name = "MongoDB"
