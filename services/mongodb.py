@@ -48,7 +48,9 @@ class MongoServer(Server):
     def command(self) -> list[str]:
         """See Server."""
         where = ["--host", self.host, "--port", str(self.port), "--storage-path", str(self.folder / "data")]
-        return [str(PYTHON), "-P", str(_PROGRAM), *where, "--log-level", "WARNING", "--enable-test-commands"]
+        # What MongoDB has acknowledged by its majority is in its journal; here it would be in memory yet, but for this.
+        how = ["--sync-on-commit", "--enable-test-commands", "--log-level", "WARNING"]
+        return [str(PYTHON), "-P", str(_PROGRAM), *where, *how]
 
     @property
     def url(self) -> str:
