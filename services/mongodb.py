@@ -31,7 +31,7 @@ def version() -> str:
 class MongoServer(Server):
     """A replica set of one server, which keeps its databases in its folder; nobody needs to log in.
 
-    It fails where it is told to: `configureFailPoint` is a command of its database `admin`, as of MongoDB's own servers.
+    It fails where it is told to by `configureFailPoint`, a command of its database `admin`, as MongoDB's own servers.
     """
 
     name = "MongoDB"
@@ -48,7 +48,9 @@ class MongoServer(Server):
     def command(self) -> list[str]:
         """See Server."""
         where = ["--host", self.host, "--port", str(self.port), "--storage-path", str(self.folder / "data")]
-        return [str(PYTHON), "-P", str(_PROGRAM), *where, "--log-level", "WARNING", "--enable-test-commands"]
+        # What MongoDB has acknowledged by its majority is in its journal; here it would be in memory yet, but for this.
+        how = ["--sync-on-commit", "--enable-test-commands", "--log-level", "WARNING"]
+        return [str(PYTHON), "-P", str(_PROGRAM), *where, *how]
 
     @property
     def url(self) -> str:

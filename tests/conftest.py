@@ -8,9 +8,11 @@ import hypothesis
 import pytest
 from needs import had, revive_servers
 from services.bigquery import bigquery
+from services.elasticsearch import elasticsearch
 from services.mariadb import mariadb
 from services.mongodb import mongodb
 from services.mysql import mysql
+from services.opensearch import opensearch
 from services.postgres import postgres
 from services.processes import free_port as any_free_port
 from services.redshift import redshift
@@ -209,3 +211,48 @@ def snowflake_server():
     """What stands in for Snowflake."""
     with had(snowflake) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mongodb_server():
+    """What stands in for MongoDB."""
+    with had(mongodb) as server:
+        yield server
+
+
+@pytest.fixture
+def mongodb_url(mongodb_server):
+    """The address of a new, empty database of what stands in for MongoDB."""
+    url = mongodb_server.database()
+    yield url
+    mongodb_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def opensearch_server():
+    """An OpenSearch server."""
+    with had(opensearch) as server:
+        yield server
+
+
+@pytest.fixture
+def opensearch_place(opensearch_server):
+    """The address of an OpenSearch server, and what the names of the test's indices there begin with."""
+    prefix = opensearch_server.prefix()
+    yield opensearch_server.url, prefix
+    opensearch_server.drop(prefix)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_server():
+    """An Elasticsearch server."""
+    with had(elasticsearch) as server:
+        yield server
+
+
+@pytest.fixture
+def elasticsearch_place(elasticsearch_server):
+    """The address of an Elasticsearch server, and what the names of the test's indices there begin with."""
+    prefix = elasticsearch_server.prefix()
+    yield elasticsearch_server.url, prefix
+    elasticsearch_server.drop(prefix)
