@@ -130,21 +130,6 @@ def mariadb_url(mariadb_server):
 
 
 @pytest.fixture(scope="session")
-def mongodb_server():
-    """A server that stands in for MongoDB."""
-    with had(mongodb) as server:
-        yield server
-
-
-@pytest.fixture
-def mongodb_url(mongodb_server):
-    """The address of a new, empty database of MongoDB."""
-    url = mongodb_server.database()
-    yield url
-    mongodb_server.drop(url)
-
-
-@pytest.fixture(scope="session")
 def mysql_server():
     """A server of MySQL itself, wherever it can be had."""
     with had(mysql, always=False) as server:

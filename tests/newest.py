@@ -19,7 +19,7 @@ from functools import cache, partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from services import bigquery, mariadb, mysql, postgres, s3, snowflake
+from services import bigquery, mariadb, mongodb, mysql, postgres, s3, snowflake
 from services.processes import MissingServiceError
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +32,7 @@ EVERYWHERE = ("test_crashes", "test_connections")
 OF_MYSQL = ("servers/test_mysql*.py", "servers/test_tls.py", "servers/test_errors.py", "servers/test_keys_servers.py")
 
 OF_BIGQUERY = ("servers/test_bigquery.py",)
+OF_MONGODB = ("servers/test_mongodb.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ PROOFS = (
     Proof(
         "bigquery", "bqemulator, in place of BigQuery", bigquery.version, "bigquery", SPREAD + EVERYWHERE, OF_BIGQUERY
     ),
+    Proof("mongodb", "secantusdb, in place of MongoDB", mongodb.version, "mongodb", SPREAD + EVERYWHERE, OF_MONGODB),
     Proof("duckdb", "duckdb", partial(_library, "duckdb"), "duckdb", is_library=True),
     Proof("sqlite", "SQLite", _sqlite, "sqlite"),
     Proof("files", "local files, and moto in place of S3", s3.version, "files"),

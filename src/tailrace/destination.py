@@ -7,19 +7,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from tailrace.errors import RowsRefusedError
+from tailrace.errors import DestinationError
 from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
 
 
-class RefusedAtCommitError(RowsRefusedError):
+class RefusedAtCommitError(DestinationError):
     """The destination refuses rows of a checkpoint, which are in `batches`, each for a reason. Nothing is committed.
 
     Its other rows are staged as before, and the commit may be repeated for them, without these.
     """
 
     def __init__(self, message: str, reasons: Mapping[int, str], batches: Sequence[Batch]) -> None:
+        self.reasons = dict(reasons)
         self.batches = tuple(batches)
-        super().__init__(message, reasons)
+        super().__init__(message)
 
 
 class Destination(Protocol):

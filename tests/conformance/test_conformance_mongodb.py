@@ -2,12 +2,10 @@
 
 import datetime as dt
 import json
-import uuid
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 import pytest
-from bson.binary import Binary
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.decimal128 import Decimal128
 from pymongo import MongoClient
@@ -65,25 +63,13 @@ def subject(request, mongodb_server, client):
 
 
 def plain(value, kind):
+    """A value as the suite compares it."""
     if value is None:
         return None
-    if kind == "JSON":
-        return text_of(value)
-    if isinstance(value, str) and kind in {"TIMESTAMP", "TIMESTAMPTZ"}:
-        return dt.datetime.fromisoformat(value)
-    if kind == "TIMESTAMPTZ":
-        return value.replace(tzinfo=dt.UTC)
-    if kind == "DATE":
-        return value.date()
-    if kind == "TIME":
-        return dt.time.fromisoformat(value)
     if isinstance(value, Decimal128):
-        return value.to_decimal()
-    if kind == "DECIMAL":
-        return Decimal(value)
-    if isinstance(value, Binary):
-        return str(value.as_uuid())
-    return int(value) if kind == "INT" else value
+        return value.to_decimal() if kind == "DECIMAL" else text_of(value)
+    read = TEXTS if isinstance(value, str) else VALUES
+    return read.get(kind, lambda same: same)(value)
 
 
 def text_of(value):
@@ -93,6 +79,22 @@ def text_of(value):
     if isinstance(value, list):
         return "[" + ",".join(map(text_of, value)) + "]"
     return str(value) if isinstance(value, Decimal128) else json.dumps(value)
+
+
+TEXTS = {
+    "JSON": text_of,
+    "TIME": dt.time.fromisoformat,
+    "TIMESTAMP": dt.datetime.fromisoformat,
+    "TIMESTAMPTZ": dt.datetime.fromisoformat,
+}
+VALUES = {
+    "JSON": text_of,
+    "DATE": dt.datetime.date,
+    "DECIMAL": Decimal,
+    "INT": int,
+    "TIMESTAMPTZ": lambda value: value.replace(tzinfo=dt.UTC),
+    "UUID": lambda value: str(value.as_uuid()),
+}
 
 
 @pytest.mark.parametrize(("subject", "behaviour"), CASES, indirect=["subject"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from tailrace.errors import SchemaError
 from tailrace.schema.names import fitted, snake
 from tailrace.testing.messages import INT, TEXT, THINGS, Message, by, loaded, only, raises, record, records, schema

@@ -12,6 +12,8 @@ All fields of a key make the `_id`: the value of the only one, or a document of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tailrace.destination import Destination
 from tailrace.destinations.mongodb.database import MongoDatabase
 from tailrace.destinations.mongodb.settings import Settings, from_url
@@ -29,6 +31,20 @@ TRAITS = Traits(
     unusable=r"[$.\0]",
     own_tables=r"_tailrace_.*|system\..*",
 )
+
+TYPES: Mapping[Kind, str] = {
+    Kind.BOOL: "bool",
+    Kind.INT: "int or long",
+    Kind.FLOAT: "double",
+    Kind.DECIMAL: "decimal",
+    Kind.TEXT: "string",
+    Kind.JSON: "object, array or any value",
+    Kind.BINARY: "binData",
+    **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "date"),
+    Kind.TIME: "string",
+    Kind.UUID: "binData of subtype 4",
+}
+"""BSON's type of each kind; timestamps are strings under `timestamps: text`."""
 
 _NUMBERS = frozenset({(Kind.INT, Kind.DECIMAL), (Kind.DECIMAL, Kind.DECIMAL)})
 _DATES = frozenset({(Kind.DATE, Kind.TIMESTAMP), (Kind.DATE, Kind.TIMESTAMPTZ)})

@@ -17,11 +17,10 @@ import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
-from bson.errors import BSONError
 from bson.objectid import ObjectId
 from pymongo import errors
-from pymongo.uri_parser import parse_uri
 
+from tailrace.destinations.mongodb.connection import PASSING, client_of, may_pass, translated
 from tailrace.destinations.mongodb.settings import Settings
 from tailrace.destinations.mongodb.values import Values
 from tailrace.destinations.mongodb.writes import MARK, VERSION, Written
@@ -39,7 +38,6 @@ from tailrace.documents.database import (
     Undo,
     Write,
 )
-from tailrace.errors import DestinationError
 from tailrace.model import Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
@@ -54,8 +52,6 @@ _PIPELINES, _UNDO, _COLLECTIONS = "_tailrace_pipelines", "_tailrace_undo", "_tai
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _IS_MISSING = 26
 _IS_THERE = 48
-_PASSING = frozenset({6, 7, 24, 50, 63, 89, 91, 112, 189, 251, 262, 9001, 10107, 11600, 11602, 13435, 13436})
-"""Codes of errors that may pass: a primary that steps down, a lost network, a conflict of transactions."""
 _AGAIN = 5
 _FAREWELL_S = 2
 """For how long a server is told that its sessions end; one that is gone isn't waited for."""
@@ -94,7 +90,7 @@ class MongoDatabase:
 
     def pipeline(self, name: str) -> tuple[Pipeline, str] | None:
         """What is remembered of a pipeline; see DocumentDatabase."""
-        with _translated():
+        with translated():
             found = self._collection(_PIPELINES).find_one({"_id": name})
         return (msgspec.json.decode(found["content"], type=Pipeline), found["record"]) if found else None
 
@@ -102,7 +98,7 @@ class MongoDatabase:
         """Remember the pipeline; see DocumentDatabase."""
         content = msgspec.json.encode(pipeline).decode()
         document = {"_id": pipeline.name, "content": content, "record": secrets.token_hex(8)}
-        with _translated():
+        with translated():
             pipelines = self._collection(_PIPELINES)
             if replaced is not None:
                 return pipelines.replace_one({"_id": pipeline.name, "record": replaced}, document).matched_count == 1
@@ -114,7 +110,7 @@ class MongoDatabase:
 
     def drop_pipeline(self, name: str) -> None:
         """Forget the pipeline; see DocumentDatabase."""
-        with _translated():
+        with translated():
             self._collection(_PIPELINES).delete_one({"_id": name})
 
     def add_undo(self, undo: Undo) -> None:
@@ -122,13 +118,13 @@ class MongoDatabase:
         place = {"pipeline": undo.pipeline, "fence": undo.fence, "order": undo.order}
         more = {"number": undo.number, "collection": undo.collection, "version": undo.version}
         name = f"{digest(undo.pipeline)}-{undo.fence}-{undo.order:010}"
-        with _translated():
+        with translated():
             document = {"_id": name} | place | more | {"content": undo.content}
             self._collection(_UNDO).replace_one({"_id": name}, document, upsert=True)
 
     def undos(self, pipeline: str) -> Iterator[Undo]:
         """The pipeline's records; see DocumentDatabase."""
-        with _translated():
+        with translated():
             found = self._collection(_UNDO).find({"_id": _of(pipeline), "pipeline": pipeline}).sort("_id", -1)
             for each in found:
                 yield Undo(
@@ -143,7 +139,7 @@ class MongoDatabase:
 
     def drop_undos(self, pipeline: str, fence: str) -> None:
         """Forget the records of a run; see DocumentDatabase."""
-        with _translated():
+        with translated():
             self._collection(_UNDO).delete_many({"_id": _of(pipeline), "pipeline": pipeline, "fence": fence})
 
     def packed(self, documents: Sequence[Before]) -> bytes:
@@ -166,7 +162,7 @@ class MongoDatabase:
 
     def describe(self, collection: str) -> Description | None:
         """The collection; see DocumentDatabase."""
-        with _translated():
+        with translated():
             if not self._database.list_collection_names(filter={"name": collection}):
                 return None
             found = self._collection(_COLLECTIONS).find_one({"_id": collection})
@@ -178,7 +174,7 @@ class MongoDatabase:
     def create(self, collection: str, stream: Stream, description: Description, like: str | None = None) -> None:  # noqa: ARG002 its streams are all alike
         """Make the collection; see DocumentDatabase."""
         self._describe(collection, description)
-        with _translated():
+        with translated():
             model = self._options_of(like) if like else None
             try:
                 self._database.create_collection(collection, check_exists=False, **(model or {}))
@@ -195,13 +191,13 @@ class MongoDatabase:
 
     def drop(self, collection: str) -> None:
         """Drop the collection; see DocumentDatabase."""
-        with _translated():
+        with translated():
             self._database.drop_collection(collection)
             self._collection(_COLLECTIONS).delete_one({"_id": collection})
 
     def swap(self, swap: Swap) -> None:
         """Let the collection beside take the other one's place; see DocumentDatabase."""
-        with _translated():
+        with translated():
             descriptions = self._collection(_COLLECTIONS)
             found = descriptions.find_one({"_id": swap.beside})
             if self._database.list_collection_names(filter={"name": swap.beside}):
@@ -215,17 +211,17 @@ class MongoDatabase:
 
     def is_empty(self, collection: str) -> bool:
         """Whether there are no documents; see DocumentDatabase."""
-        with _translated():
+        with translated():
             return self._collection(collection).find_one({}, {"_id": 1}) is None
 
     def count(self, collection: str) -> int:
         """The number of documents; see DocumentDatabase."""
-        with _translated():
+        with translated():
             return self._collection(collection).count_documents({})
 
     def claim(self, collection: str) -> int:
         """The first of versions that are a commit's alone; see DocumentDatabase."""
-        with _translated():
+        with translated():
             descriptions = self._collection(_COLLECTIONS)
             while True:
                 found = descriptions.find_one({"_id": collection}, {"version": 1}) or {}
@@ -258,7 +254,7 @@ class MongoDatabase:
 
     def read(self, collection: str, ids: Sequence[Id]) -> list[Stored | None]:
         """The documents of these ids; see DocumentDatabase."""
-        with _translated():
+        with translated():
             found = {_hashed(each["_id"]): _stored(each) for each in self._find(collection, {"_id": {"$in": [*ids]}})}
         return [found.get(_hashed(at)) for at in ids]
 
@@ -266,7 +262,7 @@ class MongoDatabase:
         """Documents whose field is below the version; see DocumentDatabase."""
         condition: dict[str, Any] = {field: {"$lt": version}}
         several: list[Stored] = []
-        with _translated():
+        with translated():
             for each in self._find(collection, condition | ({unmarked: None} if unmarked else {})):
                 several.append(_stored(each))
                 if len(several) >= self.rows_at_once:
@@ -278,7 +274,7 @@ class MongoDatabase:
     def write(self, collection: str, writes: Sequence[Write], mark: Mark) -> list[Outcome | str]:
         """Write documents; see DocumentDatabase."""
         written = Written(writes, mark)
-        with _translated():
+        with translated():
             for _ in range(_AGAIN):
                 left = written.left()
                 if not left:
@@ -289,7 +285,7 @@ class MongoDatabase:
     def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
         """Give back what these were before; see DocumentDatabase."""
         ours = {"$gte": version, "$lt": version + VERSIONS}
-        with _translated():
+        with translated():
             there = self._collection(collection)
             for at, was in documents:
                 if was is None:
@@ -303,17 +299,11 @@ class MongoDatabase:
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether the driver's error may pass; see DocumentDatabase."""
-        if isinstance(error, errors.ConfigurationError):
-            return False
-        if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout):
-            return True
-        if isinstance(error, errors.OperationFailure):
-            return error.code in _PASSING or error.has_error_label("RetryableWriteError")
-        return False
+        return may_pass(error)
 
     def check(self) -> Sequence[str]:
         """Where the database is; see DocumentDatabase."""
-        with _translated():
+        with translated():
             answer = self._database.command("hello")
             self._database.list_collection_names()
         kind = f"the replica set {answer['setName']!r}" if "setName" in answer else "a server by itself"
@@ -331,7 +321,7 @@ class MongoDatabase:
     def _database(self) -> Database[dict[str, Any]]:
         with self._lock:
             if self._client is None:
-                self._client = _client(self._settings)
+                self._client = client_of(self._settings)
             return self._client.get_database(self._settings.database, _CODEC)
 
     def _collection(self, name: str) -> Documents:
@@ -349,7 +339,7 @@ class MongoDatabase:
             done = self._collection(collection).bulk_write(requests, ordered=False).bulk_api_result
         except errors.BulkWriteError as error:
             done = error.details
-            if done["writeConcernErrors"] or any(each["code"] in _PASSING for each in done["writeErrors"]):
+            if done["writeConcernErrors"] or any(each["code"] in PASSING for each in done["writeErrors"]):
                 raise
             failed = {each["index"]: each for each in done["writeErrors"]}
         missed = written.take(left, failed, done["nMatched"] + done["nRemoved"])
@@ -368,42 +358,8 @@ class MongoDatabase:
     def _describe(self, collection: str, description: Description) -> None:
         columns = msgspec.json.encode(_Columns(description.columns)).decode()
         change = {"$set": {"columns": columns, "key": list(description.key or ())}}
-        with _translated():
+        with translated():
             self._collection(_COLLECTIONS).update_one({"_id": collection}, change, upsert=True)
-
-
-def _client(settings: Settings) -> pymongo.MongoClient[dict[str, Any]]:
-    """A client, which connects when it is first asked for something."""
-    limit_ms = int(settings.timeout_s * 1000)
-    options: dict[str, Any] = {"serverSelectionTimeoutMS": limit_ms, "connectTimeoutMS": limit_ms}
-    options |= {"socketTimeoutMS": limit_ms, "appname": "tailrace", "maxPoolSize": settings.connections + 2}
-    concern = settings.write_concern
-    chosen: dict[str, Any] = {"w": int(concern) if concern.isdecimal() else concern, "journal": concern != "0"}
-    with _translated():
-        if settings.connection_string is None:
-            place = _place(settings)
-        else:
-            uri = settings.connection_string.get_secret_value()
-            given = {name.lower() for name in parse_uri(uri, validate=False)["options"]}
-            place = {"host": uri}
-            chosen = {} if "w" in given else chosen
-            options = {name: value for name, value in options.items() if name.lower() not in given}
-        return pymongo.MongoClient(**place, **options, **chosen)
-
-
-def _place(settings: Settings) -> dict[str, Any]:
-    """Where the server is, and how to log in, by the settings."""
-    options: dict[str, Any] = {"host": settings.host, "port": settings.port, "tls": settings.tls}
-    if settings.user is not None:
-        secret = settings.password.get_secret_value() if settings.password else None
-        options |= {"username": settings.user, "password": secret, "authSource": settings.auth_source}
-    if settings.replica_set is not None:
-        options["replicaSet"] = settings.replica_set
-    if settings.tls_ca is not None:
-        options["tlsCAFile"] = str(settings.tls_ca)
-    if settings.tls_certificate is not None:
-        options["tlsCertificateKeyFile"] = str(settings.tls_certificate)
-    return options
 
 
 def _of(pipeline: str) -> dict[str, str]:
@@ -439,32 +395,3 @@ def _there_already() -> Iterator[None]:
         yield
     except errors.DuplicateKeyError:
         return
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise the driver's errors as ours."""
-    try:
-        yield
-    except errors.PyMongoError as error:
-        raise DestinationError(_said(error)) from error
-    except BSONError as error:
-        raise DestinationError(f"MongoDB can't have a document: {error}") from error
-
-
-def _said(error: errors.PyMongoError) -> str:
-    """What the driver says, without what it has of a topology, and what to do."""
-    if isinstance(error, errors.ServerSelectionTimeoutError):
-        reason = str(error).partition(", Timeout:")[0]
-        return f"MongoDB can't be reached ({reason}): look at the address, and at what is between it and this machine"
-    if isinstance(error, errors.BulkWriteError):
-        several = [each.get("errmsg", "") for each in error.details.get("writeErrors", ())]
-        several += [each.get("errmsg", "") for each in error.details.get("writeConcernErrors", ())]
-        return f"MongoDB: a bulk write failed: {'; '.join(dict.fromkeys(several[:3]))}"
-    if isinstance(error, errors.OperationFailure) and error.code in _LOGIN:
-        return f"MongoDB refuses the login or what is to be done: {error.details or error}".partition(", full error")[0]
-    return f"MongoDB: {str(error).partition(', full error')[0]}"
-
-
-_LOGIN = frozenset({13, 18})
-"""Unauthorized, AuthenticationFailed."""

@@ -50,6 +50,9 @@ class Values:
         documents: list[dict[str, Any] | str] = [
             dict(zip(names, row, strict=True)) for row in zip(*arrays, strict=True)
         ]
+        for name in key:
+            if name in names and columns[name].kind is Kind.JSON:
+                unfit |= _nested_keys(name, arrays[names.index(name)])
         for at, reason in unfit.items():
             documents[at] = reason
         return documents
@@ -109,6 +112,12 @@ def _cut(values: pa.ChunkedArray) -> list[int]:
 
 def _dates(values: pa.ChunkedArray, unit: int) -> list[DatetimeMS | None]:
     return [None if value is None else DatetimeMS(value * unit) for value in values.to_pylist()]
+
+
+def _nested_keys(name: str, values: Sequence[Any]) -> dict[int, str]:
+    """Why rows are refused, by their place, whose key is an object or an array."""
+    reason = f"column {name!r}: neither an object nor an array can be of a key; set `kind: TEXT`"
+    return {at: reason for at, value in enumerate(values) if isinstance(value, dict | list)}
 
 
 def _kind_of(arrow: pa.DataType) -> Kind:
