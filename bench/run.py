@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import decoding
+import documents
 import lakes
 import servers
 import shapes
@@ -82,7 +83,8 @@ def memory(counts: Sequence[int]) -> list[str]:
 def arguments() -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory", "warehouses", "shapes"]
+    parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory"]
+    parts += ["warehouses", "documents", "shapes"]
     loaders = {name for kind in (*servers.KINDS.values(), *lakes.KINDS) for name in kind.loaders} | {*LOADERS}
     parser.add_argument("--only", choices=parts)
     parser.add_argument("--skip", action="append", default=[], choices=sorted(loaders))
@@ -106,14 +108,16 @@ def main() -> None:
     for name, kind in servers.KINDS.items():
         if wanted.only in (None, name):
             lines += into_server(kind, of_servers, skip)
-    if wanted.only in (None, "memory"):
-        lines += memory(sorted({min(records, most) for records in MEMORY_RECORDS}))
-    if wanted.only in (None, "lakes"):
-        lines += lakes.tables(most, skip)
-    if wanted.only in (None, "warehouses"):
-        lines += warehouses.tables(most)
-    if wanted.only in (None, "shapes"):
-        lines += shapes.measured_tables(most)
+    others = {
+        "memory": lambda: memory(sorted({min(records, most) for records in MEMORY_RECORDS})),
+        "lakes": lambda: lakes.tables(most, skip),
+        "warehouses": lambda: warehouses.tables(most),
+        "documents": lambda: documents.tables(most, skip),
+        "shapes": lambda: shapes.measured_tables(most),
+    }
+    for name, tables in others.items():
+        if wanted.only in (None, name):
+            lines += tables()
     if not skip and wanted.records is None:
         if wanted.only:
             write(lines)
