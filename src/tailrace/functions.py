@@ -6,26 +6,27 @@ import inspect
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import update_wrapper
+from heapq import merge
+from itertools import repeat
 from pathlib import Path
 from typing import Any, overload
 
 import pyarrow as pa
 
 from tailrace.checkpoint_files import CheckpointFiles, Checkpoints, RunCheckpoints
+from tailrace.documents.spool import Spool
 from tailrace.errors import ConfigError, DestinationError, TailraceError
 from tailrace.model import LINE, Batch, Checkpoint, Method, Published, Receipt, Stream, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.keys import Keys
 from tailrace.schema.steps import rows_by_token
-from tailrace.spool import Spool
 
 Taker = Callable[..., object]
 """Takes a pyarrow.RecordBatch, and by name `stream`, `table` and `key` where it has these; see `destination`."""
 
 _ASKED = ("stream", "table", "key")
-_STREAM = b"tailrace.stream"
 
 
 class FunctionDestination:
@@ -46,7 +47,6 @@ class FunctionDestination:
         self._keys = Keys(self.traits)
         self._checkpoints: Checkpoints | None = None
         self._spool = Spool()
-        self._streams: dict[Stream, str] = {}
         self._rows: Counter[str] = Counter()
         update_wrapper(self, function)
 
@@ -87,13 +87,9 @@ class FunctionDestination:
 
     def stage(self, batch: Batch) -> Receipt:
         """Keep the batch's rows until commit; see Destination."""
+        self._spool.add(batch)
+        token = secrets.token_hex(8)
         with self._lock:
-            token = secrets.token_hex(8)
-            try:
-                number = self._streams.setdefault(batch.stream, str(len(self._streams)))
-                self._spool.add(batch.first_line, batch.rows.replace_schema_metadata({_STREAM: number}))
-            except OSError as error:
-                raise DestinationError(f"rows can't be kept in the temporary folder: {error.strerror}") from error
             self._rows[token] = batch.rows.num_rows
         return Receipt(batch.stream, batch.checkpoint, batch.rows.num_rows, batch.first_line, batch.last_line, token)
 
@@ -106,10 +102,8 @@ class FunctionDestination:
                 raise DestinationError(f"checkpoint {checkpoint.number} doesn't publish what is staged")
             published: dict[str, Published] = {}
             with self._checkpoints.committing(checkpoint):
-                streams = [*self._streams]
-                for rows in self._spool:
-                    stream = streams[int(rows.schema.metadata[_STREAM])]
-                    self._hand_over(stream, rows.drop_columns(LINE).replace_schema_metadata())
+                for stream, rows in self._in_order():
+                    self._hand_over(stream, rows.drop_columns(LINE))
                     done = Published(inserted=rows.num_rows)
                     published[stream.name] = published.get(stream.name, Published()) + done
             self._discard()
@@ -139,10 +133,13 @@ class FunctionDestination:
                     f"the function {self.traits.name} failed on rows of stream {stream.name!r}: {words}"
                 ) from error
 
+    def _in_order(self) -> Iterator[tuple[Stream, pa.Table]]:
+        """Batches in the order of their first lines."""
+        several = (zip(repeat(stream), self._spool.read(stream), strict=False) for stream in self._spool.streams)
+        return merge(*several, key=lambda each: each[1][LINE][0].as_py())
+
     def _discard(self) -> None:
-        self._spool.close()
-        self._spool = Spool()
-        self._streams.clear()
+        self._spool.clear()
         self._rows.clear()
 
 

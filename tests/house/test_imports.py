@@ -24,9 +24,8 @@ ALLOWED = {
     "model": {"errors", "pipelines", "blocks"},
     "config": {"errors", "log", "model", "pipelines"},
     "destination": {"model", "errors", "functions"},  # `@tailrace.destination` is the module, which calls it
-    "spool": set(),
     "checkpoint_files": {"model", "errors", "log", "disk"},
-    "functions": BOTTOM | {"schema", "spool", "checkpoint_files"},
+    "functions": BOTTOM | {"destination", "schema", "documents", "checkpoint_files"},
     "singer": BOTTOM,
     "schema": BOTTOM,
     "decode": BOTTOM | {"schema"},
@@ -34,8 +33,7 @@ ALLOWED = {
     "objects": BOTTOM,
     "lake": BOTTOM | {"destination", "schema", "decode", "sql", "objects"},
     "documents": BOTTOM | {"destination", "schema"},
-    "destinations": BOTTOM
-    | {"destination", "schema", "sql", "objects", "lake", "documents", "spool", "checkpoint_files"},
+    "destinations": BOTTOM | {"destination", "schema", "sql", "objects", "lake", "documents", "checkpoint_files"},
     "runtime": BOTTOM | {"singer", "schema", "decode", "destination"},
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
     "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime"},

@@ -4,34 +4,24 @@ import json
 import time
 
 import pytest
+from rest_loads import PLAIN, RESULTS, ROWS, THINGS, load, opened, staged
 from services.rest import CLIENT, rest
 
 import tailrace
-from tailrace.destinations import open_destination
 from tailrace.destinations.http.client import Client, Pace
 from tailrace.destinations.http.parts import Request
 from tailrace.destinations.http.settings import Settings
-from tailrace.errors import DestinationError, FencedError, RowsRefusedError
+from tailrace.errors import DestinationError, FencedError
 from tailrace.testing.messages import INT, TEXT, TIMESTAMPTZ, decimal, record, records, schema, state
-from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, stream
+from tailrace.testing.parts import ID, NAME, stream
 
-QUICK = {"max_wait_s": 0.01, "timeout_s": 5, "concurrency": 1, "max_rows": 2, "retry_s": 5}
-ROWS = [{"id": number, "name": f"n{number}"} for number in range(10)]
-PLAIN = [schema({"id": INT, "name": TEXT}), *records(*ROWS), state({"at": 10})]
-RESULTS = {"list": "/results", "status": "/status", "message": "/error/message"}
 SECRET = "s3cr3t-Kx9"
-THINGS = "things"
 
 
 @pytest.fixture
 def server():
     with rest() as made:
         yield made
-
-
-def load(server, messages=PLAIN, **settings):
-    where = {"url": f"{server.url}/{{stream}}"} if "url" not in settings else {}
-    return tailrace.load(messages, "http", **QUICK | where | settings)
 
 
 TROUBLES = ["busy", "busy_until", "fail", "take_and_fail", "take_and_cut", "cut", "drip", "drip_headers", "garbage"]
@@ -161,72 +151,6 @@ def test_requests_go_out_at_once_and_never_more_than_that(server):
     load(server, [PLAIN[0], *records(*({"id": n} for n in range(16)))], concurrency=4)
     assert 2 <= server.most_at_once <= 4
     assert sorted(row["id"] for row in server.rows(THINGS)) == [*range(16)]
-
-
-def refusing(reason="no such colour"):
-    return lambda row: reason if row["name"] in {"n3", "n7"} else None
-
-
-def staged(destination, rows=ROWS, number=1, key=(), first_line=2, without=()):
-    of = stream(ID, NAME, key=key)
-    destination.prepare(of)
-    numbered = [(first_line + place, row) for place, row in enumerate(rows)]
-    receipts = [
-        destination.stage(batch(of, tuple(row.values()), first_line=line, checkpoint=number))
-        for line, row in numbered
-        if line not in without
-    ]
-    return checkpoint(*receipts, number=number)
-
-
-def opened(server, path, **settings):
-    given = {name: value for name, value in QUICK.items() if name != "retry_s"} | {"url": f"{server.url}/{{stream}}"}
-    return open_destination("http", given | {"checkpoints": str(path), **settings})
-
-
-ANSWERING = [
-    ("/results/{stream}", {"results": RESULTS}, 5),
-    ("/{stream}", {"per_record": True}, 10),
-    ("/{stream}", {"is_atomic": True, "max_rows": 8}, 12),
-]
-
-
-@pytest.mark.parametrize(("path", "settings", "requests"), ANSWERING, ids=["by row", "per record", "atomic"])
-def test_exactly_the_refused_rows_are_named_and_the_others_come_once(server, tmp_path, path, settings, requests):
-    server.refuses = refusing()
-    destination = opened(server, tmp_path, url=f"{server.url}{path}", **settings)
-    destination.recover(PIPELINE)
-    with pytest.raises(RowsRefusedError) as raised:
-        destination.commit(staged(destination))
-    assert sorted(raised.value.reasons) == [5, 9]
-    assert all("no such colour" in reason for reason in raised.value.reasons.values())
-    sent = len(server.received)
-    destination.recover(PIPELINE)
-    published = destination.commit(staged(destination, without=(5, 9)))
-    assert published[THINGS].inserted == 8
-    assert len(server.received) == sent == requests
-    assert server.rows(THINGS) == [row for row in ROWS if row["name"] not in {"n3", "n7"}]
-    assert destination.recover(PIPELINE).number == 1
-    destination.close()
-
-
-def test_an_older_row_of_a_key_is_sent_where_the_last_is_refused(server, tmp_path):
-    server.refuses, server.keys = refusing(), {THINGS: ("id",)}
-    rows = [{"id": 1, "name": "n1"}, {"id": 1, "name": "n3"}]
-    destination = opened(server, tmp_path, url=f"{server.url}/results/{{stream}}", results=RESULTS)
-    destination.recover(PIPELINE)
-    with pytest.raises(RowsRefusedError):
-        destination.commit(staged(destination, rows, key=("id",)))
-    destination.recover(PIPELINE)
-    destination.commit(staged(destination, rows, key=("id",), without=(3,)))
-    assert server.rows(THINGS) == rows[:1]
-    destination.close()
-
-
-def test_a_refused_request_of_several_rows_ends_the_run_where_nothing_says_which_row_it_is(server):
-    server.refuses = refusing("it is so")
-    with pytest.raises(DestinationError, match=r"answered 422 to 2 rows, in lines 4 to 5: .*it is so"):
-        load(server)
 
 
 def test_rows_that_are_put_off_come_again_until_all_are_there(server, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from heapq import merge
@@ -14,15 +14,15 @@ from operator import attrgetter
 
 import pyarrow as pa
 
+from tailrace import compute as pc
 from tailrace.destinations.http.answers import PassingError, outcome
 from tailrace.destinations.http.client import Client, origin
 from tailrace.destinations.http.outbox import Staged
 from tailrace.destinations.http.parts import Part, cut, request_of
 from tailrace.destinations.http.rows import Choice, Row, chosen
 from tailrace.destinations.http.settings import Settings
-from tailrace.errors import DestinationError, RowsRefusedError
-from tailrace.model import Published, Stream
-from tailrace.spool import Spool
+from tailrace.errors import DestinationError
+from tailrace.model import LINE, Published, Stream
 
 
 def _lines() -> array[int]:
@@ -33,22 +33,23 @@ def _lines() -> array[int]:
 class Ledger:
     """What the endpoint has said of a checkpoint's rows in this run, by input line; filled from several threads.
 
-    A commit that is repeated leaves out what it has taken, and remembers what it refused. `rounds` counts how often
-    rows of a part were put off: each time they come under another key, since an answer may be kept for the old one.
-    `created` counts the rows that were new in each stream, and those that a deletion has found.
+    A commit that is repeated leaves out what it has `taken`, `deleted` and `refused`; rows that are `dropped` were
+    refused, are set aside, and don't belong to the checkpoint any more. `rounds` counts how often rows of a part were
+    put off: each time they come under another key, since an answer may be kept for the old one. `created` counts the
+    rows that were new in each stream, and those that a deletion has found.
     """
 
     taken: array[int] = field(default_factory=_lines)
     deleted: array[int] = field(default_factory=_lines)
     refused: dict[int, str] = field(default_factory=dict)
+    dropped: dict[int, str] = field(default_factory=dict)
     rounds: Counter[tuple[str, bool, str]] = field(default_factory=Counter)
     created: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
-    def raise_refusals(self) -> None:
-        """Raise RowsRefusedError if there are refused rows, and forget them: the caller tells of them."""
-        refused, self.refused = self.refused, {}
-        if refused:
-            raise RowsRefusedError(f"the endpoint refuses {len(refused)} rows", refused)
+    def restage(self) -> None:
+        """Take it that all rows may be staged again, those that were dropped too."""
+        self.refused |= self.dropped
+        self.dropped = {}
 
 
 class Delivery:
@@ -64,12 +65,12 @@ class Delivery:
         self._lock = threading.Lock()
 
     def run(self, staged: Staged) -> dict[str, Published]:
-        """Send what the ledger doesn't have yet; the counts by stream, of which refused rows are a part.
+        """Send what the ledger doesn't have yet; the counts by stream, without the dropped rows.
 
         Deletions come before all else, so that a row that is deleted and comes again is a new one. Raises the first
         error once no request is under way any more.
         """
-        plans = [_Plan.of(name, staged) for name in dict.fromkeys(stream.name for stream in staged)]
+        plans = [_Plan.of(name, staged, self._ledger.dropped) for name in dict.fromkeys(s.name for s in staged.streams)]
         self._send(chain.from_iterable(plan.deletions(self._settings) for plan in plans))
         self._send(chain.from_iterable(plan.rows(self._settings) for plan in plans))
         return {plan.stream.name: self._published(plan) for plan in plans}
@@ -135,20 +136,36 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of one revision, without those that were dropped, as often as they are asked for."""
+
+    staged: Staged
+    stream: Stream
+    dropped: pa.Array
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for table in self.staged.read(self.stream):
+            is_dropped = pc.is_in(table[LINE], value_set=self.dropped) if len(self.dropped) else None
+            yield table if is_dropped is None else table.filter(pc.invert(is_dropped))
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is sent of a stream: its revisions with their rows, and the choice among them where they have a key."""
+    """What is sent of a stream: its rows by revision, and the choice among them where they have a key."""
 
     stream: Stream
-    staged: dict[Stream, Spool]
+    parts: tuple[_Rows, ...]
     choice: Choice | None
     count: int
 
     @classmethod
-    def of(cls, name: str, staged: Staged) -> _Plan:
-        own = {stream: staged[stream] for stream in sorted(staged, key=lambda s: s.revision) if stream.name == name}
-        stream = [*own][-1]
-        count = sum(table.num_rows for spool in own.values() for table in spool)
-        return cls(stream, own, Choice.of(chain.from_iterable(own.values())) if stream.is_merged else None, count)
+    def of(cls, name: str, staged: Staged, dropped: Collection[int]) -> _Plan:
+        """The plan for the rows of the stream of that name."""
+        streams = sorted((stream for stream in staged.streams if stream.name == name), key=lambda s: s.revision)
+        parts = tuple(_Rows(staged, stream, pa.array(dropped, pa.int64())) for stream in streams)
+        count = sum(table.num_rows for part in parts for table in part)
+        choice = Choice.of(chain.from_iterable(parts)) if streams[-1].is_merged else None
+        return cls(streams[-1], parts, choice, count)
 
     def deletions(self, settings: Settings) -> Iterator[Part]:
         """The requests that delete rows."""
@@ -162,7 +179,7 @@ class _Plan:
 
     def _in_order(self, lines: pa.Array | None) -> Iterator[Row]:
         """The rows of all revisions, in the order of lines."""
-        return merge(*(chosen(spool, lines) for spool in self.staged.values()), key=attrgetter("line"))
+        return merge(*(chosen(part, lines) for part in self.parts), key=attrgetter("line"))
 
 
 def each_at_once(parts: Iterable[Part], deliver: Callable[[Part], None], most: int) -> None:

@@ -5,28 +5,31 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pyarrow as pa
+
+from tailrace import compute as pc
 from tailrace.checkpoint_files import Checkpoints
-from tailrace.destination import Inspectable
+from tailrace.destination import Inspectable, RefusedAtCommitError
 from tailrace.destinations.http.answers import PassingError
 from tailrace.destinations.http.client import Client, origin
 from tailrace.destinations.http.delivery import Delivery, Ledger
 from tailrace.destinations.http.kept import OtherCheckpoints, checkpoints_of, folder_of
-from tailrace.destinations.http.outbox import Outbox, Staged
+from tailrace.destinations.http.outbox import Outbox, Sealed, Staged
 from tailrace.destinations.http.parts import Request
 from tailrace.destinations.http.rows import encoded, is_one_path
 from tailrace.destinations.http.settings import Settings
+from tailrace.documents.spool import Spool
 from tailrace.errors import ConfigError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.log import get_logger
-from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, Traits
+from tailrace.model import LINE, Batch, Checkpoint, Method, Published, Receipt, Stream, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.keys import Keys
 from tailrace.schema.steps import rows_by_token
-from tailrace.spool import Spool
 
 _log = get_logger("http")
 
@@ -37,6 +40,10 @@ TRAITS = Traits(
     methods=frozenset({Method.APPEND, Method.UPSERT}),
     case_sensitive=True,
 )
+
+
+class _GivenUpError(DestinationError):
+    """An interrupted checkpoint can't be finished."""
 
 
 class HttpDestination:
@@ -58,7 +65,8 @@ class HttpDestination:
         self._outbox: Outbox | None = None
         self._next = 1
         self._ledger = Ledger()
-        self._staged: dict[Stream, Spool] = {}
+        self._texts = Spool()
+        self._batches = Spool()
         self._rows: Counter[str] = Counter()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -78,6 +86,7 @@ class HttpDestination:
             number = (last.number if last else 0) + 1
             if number != self._next:
                 self._next, self._ledger = number, Ledger()
+            self._ledger.restage()
             return last
 
     def prepare(self, stream: Stream) -> None:
@@ -105,14 +114,10 @@ class HttpDestination:
         rows, refused = encoded(batch.rows, stream, self._settings)
         if refused:
             raise RowsRefusedError(f"stream {stream.name!r}: {len(refused)} rows can't be sent", refused)
-        with self._lock:
-            if self._checkpoints is None:
-                raise DestinationError("nothing can be staged before the pipeline is recovered")
-            spool = self._staged.setdefault(stream, Spool())
-        try:
-            spool.add(batch.first_line, rows)
-        except OSError as error:
-            raise DestinationError(f"rows can't be kept in the temporary folder: {error.strerror}") from error
+        if self._checkpoints is None:
+            raise DestinationError("nothing can be staged before the pipeline is recovered")
+        self._texts.add(Batch(stream, rows, batch.checkpoint))
+        self._batches.add(batch)
         token = secrets.token_hex(8)
         with self._lock:
             self._rows[token] = rows.num_rows
@@ -121,18 +126,17 @@ class HttpDestination:
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Send the rows and then store the state; see Destination.
 
-        Repeatable after a failure: what the endpoint has taken isn't sent again. RowsRefusedError comes once all other
-        rows are taken; the commit that follows it, without the refused rows, only stores the state.
+        Repeatable after a failure: what the endpoint has taken isn't sent again. RefusedAtCommitError comes once all
+        other rows are taken.
         """
         with self._lock:
             if self._checkpoints is None or checkpoint.pipeline != self._pipeline:
                 raise DestinationError("nothing can be committed before the pipeline is recovered")
             if checkpoint.number != self._next:
                 raise FencedError(checkpoint.pipeline)
-            if rows_by_token(checkpoint.publish) != self._rows:
-                raise DestinationError(f"checkpoint {checkpoint.number} doesn't publish what is staged")
+            self._require_staged(checkpoint)
             with self._checkpoints.committing(checkpoint):
-                published = self._sent(checkpoint)
+                published = self._brought(checkpoint)
             self._next, self._ledger = checkpoint.number + 1, Ledger()
             self._discard()
             if self._outbox:
@@ -188,41 +192,64 @@ class HttpDestination:
             said.append(f"-- {given.delete_method} {_shown(given.delete_url)} for each row that is marked as deleted")
         return said
 
-    def _sent(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
-        """Bring the staged rows to the endpoint."""
-        if self._staged and self._outbox:
-            self._outbox.seal(checkpoint, self._staged)
-        published = self._deliver(checkpoint, self._staged, self._ledger)
-        if self._ledger.refused and self._outbox:
-            self._outbox.clear()  # the rows that are left, without these, are another checkpoint
-        self._ledger.raise_refusals()
+    def _require_staged(self, checkpoint: Checkpoint) -> None:
+        """Raise unless the checkpoint publishes what is staged, without the rows that were refused before."""
+        rows = rows_by_token(checkpoint.publish)
+        if rows.keys() != self._rows.keys() or rows.total() + len(self._ledger.dropped) != self._rows.total():
+            raise DestinationError(f"checkpoint {checkpoint.number} doesn't publish what is staged")
+
+    def _brought(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
+        """Bring the staged rows to the endpoint; what that did, by stream."""
+        ledger, outbox = self._ledger, self._outbox
+        if outbox and self._texts.streams and ledger.dropped:
+            outbox.drop(checkpoint, self._texts, ledger.dropped)
+        elif outbox and self._texts.streams:
+            outbox.seal(checkpoint, self._texts)
+        published = self._deliver(checkpoint, self._texts, ledger)
+        batches = [*self._refused(ledger.refused, checkpoint.number)]
+        if batches:
+            lines = {line for batch in batches for line in batch.rows[LINE].to_pylist()}
+            reasons = {line: reason for line, reason in ledger.refused.items() if line in lines}
+            ledger.dropped |= reasons
+            ledger.refused = {}
+            raise RefusedAtCommitError(f"the endpoint refuses {len(reasons)} rows", reasons, batches)
         return published
+
+    def _refused(self, lines: Collection[int], number: int) -> Iterator[Batch]:
+        """The staged rows of these lines."""
+        wanted = pa.array(lines, pa.int64())
+        for stream in self._batches.streams if lines else ():
+            for table in self._batches.read(stream):
+                rows = table.filter(pc.is_in(table[LINE], value_set=wanted))
+                if rows.num_rows:
+                    yield Batch(stream, rows, number)
 
     def _finished(self, checkpoints: Checkpoints, number: int) -> Checkpoint | None:
         """The checkpoint that a killed run has left in the outbox, once all of it is sent and stored."""
         if self._outbox is None:
             return None
         left = self._outbox.sealed(number)
-        if left is None:
-            self._outbox.clear()
-            return None
-        checkpoint, staged = left.checkpoint, left.staged
-        ledger = self._ledger if left.is_own else Ledger()
-        try:
-            with checkpoints.committing(checkpoint):
-                self._deliver(checkpoint, staged, ledger)
-                ledger.raise_refusals()
-        except RowsRefusedError as error:
-            _log.warning(
-                "rows of an interrupted checkpoint are refused; all come from the tap", rows=len(error.reasons)
-            )
-            self._outbox.clear()
-            return None
-        finally:
-            for spool in staged.values():
-                spool.close()
+        if left is not None and left.is_own:
+            return None  # the runtime is about to commit it anew, or to end
+        if left is not None:
+            try:
+                with checkpoints.committing(left.checkpoint):
+                    self._finish(left)
+            except _GivenUpError as error:
+                _log.warning("an interrupted checkpoint is given up; it comes from the tap", why=str(error))
+                left = None
         self._outbox.clear()
-        return checkpoint
+        return left.checkpoint if left else None
+
+    def _finish(self, left: Sealed) -> None:
+        """Send what is in the outbox: as it was at first, and then as it was once refused rows were dropped."""
+        ledger = Ledger()
+        self._deliver(left.checkpoint, left.staged, ledger)
+        if left.dropped and ledger.refused.keys() <= {*left.dropped}:
+            ledger.dropped, ledger.refused = dict.fromkeys(left.dropped, ""), {}
+            self._deliver(left.checkpoint, left.staged, ledger)
+        if ledger.refused:
+            raise _GivenUpError(f"the endpoint refuses {len(ledger.refused)} rows")
 
     def _deliver(self, checkpoint: Checkpoint, staged: Staged, ledger: Ledger) -> Mapping[str, Published]:
         client = self._connected()
@@ -238,9 +265,8 @@ class HttpDestination:
         return None if folder is None or is_unnamed(pipeline) else Outbox(folder, pipeline, self._settings)
 
     def _discard(self) -> None:
-        for spool in self._staged.values():
-            spool.close()
-        self._staged.clear()
+        self._texts.clear()
+        self._batches.clear()
         self._rows.clear()
 
     def _close_checkpoints(self) -> None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
+import pyarrow as pa
 
 from tailrace.checkpoint_files import file_name, write_durably
+from tailrace.destinations.http.rows import ENCODED
 from tailrace.destinations.http.settings import Settings
 from tailrace.disk import sync
 from tailrace.errors import DestinationError, advice_on_space
 from tailrace.model import Checkpoint, Stream
-from tailrace.spool import Place, Spool
-
-Staged = Mapping[Stream, Spool]
-"""The rows that wait, by revision of their stream."""
 
 _SHAPING = (
     *("url", "http_method", "format", "per_record", "records_at", "body_fields", "max_rows", "max_bytes"),
@@ -30,10 +30,43 @@ _SHAPING = (
 """The settings that requests come from."""
 
 
-class _Waiting(msgspec.Struct, frozen=True):
-    stream: Stream
-    file: str
-    places: Sequence[Place]
+class Staged(Protocol):
+    """The rows that wait, as ENCODED."""
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """The revisions of which there are rows."""
+
+    def read(self, stream: Stream) -> Iterator[pa.Table]:
+        """The rows of a revision, in the order of their lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRows:
+    """The rows in files, each of one revision."""
+
+    files: Mapping[Stream, Path]
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """See Staged."""
+        return [*self.files]
+
+    def read(self, stream: Stream) -> Iterator[pa.Table]:
+        """See Staged."""
+        with pa.memory_map(str(self.files[stream])) as source:
+            for batch in pa.ipc.open_stream(source):
+                yield pa.Table.from_batches([batch])
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A checkpoint whose requests are under way; `dropped` are the lines that were refused, and set aside."""
+
+    checkpoint: Checkpoint
+    staged: Staged
+    dropped: Collection[int]
+    is_own: bool
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -43,16 +76,8 @@ class _Entry(msgspec.Struct, frozen=True):
     at: datetime
     shape: str
     run: str
-    waiting: tuple[_Waiting, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A checkpoint whose requests are under way, and whether this very run has begun them."""
-
-    checkpoint: Checkpoint
-    staged: Staged
-    is_own: bool
+    streams: tuple[Stream, ...]
+    dropped: tuple[int, ...] = ()
 
 
 class Outbox:
@@ -70,15 +95,15 @@ class Outbox:
         with self._translated():
             self._remove()
             self._folder.mkdir(parents=True)
-            waiting = []
-            for number, (stream, spool) in enumerate(staged.items(), start=1):
-                name = f"{number}.arrow"
-                waiting.append(_Waiting(stream, name, spool.save(self._folder / name)))
-            state = None if checkpoint.state is None else checkpoint.state.decode()
-            what = (checkpoint.pipeline, checkpoint.number, state, checkpoint.at)
-            entry = _Entry(*what, self._shape, self._run, tuple(waiting))
-            write_durably(self._entry, msgspec.json.encode(entry))
+            for number, stream in enumerate(staged.streams):
+                _save(self._file(number), staged.read(stream))
+            self._write(checkpoint, staged.streams, ())
             sync(self._folder.parent)
+
+    def drop(self, checkpoint: Checkpoint, staged: Staged, lines: Collection[int]) -> None:
+        """Note that these rows of the checkpoint were refused, and are set aside by now."""
+        with self._translated():
+            self._write(checkpoint, staged.streams, tuple(lines))
 
     def sealed(self, number: int) -> Sealed | None:
         """The checkpoint of that number, if it is here and requests would be what they were."""
@@ -90,14 +115,22 @@ class Outbox:
             if entry.number != number or entry.shape != self._shape:
                 return None
             state = None if entry.state is None else entry.state.encode()
-            staged = {each.stream: Spool.saved(self._folder / each.file, each.places) for each in entry.waiting}
+            rows = SavedRows({stream: self._file(place) for place, stream in enumerate(entry.streams)})
             checkpoint = Checkpoint(entry.pipeline, entry.number, state, entry.at)
-            return Sealed(checkpoint, staged, is_own=entry.run == self._run)
+            return Sealed(checkpoint, rows, entry.dropped, is_own=entry.run == self._run)
 
     def clear(self) -> None:
         """Remove what is here: the entry first, so that it is never without its rows."""
         with self._translated():
             self._remove()
+
+    def _write(self, checkpoint: Checkpoint, streams: Sequence[Stream], dropped: tuple[int, ...]) -> None:
+        state = None if checkpoint.state is None else checkpoint.state.decode()
+        what = (checkpoint.pipeline, checkpoint.number, state, checkpoint.at)
+        write_durably(self._entry, msgspec.json.encode(_Entry(*what, self._shape, self._run, tuple(streams), dropped)))
+
+    def _file(self, number: int) -> Path:
+        return self._folder / f"{number}.arrow"
 
     def _remove(self) -> None:
         self._entry.unlink(missing_ok=True)
@@ -115,3 +148,13 @@ class Outbox:
             raise DestinationError(
                 f"the outbox {self._folder} can't be read: {error}; remove it, and what it has comes again from the tap"
             ) from error
+
+
+def _save(path: Path, tables: Iterator[pa.Table]) -> None:
+    """Write the rows durably; raises OSError."""
+    with path.open("wb") as file:
+        with pa.ipc.new_stream(file, ENCODED) as writer:
+            for table in tables:
+                writer.write_table(table)
+        file.flush()
+        os.fsync(file.fileno())
