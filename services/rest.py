@@ -190,6 +190,7 @@ def parsed(request: Received) -> list[Raws]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     rest: Rest
 
     def do_POST(self) -> None:

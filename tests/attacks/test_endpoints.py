@@ -101,3 +101,14 @@ def test_no_secret_is_told(server, caplog, tmp_path):
     kept = [path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
     assert len(kept) == 4
     assert [text for text in (*said, *kept) if SECRET in text] == []
+
+
+def test_a_password_is_not_told_though_the_server_says_it_as_it_was_sent(server):
+    given = {"auth": "basic", "username": "user", "password": SECRET}
+    sent = "dXNlcjpzM2NyM3QtS3g5"
+    server.refuses = lambda _: f"not allowed: {server.received[-1].headers['authorization']}"
+    with pytest.raises(DestinationError, match="not allowed") as raised:
+        load(server, [schema({"id": INT}), record({"id": 1}), record({"id": 2})], url=f"{server.url}/x", **given)
+    server.refuses = lambda _: None
+    assert server.received[-1].headers["authorization"] == f"Basic {sent}"
+    assert sent not in str(raised.value)

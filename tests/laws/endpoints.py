@@ -29,11 +29,11 @@ class KeysOfPeople(dict[str, tuple[str, ...]]):
         return ("id",) if table.endswith(PEOPLE) else default
 
 
-def endpoint(server: Rest, folder: Path) -> Place:
+def endpoint(server: Rest, folder: Path, **more: object) -> Place:
     """The endpoint as a place, with its checkpoints in a folder."""
     server.keys = KeysOfPeople()
     checkpoints = folder / "checkpoints"
-    settings: Mapping[str, object] = {"url": f"{server.url}/{{table}}", "checkpoints": str(checkpoints)}
+    settings: Mapping[str, object] = {"url": f"{server.url}/{{table}}", "checkpoints": str(checkpoints), **more}
 
     def rows(table: str, schema: str | None = None) -> list[dict[str, Any]]:
         assert schema is None

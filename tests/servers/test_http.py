@@ -245,11 +245,24 @@ def test_values_are_exact_on_the_wire_in_json_and_in_forms(server):
     load(server, sent)
     load(server, sent, decimals="string", format="jsonl")
     load(server, sent, format="form", per_record=True)
-    load(server, sent, records_at="/data/records", body_fields={"all": False}, url=f"{server.url}/x")
+    load(
+        server,
+        sent,
+        content_type="application/vnd.x+json",
+        records_at="/data/records",
+        body_fields={"all": False},
+        url=f"{server.url}/x",
+    )
     json_body, lines, form, wrapped = (request.body for request in server.received)
     assert json_body == b'[{"id":9007199254740993,"n":1.500000000,"j":{"a":1.50},"t":"\xc3\xa9\\n"}]'
     assert lines == json_body[1:-1].replace(b"1.500000000", b'"1.500000000"') + b"\n"
     assert form == b"id=9007199254740993&n=1.500000000&j=%7B%22a%22%3A1.50%7D&t=%C3%A9%0A"
+    assert [request.headers["content-type"] for request in server.received] == [
+        "application/json",
+        "application/x-ndjson",
+        "application/x-www-form-urlencoded",
+        "application/vnd.x+json",
+    ]
     assert json.loads(wrapped) == {"all": False, "data": {"records": json.loads(json_body)}}
 
 

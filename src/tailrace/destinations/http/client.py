@@ -26,6 +26,7 @@ from tailrace.log import get_logger, printable
 
 _log = get_logger("http")
 _SHOWN = 200
+_LONG = 4
 _UNAUTHORISED = 401
 _EARLY_S = 30.0
 _TOKEN_BYTES = 2**16
@@ -104,7 +105,7 @@ class Client:
     def said(self, text: str) -> str:
         """A text of the server's for people: short, on one line, without secrets."""
         for secret in (*self._settings.secrets, *self._login.secrets):
-            text = text.replace(secret, "***")
+            text = text.replace(secret, "***") if len(secret) >= _LONG else text  # shorter ones are words of others too
         text = printable(" ".join(text.split()))
         return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
@@ -161,8 +162,10 @@ class Login:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The token, if there is one."""
-        return (self._token,) if self._token else ()
+        """What is made of the settings' secrets, and what was got for them."""
+        given = self._settings
+        basic = _basic(given.username, given.password.get_secret_value()) if given.auth == "basic" else ""
+        return (self._token, basic.removeprefix("Basic "))
 
     def headers(self) -> Mapping[str, str]:
         """What logs a request in."""

@@ -94,7 +94,7 @@ class Outbox:
         """Keep the checkpoint and its rows."""
         with self._translated():
             self._remove()
-            self._folder.mkdir(parents=True)
+            self._folder.mkdir(mode=0o700, parents=True)
             for number, stream in enumerate(staged.streams):
                 _save(self._file(number), staged.read(stream))
             self._write(checkpoint, staged.streams, ())

@@ -79,7 +79,7 @@ def request_of(part: Part, settings: Settings, pipeline: str, number: int) -> Re
     else:
         method, url = settings.http_method, url_of(settings.url, part.stream, path)
         body = _body(part, settings)
-        headers["Content-Type"] = _TYPES[settings.format]
+        headers["Content-Type"] = settings.content_type or _TYPES[settings.format]
     if settings.idempotency_header:
         same = [path] if part.deletes else [row.same for row in part.rows]
         where = (pipeline, number, part.stream.name, part.deletes, part.place, method, url)

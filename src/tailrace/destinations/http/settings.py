@@ -82,6 +82,9 @@ class Settings(BaseModel):
         "json", description="What a request's body is: JSON, JSON Lines, or a form, which is of one record."
     )
     per_record: bool = Field(default=False, description="Whether each record is a request of its own.")
+    content_type: str | None = Field(
+        None, pattern=_VALUE.pattern + "$", description="What the body is called, if not what `format` says."
+    )
     records_at: Pointer = Field(
         "", description="JSON pointer to where the records stand in the body, as `/records`; else they are the body."
     )
