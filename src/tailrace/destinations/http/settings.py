@@ -74,7 +74,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    url: Url = Field(description="Where requests go; knows `{stream}`, `{table}` and, per record, `{key}`.")
+    url: Url = Field(repr=False, description="Where requests go; knows `{stream}`, `{table}` and, per record, `{key}`.")
     http_method: Verb = Field(
         "POST", validation_alias=AliasChoices("http_method", "verb"), description="The method by which rows are sent."
     )
@@ -92,7 +92,9 @@ class Settings(BaseModel):
     decimals: Literal["number", "string"] = Field("number", description="How decimals are written, in all digits.")
     max_rows: int = Field(500, gt=0, description="The most rows of a request.")
     max_bytes: int = Field(2**20, gt=0, description="The most bytes of the records of a request of several.")
-    delete_url: Url | None = Field(None, description="Where rows are deleted under `hard_delete`; knows `{key}` too.")
+    delete_url: Url | None = Field(
+        None, repr=False, description="Where rows are deleted under `hard_delete`; knows `{key}` too."
+    )
     delete_method: Verb = Field("DELETE", description="How rows are deleted.")
     headers: Annotated[dict[str, SecretStr], AfterValidator(_headers)] = Field({}, description="Headers of requests.")
     auth: Literal["none", "basic", "bearer", "api_key", "oauth2"] = Field(
@@ -103,7 +105,7 @@ class Settings(BaseModel):
     token: SecretStr = Field(SecretStr(""), description="The token of `bearer`.")
     api_key: SecretStr = Field(SecretStr(""), description="The key of `api_key`.")
     api_key_header: str = Field("X-API-Key", description="The header that it goes into.")
-    token_url: Url | None = Field(None, description="Where `oauth2` gets its tokens.")
+    token_url: Url | None = Field(None, repr=False, description="Where `oauth2` gets its tokens.")
     client_id: str = Field("", description="The client of `oauth2`.")
     client_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
     scope: str = Field("", description="The scopes that it asks for.")
@@ -113,7 +115,7 @@ class Settings(BaseModel):
     concurrency: int = Field(4, gt=0, le=64, description="The most requests at once; 1 keeps the order of rows.")
     requests_per_s: float | None = Field(None, gt=0, description="The most requests a second.")
     timeout_s: float = Field(60, gt=0, description="The time of a request, up to the last byte of its answer.")
-    attempts: int = Field(5, gt=0, description="How often a request is made before `retry_s` counts.")
+    attempts: int = Field(3, gt=0, description="How often a request is made before `retry_s` counts.")
     max_wait_s: float = Field(120, gt=0, description="The longest wait for another attempt, whatever Retry-After says.")
     retry_statuses: tuple[int, ...] = Field((408, 409, 425, 429), description="What is tried again, beside 500 and up.")
     success_statuses: tuple[int, ...] = Field((), description="What a request was taken by; by default 200 to 299.")
