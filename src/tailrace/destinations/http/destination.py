@@ -68,6 +68,7 @@ class HttpDestination:
         self._texts = Spool()
         self._batches = Spool()
         self._rows: Counter[str] = Counter()
+        self._is_sealed = False
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self._settings,)
@@ -203,8 +204,9 @@ class HttpDestination:
         ledger, outbox = self._ledger, self._outbox
         if outbox and self._texts.streams and ledger.dropped:
             outbox.drop(checkpoint, self._texts, ledger.dropped)
-        elif outbox and self._texts.streams:
+        elif outbox and self._texts.streams and not self._is_sealed:
             outbox.seal(checkpoint, self._texts)
+            self._is_sealed = True
         published = self._deliver(checkpoint, self._texts, ledger)
         batches = [*self._refused(ledger.refused, checkpoint.number)]
         if batches:
@@ -268,6 +270,7 @@ class HttpDestination:
         self._texts.clear()
         self._batches.clear()
         self._rows.clear()
+        self._is_sealed = False
 
     def _close_checkpoints(self) -> None:
         if self._checkpoints is not None:
