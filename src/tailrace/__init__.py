@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         TailraceError,
         TapError,
     )
+    from tailrace.functions import destination
     from tailrace.model import Batch, Checkpoint, Column, Kind, Method, Receipt, Stream
     from tailrace.runtime.report import Report
     from tailrace.runtime.target import Target
@@ -72,6 +73,7 @@ __all__ = [
     "TapError",
     "Target",
     "__version__",
+    "destination",
     "load",
     "maintain",
 ]
@@ -79,6 +81,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for, so that `import tailrace` stays light."""
+    if name == "destination":
+        return importlib.import_module("tailrace.destination")  # a module that is called as the decorator
     if name not in _HOME:
         raise AttributeError(f"module 'tailrace' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)

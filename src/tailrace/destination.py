@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from types import ModuleType
+from typing import Any, Protocol, runtime_checkable
 
 from tailrace.errors import DestinationError
 from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
@@ -110,3 +112,15 @@ class Maintainable(Protocol):
         Maintains these tables, or all that pipelines load into if none is named. Loads go on meanwhile, and it can be
         ended at any time. One sentence for each thing done.
         """
+
+
+class _Decorator(ModuleType):
+    """The module as `@tailrace.destination`: Python has one name for both."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        from tailrace.functions import destination  # noqa: PLC0415 who has no function needs nothing of it
+
+        return destination(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Decorator

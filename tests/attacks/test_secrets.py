@@ -33,6 +33,7 @@ ADDRESSES = {
     "s3": f"s3://bucket/x?access_key_id=a&secret_access_key={ENCODED}&endpoint=http://{NOBODY}&region=eu-west-1",
     "delta": f"delta+s3://b/x?access_key_id=a&secret_access_key={ENCODED}&endpoint=http://{NOBODY}&region=eu-west-1",
     "iceberg": f"iceberg+postgresql+psycopg2://user:{ENCODED}@{NOBODY}/db?warehouse=s3://b/x&secret_access_key={ENCODED}",
+    "http": f"http://user:{ENCODED}@{NOBODY}/x?token={ENCODED}",
     "a port that isn't one": f"postgresql://user:{ENCODED}@127.0.0.1:x/db",
     "a password that isn't escaped": "postgresql://user:s3cr3t-Kx9/+@@[127.0.0.1:1/db",
     "a file with a host": f"duckdb://user:{ENCODED}@host/x",
@@ -52,6 +53,15 @@ SETTINGS = {
         "access_key_id": "a",
         "secret_access_key": SECRET,
         "session_token": SECRET,
+    },
+    "http": {
+        "url": f"http://{NOBODY}/",
+        "auth": "oauth2",
+        "token_url": f"http://{NOBODY}/",
+        "client_id": "a",
+        "client_secret": SECRET,
+        "headers": {"X": SECRET},
+        "checkpoints": f"postgresql://u:{ENCODED}@{NOBODY}/d",
     },
     "delta": {"url": "s3://b/x", "access_key_id": "a", "secret_access_key": SECRET, "session_token": SECRET},
 }

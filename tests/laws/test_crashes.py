@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from crashing import Runs, positions
+from endpoints import endpoint
 from lakes import KINDS, TROUBLE, lakes, local_lake
 from places import databases, file, files
 from replaying_tap import PAUSED
 from services.faults import fault_proxy
+from services.rest import rest
 from waiting import wait_for
 
 from tailrace.testing.crashes import a_crash_at_any_call_loses_no_row_and_loads_none_twice
@@ -26,7 +28,7 @@ ONE_CHECKPOINT = ("checkpoint_rows=1000000",)
 SERVERS = ("postgres", "mariadb", "mysql", "redshift", "bigquery", "snowflake", "mongodb")
 DATABASES = ("duckdb", "sqlite", *SERVERS)
 STANDING_IN = ("bigquery", "snowflake")
-AT_ANY_CALL = [*KINDS, *(kind for kind in DATABASES if kind not in STANDING_IN)]
+AT_ANY_CALL = [*KINDS, "http", *(kind for kind in DATABASES if kind not in STANDING_IN)]
 AT_ANY_CALL += [pytest.param(kind, marks=pytest.mark.newest) for kind in STANDING_IN]
 """What stands in for warehouses takes five minutes and more for it."""
 
@@ -41,10 +43,14 @@ def kind(request):
 def place(request, kind, tmp_path):
     """A new place; lakes are in a folder."""
     if kind in KINDS:
-        return local_lake(kind, tmp_path)
-    if kind in SERVERS:
-        return databases(request.getfixturevalue(f"{kind}_server"))()
-    return file(kind, tmp_path / "place")
+        yield local_lake(kind, tmp_path)
+    elif kind == "http":
+        with rest() as server:
+            yield endpoint(server, tmp_path)
+    elif kind in SERVERS:
+        yield databases(request.getfixturevalue(f"{kind}_server"))()
+    else:
+        yield file(kind, tmp_path / "place")
 
 
 @pytest.fixture

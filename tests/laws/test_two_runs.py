@@ -4,25 +4,31 @@ import signal
 
 import pytest
 from crashing import Runs, positions
+from endpoints import endpoint
 from lakes import KINDS, lakes
 from places import databases
 from replaying_tap import PAUSED
 from services.faults import Rates, fault_proxy
+from services.rest import rest
 from waiting import wait_for
 
 from tailrace.testing.fencing import the_older_of_two_runs_is_fenced
 from tailrace.testing.replay import Replay
 
 NEWEST = pytest.param("newest_postgres", marks=pytest.mark.newest)
+SERVERS = ("postgres", NEWEST, "mariadb", "mysql", "redshift", "snowflake", "bigquery", "mongodb")
 
 
-@pytest.fixture(params=["postgres", NEWEST, "mariadb", "mysql", "redshift", "snowflake", "bigquery", "mongodb", *KINDS])
+@pytest.fixture(params=[*SERVERS, "http", *KINDS])
 def place(request, tmp_path):
-    """A new database of a server, or a new lake in a bucket."""
+    """A new database of a server, a new lake in a bucket, or an endpoint."""
     if request.param in KINDS:
         server = request.getfixturevalue("s3_server")
         with fault_proxy(server.host, server.port, Rates()) as calm:
             yield lakes(request.param, server, calm, tmp_path)()
+    elif request.param == "http":
+        with rest() as server:
+            yield endpoint(server, tmp_path)
     else:
         yield databases(request.getfixturevalue(f"{request.param}_server"))()
 

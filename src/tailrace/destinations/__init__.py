@@ -22,6 +22,7 @@ NAMES: Mapping[str, str] = {
     "delta": "tailrace.destinations.delta",
     "duckdb": "tailrace.destinations.duckdb",
     "files": "tailrace.destinations.files",
+    "http": "tailrace.destinations.http",
     "iceberg": "tailrace.destinations.iceberg",
     "memory": "tailrace.destinations.memory",
     "mongodb": "tailrace.destinations.mongodb",
@@ -34,6 +35,7 @@ NAMES: Mapping[str, str] = {
 """The name of each destination, which is the scheme of its addresses, and its module."""
 
 ALIASES: Mapping[str, str] = {
+    "https": "http",
     "mariadb": "mysql",
     "postgresql": "postgres",
     **dict.fromkeys(("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "file"), "files"),
