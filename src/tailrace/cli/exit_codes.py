@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import traceback
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 from tailrace.cli.streams import close_stdout, open_streams
 from tailrace.errors import ConfigError, TailraceError
-from tailrace.log import get_logger, printable, redacted
+from tailrace.log import get_logger, is_read_by_a_runner, printable, redacted
 
 _log = get_logger("cli")
 
@@ -63,8 +64,13 @@ def _code_of(command: Callable[[], Any]) -> int:
 
 
 def _report(error: TailraceError) -> None:
-    sys.stderr.write(f"error: {printable(redacted(str(error)))}\n")
-    for note in getattr(error, "__notes__", ()):
-        sys.stderr.write(f"  {printable(redacted(note))}\n")
+    notes = getattr(error, "__notes__", ())
+    if is_read_by_a_runner():
+        for text in (str(error), *notes):
+            _log.log(logging.ERROR, text)
+    else:
+        sys.stderr.write(f"error: {printable(redacted(str(error)))}\n")
+        for note in notes:
+            sys.stderr.write(f"  {printable(redacted(note))}\n")
     if error.__cause__ is not None:
         _log.debug("caused by", error=type(error.__cause__).__name__, text=str(error.__cause__))

@@ -9,9 +9,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tailrace.cli.logs import show_log
 from tailrace.config import Settings
 from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS
-from tailrace.config.sources import environment_values, file_values, flag_values, merged, own_names, split
+from tailrace.config.sources import (
+    TARGET_PREFIX,
+    environment_values,
+    file_values,
+    flag_values,
+    merged,
+    own_names,
+    split,
+)
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError
@@ -27,7 +36,13 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"] | None,
     typer.Option("--log-level", help="Default: info, and warning beside the live view of a terminal."),
 ]
-LogFormat = Annotated[Literal["text", "json"], typer.Option("--log-format", help="text or json.")]
+LogFormat = Annotated[
+    Literal["text", "json", "singer", "plain"] | None,
+    typer.Option("--log-format", help="text (the default), json, singer as Meltano reads it, or plain."),
+]
+
+OF_ENVIRONMENT = Path("ENV")
+"""The config that isn't a file, but the variables that runners set for a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +62,16 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     """The settings of a run, from files, the environment and flags; later ones override earlier ones."""
     if flags.get("pipeline") == "":
         raise ConfigError("the name is empty", key="--pipeline", hint="name the pipeline, or leave the option out")
-    files = config or ([Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else [])
+    files = [path for path in config or () if path != OF_ENVIRONMENT] or (
+        [Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else []
+    )
     given = {key: value for key, value in {"to": to, **flags}.items() if value is not None}
-    sources = [*(file_values(path) for path in files), environment_values(), flag_values(sets or ()), given]
+    environment = environment_values()
+    if OF_ENVIRONMENT in (config or ()):
+        environment = merged(environment, environment_values(prefix=TARGET_PREFIX))
+    sources = [*(file_values(path) for path in files), environment, flag_values(sets or ()), given]
+    if "log_level" in flags:
+        show_log(merged(*sources))
     addressed = [_addressed(source) for source in sources]
     destination = ""
     for source in addressed:

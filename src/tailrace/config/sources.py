@@ -19,6 +19,8 @@ from tailrace.errors import ConfigError
 from tailrace.log import get_logger
 
 PREFIX = "TAILRACE_"
+TARGET_PREFIX = "TARGET_TAILRACE_"
+"""Of the variables that a runner sets for the Singer target: they count where the config is named ENV."""
 _NAME = re.compile(r"[\w.*?\[\]-]+")
 _TOML_PLACE = re.compile(r"\(at ((?:line \d+, column \d+)|(?:end of document))\)$")
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
@@ -54,12 +56,12 @@ def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
     return {str(key): _expanded(value, environ, str(key)) for key, value in values.items()}
 
 
-def environment_values(environ: Mapping[str, str] = os.environ) -> Values:
+def environment_values(environ: Mapping[str, str] = os.environ, prefix: str = PREFIX) -> Values:
     """The settings in `TAILRACE_...` variables: `TAILRACE_BATCH_ROWS` is `batch_rows`, `__` goes a level down."""
     values: Values = {}
     for name, text in environ.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
-            _put(values, name.removeprefix(PREFIX).lower().split("__"), _value(text))
+        if name.startswith(prefix) and name != f"{prefix}CONFIG":
+            _put(values, name.removeprefix(prefix).lower().split("__"), _value(text))
     return values
 
 
