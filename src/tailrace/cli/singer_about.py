@@ -57,9 +57,11 @@ def singer_facts() -> dict[str, Any]:
 def plugin_definition() -> dict[str, Any]:
     """The target as a plugin of Meltano, for `meltano add --from-ref`.
 
-    Its settings have no values: Meltano would hand each on, also to destinations that have no such setting.
+    Its settings have no values: Meltano would hand each on, also to destinations that have no such setting. They are
+    there by their own names alone, since Meltano copies them all into the project; it hands others on as well.
     """
-    facts = singer_facts()
+    own = {"to", *(name for _, name, _, is_own in _declared() if is_own)}
+    settings = {name: schema for name, schema in _properties().items() if name in own}
     return {
         "name": NAME,
         "namespace": "target_tailrace",
@@ -70,7 +72,7 @@ def plugin_definition() -> dict[str, Any]:
         "executable": NAME,
         "capabilities": list(CAPABILITIES),
         "settings_group_validation": [[name] for name in ("to", *ADDRESSES)],
-        "settings": [_setting(name, schema) for name, schema in facts["settings"]["properties"].items()],
+        "settings": [_setting(name, schema) for name, schema in settings.items()],
     }
 
 
@@ -106,7 +108,7 @@ def _pythons() -> list[str]:
 def _properties() -> dict[str, Schema]:
     """Every setting by each of its names, those of the Singer SDK's targets too."""
     variants: dict[str, list[tuple[str, Schema]]] = {}
-    for place, name, schema in _declared():
+    for place, name, schema, _ in _declared():
         variants.setdefault(name, []).append((place, schema))
     properties = {"to": dict(_TO), **{name: _joined(several) for name, several in variants.items()}}
     for name, text in {**ADDRESSES, **{name: alias.text for name, alias in ALIASES.items() if _works(alias)}}.items():
@@ -119,8 +121,8 @@ def _works(alias: Alias) -> bool:
     return alias.of == MELTANO and not (alias.refused and alias.settings is None and alias.warned is None)
 
 
-def _declared() -> Iterator[tuple[str, str, Schema]]:
-    """Where a setting is one (a destination, or "" for the run), a name of it, and its schema."""
+def _declared() -> Iterator[tuple[str, str, Schema, bool]]:
+    """Where a setting is one (a destination, or "" for the run), a name, its schema, and whether it is the own one."""
     for place in ("", *NAMES):
         try:
             model = settings_model(place) if place else Settings
@@ -129,9 +131,9 @@ def _declared() -> Iterator[tuple[str, str, Schema]]:
         schema = model.model_json_schema()
         for setting, names in spellings(model).items():
             own = _plain(schema["properties"][setting], schema.get("$defs", {}))
-            yield place, setting, own
+            yield place, setting, own, True
             for name in names[1:]:
-                yield place, name, {**own, "description": f"Another name of `{setting}`.", "title": _title(name)}
+                yield place, name, {**own, "description": f"Another name of `{setting}`.", "title": _title(name)}, False
 
 
 def _joined(variants: Sequence[tuple[str, Schema]]) -> Schema:

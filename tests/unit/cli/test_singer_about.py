@@ -62,9 +62,10 @@ def test_a_config_is_valid_or_not_by_the_schema(config, is_valid):
     assert jsonschema.Draft202012Validator(SETTINGS).is_valid(config) is is_valid
 
 
-def test_meltanos_definition_has_every_setting_and_hands_no_default_on():
+def test_meltanos_definition_has_every_setting_by_its_own_name_and_hands_no_default_on():
     settings = {setting["name"]: setting for setting in plugin_definition()["settings"]}
-    assert settings.keys() == PROPERTIES.keys()
+    models = [Settings, *map(settings_model, NAMES)]
+    assert settings.keys() == {"to", *(name for model in models for name in spellings(model))}
     assert not any("value" in setting for setting in settings.values())
     kinds = {name: settings[name].get("kind") for name in ("batch_rows", "streams", "before_sql", "hard_delete")}
     assert kinds == {"batch_rows": "integer", "streams": "object", "before_sql": "array", "hard_delete": "boolean"}
