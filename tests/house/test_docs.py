@@ -60,6 +60,12 @@ def test_meltanos_definition_of_the_target_is_as_the_settings_make_it():
     assert generate.PLUGIN.read_text(encoding="utf-8") == generate.plugin_page()
 
 
+@pytest.mark.parametrize("family", generator().GUIDES)
+def test_a_guide_for_who_comes_from_other_targets_has_what_becomes_of_each_setting(family):
+    generate = generator()
+    assert generate.GUIDES[family].read_text(encoding="utf-8") == generate.guide_page(family)
+
+
 def test_the_page_on_writing_a_destination_has_the_example_as_it_is():
     generate = generator()
     assert generate.WRITING.read_text(encoding="utf-8") == generate.writing_page()

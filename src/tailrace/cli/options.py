@@ -11,7 +11,7 @@ import typer
 
 from tailrace.cli.logs import show_log
 from tailrace.config import Settings
-from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS
+from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS, defaults_of
 from tailrace.config.sources import (
     TARGET_PREFIX,
     environment_values,
@@ -24,6 +24,7 @@ from tailrace.config.sources import (
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError
+from tailrace.log import get_logger
 
 To = Annotated[str | None, typer.Option("--to", help="The destination: a URL such as duckdb:///my.duckdb, or a name.")]
 Config = Annotated[
@@ -40,6 +41,8 @@ LogFormat = Annotated[
     Literal["text", "json", "singer", "plain"] | None,
     typer.Option("--log-format", help="text (the default), json, singer as Meltano reads it, or plain."),
 ]
+
+_log = get_logger("config")
 
 OF_ENVIRONMENT = Path("ENV")
 """The config that isn't a file, but the variables that runners set for a target."""
@@ -79,7 +82,10 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     if not destination:
         raise ConfigError("no destination given", key="--to", hint="as in --to duckdb:///my.duckdb")
     model = settings_model(scheme_of(destination))
-    settings, own = split(merged(*(own_names(source, Settings, model) for source in addressed)), model)
+    defaults = defaults_of(merged(*addressed))
+    if defaults:
+        _log.info("a config of PipelineWise's: its target's defaults are taken where nothing else is set", **defaults)
+    settings, own = split(merged(defaults, *(own_names(source, Settings, model) for source in addressed)), model)
     return Setup(destination, settings, own)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from tailrace import __version__
 from tailrace.config import Settings
-from tailrace.config.aliases import ADDRESSES, ALIASES, MELTANO, Alias
+from tailrace.config.alias import MELTANO, Alias
+from tailrace.config.aliases import ADDRESSES, ALIASES
 from tailrace.config.sources import spellings
 from tailrace.destinations import NAMES, settings_model
 from tailrace.errors import ConfigError
