@@ -38,6 +38,7 @@ ALLOWED = {
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
     "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime"},
     "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime"},
+    "compat": BOTTOM | {"singer", "schema", "documents", "checkpoint_files", "api", "cli"},
 }
 """Part of the package -> the parts that it may import (itself always)."""
 
