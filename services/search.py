@@ -62,6 +62,10 @@ class SearchServer(Server):
         self._made += 1
         return f"tailrace-{self._made}-"
 
+    def database(self) -> str:
+        """The address of indices of one's own, as tailrace has it."""
+        return f"{self.program}://{self.host}:{self.port}/{self.prefix()}"
+
     def drop(self, prefix: str) -> None:
         """Delete the indices whose names begin with the prefix."""
         self.ask("DELETE", f"{prefix}*?expand_wildcards=all")
