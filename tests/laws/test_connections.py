@@ -12,6 +12,7 @@ from services.bigquery import bigquery
 from services.mariadb import mariadb
 from services.mongodb import mongodb
 from services.mysql import mysql
+from services.opensearch import opensearch
 from services.postgres import postgres
 from services.proxy import proxy
 from services.redshift import redshift
@@ -30,12 +31,13 @@ SERVERS = {
     "snowflake": snowflake,
     "bigquery": bigquery,
     "mongodb": mongodb,
+    "opensearch": opensearch,
 }
 
 IN_THE_CLEAR = {"mysql": ("tls=disable",)}
 """Settings that let the proxy see a COMMIT: MySQL itself encrypts unless it is told not to."""
 
-COMMITS = {"mongodb": b'"number":'}
+COMMITS = {"mongodb": b'"number":', "opensearch": b"number"}
 """What is to be seen of a commit, where that isn't the word."""
 
 WAYS = {
@@ -47,6 +49,7 @@ WAYS = {
     "snowflake": ("snowflake", ()),
     "bigquery": ("bigquery", ()),
     "mongodb": ("mongodb", ()),
+    "opensearch": ("opensearch", ()),
 }
 """Where rows are loaded, and how append-only rows wait there."""
 

@@ -25,7 +25,7 @@ ROWS_OF_LAKES, KILLS = 800, 3
 ONE_CHECKPOINT = ("checkpoint_rows=1000000",)
 """Settings under which nothing but the end of a run ends a checkpoint."""
 
-SERVERS = ("postgres", "mariadb", "mysql", "redshift", "bigquery", "snowflake", "mongodb")
+SERVERS = ("postgres", "mariadb", "mysql", "redshift", "bigquery", "snowflake", "mongodb", "opensearch")
 DATABASES = ("duckdb", "sqlite", *SERVERS)
 STANDING_IN = ("bigquery", "snowflake")
 AT_ANY_CALL = [*KINDS, "http", *(kind for kind in DATABASES if kind not in STANDING_IN)]
