@@ -244,7 +244,7 @@ def elasticsearch_place(elasticsearch_server):
     elasticsearch_server.drop(prefix)
 
 
-@pytest.fixture(params=["opensearch", "elasticsearch"])
+@pytest.fixture(params=["opensearch", pytest.param("elasticsearch", marks=pytest.mark.newest)])
 def search_place(request):
     """Where indices are in each of the search engines, with the engine's own client."""
     url, prefix = request.getfixturevalue(f"{request.param}_place")

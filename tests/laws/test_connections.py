@@ -37,7 +37,7 @@ SERVERS = {
 IN_THE_CLEAR = {"mysql": ("tls=disable",)}
 """Settings that let the proxy see a COMMIT: MySQL itself encrypts unless it is told not to."""
 
-COMMITS = {"mongodb": b'"number":', "opensearch": b"number"}
+COMMITS = {"mongodb": b'"number":', "opensearch": rb"\"number\":"}
 """What is to be seen of a commit, where that isn't the word."""
 
 WAYS = {
@@ -54,8 +54,8 @@ WAYS = {
 """Where rows are loaded, and how append-only rows wait there."""
 
 
-def each_way(*without):
-    marks = {"mysql": pytest.mark.newest}
+def each_way(*without, newest=()):
+    marks = dict.fromkeys(("mysql", *newest), pytest.mark.newest)
     ways = [pytest.param(*way, id=name, marks=marks.get(name, ())) for name, way in WAYS.items() if name not in without]
     return pytest.mark.parametrize(("kind", "more"), ways)
 
@@ -123,7 +123,7 @@ def test_connections_cut_at_a_commit(request, kind, more, passes, tmp_path):
         assert cutting.cuts
 
 
-@each_way()
+@each_way(newest=("opensearch",))
 def test_a_server_that_is_killed_and_started_again(kind, more, tmp_path):
     chance = random.Random(kind)
     with had(SERVERS[kind], always=kind != "mysql") as server:
