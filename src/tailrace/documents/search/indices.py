@@ -11,7 +11,6 @@ from tailrace.documents.search.cluster import NOT_FOUND, Cluster, path_of
 from tailrace.documents.search.mappings import OURS, described, fields_of, merged, meta_of, properties_of
 from tailrace.errors import DestinationError
 from tailrace.model import Stream
-from tailrace.schema.evolve import TableColumn
 
 _FIELDS = 1000
 """The fields that an index has at most, unless its settings say more."""
@@ -122,6 +121,11 @@ class Indices:
         answer = self._cluster.ask("GET", path_of(index), but={NOT_FOUND})
         if answer is None:
             return None
+        if any("data_stream" in each for each in answer.values()):
+            raise DestinationError(
+                f"{index} is a data stream, in which no document can be changed, so that what isn't committed couldn't "
+                "be undone; load into an index of another name"
+            )
         if len(answer) > 1:
             several = ", ".join(sorted(answer)[:3])
             raise DestinationError(
@@ -147,9 +151,3 @@ def _limit(settings: Mapping[str, Any]) -> int:
 def _limited(count: int) -> dict[str, Any]:
     """Room for so many fields, and for as many again."""
     return {"mapping": {"total_fields": {"limit": 2 * count}}}
-
-
-def spelled(column: TableColumn, layout: Layout) -> str:
-    """How a column is indexed, in a word."""
-    made = properties_of([column], (), layout.lacks, None)[column.name]
-    return str(made.get("type", "object"))

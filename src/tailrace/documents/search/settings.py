@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +13,6 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tailrace.documents.search.names import checked_template, cleaned
 
-_OWN = ("scheme", "prefix", "index_format", "refresh", "verify_certs", "ca_certs", "connections", "rows_at_once")
 _BULK = {
     "chunk_size": "rows_at_once",
     "max_chunk_bytes": "bulk_bytes",
@@ -40,9 +41,9 @@ def _as_word(value: object) -> object:
 
 
 def _object(value: object) -> object:
-    import json  # noqa: PLC0415 a setting of an address or of the environment alone
-
-    return json.loads(value) if isinstance(value, str) and value.strip() else value
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.strip() else None
 
 
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -181,8 +182,6 @@ class SearchSettings(BaseModel):
     @property
     def login(self) -> str | None:
         """The `Authorization` of requests."""
-        import base64  # noqa: PLC0415 for a login alone
-
         if self.bearer_token is not None:
             return f"Bearer {self.bearer_token.get_secret_value()}"
         if self.api_key is not None:
@@ -221,7 +220,8 @@ def from_url(url: str) -> dict[str, object]:
 
 
 def _is_said(value: object) -> bool:
-    return bool(_object(value)) if not isinstance(value, str) or value.strip() else False
+    """Whether a setting has something in it, as an object or as JSON text."""
+    return bool(_object(value))
 
 
 def _of_bulk(given: object) -> dict[str, object]:
