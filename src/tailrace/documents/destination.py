@@ -67,7 +67,7 @@ class DocumentDestination:
             self._swap(ours.swaps)
             self._drop_beside()
             self._mappings.begin(fence)
-            self._writer = Writer(self._database, self._known, lambda: self._take(self._known))
+            self._writer = Writer(self._database, self._known)
             return _checkpoint(self._known)
 
     def prepare(self, stream: Stream) -> None:

@@ -33,7 +33,6 @@ _MAX_UNDO_BYTES = 8 << 20
 
 _MAX_UNPACKED_BYTES = 1 << 31
 _WAITS_S = (0.05, 0.5, 2.0)
-_ASKS_EACH_S = 1.0
 
 _Result = TypeVar("_Result")
 
@@ -63,16 +62,11 @@ class Attempt:
 
 
 class Writer:
-    """Writes chunks of documents over several connections, for the run that owns the pipeline.
+    """Writes chunks of documents over several connections, for the run that owns the pipeline."""
 
-    `require_ours` raises FencedError once another run has taken the pipeline over.
-    """
-
-    def __init__(self, database: DocumentDatabase, pipeline: Pipeline, require_ours: Callable[[], None]) -> None:
+    def __init__(self, database: DocumentDatabase, pipeline: Pipeline) -> None:
         self._database = database
         self._pipeline = pipeline
-        self._require_ours = require_ours
-        self._asked_s = 0.0
         self._orders = count(1)
         self._lock = threading.Lock()
 
@@ -84,7 +78,6 @@ class Writer:
         waiting: deque[Future[Published]] = deque()
         try:
             for chunk in chunks:
-                self._ask()
                 waiting.append(threads.submit(self._chunk, attempt, place, mark, chunk))
                 if len(waiting) > 2 * self._database.connections:
                     done += waiting.popleft().result()
@@ -97,12 +90,6 @@ class Writer:
     def undo(self, pipeline: Pipeline) -> None:
         """Give back what this run has overwritten and not committed; `pipeline` is what is remembered of it."""
         roll_back(self._database, pipeline, fence=self._pipeline.fence)
-
-    def _ask(self) -> None:
-        """Ask now and then whether the pipeline is still this run's, so that one that is overtaken ends soon."""
-        if time.monotonic() - self._asked_s > _ASKS_EACH_S:
-            self._require_ours()
-            self._asked_s = time.monotonic()
 
     def _mark(self, attempt: Attempt, place: Place) -> Mark:
         """What documents of the next step say; later steps of a checkpoint have later versions."""

@@ -14,8 +14,7 @@ MARK = "_tailrace"
 VERSION = f"{MARK}.version"
 """The field that says in which order documents were written."""
 
-DUPLICATE = 11000
-"""The code of the error that an id, or a value of a unique index, is taken."""
+_DUPLICATE = 11000
 
 Request = InsertOne[dict[str, Any]] | UpdateOne | ReplaceOne[dict[str, Any]] | DeleteOne
 
@@ -93,4 +92,4 @@ class Written:
 
 def _is_same_id(error: Mapping[str, Any]) -> bool:
     """Whether the document wasn't inserted since its id is taken."""
-    return error.get("code") == DUPLICATE and [*error.get("keyPattern", {})] == ["_id"]
+    return error.get("code") == _DUPLICATE and [*error.get("keyPattern", {})] == ["_id"]
