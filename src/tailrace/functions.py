@@ -16,12 +16,12 @@ from typing import Any, overload
 import pyarrow as pa
 
 from tailrace.checkpoint_files import CheckpointFiles, Checkpoints, RunCheckpoints
-from tailrace.documents.spool import Spool
 from tailrace.errors import ConfigError, DestinationError, TailraceError
 from tailrace.model import LINE, Batch, Checkpoint, Method, Published, Receipt, Stream, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.keys import Keys
 from tailrace.schema.steps import rows_by_token
+from tailrace.spool import Spool
 
 Taker = Callable[..., object]
 """Takes a pyarrow.RecordBatch, and by name `stream`, `table` and `key` where it has these; see `destination`."""

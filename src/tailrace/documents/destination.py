@@ -16,13 +16,13 @@ from tailrace.destination import RefusedAtCommitError
 from tailrace.documents.database import DocumentDatabase, Pipeline, Swap
 from tailrace.documents.mappings import DocumentMapping, DocumentMappings
 from tailrace.documents.publishing import Publisher, Waiting
-from tailrace.documents.spool import Spool
 from tailrace.documents.writing import Attempt, Writer, roll_back
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
 from tailrace.model import LINE, Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.steps import rows_by_token, steps_of
+from tailrace.spool import Spool
 
 
 class DocumentDestination:
