@@ -13,6 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
+KITS = {"sql", "objects", "lake", "documents", "spool", "checkpoint_files"}
 BOTTOM = {"errors", "log", "config", "model", "pipelines", "blocks", "compute", "disk"}
 ALLOWED = {
     "errors": set(),
