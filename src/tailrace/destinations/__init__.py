@@ -9,8 +9,9 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Protocol, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from tailrace.config.checking import checked
 from tailrace.config.sources import own_names
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError
@@ -39,6 +40,18 @@ ALIASES: Mapping[str, str] = {
     **dict.fromkeys(("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "file"), "files"),
 }
 """Other schemes of addresses, and the destination that each means."""
+
+EXAMPLES: Mapping[str, str] = {
+    "bigquery": "as in --to bigquery://project/dataset",
+    "duckdb": "as in --to duckdb:///my.duckdb",
+    "mongodb": "as in --to mongodb://host/database",
+    "mysql": "as in --to mysql://user:password@host/database",
+    "postgres": "as in --to postgres://user:password@host/database",
+    "redshift": "as in --to redshift://user:password@host/database",
+    "snowflake": "as in --to snowflake://user@account/database",
+    "sqlite": "as in --to sqlite:///my.db",
+}
+"""What to write where a part of a database's address is missing."""
 
 ENTRY_POINTS = "tailrace.destinations"
 """The group in which other packages name their destinations' modules."""
@@ -79,22 +92,8 @@ def open_destination(to: str, settings: Mapping[str, object]) -> Destination:
     except ValueError:
         raise ConfigError("the address can't be read", key="to", hint=ESCAPING) from None
     given = own_names(told, module.SETTINGS) | own_names(settings, module.SETTINGS)
-    try:
-        checked = module.SETTINGS.model_validate(given)
-    except ValidationError as error:
-        wrong = _wrong(error, f"settings of {name} are {', '.join(module.SETTINGS.model_fields)}")
-    else:
-        return module.build(checked)
-    raise wrong  # without its cause, in which the values are
-
-
-def _wrong(error: ValidationError, hint: str) -> ConfigError:
-    """The error that names the first setting that is wrong; what isn't a name may be a part of a password."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = first["loc"]
-    key = ".".join(map(str, place)) or "to"
-    is_known = len(place) > 1 or _NAME.fullmatch(key)  # what stands within a setting is within one that there is
-    return ConfigError(first["msg"], key=key if is_known else "to", hint=hint)
+    about = f"`tailrace about --to {name}` describes the settings"
+    return module.build(checked(module.SETTINGS, given, about, EXAMPLES.get(name)))
 
 
 def settings_model(name: str) -> type[BaseModel]:
