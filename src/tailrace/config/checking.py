@@ -141,7 +141,9 @@ def _path(error: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
     path: list[str] = []
     at: Any = values
     for step in error["loc"]:
-        if (isinstance(at, Mapping) and step in at) or (isinstance(at, list | tuple) and isinstance(step, int)):
+        if isinstance(at, Mapping) and step in at:
+            at = at[step]
+        elif isinstance(at, list | tuple) and isinstance(step, int):
             at = at[int(step)]
         elif path and error["type"] != "missing":
             continue
