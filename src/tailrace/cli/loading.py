@@ -51,6 +51,8 @@ def load(
         with open_source(source) as stream, ChunkPump(stream) as pump:
             return feed_chunks(target, reader, pump, stopping=stopping)
 
+    if source == "-" and sys.stdin is not None and sys.stdin.isatty():
+        _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
     _load(made, feed, report)
 
 
@@ -76,7 +78,7 @@ def run(
         with Tap(tap, state) as running, ChunkPump(running.stdout) as pump:
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:
-                raise TapError(running.shown, running.exit_code())
+                raise TapError(running.shown, running.exit_code(), _loaded(result))
             return result
 
     _load(made, feed, report)
@@ -129,7 +131,24 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     target.close()
     _conclude(target.report(), report_file)
     if received:
+        name = signal.Signals(received[0]).name
+        _say(f"stopped by {name}: {_loaded(target.report())}; run again to go on")
         raise typer.Exit(128 + received[0])
+    if target.line == 0:
+        _log.warning("no message came; did the tap start?")
+
+
+def _loaded(report: Report) -> str:
+    """What is loaded of an input that ended early."""
+    if report.state is not None:
+        return "what came up to its last STATE message is loaded"
+    if report.checkpoints:
+        return "what its last checkpoint covers is loaded"
+    return "nothing is loaded, since no STATE message came"
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
 
 
 def _try(report_file: Path | None) -> None:

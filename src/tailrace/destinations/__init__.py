@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Protocol, cast
 
 from pydantic import BaseModel
@@ -56,6 +57,9 @@ EXAMPLES: Mapping[str, str] = {
 ENTRY_POINTS = "tailrace.destinations"
 """The group in which other packages name their destinations' modules."""
 
+_DATABASES = {".duckdb": "duckdb", ".ddb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
+"""What files are by the ends of their names."""
+
 _NAME = re.compile(r"[\w.-]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -76,9 +80,12 @@ class Module(Protocol):
 def scheme_of(to: str) -> str:
     """The destination's name in an address or a bare name: `duckdb` of `duckdb:///my.duckdb` and of `duckdb`.
 
-    A driver, as in `mysql+pymysql://`, doesn't matter.
+    A driver, as in `mysql+pymysql://`, doesn't matter. Raises ConfigError for a path.
     """
     match = _SCHEME.match(to)
+    address = None if match else _address_of(to)
+    if address is not None:
+        raise ConfigError("it is a path, and not an address", key="to", hint=f"write {address}")
     name = (match[1] if match else to).lower().partition("+")[0]
     return ALIASES.get(name, name)
 
@@ -94,6 +101,14 @@ def open_destination(to: str, settings: Mapping[str, object]) -> Destination:
     given = own_names(told, module.SETTINGS) | own_names(settings, module.SETTINGS)
     about = f"`tailrace about --to {name}` describes the settings"
     return module.build(checked(module.SETTINGS, given, about, EXAMPLES.get(name)))
+
+
+def _address_of(path: str) -> str | None:
+    """The address of a file or folder whose path is given; None for what isn't a path, or may have a secret in it."""
+    ending = Path(path).suffix.lower()
+    if set(path) & set("@?") or not ("/" in path or ending in _DATABASES):
+        return None
+    return f"{_DATABASES[ending]}:///{path}" if ending in _DATABASES else f"files:{path}"
 
 
 def settings_model(name: str) -> type[BaseModel]:

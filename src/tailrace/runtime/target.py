@@ -163,6 +163,7 @@ class Target:
         """Commit everything that was read as the run's last checkpoint."""
         self._take_checkpoint(None)
         self._activations.say_unmet()
+        self._streams.say_unmatched()
         return self._finish()
 
     def stop(self, failed_line: int | None = None) -> Report:
