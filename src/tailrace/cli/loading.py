@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import threading
@@ -48,7 +49,7 @@ def load(
     made = setup(to, config, sets, pipeline=pipeline)
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
-        with open_source(source) as stream, ChunkPump(stream) as pump:
+        with open_source(source) as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
             return feed_chunks(target, reader, pump, stopping=stopping)
 
     if source == "-" and sys.stdin is not None and sys.stdin.isatty():
@@ -75,7 +76,7 @@ def run(
         )
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
-        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump:
+        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump, _view(target):
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:
                 raise TapError(running.shown, running.exit_code(), _loaded(result))
@@ -104,7 +105,8 @@ def replay(
         made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
 
     def feed(target: Target, reader: Reader, _stopping: threading.Event, _state: bytes | None) -> Report:
-        return feed_lines(target, reader, quarantined_messages(file))
+        with _view(target):
+            return feed_lines(target, reader, quarantined_messages(file))
 
     _load(made, feed, report)
 
@@ -119,8 +121,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         with _signals(stopping) as received:
             last = target.begin()
             gc.freeze()  # what is there now stays to the end: no search for garbage need look at it again
-            with _view(target):
-                feed(target, reader, stopping, last.state if last else None)
+            feed(target, reader, stopping, last.state if last else None)
     except BaseException as error:
         target.close()
         try:
@@ -151,6 +152,13 @@ def _say(sentence: str) -> None:
     sys.stderr.write(f"{sentence}\n")
 
 
+def _width() -> int:
+    """The width of the terminal that stderr is; where it is none, names are folded as on a wide one."""
+    if not sys.stderr.isatty():
+        return 140
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+
+
 def _try(report_file: Path | None) -> None:
     """Raise ConfigError before anything is loaded if the report can't be written."""
     if report_file is None:
@@ -172,11 +180,11 @@ def _quiet_on_a_terminal() -> str:
     return "warning" if sys.stderr.isatty() else "info"
 
 
-def _view(target: Target) -> AbstractContextManager[None]:
+def _view(target: Target, share: Callable[[], float | None] = lambda: None) -> AbstractContextManager[object]:
     """The live view on a terminal; elsewhere there is none, and what it takes isn't imported."""
     if not sys.stderr.isatty():
         return nullcontext()
-    view: AbstractContextManager[None] = import_module("tailrace.runtime.progress").live_view(target)
+    view: AbstractContextManager[object] = import_module("tailrace.runtime.progress").live_view(target, share)
     return view
 
 
@@ -189,7 +197,7 @@ def _conclude(report: Report, report_file: Path | None) -> None:
                 values=stream.other_unknown_fields,
             )
     if report.streams:
-        sys.stderr.write(report_table(report))
+        sys.stderr.write(report_table(report, _width()))
     if report_file is not None:
         try:
             report.write(report_file)

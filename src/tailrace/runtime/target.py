@@ -194,6 +194,17 @@ class Target:
         """What the run has done so far."""
         return self.tally.report(self._settings.pipeline, self._clock.started_at, self._now())
 
+    def staged(self) -> Mapping[str, int]:
+        """The rows of each stream that wait for their commit."""
+        return self._drain.staged()
+
+    @property
+    def title(self) -> str:
+        """The destination's name, and the pipeline's if it has one."""
+        pipeline = self._settings.pipeline
+        name = self._destination.traits.name
+        return f"{name} · pipeline {pipeline}" if pipeline else name
+
     @property
     def line(self) -> int:
         """The last input line that was taken."""
