@@ -10,7 +10,7 @@ from pathlib import Path
 from tailrace.cli.about import about_facts, about_settings
 from tailrace.config import Settings
 from tailrace.config.aliases import ADDRESSES, ALIASES, MELTANO, Alias
-from tailrace.config.sources import spellings
+from tailrace.config.checking import spellings
 from tailrace.destinations import NAMES, settings_model
 
 PAGE = Path(__file__).with_name("configuration.md")

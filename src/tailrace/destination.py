@@ -86,7 +86,7 @@ class Listable(Protocol):
     """A destination whose tables are files, for `tailrace files`."""
 
     def files(self, table: TableName) -> Sequence[str]:
-        """The addresses of the files that have the table's rows now; none where there is no such table."""
+        """The addresses of the files that have the table's rows now; ConfigError where there is no such table."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import threading
@@ -48,9 +49,11 @@ def load(
     made = setup(to, config, sets, pipeline=pipeline)
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
-        with open_source(source) as stream, ChunkPump(stream) as pump:
+        with open_source(source) as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
             return feed_chunks(target, reader, pump, stopping=stopping)
 
+    if source == "-" and sys.stdin is not None and sys.stdin.isatty():
+        _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
     _load(made, feed, report)
 
 
@@ -73,10 +76,10 @@ def run(
         )
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
-        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump:
+        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump, _view(target):
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:
-                raise TapError(running.shown, running.exit_code())
+                raise TapError(running.shown, running.exit_code(), _loaded(result))
             return result
 
     _load(made, feed, report)
@@ -102,7 +105,8 @@ def replay(
         made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
 
     def feed(target: Target, reader: Reader, _stopping: threading.Event, _state: bytes | None) -> Report:
-        return feed_lines(target, reader, quarantined_messages(file))
+        with _view(target):
+            return feed_lines(target, reader, quarantined_messages(file))
 
     _load(made, feed, report)
 
@@ -117,8 +121,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         with _signals(stopping) as received:
             last = target.begin()
             gc.freeze()  # what is there now stays to the end: no search for garbage need look at it again
-            with _view(target):
-                feed(target, reader, stopping, last.state if last else None)
+            feed(target, reader, stopping, last.state if last else None)
     except BaseException as error:
         target.close()
         try:
@@ -129,7 +132,31 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     target.close()
     _conclude(target.report(), report_file)
     if received:
+        name = signal.Signals(received[0]).name
+        _say(f"stopped by {name}: {_loaded(target.report())}; run again to go on")
         raise typer.Exit(128 + received[0])
+    if target.line == 0:
+        _log.warning("no message came; did the tap start?")
+
+
+def _loaded(report: Report) -> str:
+    """What is loaded of an input that ended early."""
+    if report.state is not None:
+        return "what came up to its last STATE message is loaded"
+    if report.checkpoints:
+        return "what its last checkpoint covers is loaded"
+    return "nothing is loaded, since no STATE message came"
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+
+
+def _width() -> int:
+    """The width of the terminal that stderr is; where it is none, names are folded as on a wide one."""
+    if not sys.stderr.isatty():
+        return 140
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80
 
 
 def _try(report_file: Path | None) -> None:
@@ -153,11 +180,11 @@ def _quiet_on_a_terminal() -> str:
     return "warning" if sys.stderr.isatty() else "info"
 
 
-def _view(target: Target) -> AbstractContextManager[None]:
+def _view(target: Target, share: Callable[[], float | None] = lambda: None) -> AbstractContextManager[object]:
     """The live view on a terminal; elsewhere there is none, and what it takes isn't imported."""
     if not sys.stderr.isatty():
         return nullcontext()
-    view: AbstractContextManager[None] = import_module("tailrace.runtime.progress").live_view(target)
+    view: AbstractContextManager[object] = import_module("tailrace.runtime.progress").live_view(target, share)
     return view
 
 
@@ -170,7 +197,7 @@ def _conclude(report: Report, report_file: Path | None) -> None:
                 values=stream.other_unknown_fields,
             )
     if report.streams:
-        sys.stderr.write(report_table(report))
+        sys.stderr.write(report_table(report, _width()))
     if report_file is not None:
         try:
             report.write(report_file)

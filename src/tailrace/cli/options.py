@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import BaseModel
 
 from tailrace.config import Settings
-from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS
-from tailrace.config.sources import environment_values, file_values, flag_values, merged, own_names, split
+from tailrace.config.aliases import ADDRESSES, ALIASES, PARTS_OF_ADDRESS
+from tailrace.config.checking import names_of
+from tailrace.config.sources import PREFIX, environment_values, file_values, flag_values, merged, own_names, split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError
+from tailrace.log import get_logger
 
 To = Annotated[str | None, typer.Option("--to", help="The destination: a URL such as duckdb:///my.duckdb, or a name.")]
 Config = Annotated[
@@ -28,6 +32,8 @@ LogLevel = Annotated[
     typer.Option("--log-level", help="Default: info, and warning beside the live view of a terminal."),
 ]
 LogFormat = Annotated[Literal["text", "json"], typer.Option("--log-format", help="text or json.")]
+
+_log = get_logger("config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,21 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     if not destination:
         raise ConfigError("no destination given", key="--to", hint="as in --to duckdb:///my.duckdb")
     model = settings_model(scheme_of(destination))
+    addressed[len(files)] = _known(addressed[len(files)], model)
     settings, own = split(merged(*(own_names(source, Settings, model) for source in addressed)), model)
     return Setup(destination, settings, own)
+
+
+def _known(environment: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The settings of the environment, where a variable may be another program's; the log names those of no setting."""
+    known = names_of(Settings) | names_of(model) | ALIASES.keys()
+    for variable in os.environ:
+        key = variable.removeprefix(PREFIX).lower().partition("__")[0]
+        if variable.startswith(PREFIX) and key in environment.keys() - known:
+            near = difflib.get_close_matches(key, known, 1, 0.8)
+            meant = f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
+            _log.warning(f"the variable {variable} is no setting, and counts for nothing{meant}")
+    return {key: value for key, value in environment.items() if key in known}
 
 
 def _addressed(source: dict[str, Any]) -> dict[str, Any]:

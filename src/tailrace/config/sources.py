@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -11,15 +10,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic import BaseModel
 
 from tailrace.config.aliases import ADDRESSES, ALIASES, OPTIONAL, without_switched_off
+from tailrace.config.checking import checked, names_of, spellings, unknown_setting
 from tailrace.config.settings import Settings, StreamSettings
 from tailrace.errors import ConfigError
 from tailrace.log import get_logger
 
 PREFIX = "TAILRACE_"
-_NAME = re.compile(r"[\w.*?\[\]-]+")
 _TOML_PLACE = re.compile(r"\(at ((?:line \d+, column \d+)|(?:end of document))\)$")
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
 
@@ -104,6 +103,8 @@ def own_names(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
         if value not in (None, ""):
             for setting, meant in _meant(name, value, given).items():
                 _add(own, said, canonical, setting, name, meant)
+    if Settings in models and isinstance(own.get("streams"), str):
+        own["streams"] = _json(own["streams"], "streams")
     if Settings in models and isinstance(own.get("streams"), dict):
         own["streams"] = {
             pattern: own_names(overrides, StreamSettings) if isinstance(overrides, dict) else overrides
@@ -122,35 +123,12 @@ def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Sett
     given = {key: value for key, value in own_names(values, Settings, destination).items() if value not in (None, "")}
     for key in given:
         if key not in run | own:
-            raise _unknown(key, {*run, *own, *ALIASES})
-    settings = validated(Settings, {key: value for key, value in given.items() if key in run})
+            hint = "the address is `to`" if key in ADDRESSES else None
+            raise unknown_setting([key], {*run, *own, *ALIASES}, hint=hint)
+    settings = checked(Settings, {key: value for key, value in given.items() if key in run})
     return settings, {
         key: value for key, value in given.items() if key in own - run or (key in own and "{" not in str(value))
     }
-
-
-def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
-    """The settings model made from values; ConfigError names the first setting that is wrong."""
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        wrong = _wrong(error)
-    raise wrong  # without its cause, in which the values are
-
-
-def names_of(model: type[BaseModel]) -> set[str]:
-    """Every name that a settings model takes, aliases included."""
-    return set(_canonical([model]))
-
-
-def spellings(model: type[BaseModel]) -> dict[str, list[str]]:
-    """The names that a settings model takes for each setting, its own name first."""
-    names: dict[str, list[str]] = {}
-    for field, info in model.model_fields.items():
-        alias = info.validation_alias
-        choices = [str(choice) for choice in (alias.choices if isinstance(alias, AliasChoices) else [alias or field])]
-        names[choices[0]] = list(dict.fromkeys([*choices, field]))
-    return names
 
 
 def _canonical(models: Sequence[type[BaseModel]]) -> dict[str, str]:
@@ -296,6 +274,15 @@ def _value(text: str) -> Any:
     return text
 
 
+def _json(text: str, key: str) -> Any:
+    """The value of a setting that is given as JSON text, as configs have it that can't nest."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        pass
+    raise ConfigError("its text isn't JSON", key=key, hint='as in {"orders": {"method": "append"}}')
+
+
 def _put(values: Values, path: list[str], value: Any) -> None:
     for step in path[:-1]:
         level = values.setdefault(step, {})
@@ -303,25 +290,3 @@ def _put(values: Values, path: list[str], value: Any) -> None:
             raise ConfigError("is given both a value and settings below it", key=".".join(path))
         values = level
     values[path[-1]] = value
-
-
-def _unknown(name: str, known: Iterable[str], key: str | None = None) -> ConfigError:
-    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}?" if nearest else "`tailrace about` lists the settings"
-    if name in ADDRESSES:
-        hint = "the address is `to`"
-    shown = key or name
-    return ConfigError("there is no such setting", key=shown if _NAME.fullmatch(shown) else "a setting", hint=hint)
-
-
-def _wrong(error: ValidationError) -> ConfigError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(str(step) for step in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return _unknown(str(first["loc"][-1]), names_of(Settings), key)
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ValidationError):
-        return _wrong(cause)
-    if isinstance(cause, ValueError):
-        return ConfigError(str(cause), key=key or None, hint="`tailrace about` describes the settings")
-    return ConfigError(first["msg"], key=key or None, hint="`tailrace about` describes the settings")

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from pydantic import AliasChoices, Field
 
+from tailrace.config.settings import Names
 from tailrace.errors import ConfigError
 from tailrace.objects import StoreSettings
 
@@ -29,7 +30,7 @@ class LakeSettings(StoreSettings):
         description="The folder in the bucket, where `url` isn't set.",
     )
     file_bytes: int = Field(128 * 2**20, gt=0, description="The size at which a file is full.")
-    partition_keys: tuple[str, ...] | dict[str, tuple[str, ...]] = Field(
+    partition_keys: Names | dict[str, Names] = Field(
         (),
         description="Columns that files are partitioned by, for all streams that have them, or by stream name or glob.",
     )

@@ -32,6 +32,7 @@ _KEYLESS = (
     "no keys were found: set `access_key_id` and `secret_access_key`, `role_arn`, or what AWS's own tools look for "
     "(AWS_ACCESS_KEY_ID, AWS_PROFILE, a role of the machine)"
 )
+_UNWRITABLE = "this user may not write there: let the user write to the folder, or load into another one"
 _WAYS = (
     (re.compile(r"expired_?token|token_?refresh_?required|token.{0,20}expired", re.IGNORECASE), _ENDED),
     (re.compile(r"RequestTimeTooSkewed|REQUEST_TIME_TOO_SKEWED"), _CLOCK),
@@ -50,6 +51,7 @@ _WAYS = (
         _REGION,
     ),
     (re.compile(r"InvalidBucketName|INVALID_BUCKET_NAME|Invalid bucket name"), _MISNAMED),
+    (re.compile(r"Permission denied|Operation not permitted|Read-only file system"), _UNWRITABLE),
     (re.compile(r"NoSuchBucket|NO_SUCH_BUCKET|ContainerNotFound|bucket does not exist"), _MISSING),
     (
         re.compile(r"[Cc]redentials? (?:could )?not found|Unable to locate credentials|NoCredentials|Partial cred"),

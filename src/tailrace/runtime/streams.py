@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -10,7 +12,7 @@ from typing import Any
 from tailrace.config import Settings, StreamSettings
 from tailrace.errors import SchemaError, naming_line
 from tailrace.log import get_logger
-from tailrace.model import Column, Growth, Stream, Traits
+from tailrace.model import Column, Growth, Method, Stream, Traits
 from tailrace.schema.drafts import unknown_draft
 from tailrace.schema.grown import grown_schema
 from tailrace.schema.jsonschema import chosen_columns
@@ -48,6 +50,7 @@ class Streams:
         self._owners = Owners(traits)
         self._known: dict[str, _Known] = {}
         self._noted_drafts: set[tuple[str, str]] = set()
+        self._has_noted_keys = False
 
     def accept(self, message: SchemaMessage) -> Stream | None:
         """The stream's new plan, or None when the message changes nothing or the stream isn't selected.
@@ -62,6 +65,7 @@ class Streams:
         before, stream = known.stream, known.plans.get(content)
         if stream is None:
             stream = self._plan(message, known)
+            self._note_appended_key(stream)
         elif stream.waits_for_commit and stream is not before:
             stream = self.again(stream)
         known.content, known.stream = content, stream
@@ -120,6 +124,26 @@ class Streams:
         if name not in self._known:
             self._known[name] = _Known(self._settings.for_stream(name))
         return self._known[name]
+
+    def say_unmatched(self) -> None:
+        """Say which overrides of streams no stream has matched, where there were any streams."""
+        for pattern in self._settings.streams:
+            if self._known and not any(fnmatch.fnmatchcase(name, pattern) for name in self._known):
+                near = difflib.get_close_matches(pattern, self._known, 1)
+                meant = f" (did you mean {near[0]}?)" if near else ""
+                _log.warning(f"no stream matches `streams.{pattern}`, so it changes nothing{meant}")
+
+    def _note_appended_key(self, stream: Stream) -> None:
+        """Say once that rows which have a key are appended all the same, where nobody has asked for that."""
+        is_asked = self._of(stream.name).settings.method is not None
+        is_appended = stream.key and stream.method is Method.APPEND and Method.UPSERT not in self._traits.methods
+        if is_appended and not (is_asked or self._has_noted_keys):
+            self._has_noted_keys = True
+            _log.warning(
+                f"rows of streams with keys are appended, since {self._traits.name} can't update them: all rows of a "
+                "key stay (delta and iceberg update them; `method: append` says that it is meant)",
+                stream=stream.name,
+            )
 
     def _note_draft(self, message: SchemaMessage) -> None:
         """Say once of a stream that its schema names a draft that isn't known."""

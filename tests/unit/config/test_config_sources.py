@@ -107,12 +107,12 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one():
 
 
 def test_an_unknown_setting_of_a_stream_is_refused_with_the_nearest_known_one():
-    with pytest.raises(ConfigError, match=r"streams\.metod: there is no such setting \(did you mean method\?\)"):
+    with pytest.raises(ConfigError, match=r"streams\.a\.metod: there is no such setting \(did you mean method\?\)"):
         split({"streams": {"a": {"metod": "append"}}}, Place)
 
 
 def test_a_wrong_value_is_refused_with_its_key():
-    with pytest.raises(ConfigError, match=r"batch_rows: Input should be greater than 0"):
+    with pytest.raises(ConfigError, match=r"batch_rows: it must be greater than 0"):
         split({"batch_rows": 0}, Place)
 
 
