@@ -11,7 +11,15 @@ import typer
 
 from tailrace.config import Settings
 from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS
-from tailrace.config.sources import environment_values, file_values, flag_values, merged, own_names, split
+from tailrace.config.sources import (
+    environment_values,
+    file_values,
+    flag_values,
+    known_variables,
+    merged,
+    own_names,
+    split,
+)
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError
@@ -49,7 +57,8 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
         raise ConfigError("the name is empty", key="--pipeline", hint="name the pipeline, or leave the option out")
     files = config or ([Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else [])
     given = {key: value for key, value in {"to": to, **flags}.items() if value is not None}
-    sources = [*(file_values(path) for path in files), environment_values(), flag_values(sets or ()), given]
+    environment = environment_values()
+    sources = [*(file_values(path) for path in files), environment, flag_values(sets or ()), given]
     addressed = [_addressed(source) for source in sources]
     destination = ""
     for source in addressed:
@@ -57,6 +66,7 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     if not destination:
         raise ConfigError("no destination given", key="--to", hint="as in --to duckdb:///my.duckdb")
     model = settings_model(scheme_of(destination))
+    addressed[len(files)] = known_variables(addressed[len(files)], Settings, model)
     settings, own = split(merged(*(own_names(source, Settings, model) for source in addressed)), model)
     return Setup(destination, settings, own)
 

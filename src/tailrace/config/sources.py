@@ -22,6 +22,7 @@ PREFIX = "TAILRACE_"
 _NAME = re.compile(r"[\w.*?\[\]-]+")
 _TOML_PLACE = re.compile(r"\(at ((?:line \d+, column \d+)|(?:end of document))\)$")
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
+_SECRET = re.compile(r"pass|pwd|secret|token|credential|private_key|access_key|connection_string", re.IGNORECASE)
 
 SCHEMAS = frozenset({"schema", "schema_name", "default_target_schema"})
 """Names of a schema. Where a schema is a database, it is the one that tables stand in."""
@@ -31,7 +32,11 @@ _log = get_logger("config")
 
 
 def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
-    """The settings in a JSON, YAML or TOML file, told apart by its name; `${VAR}` is taken from the environment."""
+    """The settings in a JSON, YAML or TOML file, told apart by its name.
+
+    In YAML and TOML `${VAR}` is taken from the environment: in a secret only where it is all that the secret is. What a
+    JSON file has stays as it is, since runners that write it have filled it in.
+    """
     try:
         values = _parsed(path, path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -51,6 +56,8 @@ def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
         )
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold settings by name", key="--config", hint="as in `to: duckdb:///my.duckdb`")
+    if path.suffix.lower() == ".json":
+        return values
     return {str(key): _expanded(value, environ, str(key)) for key, value in values.items()}
 
 
@@ -110,6 +117,15 @@ def own_names(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
             for pattern, overrides in own["streams"].items()
         }
     return own
+
+
+def known_variables(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
+    """The settings of the environment without those that there are none of, which the log names by their variables."""
+    known = {*_canonical(models), *ADDRESSES, *ALIASES, "to"}
+    for name in values:
+        if name not in known:
+            _log.warning(f"{PREFIX}{name.upper()} isn't a setting: {_advice(name, known)}")
+    return {name: value for name, value in values.items() if name in known}
 
 
 def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Settings, Values]:
@@ -275,6 +291,9 @@ def _expanded(value: Any, environ: Mapping[str, str], key: str) -> Any:
         return [_expanded(v, environ, key) for v in value]
     if not isinstance(value, str):
         return value
+    whole = _VARIABLE.fullmatch(value)
+    if _SECRET.search(key.rpartition(".")[2]) and (whole is None or whole["name"] is None):
+        return value  # a password may have any character
 
     def variable(match: re.Match[str]) -> str:
         name = match["name"]
@@ -306,12 +325,14 @@ def _put(values: Values, path: list[str], value: Any) -> None:
 
 
 def _unknown(name: str, known: Iterable[str], key: str | None = None) -> ConfigError:
-    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}?" if nearest else "`tailrace about` lists the settings"
-    if name in ADDRESSES:
-        hint = "the address is `to`"
+    hint = "the address is `to`" if name in ADDRESSES else _advice(name, known)
     shown = key or name
     return ConfigError("there is no such setting", key=shown if _NAME.fullmatch(shown) else "a setting", hint=hint)
+
+
+def _advice(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f"did you mean {nearest[0]}?" if nearest else "`tailrace about` lists the settings"
 
 
 def _wrong(error: ValidationError) -> ConfigError:
