@@ -16,6 +16,7 @@ from tailrace.config.meanings import (
     appends,
     beside_no_route,
     beside_no_stage,
+    cased,
     chosen,
     constants,
     deletes_versions,
@@ -108,11 +109,9 @@ _BUCKET = Alias(
 _BY_KEY = "streams with keys are upserted, others appended; `method: append` appends all"
 
 ALIASES: Mapping[str, Alias] = {
-    "lower_case": Alias(
-        MAGE, "`naming: snake`; false is `naming: preserve`", switched({"naming": "snake"}, {"naming": "preserve"})
-    ),
-    "use_lowercase": Alias(
-        MAGE, "`naming: snake`; false is `naming: preserve`", switched({"naming": "snake"}, {"naming": "preserve"})
+    **dict.fromkeys(
+        ("lower_case", "use_lowercase"),
+        Alias(MAGE, "`naming: snake`, unless that is `mage`; false is `naming: preserve`", cased),
     ),
     "unique_conflict_method": Alias(
         MAGE,

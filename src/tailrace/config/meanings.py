@@ -61,6 +61,13 @@ def switched(on: Values, off: Values | None = None) -> Meaning:
     return lambda value, _given: dict(on if is_on(value) else off or {})
 
 
+def cased(value: Any, given: Given) -> Values:
+    """Mage's `lower_case`, which `naming: mage` goes with."""
+    if is_on(value) and str(given.get("naming") or "").startswith("mage"):
+        return {}
+    return {"naming": "snake" if is_on(value) else "preserve"}
+
+
 def renamed(setting: str) -> Meaning:
     """The same value, of that setting."""
     return lambda value, _given: {setting: value}

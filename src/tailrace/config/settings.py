@@ -55,8 +55,11 @@ class StreamSettings(BaseModel):
         serialization_alias="schema",
         description="Template of the schema (namespace) that tables stand in; the destination's default otherwise.",
     )
-    naming: Literal["snake", "preserve"] = Field(
-        "snake", description="snake: lower case, other characters become _. preserve: names as the tap sends them."
+    naming: Literal["snake", "preserve", "mage", "mage_preserve", "mage_words", "mage_preserve_words"] = Field(
+        "snake",
+        description="snake: lower case, other characters become _. preserve: names as the tap sends them. mage: "
+        "columns as in tables that Mage made: lower case, _ for each other character and before words of SQL, as in "
+        "_user; tables as they are sent. mage_preserve keeps the case, mage_words the words, mage_preserve_words both.",
     )
     metadata: Literal["none", "singer", "mage"] = Field(
         "none",

@@ -47,6 +47,7 @@ MEANT = [
     ({"lower_case": True}, {"naming": "snake"}),
     ({"lower_case": False}, {"naming": "preserve"}),
     ({"use_lowercase": "false"}, {"naming": "preserve"}),
+    ({"lower_case": True, "naming": "mage"}, {"naming": "mage"}),
     ({"unique_conflict_method": "UPDATE"}, {"method": "upsert"}),
     ({"unique_conflict_method": "ignore"}, {"method": "insert_ignore"}),
     ({"mode": "append"}, {"method": "append"}),
