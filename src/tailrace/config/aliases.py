@@ -139,9 +139,6 @@ ALIASES: Mapping[str, Alias] = {
     "use_batch_load": Alias(MAGE, "rows are always loaded in bulk"),
     "use_merge_load": Alias(MAGE, "rows of streams with keys are merged, unless `method` is another"),
     "use_s3_copy": Alias(MAGE, "rows go through S3 wherever `bucket` is set"),
-    "truncate_full_table": Alias(
-        MAGE, "set `method: replace` under `streams:` for those that the tap sends whole each time", refused=is_on
-    ),
     "type_mapping": Alias(MAGE, "set `sql_type` under `columns:`", refused=has_content),
     "conn_kwargs": Alias(MAGE, "use the settings of the destination, such as `tls_ca`", refused=has_content),
     "connection_method": Alias(

@@ -38,6 +38,11 @@ class StreamSettings(BaseModel):
         description="How rows are loaded: append, upsert, insert_ignore or replace. "
         "Default: upsert for a stream with keys, append without.",
     )
+    truncate_full_table: bool = Field(
+        False,
+        description="`method: replace` for streams whose SCHEMA message has the replication_method FULL_TABLE, as those "
+        "of Mage's taps, where `method` isn't set.",
+    )
     key_properties: tuple[str, ...] | None = Field(
         None,
         validation_alias=AliasChoices("key_properties", "unique_constraints"),
@@ -169,7 +174,8 @@ class Settings(StreamSettings):
 
     def for_stream(self, name: str) -> StreamSettings:
         """The settings of the stream of that name: these, overridden by each match under `streams` in order."""
-        merged = {field: getattr(self, field) for field in StreamSettings.model_fields}
+        fields = StreamSettings.model_fields.keys() & self.model_fields_set
+        merged = {field: getattr(self, field) for field in fields}
         for pattern, overrides in self.streams.items():
             if fnmatch.fnmatchcase(name, pattern):
                 merged |= StreamSettings.model_validate(overrides).model_dump(exclude_unset=True)

@@ -171,7 +171,6 @@ def test_a_name_that_needs_nothing_is_accepted_and_the_log_says_why(name, caplog
 
 
 REFUSED = [
-    ({"truncate_full_table": True}, "method: replace"),
     ({"type_mapping": {"string": "TEXT"}}, "sql_type"),
     ({"conn_kwargs": {"ssl_ca": "ca.pem"}}, "tls_ca"),
     ({"connection_method": "ssh_tunnel"}, "ssh -L"),
@@ -208,7 +207,6 @@ def test_what_is_not_done_here_is_refused_with_what_to_do(given, hint):
 @pytest.mark.parametrize(
     "given",
     [
-        {"truncate_full_table": False},
         {"type_mapping": {}},
         {"conn_kwargs": None},
         {"connection_method": "direct", "ssh_host": "bastion", "ssh_username": "me", "ssh_port": 22},
