@@ -40,8 +40,8 @@ class StreamSettings(BaseModel):
     )
     truncate_full_table: bool = Field(
         False,
-        description="`method: replace` for streams whose SCHEMA message has the replication_method FULL_TABLE, as Mage's "
-        "taps send it, where `method` isn't set.",
+        description="`method: replace` for streams whose SCHEMA message has the replication_method FULL_TABLE, as "
+        "Mage's taps send it, where `method` isn't set.",
     )
     key_properties: tuple[str, ...] | None = Field(
         None,
