@@ -21,7 +21,7 @@ from typing import Any
 from tailrace.cli.streams import close_stdout, open_streams
 from tailrace.compat.mage_destinations import DESTINATIONS, REFUSED, MageDestination
 from tailrace.compat.mage_log import MageHandler, show_log
-from tailrace.compat.mage_streams import Catalog, MageReader, catalog_of, partition_keys
+from tailrace.compat.mage_streams import Catalog, MageReader, array_types, catalog_of, partition_keys, schemas
 from tailrace.compat.state_file import StateFile
 from tailrace.config import Settings
 from tailrace.config.meanings import is_on
@@ -40,6 +40,8 @@ from tailrace.singer.state import StateWriter
 _HEAD_BYTES = 2**20
 _PARTITIONED = frozenset({"bigquery", "delta"})
 """Where Mage's partition keys count."""
+_WITH_ARRAYS = frozenset({"postgres"})
+"""Where Mage makes columns of arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,13 @@ def set_up(options: Options, head: Iterable[bytes]) -> tuple[Settings, Destinati
     model = settings_model(name)
     config = _with_naming(options.config, destination)
     config, everywhere = _without_partitions(config)
-    asked = partition_keys(options.catalog, head) if name in _PARTITIONED else {}
+    entries = schemas(options.catalog, head) if name in _PARTITIONED | _WITH_ARRAYS else {}
+    asked = partition_keys(entries) if name in _PARTITIONED else {}
     everywhere = everywhere if name in _PARTITIONED else []
     file = os.environ.get("TAILRACE_CONFIG")
     sources = [
         {key: value for key, value in destination.defaults.items() if key not in config},
+        _with_arrays(entries) if name in _WITH_ARRAYS else {},
         file_values(Path(file)) if file else {},
         known_variables(environment_values(), Settings, model),
         _partitioned(
@@ -169,6 +173,17 @@ def _with_naming(config: Mapping[str, Any], destination: MageDestination) -> dic
     words = is_on(config.get("allow_reserved_words") or False)
     rest = {key: value for key, value in config.items() if key not in {"lower_case", "use_lowercase"}}
     return {**rest, "naming": f"mage{'_preserve' if is_cased else ''}{'_words' if words else ''}"}
+
+
+def _with_arrays(entries: Catalog) -> dict[str, Any]:
+    """The settings that give new columns of arrays the types that Mage gives them."""
+    types = {glob.escape(stream): array_types(entry) for stream, entry in entries.items()}
+    streams = {
+        stream: {"columns": {field: {"sql_type": sql_type} for field, sql_type in fields.items()}}
+        for stream, fields in types.items()
+        if fields
+    }
+    return {"streams": streams} if streams else {}
 
 
 def _without_partitions(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -40,12 +40,46 @@ def catalog_of(text: str, option: str) -> Catalog:
         ) from None
 
 
-def partition_keys(catalog: Catalog, head: Iterable[bytes]) -> dict[str, list[str]]:
-    """The fields that streams are to be partitioned by: the catalog's, or those of SCHEMA messages among the lines."""
+def schemas(catalog: Catalog, head: Iterable[bytes]) -> Catalog:
+    """What SCHEMA messages among the lines say by their streams, or the catalog."""
     sent = (_object(line) for line in head if b'"SCHEMA"' in line)
-    asked = {str(message.get("stream")): message for message in sent if message.get("type") == "SCHEMA"} | {**catalog}
-    found = {stream: entry.get("partition_keys") for stream, entry in asked.items()}
+    return {str(message.get("stream")): message for message in sent if message.get("type") == "SCHEMA"} | {**catalog}
+
+
+def partition_keys(entries: Catalog) -> dict[str, list[str]]:
+    """The fields that streams are to be partitioned by."""
+    found = {stream: entry.get("partition_keys") for stream, entry in entries.items()}
     return {stream: [*map(str, keys)] for stream, keys in found.items() if keys and isinstance(keys, list)}
+
+
+_ARRAYS = {
+    "boolean": "BOOLEAN[]",
+    "integer": "BIGINT[]",
+    "number": "DOUBLE PRECISION[]",
+    "object": "JSONB[]",
+    "string": "TEXT[]",
+}
+"""The arrays that Mage makes in PostgreSQL, by the type of their items."""
+
+
+def array_types(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The types of PostgreSQL that Mage gives to fields that are arrays and nothing else, by field."""
+    schema = entry.get("schema")
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    found: dict[str, str] = {}
+    for field, told in properties.items() if isinstance(properties, Mapping) else ():
+        if isinstance(told, Mapping) and _types(told) == ["array"] and isinstance(told.get("items"), Mapping):
+            items = [each for each in _types(told["items"]) if each in _ARRAYS]
+            found |= {field: _ARRAYS[items[0]]} if items else {}
+    return found
+
+
+def _types(told: Mapping[str, Any]) -> list[str]:
+    """The types that a schema names, but null."""
+    types = told.get("type")
+    return [
+        each for each in (types if isinstance(types, list) else [types]) if isinstance(each, str) and each != "null"
+    ]
 
 
 def _object(line: bytes) -> Mapping[str, Any]:
