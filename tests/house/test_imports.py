@@ -41,6 +41,7 @@ ALLOWED = {
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
     "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime"},
     "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime"},
+    "compat": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime", "cli"},
 }
 """Part of the package -> the parts that it may import (itself always)."""
 

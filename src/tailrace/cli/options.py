@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import BaseModel
 
 from tailrace.config import Settings
-from tailrace.config.aliases import ADDRESSES, ALIASES, PARTS_OF_ADDRESS
-from tailrace.config.checking import names_of
-from tailrace.config.sources import PREFIX, environment_values, file_values, flag_values, merged, own_names, split
+from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS
+from tailrace.config.sources import (
+    environment_values,
+    file_values,
+    flag_values,
+    known_variables,
+    merged,
+    own_names,
+    split,
+)
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError
@@ -55,7 +60,8 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
         raise ConfigError("the name is empty", key="--pipeline", hint="name the pipeline, or leave the option out")
     files = config or ([Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else [])
     given = {key: value for key, value in {"to": to, **flags}.items() if value is not None}
-    sources = [*(file_values(path) for path in files), environment_values(), flag_values(sets or ()), given]
+    environment = environment_values()
+    sources = [*(file_values(path) for path in files), environment, flag_values(sets or ()), given]
     addressed = [_addressed(source) for source in sources]
     destination = ""
     for source in addressed:
@@ -63,21 +69,9 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     if not destination:
         raise ConfigError("no destination given", key="--to", hint="as in --to duckdb:///my.duckdb")
     model = settings_model(scheme_of(destination))
-    addressed[len(files)] = _known(addressed[len(files)], model)
+    addressed[len(files)] = known_variables(addressed[len(files)], Settings, model)
     settings, own = split(merged(*(own_names(source, Settings, model) for source in addressed)), model)
     return Setup(destination, settings, own)
-
-
-def _known(environment: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """The settings of the environment, where a variable may be another program's; the log names those of no setting."""
-    known = names_of(Settings) | names_of(model) | ALIASES.keys()
-    for variable in os.environ:
-        key = variable.removeprefix(PREFIX).lower().partition("__")[0]
-        if variable.startswith(PREFIX) and key in environment.keys() - known:
-            near = difflib.get_close_matches(key, known, 1, 0.8)
-            meant = f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
-            _log.warning(f"the variable {variable} is no setting, and counts for nothing{meant}")
-    return {key: value for key, value in environment.items() if key in known}
 
 
 def _addressed(source: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,11 @@ class StreamSettings(BaseModel):
         description="How rows are loaded: append, upsert, insert_ignore or replace. "
         "Default: upsert for a stream with keys, append without.",
     )
+    truncate_full_table: bool = Field(
+        False,
+        description="`method: replace` for streams whose SCHEMA message has the replication_method FULL_TABLE, as "
+        "Mage's taps send it, where `method` isn't set.",
+    )
     key_properties: Names | None = Field(
         None,
         validation_alias=AliasChoices("key_properties", "unique_constraints"),
@@ -64,8 +69,11 @@ class StreamSettings(BaseModel):
         serialization_alias="schema",
         description="Template of the schema (namespace) that tables stand in; the destination's default otherwise.",
     )
-    naming: Literal["snake", "preserve"] = Field(
-        "snake", description="snake: lower case, other characters become _. preserve: names as the tap sends them."
+    naming: Literal["snake", "preserve", "mage", "mage_preserve", "mage_words", "mage_preserve_words"] = Field(
+        "snake",
+        description="snake: lower case, other characters become _. preserve: names as the tap sends them. mage: "
+        "columns as in tables that Mage made: lower case, _ for each other character and before words of SQL, as in "
+        "_user; tables as they are sent. mage_preserve keeps the case, mage_words the words, mage_preserve_words both.",
     )
     metadata: Literal["none", "singer", "mage"] = Field(
         "none",
@@ -168,7 +176,8 @@ class Settings(StreamSettings):
 
     def for_stream(self, name: str) -> StreamSettings:
         """The settings of the stream of that name: these, overridden by each match under `streams` in order."""
-        merged = {field: getattr(self, field) for field in StreamSettings.model_fields}
+        fields = StreamSettings.model_fields.keys() & self.model_fields_set
+        merged = {field: getattr(self, field) for field in fields}
         for pattern, overrides in self.streams.items():
             if fnmatch.fnmatchcase(name, pattern):
                 merged |= overrides.model_dump(exclude_unset=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from tailrace.log import get_logger
 PREFIX = "TAILRACE_"
 _TOML_PLACE = re.compile(r"\(at ((?:line \d+, column \d+)|(?:end of document))\)$")
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
+_SECRET = re.compile(r"pass|pwd|secret|token|credential|private_key|access_key|connection_string", re.IGNORECASE)
 
 SCHEMAS = frozenset({"schema", "schema_name", "default_target_schema"})
 """Names of a schema. Where a schema is a database, it is the one that tables stand in."""
@@ -30,7 +32,11 @@ _log = get_logger("config")
 
 
 def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
-    """The settings in a JSON, YAML or TOML file, told apart by its name; `${VAR}` is taken from the environment."""
+    """The settings in a JSON, YAML or TOML file, told apart by its name.
+
+    In YAML and TOML `${VAR}` is taken from the environment: in a secret only where it is all that the secret is. What a
+    JSON file has stays as it is, since runners that write it have filled it in.
+    """
     try:
         values = _parsed(path, path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -50,6 +56,8 @@ def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
         )
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold settings by name", key="--config", hint="as in `to: duckdb:///my.duckdb`")
+    if path.suffix.lower() == ".json":
+        return values
     return {str(key): _expanded(value, environ, str(key)) for key, value in values.items()}
 
 
@@ -111,6 +119,20 @@ def own_names(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
             for pattern, overrides in own["streams"].items()
         }
     return own
+
+
+def known_variables(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
+    """The settings of the environment without those that there are none of, which the log names by their variables.
+
+    A variable may be another program's.
+    """
+    known = {*_canonical(models), *ADDRESSES, *ALIASES, "to"}
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.8)
+            meant = f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
+            _log.warning(f"the variable {PREFIX}{name.upper()} is no setting, and counts for nothing{meant}")
+    return {name: value for name, value in values.items() if name in known}
 
 
 def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Settings, Values]:
@@ -253,6 +275,9 @@ def _expanded(value: Any, environ: Mapping[str, str], key: str) -> Any:
         return [_expanded(v, environ, key) for v in value]
     if not isinstance(value, str):
         return value
+    whole = _VARIABLE.fullmatch(value)
+    if _SECRET.search(key.rpartition(".")[2]) and (whole is None or whole["name"] is None):
+        return value  # a password may have any character
 
     def variable(match: re.Match[str]) -> str:
         name = match["name"]

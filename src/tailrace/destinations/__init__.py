@@ -95,11 +95,15 @@ def scheme_of(to: str) -> str:
 
 
 def open_destination(to: str, settings: Mapping[str, object]) -> Destination:
-    """The destination at an address, or of a bare name with settings; settings win. Nothing is connected yet."""
+    """The destination at an address, or of a bare name with settings; settings win. Nothing is connected yet.
+
+    A bare name may say more than which destination it is: `gs` is files on Google's store.
+    """
     name = scheme_of(to)
     module = _module(name)
+    address = to if _SCHEME.match(to) or to == name else f"{to}:"
     try:
-        told = module.from_url(to) if _SCHEME.match(to) else {}
+        told = {} if address == name else module.from_url(address)
     except ValueError:
         raise ConfigError("the address can't be read", key="to", hint=ESCAPING) from None
     given = own_names(told, module.SETTINGS) | own_names(settings, module.SETTINGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from pydantic import AliasChoices, Field
@@ -14,6 +15,8 @@ from tailrace.errors import ConfigError
 from tailrace.objects import StoreSettings
 
 _STORES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "file", "memory"})
+_KEPT = {"s3": "s3", "s3a": "s3", "gs": "gs", "az": "az", "azure": "az", "abfs": "az", "abfss": "az"}
+"""The store that a scheme means where no bucket follows it."""
 
 
 class LakeSettings(StoreSettings):
@@ -23,7 +26,10 @@ class LakeSettings(StoreSettings):
         None,
         description="The folder of the lake: `s3://bucket/path`, `gs:`, `az:`, `file:`, or a path of this machine.",
     )
-    bucket: str | None = Field(None, description="The bucket of S3, where `url` isn't set.")
+    bucket: str | None = Field(None, description="The bucket, where `url` isn't set.")
+    store: Literal["s3", "gs", "az"] = Field(
+        "s3", description="What keeps the bucket; `--to gs`, `--to az`, `--to delta+gs` and their like say it too."
+    )
     path: str = Field(
         "",
         validation_alias=AliasChoices("path", "object_key_path"),
@@ -42,7 +48,7 @@ class LakeSettings(StoreSettings):
             scheme = urlsplit(self.url).scheme
             return self.url if scheme in _STORES else f"file://{quote(str(Path(self.url).absolute()))}"
         if self.bucket:
-            return f"s3://{self.bucket}/{self.path.strip('/')}"
+            return f"{self.store}://{self.bucket}/{self.path.strip('/')}"
         raise ConfigError("no address given for the lake", key="url", hint="as in `s3://bucket/path`; or set `bucket`")
 
     def partitions(self, stream: str) -> Sequence[str]:
@@ -62,6 +68,8 @@ def lake_settings(address: str) -> dict[str, object]:
     parts = urlsplit(address)
     scheme = parts.scheme.rpartition("+")[2]
     settings: dict[str, object] = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if scheme in _KEPT and not parts.netloc + parts.path:
+        return settings | {"store": _KEPT[scheme]}
     if scheme in _STORES - {"file"}:
         return settings | {"url": f"{scheme}://{parts.netloc}{parts.path}"}
     if parts.netloc not in {"", "localhost"}:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from tailrace.config import Settings, StreamSettings
-from tailrace.errors import SchemaError, naming_line
+from tailrace.errors import ConfigError, SchemaError, naming_line
 from tailrace.log import get_logger
 from tailrace.model import Column, Growth, Method, Stream, Traits
 from tailrace.schema.drafts import unknown_draft
@@ -165,7 +165,7 @@ class Streams:
                 message.stream,
                 json_schema,
                 message.key_properties or (),
-                known.settings,
+                asked_by(message, known.settings),
                 self._traits,
                 revision=1,
                 versioned=known.versioned,
@@ -190,10 +190,27 @@ class Streams:
         return replace(stream, revision=known.revision)
 
 
+def asked_by(message: SchemaMessage, settings: StreamSettings) -> StreamSettings:
+    """The settings, with what the message asks for where they say nothing themselves."""
+    asked: dict[str, object] = {}
+    if message.disable_column_type_check is not None and "validation" not in settings.model_fields_set:
+        asked["validation"] = "off" if message.disable_column_type_check else "types"
+    if settings.truncate_full_table and settings.method is None:
+        if message.replication_method is None:
+            raise ConfigError(
+                f"the SCHEMA message of stream {message.stream!r} has no replication_method",
+                key="truncate_full_table",
+                hint="set `method: replace` under `streams:` for those that the tap sends whole each time",
+            )
+        asked["method"] = Method.REPLACE if message.replication_method == "FULL_TABLE" else None
+    return settings.model_copy(update=asked)
+
+
 def _content(message: SchemaMessage) -> _Content:
     """What a message says, however it is written."""
     keys = (message.key_properties, message.unique_constraints, message.unique_conflict_method)
-    return _canonical(message.json_schema), *keys
+    read = (message.replication_method, message.disable_column_type_check)
+    return _canonical(message.json_schema), *keys, *read
 
 
 @lru_cache(maxsize=64)

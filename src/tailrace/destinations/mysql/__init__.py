@@ -28,6 +28,7 @@ from tailrace.destinations.mysql.session import MySQLSession
 from tailrace.destinations.mysql.settings import Settings
 from tailrace.destinations.mysql.statements import ByPrimaryKey, MySQLStatements
 from tailrace.destinations.mysql.variables import prepare
+from tailrace.destinations.mysql.words import MAGE_WORDS
 from tailrace.errors import ConfigError, DestinationError
 from tailrace.model import Kind, Traits
 from tailrace.sql.destination import SqlDestination
@@ -120,6 +121,7 @@ TRAITS = Traits(
     unusable=r"[^\u0001-\uffff]| +$",
     own_schemas="mysql|sys|information_schema|performance_schema",
     rekey=ByPrimaryKey(DIALECT.key_types),
+    mage_words=MAGE_WORDS,
 )
 
 _UNSYNCED = (

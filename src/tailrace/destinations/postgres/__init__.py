@@ -22,6 +22,7 @@ import pyarrow as pa
 from pydantic import Field, SecretStr
 
 from tailrace.destination import Destination
+from tailrace.destinations.postgres.arrays import with_arrays
 from tailrace.destinations.postgres.binary import DoubtError, copy_binary, takes, types_of
 from tailrace.destinations.postgres.catalog import CATALOG
 from tailrace.destinations.postgres.copying import ROWS_AT_ONCE, copy_rows, copy_statement, refused_row, written
@@ -30,6 +31,7 @@ from tailrace.destinations.postgres.variables import VARIABLES
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
+from tailrace.sql.catalogs import query_of
 from tailrace.sql.dbapi import DbapiSession
 from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
@@ -280,12 +282,18 @@ class _Copy:
 
     def _copy_text(self, session: DbapiSession, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Copy the rows as text, which says what the server has against one."""
+        rows = with_arrays(rows, partial(_spelled_types, session, table))
         rows = without_nul(rows, TRAITS.name, typed(session, CATALOG, table, "jsonb"), strips=self.strips_nul)
         texts = pa.table([written(rows[name]) for name in columns], names=list(columns))
         copy = partial(copy_rows, session.connection, copy_statement(table, columns))
         if error := _tried(session, partial(copy, texts)):
             reasons = _reasons(session, copy, texts, rows[LINE])
             raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
+
+
+def _spelled_types(session: DbapiSession, table: TableName) -> dict[str, str]:
+    """The types of the table's columns, as PostgreSQL spells them."""
+    return {str(name): str(spelled) for name, spelled, *_ in query_of(session, CATALOG.columns, table)}
 
 
 def _copied_binary(session: DbapiSession, table: TableName, rows: pa.Table) -> bool:

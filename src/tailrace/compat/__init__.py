@@ -1,0 +1,1 @@
+"""Commands that stand in for other loaders: they take the same options, files and lines."""
