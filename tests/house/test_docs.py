@@ -55,6 +55,11 @@ def test_the_page_of_what_was_proven_is_as_its_record_makes_it():
     assert generate.PROVEN.read_text(encoding="utf-8") == generate.proven_page()
 
 
+def test_the_page_for_who_comes_from_mage_has_every_key():
+    generate = generator()
+    assert generate.FROM_MAGE.read_text(encoding="utf-8") == generate.mage_page()
+
+
 def test_the_page_on_writing_a_destination_has_the_example_as_it_is():
     generate = generator()
     assert generate.WRITING.read_text(encoding="utf-8") == generate.writing_page()

@@ -111,6 +111,13 @@ DESTINATIONS: Mapping[str, MageDestination] = {
 }
 """Each destination of Mage that there is one for here."""
 
+READ_HERE: Mapping[str, str] = {
+    **dict.fromkeys(("lower_case", "use_lowercase"), "`naming: mage`; false is `naming: mage_preserve`"),
+    "allow_reserved_words": "`naming: mage_words`, or `mage_preserve_words` where `lower_case` is false",
+    "_streams": "its `columns` are `constants`; its `partition_keys` are added to those of each stream",
+}
+"""Keys that the command reads otherwise than `tailrace load` does, and how; but for `_streams`, those of databases."""
+
 _NONE = "tailrace has no {0}; `tailrace destinations` lists what it loads into"
 REFUSED: Mapping[str, str] = {
     "airtable": _NONE.format("Airtable"),
