@@ -1,6 +1,6 @@
 """Pictures of terminals: the live view and the end report, of one, 45 and 2,000 streams, as a real terminal has them.
 
-`TAILRACE_PICTURES=write pytest tests/cli/test_pictures.py` writes those in `pictures/` anew.
+`make pictures` writes those in `pictures/` anew.
 """
 
 import os

@@ -14,6 +14,7 @@ _CODES = (
     re.compile(r"AWS Error ([A-Z_]+)"),
 )
 _BODY = re.compile(r"\s*[-:]?\s*(?:<\?xml|<Error|<!DOCTYPE|<html|\{\s*\"error\").*", re.DOTALL | re.IGNORECASE)
+_NOISE = re.compile(r"Generic \w+ error: | \(os error \d+\)")
 _BUCKET = re.compile(r"\bbucket '([^']+)'")
 _TURN = re.compile(r"RequestTime(?:d?out|outException)|SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|Conflict")
 """Codes that pass, whatever their status."""
@@ -100,7 +101,7 @@ def explained(error: BaseException) -> str:
         bucket = _BUCKET.search(text)
         place = f"the bucket {bucket.group(1)!r}: " if bucket else ""
         return f"{place}{way} ({short})" if short else f"{place}{way}"
-    first = _BODY.sub("", text.strip().removeprefix("Kernel error -> ")).partition("\n")[0].strip()
+    first = _BODY.sub("", _NOISE.sub("", text).strip().removeprefix("Kernel error -> ")).partition("\n")[0].strip()
     return f"{first} ({code})" if code and code not in first else first
 
 

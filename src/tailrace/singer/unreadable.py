@@ -29,6 +29,7 @@ _BINARY = {
 }
 """What binary files begin with."""
 _OTHERWISE = "have a tap read it, or load its rows from Python: tailrace.load(rows, to, stream=NAME)"
+_BYTE = re.compile(r"\(byte (\d+)\)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_PLACES = 3
 
@@ -42,9 +43,15 @@ def reason_unreadable(data: bytes, error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
         return f"a message must be a JSON object, and this is {excerpt(data)}"
     return _reason_not_strict(data) or (
-        f"the line isn't JSON ({error}); it begins {excerpt(data)} "
+        f"the line isn't JSON{_place(error)}; it begins {excerpt(data)} "
         "(a tap may write nothing but messages to stdout; its log goes to stderr)"
     )
+
+
+def _place(error: Exception) -> str:
+    """Where a parser has given up, by what it says."""
+    found = _BYTE.search(str(error))
+    return f" from its byte {int(found[1]) + 1} on" if found and found[1] != "0" else ""
 
 
 def other_format(start: bytes) -> str | None:
