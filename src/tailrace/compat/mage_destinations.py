@@ -40,6 +40,10 @@ _LOGIN = {"database": "", "host": "", "password": "", "table": "", "username": "
 _AWS = {"aws_access_key_id": None, "aws_secret_access_key": None, "aws_region": "us-west-2", "bucket": None}
 _OBJECTS = {"bucket": None, "file_type": "parquet", "object_key_path": None, "table": None}
 _OBJECTS |= {"date_partition_format": None}
+_SEARCH = {"scheme": "http", "host": "localhost", "port": 9200, "username": None, "password": None}
+_SEARCH |= {"bearer_token": None, "api_key_id": None, "api_key": None, "ssl_ca_file": None}
+_SEARCH |= {"index_schema_fields": None, "metadata_fields": None} | _EVERY
+_DOCUMENTS = {"coerce": "exact", "naming": "preserve"}
 
 DESTINATIONS: Mapping[str, MageDestination] = {
     "amazon_s3": MageDestination(
@@ -75,18 +79,22 @@ DESTINATIONS: Mapping[str, MageDestination] = {
         "delta+s3", _FILES, _AWS | {"object_key_path": None, "table": None, "mode": "append"} | _EVERY
     ),
     "duckdb": MageDestination("duckdb", _TABLES, {"file_path": "", "if_exists": "append", "table": None} | _EVERY),
+    "elasticsearch": MageDestination(
+        "elasticsearch", _DOCUMENTS, _SEARCH | {"verify_certs": True, "_op_type": "index", "bulk_kwargs": {}}
+    ),
     "gcs": MageDestination(
         "gs", _FILES, _OBJECTS | {"region": "us-west1", "service_account_json": None, "project": None} | _EVERY
     ),
     "google_cloud_storage": MageDestination("gs", _FILES, _OBJECTS | {"google_application_credentials": None} | _EVERY),
     "mongodb": MageDestination(
         "mongodb",
-        {"coerce": "exact", "naming": "preserve"},
+        _DOCUMENTS,
         {"connection_string": "", "db_name": "", "table_name": None} | _EVERY,
     ),
     "mysql": MageDestination(
         "mysql", _TABLES, {**_LOGIN, "port": 3306, "use_lowercase": True, "conn_kwargs": None} | _TUNNEL | _SQL
     ),
+    "opensearch": MageDestination("opensearch", _DOCUMENTS, _SEARCH),
     "postgresql": MageDestination(
         "postgres", _TABLES, {**_LOGIN, "port": 5432, "schema": "", "allow_reserved_words": False} | _TUNNEL | _SQL
     ),
@@ -118,6 +126,15 @@ READ_HERE: Mapping[str, str] = {
 }
 """Keys that the command reads otherwise than `tailrace load` does, and how; but for `_streams`, those of databases."""
 
+READ_BY_SEARCH: Mapping[str, str] = {
+    "bulk_kwargs": "its chunk sizes, threads and `pipeline` are `rows_at_once`, `bulk_bytes`, `connections` and "
+    "`ingest_pipeline`; what it says of retries isn't needed, and other names are refused",
+    "index_schema_fields": "refused: a stream has one index; values of its records can't be in the name",
+    "metadata_fields": "refused: the key makes the `_id`; set `key_properties` under `streams:`",
+    "_op_type": "`index` is what is done; others are refused, since streams without a key are only created as it is",
+}
+"""Keys of search engines that the destination itself reads, and how."""
+
 _NONE = "tailrace has no {0}; `tailrace destinations` lists what it loads into"
 REFUSED: Mapping[str, str] = {
     "airtable": _NONE.format("Airtable"),
@@ -125,12 +142,10 @@ REFUSED: Mapping[str, str] = {
     "couchbase": _NONE.format("Couchbase"),
     "databricks": _NONE.format("Databricks"),
     "doris": _NONE.format("Doris"),
-    "elasticsearch": _NONE.format("Elasticsearch"),
     "iceberg_s3": "its config names no catalog, which Iceberg's tables are found by; "
     "use `tailrace load --to iceberg` with `uri` and `warehouse`",
     "kafka": _NONE.format("Kafka"),
     "mssql": _NONE.format("SQL Server"),
-    "opensearch": _NONE.format("OpenSearch"),
     "oracledb": _NONE.format("Oracle"),
     "salesforce": _NONE.format("Salesforce"),
     "teradata": _NONE.format("Teradata"),
