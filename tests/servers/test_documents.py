@@ -1,6 +1,7 @@
-"""What document stores and search engines have in common: rows that are refused at the commit."""
+"""What document stores and search engines have in common: rows that are refused at the commit, and runs overtaken."""
 
 import json
+import threading
 
 import pytest
 from pymongo import MongoClient
@@ -8,6 +9,7 @@ from reading_search import Place, client_of
 
 from tailrace.api import load
 from tailrace.destinations import open_destination
+from tailrace.errors import FencedError
 from tailrace.testing.messages import INT, record, records, schema, state
 
 THINGS = {"id": INT, "n": INT, "gone": {"type": ["null", "string"]}}
@@ -108,3 +110,33 @@ def test_the_last_row_of_a_key_in_the_next_checkpoint_is_as_if_nothing_was_refus
     rows = [{"id": 1, "n": 1}, {"id": 1, "n": REFUSED}]
     run(schema(THINGS, ["id"]), *records(*rows), state(1), record({"id": 1, "n": 9}), state(2), checkpoint_rows=2)
     assert store.found() == [(1, 9)]
+
+
+@pytest.mark.parametrize("key", [(), ("id",)], ids=["appended", "keyed"])
+def test_what_an_overtaken_run_writes_late_is_undone(store, run, key):
+    late = store.open()
+    write, begun, goes_on = late._database.write, threading.Event(), threading.Event()
+    errors = []
+
+    def waiting(*given):
+        if not begun.is_set():
+            begun.set()
+            goes_on.wait(60)
+        return write(*given)
+
+    def overtaken():
+        sent = [schema(THINGS, key), *records(*({"id": at, "n": at} for at in range(5))), state(1)]
+        try:
+            load([json.dumps(each) for each in sent], to=late, pipeline="p")
+        except FencedError as error:
+            errors.append(error)
+
+    late._database.write = waiting
+    thread = threading.Thread(target=overtaken)
+    thread.start()
+    assert begun.wait(60)
+    run(schema(THINGS, key), *records({"id": 0, "n": 10}, {"id": 1, "n": 11}), state(1))
+    goes_on.set()
+    thread.join()
+    assert len(errors) == 1
+    assert store.found() == [(0, 10), (1, 11)]
