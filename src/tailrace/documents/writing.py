@@ -25,7 +25,7 @@ from tailrace.documents.database import (
     Undo,
     Write,
 )
-from tailrace.errors import DestinationError
+from tailrace.errors import DestinationError, FencedError
 from tailrace.model import Published
 
 _MAX_UNDO_BYTES = 8 << 20
@@ -110,13 +110,28 @@ class Writer:
             writes = [replace(write, before=stored) for write, stored in zip(writes, before, strict=True)]
         if place.is_undone:
             self._keep([(write.id, write.before) for write in writes], attempt, name)
-        outcomes = self._again(lambda: self._database.write(name, writes, mark)) if writes else []
+        try:
+            outcomes = self._again(lambda: self._database.write(name, writes, mark)) if writes else []
+        finally:
+            self._require_ours(attempt, place, writes)
         refused = {w.line: reason for w, reason in zip(writes, outcomes, strict=True) if isinstance(reason, str)}
         if 0 in refused:
             raise DestinationError(f"{name}: a document of an older version can't be altered: {refused[0]}")
         with self._lock:
             attempt.refused |= refused
         return counted([(w, o) for w, o in zip(writes, outcomes, strict=True) if isinstance(o, Outcome)])
+
+    def _require_ours(self, attempt: Attempt, place: Place, writes: Sequence[Write]) -> None:
+        """Raise FencedError where the pipeline is another run's, which may have undone all before this was written."""
+        found = self._again(lambda: self._database.pipeline(self._pipeline.name))
+        if found is not None and found[0].fence == self._pipeline.fence:
+            return
+        if place.is_undone:
+            before = [(write.id, write.before) for write in writes]
+            self._again(lambda: self._database.restore(place.collection, before, attempt.versions[place.collection]))
+        else:
+            self._again(lambda: self._database.drop(place.collection))
+        raise FencedError(self._pipeline.name)
 
     def _keep(self, documents: Sequence[Before], attempt: Attempt, collection: str) -> None:
         """Keep documents as they are before they are written, in as many records as they need."""

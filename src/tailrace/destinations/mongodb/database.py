@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from hashlib import blake2b
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from pymongo import errors
 from tailrace.destinations.mongodb.connection import PASSING, client_of, may_pass, translated
 from tailrace.destinations.mongodb.settings import Settings
 from tailrace.destinations.mongodb.values import Values
-from tailrace.destinations.mongodb.writes import MARK, VERSION, Written
+from tailrace.destinations.mongodb.writes import MARK, Written, give_back
 from tailrace.documents.database import (
     VERSIONS,
     Before,
@@ -284,15 +283,8 @@ class MongoDatabase:
 
     def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
         """Give back what these were before; see DocumentDatabase."""
-        ours = {"$gte": version, "$lt": version + VERSIONS}
         with translated():
-            there = self._collection(collection)
-            for at, was in documents:
-                if was is None:
-                    there.delete_one({"_id": at, VERSION: ours})
-                elif not there.replace_one({"_id": at, VERSION: ours}, was.fields).matched_count:
-                    with _there_already():
-                        there.insert_one(was.fields)
+            give_back(self._collection(collection), documents, version)
 
     def refresh(self, collections: Sequence[str]) -> None:
         """Nothing: readers see what was written."""
@@ -386,12 +378,3 @@ def _hashed(value: Any) -> Hashable:
     if isinstance(value, bytes):
         return getattr(value, "subtype", 0), bytes(value)
     return value  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _there_already() -> Iterator[None]:
-    """Leave a document that somebody else has put there."""
-    try:
-        yield
-    except errors.DuplicateKeyError:
-        return

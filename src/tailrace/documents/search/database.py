@@ -215,7 +215,7 @@ class SearchDatabase:
         """Give back what these were before; see DocumentDatabase.
 
         They get the last of these versions: what the run still sends is older. One that is gone is deleted again, so
-        that a late write doesn't bring it back.
+        that a late write doesn't bring it back; a late creation does, with a version of the engine's behind that one.
         """
         if self._cluster.ask("GET", path_of(collection), but={NOT_FOUND}) is None:
             return  # and with the index all that was written there
@@ -225,10 +225,11 @@ class SearchDatabase:
         for (at, was), now in zip(documents, found, strict=True):
             if now is not None and not (version <= now.stored.version < version + VERSIONS):
                 continue
+            own = last if now is None else max(last, now.version)
             if was is None:
-                requests.append(Request("delete", at, last))
+                requests.append(Request("delete", at, own))
             else:
-                requests.append(Request("index", at, last, msgspec.json.encode(was.fields)))
+                requests.append(Request("index", at, own, msgspec.json.encode(was.fields)))
         failed = [i for i in self._bulk.write(collection, requests) if i.status >= 300 and i.status not in (404, 409)]  # noqa: PLR2004
         if failed:
             raise DestinationError(f"{collection}: what a run has written can't be undone: {failed[0].reason}")
