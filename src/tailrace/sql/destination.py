@@ -85,7 +85,15 @@ class SqlDestination:
             self._label.checkpoint = (row.number if row else 0) + 1
             self._pipeline, self._fence = pipeline, fence
             self._places.name(pipeline, fence)
-            return Checkpoint(pipeline, row.number, row.state, row.at) if row and row.at else None
+            return row.checkpoint(pipeline) if row else None
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last committed checkpoint; see Remembering."""
+        with self._lock, self._in_one_piece():
+            checkpoints = Checkpoints(self._statements, self._own_schema, pipeline)
+            is_there = self._tables.exists(self._work.session, checkpoints.table)
+            row = checkpoints.row(self._work.session, pipeline) if is_there else None
+            return row.checkpoint(pipeline) if row else None
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
