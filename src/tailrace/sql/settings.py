@@ -39,6 +39,14 @@ AfterSql = Annotated[
     Sql, Field(description="Statements that run in the transaction of each checkpoint, after its rows are merged.")
 ]
 
+WithLoads = Annotated[
+    bool,
+    Field(
+        description="Whether each checkpoint, in its own transaction, writes into the table _tailrace_loads what it "
+        "did to each stream's table."
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -49,12 +57,13 @@ class Options:
     checkpoint_schema: str | None = None
     before_sql: tuple[str, ...] = ()
     after_sql: tuple[str, ...] = ()
+    loads: bool = False
     design: Mapping[str, Design] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: BaseModel, schema: str | None = None) -> Options:
         """Those of a model that may have some of them; `schema` is where tables stand by default."""
-        names = ("staging_schema", "checkpoint_schema", "before_sql", "after_sql", "design")
+        names = ("staging_schema", "checkpoint_schema", "before_sql", "after_sql", "loads", "design")
         return cls(schema, **{name: getattr(settings, name) for name in names if hasattr(settings, name)})
 
 
@@ -89,3 +98,4 @@ class ServerSettings(TlsSettings):
     checkpoint_schema: CheckpointSchema = None
     before_sql: BeforeSql = ()
     after_sql: AfterSql = ()
+    loads: WithLoads = False
