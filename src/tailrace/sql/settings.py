@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tailrace.sql.design import Design
 
@@ -46,6 +46,20 @@ WithLoads = Annotated[
         "did to each stream's table."
     ),
 ]
+
+
+class PassedOn(AfterValidator):
+    """Options that go to the driver as they are, each of which must be one of these, written one after the other."""
+
+    def __init__(self, names: str) -> None:
+        allowed = names.split()
+
+        def known(options: dict[str, Any]) -> dict[str, Any]:
+            if others := sorted(options.keys() - {*allowed}):
+                raise ValueError(f"{others[0]!r} isn't passed on; these are: {', '.join(allowed)}")
+            return options
+
+        super().__init__(known)
 
 
 @dataclass(frozen=True, slots=True)
