@@ -24,6 +24,10 @@ VERBS = {
         "upkeep",
         "Finish a pipeline's last checkpoint as its next run would. This ends a run of it that is still at work.",
     ),
+    "state": (
+        "state",
+        "Show or change the state that a pipeline's next run gives to the tap. A change ends a run that is at work.",
+    ),
     "maintain": (
         "upkeep",
         "Keep a lake fast: put small files together, remove files replaced long ago, and shorten journals.",

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from glob import escape
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
+from tailrace.runtime.states import refresh
 from tailrace.runtime.summary import report_table
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
@@ -30,6 +32,16 @@ from tailrace.singer.state import StateWriter
 from tailrace.singer.tap import Tap
 
 _log = log.get_logger("target")
+
+FullRefresh = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--full-refresh",
+        metavar="STREAM",
+        help="A stream, or a glob of some, that the tap is to send anew: it gets the state without their bookmarks, "
+        "and their tables are replaced. May be repeated.",
+    ),
+]
 
 Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
 
@@ -63,6 +75,7 @@ def run(
     config: Config = None,
     sets: Set = None,
     pipeline: Pipeline = None,
+    full_refresh: FullRefresh = None,
     report: ReportFile = None,
     log_level: LogLevel = None,
     log_format: LogFormat = "text",
@@ -76,6 +89,10 @@ def run(
         )
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
+        if full_refresh:
+            refreshed = refresh(state, full_refresh)
+            target.replace_streams(full_refresh if refreshed.is_fresh else [*map(escape, refreshed.streams)])
+            state = refreshed.state
         with Tap(tap, state) as running, ChunkPump(running.stdout) as pump, _view(target):
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:

@@ -24,6 +24,9 @@ _TOML_PLACE = re.compile(r"\(at ((?:line \d+, column \d+)|(?:end of document))\)
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
 _SECRET = re.compile(r"pass|pwd|secret|token|credential|private_key|access_key|connection_string", re.IGNORECASE)
 
+CONNECTIONS = "connections"
+"""The setting of a file that names destinations for `--to`."""
+
 SCHEMAS = frozenset({"schema", "schema_name", "default_target_schema"})
 """Names of a schema. Where a schema is a database, it is the one that tables stand in."""
 
@@ -35,8 +38,13 @@ def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
     """The settings in a JSON, YAML or TOML file, told apart by its name.
 
     In YAML and TOML `${VAR}` is taken from the environment: in a secret only where it is all that the secret is. What a
-    JSON file has stays as it is, since runners that write it have filled it in.
+    JSON file has stays as it is, since runners that write it have filled it in. Its `connections` are left out.
     """
+    return expanded(path, {key: value for key, value in file_content(path).items() if key != CONNECTIONS}, environ)
+
+
+def file_content(path: Path) -> Values:
+    """What is in a JSON, YAML or TOML file, as it stands there."""
     try:
         values = _parsed(path, path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -56,9 +64,14 @@ def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
         )
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold settings by name", key="--config", hint="as in `to: duckdb:///my.duckdb`")
+    return {str(key): value for key, value in values.items()}
+
+
+def expanded(path: Path, values: Values, environ: Mapping[str, str]) -> Values:
+    """Values of a file with their variables filled in; those of a JSON file as they are."""
     if path.suffix.lower() == ".json":
         return values
-    return {str(key): _expanded(value, environ, str(key)) for key, value in values.items()}
+    return {key: _expanded(value, environ, key) for key, value in values.items()}
 
 
 def environment_values(environ: Mapping[str, str] = os.environ) -> Values:
@@ -284,7 +297,11 @@ def _expanded(value: Any, environ: Mapping[str, str], key: str) -> Any:
         if name is None:
             return "$"
         if name not in environ:
-            raise ConfigError(f"the environment has no {name}", key=key, hint="set it, or write $$ for a dollar sign")
+            raise ConfigError(
+                f"the environment has no {name}",
+                key=key,
+                hint="set it, there or in .env, or write $$ for a dollar sign",
+            )
         return environ[name]
 
     return _VARIABLE.sub(variable, value)

@@ -70,6 +70,11 @@ class DocumentDestination:
             self._writer = Writer(self._database, self._known)
             return _checkpoint(self._known)
 
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last committed checkpoint; see Remembering."""
+        found = self._database.pipeline(pipeline)
+        return _checkpoint(found[0]) if found else None
+
     def prepare(self, stream: Stream) -> None:
         """Make the collection exist and fit the stream; see Destination."""
         with self._lock:

@@ -67,6 +67,12 @@ class LakeDestination:
             last = self._taken_over(pipeline, lambda _: ())
             return last.checkpoint if last else None
 
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last decided checkpoint; see Remembering."""
+        with self._lock:
+            last = self._tables.journal(pipeline).last()
+            return last.checkpoint if last else None
+
     def give_up(self, pipeline: str, tables: Collection[TableName], folder: Path | None) -> Sequence[str]:
         """Recover the pipeline, but don't apply its last checkpoint to these tables; see Renouncing."""
         wanted = [self._tables.named(table) for table in tables]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -51,6 +52,7 @@ class Streams:
         self._known: dict[str, _Known] = {}
         self._noted_drafts: set[tuple[str, str]] = set()
         self._has_noted_keys = False
+        self._replaced: tuple[str, ...] = ()
 
     def accept(self, message: SchemaMessage) -> Stream | None:
         """The stream's new plan, or None when the message changes nothing or the stream isn't selected.
@@ -120,9 +122,19 @@ class Streams:
         streams = [known.stream for known in self._known.values() if known.stream is not None]
         return tuple(s for s in streams if s.method == "replace" and any(column.path for column in s.columns))
 
+    def replace(self, patterns: Sequence[str]) -> None:
+        """Replace the tables of the streams of these names or globs, but those whose `method` is set.
+
+        To be called before any of them is known. Where the destination replaces no tables nothing is changed.
+        """
+        self._replaced = tuple(patterns)
+
     def _of(self, name: str) -> _Known:
         if name not in self._known:
-            self._known[name] = _Known(self._settings.for_stream(name))
+            settings = self._settings.for_stream(name)
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in self._replaced):
+                settings = self._as_replaced(name, settings)
+            self._known[name] = _Known(settings)
         return self._known[name]
 
     def say_unmatched(self) -> None:
@@ -144,6 +156,15 @@ class Streams:
                 "key stay (delta and iceberg update them; `method: append` says that it is meant)",
                 stream=stream.name,
             )
+
+    def _as_replaced(self, name: str, settings: StreamSettings) -> StreamSettings:
+        """The settings of a stream that is sent anew."""
+        if settings.method is None and Method.REPLACE in self._traits.methods:
+            return settings.model_copy(update={"method": Method.REPLACE})
+        if settings.method is not Method.REPLACE:
+            why = "the destination replaces none" if settings.method is None else f"its method is {settings.method}"
+            _log.warning("the stream is sent anew, and its table stays", stream=name, since=why)
+        return settings
 
     def _note_draft(self, message: SchemaMessage) -> None:
         """Say once of a stream that its schema names a draft that isn't known."""

@@ -106,6 +106,10 @@ class Target:
         self._drain.begin(last)
         return last
 
+    def replace_streams(self, patterns: Sequence[str]) -> None:
+        """Replace the tables of the streams of these names or globs, but those whose `method` is set."""
+        self._streams.replace(patterns)
+
     def accept(self, block: Block) -> None:
         """Take the next block of the input.
 

@@ -90,6 +90,12 @@ class HttpDestination:
             self._ledger.restage()
             return last
 
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last checkpoint that was sent in full, as far as that was noted; see Remembering."""
+        checkpoints = checkpoints_of(pipeline, self._settings)
+        with closing(checkpoints):
+            return checkpoints.remembered(pipeline)
+
     def prepare(self, stream: Stream) -> None:
         """Raise where requests can't be made for the stream; see Destination."""
         with self._lock:

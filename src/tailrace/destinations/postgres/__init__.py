@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import psycopg
 import pyarrow as pa
@@ -42,7 +42,7 @@ from tailrace.sql.keys import ByConstraint
 from tailrace.sql.limits import Limit, all_of, cut, padded, rounded, too_many_characters
 from tailrace.sql.placeholders import percent
 from tailrace.sql.remedies import advised, quoted
-from tailrace.sql.settings import DATABASE, TLS, USER, Options, SchemaName, ServerSettings
+from tailrace.sql.settings import DATABASE, TLS, USER, Options, PassedOn, SchemaName, ServerSettings
 from tailrace.sql.sqlstates import LOGIN, OBJECTS
 from tailrace.sql.staging import InTables
 from tailrace.sql.unsupported_values import typed, without_nul
@@ -139,6 +139,13 @@ _IN_BINARY = replace(RULES, about_rows=f"{RULES.about_rows}|08P01")
 """A value that hasn't the length of its type's is told as if the client had broken the protocol."""
 
 
+_PASSED_ON = (
+    "channel_binding gssencmode hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname "
+    "load_balance_hosts passfile require_auth ssl_max_protocol_version ssl_min_protocol_version sslcrl sslcrldir "
+    "sslsni target_session_attrs tcp_user_timeout"
+)
+
+
 class Settings(ServerSettings):
     """The settings of PostgreSQL."""
 
@@ -164,6 +171,9 @@ class Settings(ServerSettings):
     nul: Literal["refuse", "strip"] = Field(
         "refuse",
         description="NUL in text and JSON, which PostgreSQL can't store: the row is refused, or NUL left out.",
+    )
+    driver_options: Annotated[dict[str, Any], PassedOn(_PASSED_ON)] = Field(
+        default_factory=dict, description=f"Parameters of libpq's that are passed on to it: {_PASSED_ON}."
     )
     design: Designs
 
@@ -206,6 +216,7 @@ class PostgresServer:
                 autocommit=True,
                 # Tables change while we hold a session, and poolers know nothing of prepared statements.
                 prepare_threshold=None,
+                **given.driver_options,
             )
         except psycopg.Error as error:
             told = advised(_words_of(error), error.sqlstate, LOGIN, user=given.user)
