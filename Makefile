@@ -18,7 +18,7 @@ define cargo
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS -u MFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test ready check setup venv packages wheel decoder tap album programs servers hosted search services lint types unit native newest torture bench clean
+.PHONY: demo test ready check setup venv packages wheel decoder tap album programs servers hosted search services lint types unit native newest torture pictures bench clean
 
 demo:                  ## load real data with a real tap into DuckDB, and show it
 	$(AT_ONCE) decoder tap
@@ -97,6 +97,9 @@ newest: setup services ## conformance and laws on the newest of what can be had;
 
 torture: setup services       ## 200 kills a destination; writes tests/laws/TORTURE.md
 	PYTHONPATH=. $(PYTHON) tests/laws/torture.py
+
+pictures: setup services  ## writes tests/cli/pictures, what terminals show, anew
+	TAILRACE_PICTURES=write $(PYTEST) tests/cli/test_pictures.py
 
 bench: setup services  ## side by side with others; writes bench/RESULTS.md
 	bench/rivals/setup

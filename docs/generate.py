@@ -11,17 +11,20 @@ import yaml
 
 from tailrace.cli.about import about_facts, about_settings
 from tailrace.cli.singer_about import plugin_definition
+from tailrace.compat.mage_destinations import DESTINATIONS as MAGES
+from tailrace.compat.mage_destinations import READ_BY_SEARCH, READ_HERE, REFUSED
 from tailrace.config import Settings
 from tailrace.config.alias import MELTANO, Alias
 from tailrace.config.aliases import ADDRESSES, ALIASES
-from tailrace.config.sources import spellings
-from tailrace.destinations import NAMES, settings_model
+from tailrace.config.checking import spellings
+from tailrace.destinations import NAMES, scheme_of, settings_model
 
 PAGE = Path(__file__).with_name("configuration.md")
 PROVEN = Path(__file__).with_name("proven.md")
 RECORD = Path(__file__).with_name("proven.json")
 """What `make newest` has recorded."""
 WRITING = Path(__file__).with_name("writing-a-destination.md")
+FROM_MAGE = Path(__file__).with_name("from-mage.md")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "album"
 PLUGIN = Path(__file__).parents[1] / "plugins" / "loaders" / "target-tailrace.yml"
 """Meltano's definition of the target."""
@@ -95,6 +98,32 @@ def became(name: str, destination: str) -> str:
     return _meaning(ALIASES[name])
 
 
+def mage_page() -> str:
+    """The page for who comes from Mage, as it should be."""
+    names = [f"| `{name}` | `--to {each.to}` |" for name, each in MAGES.items()]
+    names += [f"| `{name}` | refused: {text} |" for name, text in REFUSED.items()]
+    lines = ["| destination of Mage | here |", "|---|---|", *sorted(names)]
+    for name in MAGES:
+        lines += ["", f"### {name}", "", "| key | what becomes of it |", "|---|---|"]
+        lines += [f"| `{key}` | {of_mage(name, key)} |" for key in MAGES[name].config]
+    return _filled(FROM_MAGE, "\n".join(lines))
+
+
+def of_mage(name: str, key: str) -> str:
+    """What becomes of a key of the config of a destination of Mage's; KeyError for one that isn't known."""
+    destination = MAGES[name]
+    told = READ_HERE.get(key)
+    if told is not None and (destination.defaults["naming"] == "mage" or key.startswith("_")):
+        return _sentence(told)
+    if key in READ_BY_SEARCH:
+        return _sentence(READ_BY_SEARCH[key])
+    model = settings_model(scheme_of(destination.to))
+    for setting, spelled in [*spellings(model).items(), *spellings(Settings).items()]:
+        if key in spelled:
+            return f"`{setting}`."
+    return _meaning(ALIASES[key])
+
+
 def proven_on(destination: str) -> str:
     """The sentence of a destination's page on what it was proven on."""
     entries = [entry for entry in _record() if entry["destination"] == destination]
@@ -158,6 +187,7 @@ if __name__ == "__main__":
     PLUGIN.write_text(plugin_page(), encoding="utf-8")
     for family, guide in GUIDES.items():
         guide.write_text(guide_page(family), encoding="utf-8")
+    FROM_MAGE.write_text(mage_page(), encoding="utf-8")
     WRITING.write_text(writing_page(), encoding="utf-8")
     for destination in DESTINATIONS:
         destination.write_text(destination_page(destination), encoding="utf-8")

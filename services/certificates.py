@@ -15,6 +15,17 @@ class Certificate:
     key: Path
 
 
+def client_certificate(authority: Certificate, folder: Path) -> Certificate:
+    """A new certificate of a client's, which the authority has signed."""
+    made = Certificate(folder / "client.crt", folder / "client.key")
+    request = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=client", "-keyout", str(made.key)]
+    asked = subprocess.run(request, capture_output=True, check=True).stdout
+    signing = ["openssl", "x509", "-req", "-days", "2", "-CA", str(authority.certificate), "-CAkey", str(authority.key)]
+    signed = [*signing, "-set_serial", "2", "-out", str(made.certificate)]
+    subprocess.run(signed, input=asked, capture_output=True, check=True)
+    return made
+
+
 def made_certificate(folder: Path, name: str = "127.0.0.1") -> Certificate:
     """A new certificate of that address."""
     made = Certificate(folder / "server.crt", folder / "server.key")

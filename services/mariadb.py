@@ -46,7 +46,8 @@ class MariaDBServer(Server):
         if tls:
             self.certificate = made_certificate(folder)
             give(self.certificate.key, USER)
-            files = {"cert": self.certificate.certificate, "key": self.certificate.key}
+            own = self.certificate.certificate  # which also says whose clients' certificates are good
+            files = {"cert": own, "key": self.certificate.key, "ca": own}
             self._settings += [f"--ssl-{name}={path}" for name, path in files.items()]
         self.start()
         grant = f"GRANT ALL ON *.* TO '{self.user}'@'%' IDENTIFIED BY '{self.password}' WITH GRANT OPTION"

@@ -30,7 +30,9 @@ class SearchServer(Server):
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home = (_SERVICES / self.program).resolve()
-        self.version = self._version()
+        self.version = version_of(self.program)
+        if shutil.which("java") is None:
+            raise MissingServiceError(f"{self.name} isn't here: there is no java")
         super().__init__(folder)
         self.url = f"http://{self.host}:{self.port}"
         self._transport = free_port()
@@ -61,6 +63,10 @@ class SearchServer(Server):
         self.revive()
         self._made += 1
         return f"tailrace-{self._made}-"
+
+    def database(self) -> str:
+        """The address of indices of one's own, as tailrace has it."""
+        return f"{self.program}://{self.host}:{self.port}/{self.prefix()}"
 
     def drop(self, prefix: str) -> None:
         """Delete the indices whose names begin with the prefix."""
@@ -94,12 +100,14 @@ class SearchServer(Server):
         archive = self.home / "classes.jsa"
         return f"-XX:{'SharedArchiveFile' if archive.exists() else 'ArchiveClassesAtExit'}={archive}"
 
-    def _version(self) -> str:
-        """The engine's version; MissingServiceError where it isn't here."""
-        if not (self.home / "lib" / "launcher.jar").exists() or shutil.which("java") is None:
-            raise MissingServiceError(f"{self.name} isn't here: run make services")
-        (jar,) = (self.home / "lib").glob(f"{self.program}-[0-9]*.jar")
-        return jar.stem.removeprefix(f"{self.program}-")
+
+def version_of(program: str) -> str:
+    """The version of an engine; MissingServiceError where it isn't here."""
+    libraries = _SERVICES / program / "lib"
+    if not (libraries / "launcher.jar").exists():
+        raise MissingServiceError(f"{program} isn't here: run make services")
+    (jar,) = libraries.glob(f"{program}-[0-9]*.jar")
+    return jar.stem.removeprefix(f"{program}-")
 
 
 def archive_classes(kind: type[SearchServer]) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 import hypothesis
 import pytest
 from needs import had, revive_servers
+from reading_search import Place, client_of
 from services.bigquery import bigquery
 from services.elasticsearch import elasticsearch
 from services.mariadb import mariadb
@@ -241,3 +242,11 @@ def elasticsearch_place(elasticsearch_server):
     prefix = elasticsearch_server.prefix()
     yield elasticsearch_server.url, prefix
     elasticsearch_server.drop(prefix)
+
+
+@pytest.fixture(params=["opensearch", pytest.param("elasticsearch", marks=pytest.mark.newest)])
+def search_place(request):
+    """Where indices are in each of the search engines, with the engine's own client."""
+    url, prefix = request.getfixturevalue(f"{request.param}_place")
+    with client_of(request.param, url) as client:
+        yield Place(request.param, int(url.rpartition(":")[2]), prefix, client)

@@ -19,7 +19,7 @@ from functools import cache, partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from services import bigquery, mariadb, mongodb, mysql, postgres, s3, snowflake
+from services import bigquery, mariadb, mongodb, mysql, postgres, s3, search, snowflake
 from services.processes import MissingServiceError
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +33,7 @@ OF_MYSQL = ("servers/test_mysql*.py", "servers/test_tls.py", "servers/test_error
 
 OF_BIGQUERY = ("servers/test_bigquery.py",)
 OF_MONGODB = ("servers/test_mongodb.py",)
+OF_SEARCH = ("servers/test_search_engines.py", "attacks/test_search_names.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,10 @@ PROOFS = (
         "bigquery", "bqemulator, in place of BigQuery", bigquery.version, "bigquery", SPREAD + EVERYWHERE, OF_BIGQUERY
     ),
     Proof("mongodb", "secantusdb, in place of MongoDB", mongodb.version, "mongodb", SPREAD + EVERYWHERE, OF_MONGODB),
+    *(
+        Proof(engine, name, partial(search.version_of, engine), engine, SPREAD + EVERYWHERE, OF_SEARCH)
+        for engine, name in (("opensearch", "OpenSearch"), ("elasticsearch", "Elasticsearch"))
+    ),
     Proof("duckdb", "duckdb", partial(_library, "duckdb"), "duckdb", is_library=True),
     Proof("sqlite", "SQLite", _sqlite, "sqlite"),
     Proof("files", "local files, and moto in place of S3", s3.version, "files"),

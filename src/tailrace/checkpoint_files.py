@@ -34,6 +34,9 @@ class Checkpoints(Protocol):
     def recover(self, pipeline: str) -> Checkpoint | None:
         """The pipeline's last checkpoint. Takes the pipeline over: the commit of an earlier run is refused."""
 
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last checkpoint, which stays whose it is."""
+
     def committing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
         """Stores the checkpoint when the block has ended well.
 
@@ -58,6 +61,10 @@ class RunCheckpoints:
         if self._last is not None and self._last.pipeline != pipeline:
             self._last = None
         return self._last
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """What this run has committed; see Checkpoints."""
+        return self._last if self._last and self._last.pipeline == pipeline else None
 
     @contextmanager
     def committing(self, checkpoint: Checkpoint) -> Iterator[None]:
@@ -102,6 +109,11 @@ class CheckpointFiles:
             self._fence = secrets.token_hex(8)
             self._write(path, msgspec.structs.replace(kept, fence=self._fence))
         return _checkpoint(kept)
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The file's checkpoint; see Checkpoints."""
+        kept = self._read(self._path(pipeline))
+        return _checkpoint(kept) if kept else None
 
     @contextmanager
     def committing(self, checkpoint: Checkpoint) -> Iterator[None]:

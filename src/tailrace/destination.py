@@ -82,11 +82,19 @@ class Inspectable(Protocol):
 
 
 @runtime_checkable
+class Remembering(Protocol):
+    """A destination that can be asked for a pipeline's checkpoint while a run is at work, for `tailrace state`."""
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last committed checkpoint, None if there is none. Nothing is made, undone or taken over."""
+
+
+@runtime_checkable
 class Listable(Protocol):
     """A destination whose tables are files, for `tailrace files`."""
 
     def files(self, table: TableName) -> Sequence[str]:
-        """The addresses of the files that have the table's rows now; none where there is no such table."""
+        """The addresses of the files that have the table's rows now; ConfigError where there is no such table."""
 
 
 @runtime_checkable

@@ -231,9 +231,6 @@ class TapError(TailraceError):
 
     exit_code = 8
 
-    def __init__(self, command: str, tap_exit_code: int) -> None:
+    def __init__(self, command: str, tap_exit_code: int, loaded: str) -> None:
         self.tap_exit_code = tap_exit_code
-        super().__init__(
-            f"the tap `{command}` ended with exit code {tap_exit_code}; "
-            "what it sent up to its last STATE message is loaded"
-        )
+        super().__init__(f"the tap `{command}` ended with exit code {tap_exit_code}; {loaded}")

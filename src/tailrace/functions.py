@@ -16,12 +16,12 @@ from typing import Any, overload
 import pyarrow as pa
 
 from tailrace.checkpoint_files import CheckpointFiles, Checkpoints, RunCheckpoints
-from tailrace.documents.spool import Spool
 from tailrace.errors import ConfigError, DestinationError, TailraceError
 from tailrace.model import LINE, Batch, Checkpoint, Method, Published, Receipt, Stream, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.keys import Keys
 from tailrace.schema.steps import rows_by_token
+from tailrace.spool import Spool
 
 Taker = Callable[..., object]
 """Takes a pyarrow.RecordBatch, and by name `stream`, `table` and `key` where it has these; see `destination`."""
@@ -124,7 +124,7 @@ class FunctionDestination:
         named = {name: given[name] for name in self._asked}
         for batch in rows.combine_chunks().to_batches():
             try:
-                self._function(batch, **named)
+                _require_done(self._function(batch, **named))
             except TailraceError:
                 raise
             except Exception as error:
@@ -143,10 +143,20 @@ class FunctionDestination:
         self._rows.clear()
 
 
+def _require_done(given: object) -> None:
+    """Raise TypeError where a function gives what has yet to be awaited or iterated over, and has done nothing."""
+    if inspect.isgenerator(given) or inspect.isasyncgen(given) or inspect.isawaitable(given):
+        if inspect.iscoroutine(given):
+            given.close()
+        raise TypeError(f"it gives a {type(given).__name__}, so that nothing is done yet; let it do all by itself")
+
+
 def _asked(function: Taker) -> tuple[str, ...]:
     """Which of the things that a function may ask for it has parameters for; TypeError where it asks for others."""
-    first, *others = inspect.signature(function).parameters.values()
-    del first
+    several = [*inspect.signature(function).parameters.values()]
+    if not several:
+        raise TypeError("a destination's function takes a batch")
+    others = several[1:]
     names = [p.name for p in others if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
     unknown = [p.name for p in others if p.name in names and p.name not in _ASKED and p.default is p.empty]
     if unknown:

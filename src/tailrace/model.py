@@ -375,7 +375,8 @@ class Traits:
     case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
     tables and schemas match `own_tables` and `own_schemas`. `keeps_nested` says that columns with `nested` become
     structs and lists; `is_serial`, that nothing is gained by staging several at once; `rekey`, in the destination's
-    own words, how a table gets a stream's key (see `schema.keys`).
+    own words, how a table gets a stream's key (see `schema.keys`); `mage_words`, in lower case, are what `naming: mage`
+    puts a `_` before, if more than usual.
     """
 
     name: str
@@ -390,3 +391,4 @@ class Traits:
     keeps_nested: bool = False
     rekey: Callable[[Stream, tuple[str, ...], str | None], str] | None = None
     is_serial: bool = False
+    mage_words: frozenset[str] = frozenset()

@@ -32,10 +32,12 @@ def shown_on_a_terminal(folder, *words):
 
 
 def test_a_terminal_shows_a_live_view_of_each_stream_and_no_log_lines(tmp_path):
-    text, code = shown_on_a_terminal(tmp_path, "load", ORDERS, "--to", "duckdb:///shop.duckdb")
+    text, code = shown_on_a_terminal(tmp_path, "load", ORDERS, "--to", "duckdb:///shop.duckdb", "--pipeline", "shop")
     assert code == 0
-    assert re.search(r"stream +records +records/s +bytes +loaded", text)
+    assert re.search(r"stream +records +records/s +bytes +staged +loaded", text)
     assert re.search(r"orders +3 ", text)
-    assert "B buffered · checkpoint 1" in text
-    assert re.search(r"stream +read +loaded +updated +deleted", text)
+    assert "DuckDB · pipeline shop" in text
+    assert re.search(r"100% · [0-9.]+ s · checkpoint 1 · .* in memory", text)
+    assert re.search(r"stream +read +loaded +deduplicated", text)
+    assert re.search(r"[0-9.]+ s, [0-9]+ records/s", text)
     assert "[info" not in text

@@ -178,6 +178,21 @@ class WritesTheStateAnew(Mutant):
         return replace(checkpoint, state=checkpoint.state and json.dumps(json.loads(checkpoint.state)).encode())
 
 
+class KeepsAStateThatIsTakenAway(Mutant):
+    noticed_by = ("a_state_can_be_taken_from_a_pipeline_and_its_run_is_not_disturbed_by_questions",)
+
+    def checkpoint(self, checkpoint):
+        last = self.right._place.checkpoints.get(checkpoint.pipeline)
+        return replace(checkpoint, state=last.state) if last and checkpoint.state is None else checkpoint
+
+
+class TakesAPipelineOverWhereItIsAskedAboutIt(Mutant):
+    noticed_by = ("a_state_can_be_taken_from_a_pipeline_and_its_run_is_not_disturbed_by_questions",)
+
+    def remembered(self, pipeline):
+        return self.recover(pipeline)
+
+
 class ForgetsTheNumber(Mutant):
     noticed_by = ("a_commit_is_remembered", "an_empty_commit_is_a_checkpoint")
 

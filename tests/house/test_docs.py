@@ -66,6 +66,11 @@ def test_a_guide_for_who_comes_from_other_targets_has_what_becomes_of_each_setti
     assert generate.GUIDES[family].read_text(encoding="utf-8") == generate.guide_page(family)
 
 
+def test_the_page_for_who_comes_from_mage_has_every_key():
+    generate = generator()
+    assert generate.FROM_MAGE.read_text(encoding="utf-8") == generate.mage_page()
+
+
 def test_the_page_on_writing_a_destination_has_the_example_as_it_is():
     generate = generator()
     assert generate.WRITING.read_text(encoding="utf-8") == generate.writing_page()

@@ -18,7 +18,7 @@ import psycopg
 from kept import KEPT
 from mysql.connector.errorcode import ER_NO_SUCH_TABLE
 from stores import SEAMS as SEAMS_OF_STORES
-from stores import Mongo
+from stores import Mongo, Search
 from warehouses import CHECKPOINTS, BigQuery, Snowflake
 
 from tailrace.destination import Destination
@@ -243,9 +243,11 @@ def through(server: Any, port: int) -> Place:
     return _place(_reader(server, url, re.sub(r"replicaSet=\w+", "directConnection=true", led)))
 
 
-def _reader(server: Any, address: str, url: str) -> Reader | Mongo:
+def _reader(server: Any, address: str, url: str) -> Reader | Mongo | Search:
     if url.startswith("mongodb"):
         return Mongo(address, url)
+    if url.startswith(("opensearch", "elasticsearch")):
+        return Search(address, url)
     if url.startswith("bigquery"):
         return BigQuery(server, url)
     if url.startswith("snowflake"):
@@ -255,8 +257,8 @@ def _reader(server: Any, address: str, url: str) -> Reader | Mongo:
     return (MySQL if url.startswith("mysql") else Postgres)(address, url)
 
 
-def _place(reader: Reader | Mongo) -> Place:
-    if isinstance(reader, Mongo):
+def _place(reader: Reader | Mongo | Search) -> Place:
+    if isinstance(reader, Mongo | Search):
         return _store(reader)
 
     def rows(table: str, schema: str | None = None) -> list[dict[str, Any]]:
@@ -279,7 +281,7 @@ def _place(reader: Reader | Mongo) -> Place:
     return Place(reader.url, subject)
 
 
-def _store(reader: Mongo) -> Place:
+def _store(reader: Mongo | Search) -> Place:
     """A place whose recovery undoes what no checkpoint covers: before it, anything may be seen."""
 
     def rows(table: str, schema: str | None = None) -> list[dict[str, Any]]:

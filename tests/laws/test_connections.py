@@ -12,6 +12,7 @@ from services.bigquery import bigquery
 from services.mariadb import mariadb
 from services.mongodb import mongodb
 from services.mysql import mysql
+from services.opensearch import opensearch
 from services.postgres import postgres
 from services.proxy import proxy
 from services.redshift import redshift
@@ -30,12 +31,13 @@ SERVERS = {
     "snowflake": snowflake,
     "bigquery": bigquery,
     "mongodb": mongodb,
+    "opensearch": opensearch,
 }
 
 IN_THE_CLEAR = {"mysql": ("tls=disable",)}
 """Settings that let the proxy see a COMMIT: MySQL itself encrypts unless it is told not to."""
 
-COMMITS = {"mongodb": b'"number":'}
+COMMITS = {"mongodb": b'"number":', "opensearch": rb"\"number\":"}
 """What is to be seen of a commit, where that isn't the word."""
 
 WAYS = {
@@ -47,12 +49,13 @@ WAYS = {
     "snowflake": ("snowflake", ()),
     "bigquery": ("bigquery", ()),
     "mongodb": ("mongodb", ()),
+    "opensearch": ("opensearch", ()),
 }
 """Where rows are loaded, and how append-only rows wait there."""
 
 
-def each_way(*without):
-    marks = {"mysql": pytest.mark.newest}
+def each_way(*without, newest=()):
+    marks = dict.fromkeys(("mysql", *newest), pytest.mark.newest)
     ways = [pytest.param(*way, id=name, marks=marks.get(name, ())) for name, way in WAYS.items() if name not in without]
     return pytest.mark.parametrize(("kind", "more"), ways)
 
@@ -120,7 +123,7 @@ def test_connections_cut_at_a_commit(request, kind, more, passes, tmp_path):
         assert cutting.cuts
 
 
-@each_way()
+@each_way(newest=("opensearch",))
 def test_a_server_that_is_killed_and_started_again(kind, more, tmp_path):
     chance = random.Random(kind)
     with had(SERVERS[kind], always=kind != "mysql") as server:

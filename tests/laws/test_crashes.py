@@ -25,12 +25,22 @@ ROWS_OF_LAKES, KILLS = 800, 3
 ONE_CHECKPOINT = ("checkpoint_rows=1000000",)
 """Settings under which nothing but the end of a run ends a checkpoint."""
 
-SERVERS = ("postgres", "mariadb", "mysql", "redshift", "bigquery", "snowflake", "mongodb")
-DATABASES = ("duckdb", "sqlite", *SERVERS)
-STANDING_IN = ("bigquery", "snowflake")
-AT_ANY_CALL = [*KINDS, "http", *(kind for kind in DATABASES if kind not in STANDING_IN)]
-AT_ANY_CALL += [pytest.param(kind, marks=pytest.mark.newest) for kind in STANDING_IN]
-"""What stands in for warehouses takes five minutes and more for it."""
+SERVERS = (
+    "postgres",
+    "mariadb",
+    "mysql",
+    "redshift",
+    "bigquery",
+    "snowflake",
+    "mongodb",
+    "opensearch",
+    "elasticsearch",
+)
+DATABASES = ("duckdb", "sqlite", *(kind for kind in SERVERS if kind != "elasticsearch"))
+LONG = ("bigquery", "snowflake", "opensearch")
+AT_ANY_CALL = [*KINDS, "http", *(kind for kind in DATABASES if kind not in LONG)]
+AT_ANY_CALL += [pytest.param(kind, marks=pytest.mark.newest) for kind in (*LONG, "elasticsearch")]
+"""What stands in for warehouses takes five minutes and more for it, and a search engine one."""
 
 
 @pytest.fixture(params=DATABASES)

@@ -16,7 +16,7 @@ from tailrace.testing.fencing import the_older_of_two_runs_is_fenced
 from tailrace.testing.replay import Replay
 
 NEWEST = pytest.param("newest_postgres", marks=pytest.mark.newest)
-SERVERS = ("postgres", NEWEST, "mariadb", "mysql", "redshift", "snowflake", "bigquery", "mongodb")
+SERVERS = ("postgres", NEWEST, "mariadb", "mysql", "redshift", "snowflake", "bigquery", "mongodb", "opensearch")
 
 
 @pytest.fixture(params=[*SERVERS, "http", *KINDS])

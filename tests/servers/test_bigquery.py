@@ -311,3 +311,10 @@ def test_parts_are_spread_over_tables_so_that_many_may_be_loaded_at_once(url, cl
         assert session.query("SELECT COUNT(*) FROM all_of_them") == [(12,)]
         landing.remove("p/parts")
         assert [*client.list_tables(dataset_of(url))] == []
+
+
+def test_what_a_checkpoint_did_is_told_among_the_loads(url, client):
+    sent = [schema({"id": INT}, []), record({"id": 1})]
+    load((json.dumps(message).encode() for message in sent), url, pipeline="p", loads=True)
+    told = client.query(f"SELECT pipeline, checkpoint, stream, inserted FROM `{dataset_of(url)}`._tailrace_loads")
+    assert [tuple(row.values()) for row in told.result()] == [("p", 1, "things", 1)]

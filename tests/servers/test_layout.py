@@ -141,3 +141,26 @@ def test_rows_wait_and_checkpoints_stand_in_databases_of_their_own(any_mysql_url
         assert found == {"_tailrace_checkpoints", "_tailrace_exchanges"}
     finally:
         mysqls.query(any_mysql_url, f"DROP DATABASE IF EXISTS {own}")
+
+
+LOADS = "SELECT pipeline, checkpoint, stream, inserted, updated, deduplicated FROM _tailrace_loads ORDER BY checkpoint"
+
+
+def test_each_checkpoint_tells_in_its_own_transaction_what_it_did(place):
+    url, ask = place
+    load(url, pipeline="p", loads=True)
+    load(url, pipeline="p", loads=True)
+    with pytest.raises(DestinationError):
+        load(url, pipeline="p", loads=True, after_sql="INSERT INTO nowhere VALUES (1)")
+    quoted = LOADS.replace("checkpoint", "`checkpoint`") if url.startswith("mysql") else LOADS
+    assert ask(quoted) == [("p", 1, "things", 2, 0, 0), ("p", 2, "things", 0, 2, 0)]
+    assert ask("SELECT count(DISTINCT run) FROM _tailrace_loads WHERE committed_at >= started_at") == [(2,)]
+    load(url, loads=True)
+    assert ask("SELECT count(*) FROM _tailrace_loads WHERE pipeline IS NULL") == [(1,)]
+
+
+def test_no_loads_are_told_unless_that_is_asked_for(place):
+    url, ask = place
+    load(url)
+    with pytest.raises(Exception, match=r"_tailrace_loads|relation"):
+        ask("SELECT * FROM _tailrace_loads")

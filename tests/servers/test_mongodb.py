@@ -10,12 +10,14 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+from pymongo.monitoring import CommandListener
 
 import tailrace
 from tailrace.destinations import open_destination
 from tailrace.destinations.mongodb.database import MongoDatabase
 from tailrace.destinations.mongodb.settings import Settings, from_url
-from tailrace.documents.database import Description
+from tailrace.destinations.mongodb.writes import give_back
+from tailrace.documents.database import VERSIONS, Description, Stored
 from tailrace.errors import ConfigError, DestinationError, RecordError, SchemaError
 from tailrace.testing.messages import INT, TEXT, record, records, schema, state
 from tailrace.testing.parts import stream
@@ -207,6 +209,30 @@ def test_an_older_version_never_overwrites_a_newer_one(mongodb_url, load, databa
     database["things"].update_one({"_id": 1}, {"$set": {"n": 9, "_tailrace.version": newest}})
     load(schema({"id": INT, "n": INT}, ["id"]), record({"id": 1, "n": 2}))
     assert database["things"].find_one()["n"] == 9
+
+
+def test_documents_are_given_back_by_a_few_calls_and_those_of_later_versions_stay(mongodb_url, database):
+    asked = []
+
+    class Listening(CommandListener):
+        def started(self, event):
+            asked.append(event.command_name)
+
+        def succeeded(self, event): ...
+
+        def failed(self, event): ...
+
+    there = database["things"]
+    ours, later = 5, 5 + VERSIONS
+    there.insert_many({"_id": n, "_tailrace": {"version": later if n % 10 == 0 else ours}} for n in range(1, 61))
+    before = [(n, Stored(n, 1, {"_id": n, "n": "old"})) for n in range(31, 71)]
+    before += [(n, None) for n in range(1, 31)]
+    with MongoClient(mongodb_url, event_listeners=[Listening()]) as client:
+        give_back(client.get_default_database()["things"], before, ours)
+    found = {each["_id"]: each.get("n") for each in there.find()}
+    stay = dict.fromkeys([10, 20, 30, 40, 50, 60])
+    assert found == dict.fromkeys(range(31, 71), "old") | stay
+    assert [name for name in asked if name in ("delete", "update", "insert", "find")] == ["delete", "update", "insert"]
 
 
 @pytest.mark.parametrize(

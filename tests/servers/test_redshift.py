@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from redshift_connector.error import InterfaceError, OperationalError, ProgrammingError
 
 import tailrace
-from tailrace.destinations import open_destination
+from tailrace.destinations import open_destination, redshift
 from tailrace.destinations.redshift import Settings
 from tailrace.destinations.redshift.errors import RULES
 from tailrace.errors import ConfigError, DestinationError
@@ -303,3 +303,13 @@ def test_the_smallest_grants_are_enough(redshift_server, redshift_url):
         assert query(redshift_server, redshift_url, "SELECT * FROM raw.log") == [(1,)]
     finally:
         query(redshift_server, redshift_url, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_what_a_checkpoint_did_is_told_among_the_loads(redshift_url):
+    sent = [schema({"id": INT}, []), record({"id": 1})]
+    for _ in range(2):
+        tailrace.load([json.dumps(message).encode() for message in sent], redshift_url, pipeline="p", loads=True)
+    session = redshift.RedshiftServer(Settings.model_validate(redshift.from_url(redshift_url))).open()
+    with closing(session):
+        told = session.query("SELECT pipeline, checkpoint, stream, inserted FROM _tailrace_loads ORDER BY checkpoint")
+    assert told == [("p", 1, "things", 1), ("p", 2, "things", 1)]

@@ -121,3 +121,10 @@ def test_what_runs_on_an_account_leaves_no_schema_behind(database, is_json):
         next(each for each in BEHAVIOURS if each.__name__ == "a_later_run_updates_the_rows_of_an_earlier_one")(subject)
         assert ("LIVE",) in ask("SELECT schema_name FROM information_schema.schemata")
     assert ("LIVE",) not in ask("SELECT schema_name FROM information_schema.schemata")
+
+
+def test_what_a_checkpoint_did_is_told_among_the_loads(database):
+    url, ask = database
+    sent = [schema({"id": INT}, [], "things"), record({"id": 1}, "things")]
+    load((json.dumps(message).encode() for message in sent), url, pipeline="p", loads=True)
+    assert ask("SELECT pipeline, checkpoint, stream, inserted FROM _TAILRACE_LOADS") == [("p", 1, "things", 1)]

@@ -66,6 +66,32 @@ def test_rows_come_again_where_the_function_has_failed(tmp_path):
     assert take.recover("p").state == b"2"
 
 
+def later(batch):
+    """A coroutine, which does nothing yet."""
+
+    async def take():
+        return batch.num_rows
+
+    return take()
+
+
+def each(batch):
+    yield batch.num_rows
+
+
+@pytest.mark.parametrize("function", [later, each])
+def test_what_has_yet_to_be_awaited_or_iterated_over_has_not_taken_the_rows(function):
+    told = []
+    with pytest.raises(DestinationError, match="nothing is done yet"):
+        tailrace.load(PLAIN, tailrace.destination(function), tell=told.append)
+    assert told == []
+
+
+def test_a_function_that_takes_nothing_is_refused_at_once():
+    with pytest.raises(TypeError, match="takes a batch"):
+        tailrace.destination(lambda: None)
+
+
 def test_a_named_pipeline_needs_a_place_to_be_remembered_at():
     with pytest.raises(ConfigError, match="checkpoints='folder'"):
         tailrace.load(PLAIN, nowhere, pipeline="p")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from itertools import takewhile
 from typing import NoReturn
@@ -22,6 +23,10 @@ VERBS = {
     "recover": (
         "upkeep",
         "Finish a pipeline's last checkpoint as its next run would. This ends a run of it that is still at work.",
+    ),
+    "state": (
+        "state",
+        "Show or change the state that a pipeline's next run gives to the tap. A change ends a run that is at work.",
     ),
     "maintain": (
         "upkeep",
@@ -51,11 +56,11 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         help="Load Singer streams into databases, warehouses and lakes: fast, in flat memory, exactly once.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
     app.callback()(_common)
+    words = words or completed_words()
     options = list(takewhile(lambda word: word.startswith("-"), words))
     verb = words[len(options)] if len(options) < len(words) else ""
     if verb in VERBS and not {"--help", "--version"} & {*options}:
@@ -65,6 +70,12 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
     for name, (_, about) in VERBS.items():
         app.command(name, help=about)(_listed)
     return app
+
+
+def completed_words(environ: Mapping[str, str] = os.environ) -> Sequence[str]:
+    """The words of a command line that a shell wants to have completed, but the one that may be a part of a word."""
+    line = environ.get("COMP_WORDS") or environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return line.split()[1:-1] if "_TAILRACE_COMPLETE" in environ else ()
 
 
 def _listed() -> None:

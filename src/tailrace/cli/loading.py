@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from glob import escape
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -21,6 +23,7 @@ from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
+from tailrace.runtime.states import refresh
 from tailrace.runtime.summary import report_table
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
@@ -29,6 +32,16 @@ from tailrace.singer.state import StateWriter
 from tailrace.singer.tap import Tap
 
 _log = log.get_logger("target")
+
+FullRefresh = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--full-refresh",
+        metavar="STREAM",
+        help="A stream, or a glob of some, that the tap is to send anew: it gets the state without their bookmarks, "
+        "and their tables are replaced. May be repeated.",
+    ),
+]
 
 Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
 
@@ -47,9 +60,11 @@ def load(
     made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
-        with open_source(source) as stream, ChunkPump(stream) as pump:
+        with open_source(source) as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
             return feed_chunks(target, reader, pump, stopping=stopping)
 
+    if source == "-" and sys.stdin is not None and sys.stdin.isatty():
+        _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
     _load(made, feed, report)
 
 
@@ -59,6 +74,7 @@ def run(
     config: Config = None,
     sets: Set = None,
     pipeline: Pipeline = None,
+    full_refresh: FullRefresh = None,
     report: ReportFile = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
@@ -71,10 +87,14 @@ def run(
         )
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
-        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump:
+        if full_refresh:
+            refreshed = refresh(state, full_refresh)
+            target.replace_streams(full_refresh if refreshed.is_fresh else [*map(escape, refreshed.streams)])
+            state = refreshed.state
+        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump, _view(target):
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:
-                raise TapError(running.shown, running.exit_code())
+                raise TapError(running.shown, running.exit_code(), _loaded(result))
             return result
 
     _load(made, feed, report)
@@ -99,7 +119,8 @@ def replay(
         made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
 
     def feed(target: Target, reader: Reader, _stopping: threading.Event, _state: bytes | None) -> Report:
-        return feed_lines(target, reader, quarantined_messages(file))
+        with _view(target):
+            return feed_lines(target, reader, quarantined_messages(file))
 
     _load(made, feed, report)
 
@@ -114,8 +135,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         with _signals(stopping) as received:
             last = target.begin()
             gc.freeze()  # what is there now stays to the end: no search for garbage need look at it again
-            with _view(target):
-                feed(target, reader, stopping, last.state if last else None)
+            feed(target, reader, stopping, last.state if last else None)
     except BaseException as error:
         target.close()
         try:
@@ -126,7 +146,31 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     target.close()
     _conclude(target.report(), report_file)
     if received:
+        name = signal.Signals(received[0]).name
+        _say(f"stopped by {name}: {_loaded(target.report())}; run again to go on")
         raise typer.Exit(128 + received[0])
+    if target.line == 0:
+        _log.warning("no message came; did the tap start?")
+
+
+def _loaded(report: Report) -> str:
+    """What is loaded of an input that ended early."""
+    if report.state is not None:
+        return "what came up to its last STATE message is loaded"
+    if report.checkpoints:
+        return "what its last checkpoint covers is loaded"
+    return "nothing is loaded, since no STATE message came"
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+
+
+def _width() -> int:
+    """The width of the terminal that stderr is; where it is none, names are folded as on a wide one."""
+    if not sys.stderr.isatty():
+        return 140
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80
 
 
 def _try(report_file: Path | None) -> None:
@@ -145,11 +189,11 @@ def _unwritten(report_file: Path, error: OSError) -> ConfigError:
     return ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report", hint=hint)
 
 
-def _view(target: Target) -> AbstractContextManager[None]:
+def _view(target: Target, share: Callable[[], float | None] = lambda: None) -> AbstractContextManager[object]:
     """The live view on a terminal; elsewhere there is none, and what it takes isn't imported."""
     if not sys.stderr.isatty():
         return nullcontext()
-    view: AbstractContextManager[None] = import_module("tailrace.runtime.progress").live_view(target)
+    view: AbstractContextManager[object] = import_module("tailrace.runtime.progress").live_view(target, share)
     return view
 
 
@@ -162,7 +206,7 @@ def _conclude(report: Report, report_file: Path | None) -> None:
                 values=stream.other_unknown_fields,
             )
     if report.streams:
-        sys.stderr.write(report_table(report))
+        sys.stderr.write(report_table(report, _width()))
     if report_file is not None:
         try:
             report.write(report_file)

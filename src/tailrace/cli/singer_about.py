@@ -10,7 +10,7 @@ from tailrace import __version__
 from tailrace.config import Settings
 from tailrace.config.alias import MELTANO, Alias
 from tailrace.config.aliases import ADDRESSES, ALIASES
-from tailrace.config.sources import spellings
+from tailrace.config.checking import spellings
 from tailrace.destinations import NAMES, settings_model
 from tailrace.errors import ConfigError
 

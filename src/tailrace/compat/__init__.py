@@ -1,1 +1,1 @@
-"""At home in other runners: Mage's flags and configs, and targets of the Singer SDK."""
+"""Commands that stand in for other loaders: they take the same options, files and lines."""

@@ -26,12 +26,12 @@ from tailrace.checkpoint_files import CheckpointFiles, Checkpoints, RunCheckpoin
 from tailrace.cli.exit_codes import exit_code_of, leave
 from tailrace.cli.logs import show_log
 from tailrace.config.sources import flag_values
-from tailrace.documents.spool import Spool
 from tailrace.errors import ConfigError, DestinationError, TailraceError
 from tailrace.model import Batch, Checkpoint, Column, Fill, Kind, Method, Published, Receipt, Stream, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.steps import rows_by_token
 from tailrace.singer.state import StateWriter
+from tailrace.spool import Spool
 
 _REFUSED = ("stream_maps", "stream_map_config", "faker_config", "batch_config")
 

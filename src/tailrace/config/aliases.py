@@ -15,7 +15,9 @@ from tailrace.config.meanings import (
     appends,
     beside_no_route,
     beside_no_stage,
+    cased,
     chosen,
+    connecting,
     constants,
     deletes_versions,
     depth,
@@ -23,6 +25,7 @@ from tailrace.config.meanings import (
     has_content,
     has_more_than_schemas,
     has_options_of_sessions,
+    has_other_types,
     is_off,
     is_on,
     is_route,
@@ -30,8 +33,11 @@ from tailrace.config.meanings import (
     mapped_schemas,
     most_threads,
     number_of,
+    place_of_table,
     renamed,
     rows,
+    s3_creds,
+    store_option,
     switched,
     threads,
     tls,
@@ -71,6 +77,8 @@ def without_switched_off(values: Given) -> Values:
     for switch, names in _SWITCHED_OFF.items():
         if values.get(switch) is not None and str(values[switch]).strip().lower() in OFF:
             unused.update(names)
+    if values.get("table_uri"):
+        unused.add("table")  # Mage's is a name for people there
     if str(values.get("connection_method")).lower() == "direct":
         unused.update(name for name in values if name.startswith("ssh_"))
     if values.get("account") and values.get("default_target_schema"):
@@ -87,11 +95,9 @@ _BUCKET = Alias(
 _BY_KEY = "streams with keys are upserted, others appended; `method: append` appends all"
 
 ALIASES: Mapping[str, Alias] = {
-    "lower_case": Alias(
-        MAGE, "`naming: snake`; false is `naming: preserve`", switched({"naming": "snake"}, {"naming": "preserve"})
-    ),
-    "use_lowercase": Alias(
-        MAGE, "`naming: snake`; false is `naming: preserve`", switched({"naming": "snake"}, {"naming": "preserve"})
+    **dict.fromkeys(
+        ("lower_case", "use_lowercase"),
+        Alias(MAGE, "`naming: snake`, unless that is `mage`; false is `naming: preserve`", cased),
     ),
     "unique_conflict_method": Alias(
         MAGE,
@@ -119,11 +125,35 @@ ALIASES: Mapping[str, Alias] = {
     "use_batch_load": Alias(MAGE, "rows are always loaded in bulk"),
     "use_merge_load": Alias(MAGE, "rows of streams with keys are merged, unless `method` is another"),
     "use_s3_copy": Alias(MAGE, "rows go through S3 wherever `bucket` is set"),
-    "truncate_full_table": Alias(
-        MAGE, "set `method: replace` under `streams:` for those that the tap sends whole each time", refused=is_on
+    "type_mapping": Alias(
+        MAGE, "set `sql_type` under `columns:`; objects and arrays are SUPER anyway", refused=has_other_types
     ),
-    "type_mapping": Alias(MAGE, "set `sql_type` under `columns:`", refused=has_content),
-    "conn_kwargs": Alias(MAGE, "use the settings of the destination, such as `tls_ca`", refused=has_content),
+    "conn_kwargs": Alias(
+        MAGE, "`tls`, `tls_ca`, `tls_cert`, `tls_key` and `connect_timeout_s`; others are refused", connecting
+    ),
+    "s3_creds": Alias(
+        MAGE,
+        "`access_key_id`, `secret_access_key`, `region`, `bucket` and `iam_role`, unless `use_s3_copy` is false",
+        s3_creds,
+    ),
+    "account_name": Alias(
+        MAGE, "`azure_storage_account_name` in `storage_options`", store_option("azure_storage_account_name")
+    ),
+    "access_key": Alias(
+        MAGE, "`azure_storage_account_key` in `storage_options`", store_option("azure_storage_account_key")
+    ),
+    "table_uri": Alias(MAGE, "`url`, the folder that the table is in, and `table`", place_of_table),
+    **dict.fromkeys(
+        ("google_application_credentials", "google_service_acc_key_filepath", "service_account_json"),
+        Alias(MAGE, "`google_service_account` in `storage_options`", store_option("google_service_account")),
+    ),
+    "project": Alias(MAGE, "a bucket has one name in all projects"),
+    "file_path": Alias(MAGE, "`path`", renamed("path")),
+    "if_exists": Alias(
+        MAGE,
+        "append is `method: append`, replace `method: replace`; fail is refused",
+        chosen({"append": {"method": "append"}, "replace": {"method": "replace"}}),
+    ),
     "connection_method": Alias(
         MAGE, _SSH, refused=lambda value, _given: str(value).lower() not in {"direct", "", "none"}
     ),

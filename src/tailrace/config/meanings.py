@@ -61,6 +61,13 @@ def switched(on: Values, off: Values | None = None) -> Meaning:
     return lambda value, _given: dict(on if is_on(value) else off or {})
 
 
+def cased(value: Any, given: Given) -> Values:
+    """Mage's `lower_case`, which `naming: mage` goes with."""
+    if is_on(value) and str(given.get("naming") or "").startswith("mage"):
+        return {}
+    return {"naming": "snake" if is_on(value) else "preserve"}
+
+
 def renamed(setting: str) -> Meaning:
     """The same value, of that setting."""
     return lambda value, _given: {setting: value}
@@ -110,6 +117,68 @@ def most_threads(value: Any, given: Given) -> Values:
 def tls(value: Any, given: Given) -> Values:
     """Meltano's `ssl_enable`."""
     return {"tls": given.get("ssl_mode") or "verify-full"} if is_on(value) else {}
+
+
+def store_option(name: str) -> Meaning:
+    """The value as an option of the object store, by its name there."""
+    return lambda value, _given: {"storage_options": {name: str(value)}}
+
+
+def place_of_table(value: Any, _given: Given) -> Values:
+    """`table_uri` of Mage's Delta Lake on Azure: where the one table is."""
+    folder, _, table = str(value).rstrip("/").rpartition("/")
+    if not folder.partition("://")[2] or not table:
+        raise ValueError("it must be the address of a table in a folder, as abfs://CONTAINER/FOLDER/TABLE")
+    return {"url": folder, "table": table.replace("{", "{{").replace("}", "}}")}
+
+
+_S3_CREDS = {
+    "aws_access_key_id": "access_key_id",
+    "aws_secret_access_key": "secret_access_key",
+    "aws_region": "region",
+    "bucket": "bucket",
+    "redshift_iam_role": "iam_role",
+}
+
+
+def s3_creds(value: Any, given: Given) -> Values:
+    """`s3_creds` of Mage's Redshift, which count where `use_s3_copy` is on."""
+    if not isinstance(value, Mapping) or set(value) - {*_S3_CREDS}:
+        raise ValueError(f"it must hold some of {', '.join(_S3_CREDS)}, and nothing else")
+    has_copy = "use_s3_copy" not in given or is_on(given["use_s3_copy"])
+    return {_S3_CREDS[name]: each for name, each in value.items() if has_copy and each not in {None, ""}}
+
+
+_CONNECT = {
+    "ssl_ca": "tls_ca",
+    "ssl_cert": "tls_cert",
+    "ssl_key": "tls_key",
+    "connect_timeout": "connect_timeout_s",
+    "connection_timeout": "connect_timeout_s",
+}
+_MODES = {"ssl_disabled": "disable", "ssl_verify_cert": "verify-ca", "ssl_verify_identity": "verify-full"}
+
+
+def connecting(value: Any, _given: Given) -> Values:
+    """`conn_kwargs` of Mage's MySQL, which are parameters of MySQL's driver."""
+    if not isinstance(value, Mapping):
+        raise ValueError("it must be parameters of MySQL's driver, by name")  # noqa: TRY004 a setting's value
+    if other := sorted({*map(str, value)} - {*_CONNECT, *_MODES, "charset", "use_unicode"}):
+        raise ValueError(f"{other[0]!r} can't be had here, but {', '.join((*_CONNECT, *_MODES))}")
+    settings: Values = {_CONNECT[name]: each for name, each in value.items() if name in _CONNECT}
+    modes = [mode for name, mode in _MODES.items() if is_on(value.get(name) or False)]
+    tls = modes[-1] if modes else "verify-ca" if settings.get("tls_ca") else None
+    return settings | ({"tls": tls} if tls else {})
+
+
+_OWN_TYPES = {"object": {"super"}, "array": {"super"}, "datetime": {"timestamptz"}, "number": {"double precision"}}
+
+
+def has_other_types(value: Any, _given: Given) -> bool:
+    """Whether `type_mapping` of Mage's Redshift asks for types other than those that columns have anyway."""
+    if not isinstance(value, Mapping):
+        return has_content(value)
+    return any(str(each).lower() not in _OWN_TYPES.get(str(name), set()) for name, each in value.items() if each)
 
 
 def constants(value: Any, _given: Given) -> Values:

@@ -6,12 +6,21 @@ import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from tailrace.model import Method
 from tailrace.pipelines import wrong_with_name
 
 Positive = Annotated[int, Field(gt=0)]
+
+
+def listed(value: Any) -> Any:
+    """A text as the list of names that it has between its commas; anything else as it is."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+"""A list of names, or a text of them with commas between."""
 
 
 class ColumnSettings(BaseModel):
@@ -38,7 +47,12 @@ class StreamSettings(BaseModel):
         description="How rows are loaded: append, upsert, insert_ignore or replace. "
         "Default: upsert for a stream with keys, append without.",
     )
-    key_properties: tuple[str, ...] | None = Field(
+    truncate_full_table: bool = Field(
+        False,
+        description="`method: replace` for streams whose SCHEMA message has the replication_method FULL_TABLE, as "
+        "Mage's taps send it, where `method` isn't set.",
+    )
+    key_properties: Names | None = Field(
         None,
         validation_alias=AliasChoices("key_properties", "unique_constraints"),
         description="Fields that identify a row, instead of the SCHEMA message's.",
@@ -55,8 +69,11 @@ class StreamSettings(BaseModel):
         serialization_alias="schema",
         description="Template of the schema (namespace) that tables stand in; the destination's default otherwise.",
     )
-    naming: Literal["snake", "preserve"] = Field(
-        "snake", description="snake: lower case, other characters become _. preserve: names as the tap sends them."
+    naming: Literal["snake", "preserve", "mage", "mage_preserve", "mage_words", "mage_preserve_words"] = Field(
+        "snake",
+        description="snake: lower case, other characters become _. preserve: names as the tap sends them. mage: "
+        "columns as in tables that Mage made: lower case, _ for each other character and before words of SQL, as in "
+        "_user; tables as they are sent. mage_preserve keeps the case, mage_words the words, mage_preserve_words both.",
     )
     metadata: Literal["none", "singer", "mage"] = Field(
         "none",
@@ -114,7 +131,7 @@ class Settings(StreamSettings):
         description="Name under which checkpoints are remembered; without it a run starts afresh. "
         "At most 255 characters, and none of `~` at its start, of blanks at its ends, or of control characters.",
     )
-    streams: dict[str, dict[str, Any]] = Field(
+    streams: dict[str, StreamSettings] = Field(
         default_factory=dict, description="Overrides by stream name or glob; a later match overrides an earlier one."
     )
     on_invalid: Literal["fail", "quarantine"] = Field(
@@ -173,17 +190,11 @@ class Settings(StreamSettings):
             raise ValueError(wrong)
         return pipeline
 
-    @field_validator("streams")
-    @classmethod
-    def _overrides_are_known(cls, streams: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for overrides in streams.values():
-            StreamSettings.model_validate(overrides)
-        return streams
-
     def for_stream(self, name: str) -> StreamSettings:
         """The settings of the stream of that name: these, overridden by each match under `streams` in order."""
-        merged = {field: getattr(self, field) for field in StreamSettings.model_fields}
+        fields = StreamSettings.model_fields.keys() & self.model_fields_set
+        merged = {field: getattr(self, field) for field in fields}
         for pattern, overrides in self.streams.items():
             if fnmatch.fnmatchcase(name, pattern):
-                merged |= StreamSettings.model_validate(overrides).model_dump(exclude_unset=True)
+                merged |= overrides.model_dump(exclude_unset=True)
         return StreamSettings.model_validate(merged)

@@ -11,9 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic import BaseModel
 
 from tailrace.config.aliases import ADDRESSES, ALIASES, OPTIONAL, without_switched_off
+from tailrace.config.checking import checked, names_of, spellings, unknown_setting
 from tailrace.config.settings import Settings, StreamSettings
 from tailrace.errors import ConfigError
 from tailrace.log import get_logger
@@ -21,9 +22,12 @@ from tailrace.log import get_logger
 PREFIX = "TAILRACE_"
 TARGET_PREFIX = "TARGET_TAILRACE_"
 """Of the variables that a runner sets for the Singer target: they count where the config is named ENV."""
-_NAME = re.compile(r"[\w.*?\[\]-]+")
 _TOML_PLACE = re.compile(r"\(at ((?:line \d+, column \d+)|(?:end of document))\)$")
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
+_SECRET = re.compile(r"pass|pwd|secret|token|credential|private_key|access_key|connection_string", re.IGNORECASE)
+
+CONNECTIONS = "connections"
+"""The setting of a file that names destinations for `--to`."""
 
 SCHEMAS = frozenset({"schema", "schema_name", "default_target_schema"})
 """Names of a schema. Where a schema is a database, it is the one that tables stand in."""
@@ -33,7 +37,16 @@ _log = get_logger("config")
 
 
 def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
-    """The settings in a JSON, YAML or TOML file, told apart by its name; `${VAR}` is taken from the environment."""
+    """The settings in a JSON, YAML or TOML file, told apart by its name.
+
+    In YAML and TOML `${VAR}` is taken from the environment: in a secret only where it is all that the secret is. What a
+    JSON file has stays as it is, since runners that write it have filled it in. Its `connections` are left out.
+    """
+    return expanded(path, {key: value for key, value in file_content(path).items() if key != CONNECTIONS}, environ)
+
+
+def file_content(path: Path) -> Values:
+    """What is in a JSON, YAML or TOML file, as it stands there."""
     try:
         values = _parsed(path, path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -53,7 +66,14 @@ def file_values(path: Path, environ: Mapping[str, str] = os.environ) -> Values:
         )
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold settings by name", key="--config", hint="as in `to: duckdb:///my.duckdb`")
-    return {str(key): _expanded(value, environ, str(key)) for key, value in values.items()}
+    return {str(key): value for key, value in values.items()}
+
+
+def expanded(path: Path, values: Values, environ: Mapping[str, str]) -> Values:
+    """Values of a file with their variables filled in; those of a JSON file as they are."""
+    if path.suffix.lower() == ".json":
+        return values
+    return {key: _expanded(value, environ, key) for key, value in values.items()}
 
 
 def environment_values(environ: Mapping[str, str] = os.environ, prefix: str = PREFIX) -> Values:
@@ -106,12 +126,28 @@ def own_names(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
         if value not in (None, ""):
             for setting, meant in _meant(name, value, given).items():
                 _add(own, said, canonical, setting, name, meant)
+    if Settings in models and isinstance(own.get("streams"), str):
+        own["streams"] = _json(own["streams"], "streams")
     if Settings in models and isinstance(own.get("streams"), dict):
         own["streams"] = {
             pattern: own_names(overrides, StreamSettings) if isinstance(overrides, dict) else overrides
             for pattern, overrides in own["streams"].items()
         }
     return own
+
+
+def known_variables(values: Mapping[str, Any], *models: type[BaseModel], prefix: str = PREFIX) -> Values:
+    """The settings of the environment without those that there are none of, which the log names by their variables.
+
+    A variable may be another program's.
+    """
+    known = {*_canonical(models), *ADDRESSES, *ALIASES, "to"}
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.8)
+            meant = f" (did you mean {prefix}{near[0].upper()}?)" if near else ""
+            _log.warning(f"the variable {prefix}{name.upper()} is no setting, and counts for nothing{meant}")
+    return {name: value for name, value in values.items() if name in known}
 
 
 def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Settings, Values]:
@@ -124,35 +160,12 @@ def split(values: Mapping[str, Any], destination: type[BaseModel]) -> tuple[Sett
     given = {key: value for key, value in own_names(values, Settings, destination).items() if value not in (None, "")}
     for key in given:
         if key not in run | own:
-            raise _unknown(key, {*run, *own, *ALIASES})
-    settings = validated(Settings, {key: value for key, value in given.items() if key in run})
+            hint = "the address is `to`" if key in ADDRESSES else None
+            raise unknown_setting([key], {*run, *own, *ALIASES}, hint=hint)
+    settings = checked(Settings, {key: value for key, value in given.items() if key in run})
     return settings, {
         key: value for key, value in given.items() if key in own - run or (key in own and "{" not in str(value))
     }
-
-
-def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
-    """The settings model made from values; ConfigError names the first setting that is wrong."""
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        wrong = _wrong(error)
-    raise wrong  # without its cause, in which the values are
-
-
-def names_of(model: type[BaseModel]) -> set[str]:
-    """Every name that a settings model takes, aliases included."""
-    return set(_canonical([model]))
-
-
-def spellings(model: type[BaseModel]) -> dict[str, list[str]]:
-    """The names that a settings model takes for each setting, its own name first."""
-    names: dict[str, list[str]] = {}
-    for field, info in model.model_fields.items():
-        alias = info.validation_alias
-        choices = [str(choice) for choice in (alias.choices if isinstance(alias, AliasChoices) else [alias or field])]
-        names[choices[0]] = list(dict.fromkeys([*choices, field]))
-    return names
 
 
 def _canonical(models: Sequence[type[BaseModel]]) -> dict[str, str]:
@@ -277,13 +290,20 @@ def _expanded(value: Any, environ: Mapping[str, str], key: str) -> Any:
         return [_expanded(v, environ, key) for v in value]
     if not isinstance(value, str):
         return value
+    whole = _VARIABLE.fullmatch(value)
+    if _SECRET.search(key.rpartition(".")[2]) and (whole is None or whole["name"] is None):
+        return value  # a password may have any character
 
     def variable(match: re.Match[str]) -> str:
         name = match["name"]
         if name is None:
             return "$"
         if name not in environ:
-            raise ConfigError(f"the environment has no {name}", key=key, hint="set it, or write $$ for a dollar sign")
+            raise ConfigError(
+                f"the environment has no {name}",
+                key=key,
+                hint="set it, there or in .env, or write $$ for a dollar sign",
+            )
         return environ[name]
 
     return _VARIABLE.sub(variable, value)
@@ -298,6 +318,15 @@ def _value(text: str) -> Any:
     return text
 
 
+def _json(text: str, key: str) -> Any:
+    """The value of a setting that is given as JSON text, as configs have it that can't nest."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        pass
+    raise ConfigError("its text isn't JSON", key=key, hint='as in {"orders": {"method": "append"}}')
+
+
 def _put(values: Values, path: list[str], value: Any) -> None:
     for step in path[:-1]:
         level = values.setdefault(step, {})
@@ -305,25 +334,3 @@ def _put(values: Values, path: list[str], value: Any) -> None:
             raise ConfigError("is given both a value and settings below it", key=".".join(path))
         values = level
     values[path[-1]] = value
-
-
-def _unknown(name: str, known: Iterable[str], key: str | None = None) -> ConfigError:
-    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}?" if nearest else "`tailrace about` lists the settings"
-    if name in ADDRESSES:
-        hint = "the address is `to`"
-    shown = key or name
-    return ConfigError("there is no such setting", key=shown if _NAME.fullmatch(shown) else "a setting", hint=hint)
-
-
-def _wrong(error: ValidationError) -> ConfigError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(str(step) for step in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return _unknown(str(first["loc"][-1]), names_of(Settings), key)
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ValidationError):
-        return _wrong(cause)
-    if isinstance(cause, ValueError):
-        return ConfigError(str(cause), key=key or None, hint="`tailrace about` describes the settings")
-    return ConfigError(first["msg"], key=key or None, hint="`tailrace about` describes the settings")

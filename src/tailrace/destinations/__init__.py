@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Protocol, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from tailrace.config.checking import checked
 from tailrace.config.sources import own_names
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError
@@ -21,12 +23,14 @@ NAMES: Mapping[str, str] = {
     "bigquery": "tailrace.destinations.bigquery",
     "delta": "tailrace.destinations.delta",
     "duckdb": "tailrace.destinations.duckdb",
+    "elasticsearch": "tailrace.destinations.elasticsearch",
     "files": "tailrace.destinations.files",
     "http": "tailrace.destinations.http",
     "iceberg": "tailrace.destinations.iceberg",
     "memory": "tailrace.destinations.memory",
     "mongodb": "tailrace.destinations.mongodb",
     "mysql": "tailrace.destinations.mysql",
+    "opensearch": "tailrace.destinations.opensearch",
     "postgres": "tailrace.destinations.postgres",
     "redshift": "tailrace.destinations.redshift",
     "snowflake": "tailrace.destinations.snowflake",
@@ -42,8 +46,23 @@ ALIASES: Mapping[str, str] = {
 }
 """Other schemes of addresses, and the destination that each means."""
 
+EXAMPLES: Mapping[str, str] = {
+    "bigquery": "as in --to bigquery://project/dataset",
+    "duckdb": "as in --to duckdb:///my.duckdb",
+    "mongodb": "as in --to mongodb://host/database",
+    "mysql": "as in --to mysql://user:password@host/database",
+    "postgres": "as in --to postgres://user:password@host/database",
+    "redshift": "as in --to redshift://user:password@host/database",
+    "snowflake": "as in --to snowflake://user@account/database",
+    "sqlite": "as in --to sqlite:///my.db",
+}
+"""What to write where a part of a database's address is missing."""
+
 ENTRY_POINTS = "tailrace.destinations"
 """The group in which other packages name their destinations' modules."""
+
+_DATABASES = {".duckdb": "duckdb", ".ddb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
+"""What files are by the ends of their names."""
 
 _NAME = re.compile(r"[\w.-]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -65,38 +84,39 @@ class Module(Protocol):
 def scheme_of(to: str) -> str:
     """The destination's name in an address or a bare name: `duckdb` of `duckdb:///my.duckdb` and of `duckdb`.
 
-    A driver, as in `mysql+pymysql://`, doesn't matter.
+    A driver, as in `mysql+pymysql://`, doesn't matter. Raises ConfigError for a path.
     """
     match = _SCHEME.match(to)
+    address = None if match else _address_of(to)
+    if address is not None:
+        raise ConfigError("it is a path, and not an address", key="to", hint=f"write {address}")
     name = (match[1] if match else to).lower().partition("+")[0]
     return ALIASES.get(name, name)
 
 
 def open_destination(to: str, settings: Mapping[str, object]) -> Destination:
-    """The destination at an address, or of a bare name with settings; settings win. Nothing is connected yet."""
+    """The destination at an address, or of a bare name with settings; settings win. Nothing is connected yet.
+
+    A bare name may say more than which destination it is: `gs` is files on Google's store.
+    """
     name = scheme_of(to)
     module = _module(name)
+    address = to if _SCHEME.match(to) or to == name else f"{to}:"
     try:
-        told = module.from_url(to) if _SCHEME.match(to) else {}
+        told = {} if address == name else module.from_url(address)
     except ValueError:
         raise ConfigError("the address can't be read", key="to", hint=ESCAPING) from None
     given = own_names(told, module.SETTINGS) | own_names(settings, module.SETTINGS)
-    try:
-        checked = module.SETTINGS.model_validate(given)
-    except ValidationError as error:
-        wrong = _wrong(error, f"settings of {name} are {', '.join(module.SETTINGS.model_fields)}")
-    else:
-        return module.build(checked)
-    raise wrong  # without its cause, in which the values are
+    about = f"`tailrace about --to {name}` describes the settings"
+    return module.build(checked(module.SETTINGS, given, about, EXAMPLES.get(name)))
 
 
-def _wrong(error: ValidationError, hint: str) -> ConfigError:
-    """The error that names the first setting that is wrong; what isn't a name may be a part of a password."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = first["loc"]
-    key = ".".join(map(str, place)) or "to"
-    is_known = len(place) > 1 or _NAME.fullmatch(key)  # what stands within a setting is within one that there is
-    return ConfigError(first["msg"], key=key if is_known else "to", hint=hint)
+def _address_of(path: str) -> str | None:
+    """The address of a file or folder whose path is given; None for what isn't a path, or may have a secret in it."""
+    ending = Path(path).suffix.lower()
+    if set(path) & set("@?") or not ("/" in path or ending in _DATABASES):
+        return None
+    return f"{_DATABASES[ending]}:///{path}" if ending in _DATABASES else f"files:{path}"
 
 
 def settings_model(name: str) -> type[BaseModel]:

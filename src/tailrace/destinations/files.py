@@ -20,7 +20,7 @@ from typing import Literal
 
 import msgspec
 import pyarrow as pa
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError
@@ -77,6 +77,14 @@ class Settings(LakeSettings):
         None,
         description="How files are compressed. Default: zstd in Parquet, none otherwise, where gzip and zstd can be.",
     )
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _format_is_one_of_files(cls, name: object) -> object:
+        if name in {"delta", "iceberg"}:
+            raise ValueError(f"tables of {name} are a destination of their own, as in `--to {name}`")
+        return name
+
     file_template: str = Field(
         "{schema}/{table}",
         description="The folder of a table's files; knows {stream}, {schema}, {table} and {date:%Y/%m/%d}, in UTC.",

@@ -16,13 +16,13 @@ from tailrace.destination import RefusedAtCommitError
 from tailrace.documents.database import DocumentDatabase, Pipeline, Swap
 from tailrace.documents.mappings import DocumentMapping, DocumentMappings
 from tailrace.documents.publishing import Publisher, Waiting
-from tailrace.documents.spool import Spool
 from tailrace.documents.writing import Attempt, Writer, roll_back
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
 from tailrace.model import LINE, Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.steps import rows_by_token, steps_of
+from tailrace.spool import Spool
 
 
 class DocumentDestination:
@@ -67,8 +67,13 @@ class DocumentDestination:
             self._swap(ours.swaps)
             self._drop_beside()
             self._mappings.begin(fence)
-            self._writer = Writer(self._database, self._known, lambda: self._take(self._known))
+            self._writer = Writer(self._database, self._known)
             return _checkpoint(self._known)
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last committed checkpoint; see Remembering."""
+        found = self._database.pipeline(pipeline)
+        return _checkpoint(found[0]) if found else None
 
     def prepare(self, stream: Stream) -> None:
         """Make the collection exist and fit the stream; see Destination."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,9 +16,6 @@ from tailrace.documents.writing import Attempt, Place, Writer
 from tailrace.model import LINE, Activation, Fill, Kind, Method, Published, Stream
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.steps import Segment, TableSteps
-
-_BYTES_AT_ONCE = 8 << 20
-"""Of rows that are written with one call, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +55,36 @@ class Publisher:
         if not stream.is_merged:
             place = Place(mapping.collection, reads=False, is_undone=not mapping.is_beside)
             return self._writer.write(self._attempt, place, self._appended(waiting, first, end))
-        is_ignoring = stream.method is Method.INSERT_IGNORE
-        winners = (first_winners if is_ignoring else last_winners)(_keyed(self._rows(waiting, first, end), waiting))
+        select = first_winners if stream.method is Method.INSERT_IGNORE else last_winners
+        winners = select(_keyed(self._rows(waiting, first, end), waiting))
+        done = self._won(waiting, winners, first, end)
+        superseded, removals = winners.superseded, winners.removals
+        while lost := winners.among(self._attempt.refused):
+            removals -= len(lost & winners.removes)
+            winners = select(self._left(waiting, lost, first, end))
+            done += self._won(waiting, winners, first, end)
+            superseded -= len(winners.writes)
+            if select is last_winners:  # the others count each row that asks for deletion
+                superseded -= winners.removals
+                removals += winners.removals
+        if select is first_winners:
+            return done + Published(ignored=superseded, removals=removals)
+        return done + Published(deduplicated=superseded, removals=removals)
+
+    def _won(self, waiting: Waiting, winners: Winners, first: int, end: int) -> Published:
+        """Write the winners."""
         if not winners.rows:
             return Published()
+        mapping = waiting.mapping
         place = Place(mapping.collection, reads=self._may_have(mapping.collection), is_undone=not mapping.is_beside)
         self._filled.add(mapping.collection)
-        done = self._writer.write(self._attempt, place, self._merging(waiting, winners, first, end))
-        lost = 0 if is_ignoring else winners.deduplicated
-        skipped = winners.rows - len(winners.writes) - winners.removals if is_ignoring else 0
-        return done + Published(deduplicated=lost, ignored=skipped, removals=winners.removals)
+        return self._writer.write(self._attempt, place, self._merging(waiting, winners, first, end))
+
+    def _left(self, waiting: Waiting, lost: Collection[int], first: int, end: int) -> list[Keyed]:
+        """The rows whose keys those of refused lines have, and that aren't refused."""
+        keys = {key for key, line, _ in _keyed(self._rows(waiting, first, end), waiting) if line in lost}
+        rows = _keyed(self._rows(waiting, first, end), waiting)
+        return [row for row in rows if row[0] in keys and row[1] not in self._attempt.refused]
 
     def _may_have(self, collection: str) -> bool:
         """Whether documents of the ids that are written may be there."""
@@ -90,10 +107,11 @@ class Publisher:
         action = Action.CREATE if stream.method is Method.INSERT_IGNORE else Action.SET
         cleared = dict.fromkeys(mapping.cleared)
         kept: dict[int, Fields] = {}
+        lines = winners.writes.keys() | winners.removes
         for rows in self._rows(waiting, first, end):
             if keep:
                 kept |= dict(self._fit_rows(_only(rows, firsts).select([*keep, LINE]), mapping))
-            for part, documents in self._documents(_only(rows, winners.writes.keys() | winners.removes), mapping):
+            for part, documents in self._documents(_only(rows, lines), mapping):
                 writes = []
                 for line, fields in self._fit(part, documents):
                     key = self._database.id_of(fields, mapping.key)
@@ -144,8 +162,7 @@ class Publisher:
 
     def _documents(self, rows: pa.Table, mapping: DocumentMapping) -> Iterator[tuple[list[int], list[Fields | str]]]:
         """The rows' lines and documents, as many at once as are written with one call."""
-        a_row = max(1, rows.nbytes // max(1, rows.num_rows))
-        size = max(1, min(self._database.rows_at_once, _BYTES_AT_ONCE // a_row))
+        size = self._database.rows_at_once
         columns = mapping.of_fields()
         for start in range(0, rows.num_rows, size):
             part = rows.slice(start, size)

@@ -25,9 +25,13 @@ class Winners:
     removals: int = 0
 
     @property
-    def deduplicated(self) -> int:
-        """The rows that a later one of their key supersedes."""
+    def superseded(self) -> int:
+        """The rows that another one of their key stands in for."""
         return self.rows - len(self.writes) - self.removals
+
+    def among(self, lines: Iterable[int]) -> set[int]:
+        """Those of the lines that were to be written, or to delete."""
+        return {line for line in lines if line in self.writes or line in self.removes}
 
 
 def last_winners(rows: Iterable[Keyed]) -> Winners:

@@ -25,7 +25,7 @@ from tailrace.documents.database import (
     Undo,
     Write,
 )
-from tailrace.errors import DestinationError
+from tailrace.errors import DestinationError, FencedError
 from tailrace.model import Published
 
 _MAX_UNDO_BYTES = 8 << 20
@@ -33,7 +33,6 @@ _MAX_UNDO_BYTES = 8 << 20
 
 _MAX_UNPACKED_BYTES = 1 << 31
 _WAITS_S = (0.05, 0.5, 2.0)
-_ASKS_EACH_S = 1.0
 
 _Result = TypeVar("_Result")
 
@@ -63,16 +62,11 @@ class Attempt:
 
 
 class Writer:
-    """Writes chunks of documents over several connections, for the run that owns the pipeline.
+    """Writes chunks of documents over several connections, for the run that owns the pipeline."""
 
-    `require_ours` raises FencedError once another run has taken the pipeline over.
-    """
-
-    def __init__(self, database: DocumentDatabase, pipeline: Pipeline, require_ours: Callable[[], None]) -> None:
+    def __init__(self, database: DocumentDatabase, pipeline: Pipeline) -> None:
         self._database = database
         self._pipeline = pipeline
-        self._require_ours = require_ours
-        self._asked_s = 0.0
         self._orders = count(1)
         self._lock = threading.Lock()
 
@@ -84,7 +78,6 @@ class Writer:
         waiting: deque[Future[Published]] = deque()
         try:
             for chunk in chunks:
-                self._ask()
                 waiting.append(threads.submit(self._chunk, attempt, place, mark, chunk))
                 if len(waiting) > 2 * self._database.connections:
                     done += waiting.popleft().result()
@@ -97,12 +90,6 @@ class Writer:
     def undo(self, pipeline: Pipeline) -> None:
         """Give back what this run has overwritten and not committed; `pipeline` is what is remembered of it."""
         roll_back(self._database, pipeline, fence=self._pipeline.fence)
-
-    def _ask(self) -> None:
-        """Ask now and then whether the pipeline is still this run's, so that one that is overtaken ends soon."""
-        if time.monotonic() - self._asked_s > _ASKS_EACH_S:
-            self._require_ours()
-            self._asked_s = time.monotonic()
 
     def _mark(self, attempt: Attempt, place: Place) -> Mark:
         """What documents of the next step say; later steps of a checkpoint have later versions."""
@@ -123,13 +110,28 @@ class Writer:
             writes = [replace(write, before=stored) for write, stored in zip(writes, before, strict=True)]
         if place.is_undone:
             self._keep([(write.id, write.before) for write in writes], attempt, name)
-        outcomes = self._again(lambda: self._database.write(name, writes, mark)) if writes else []
+        try:
+            outcomes = self._again(lambda: self._database.write(name, writes, mark)) if writes else []
+        finally:
+            self._require_ours(attempt, place, writes)
         refused = {w.line: reason for w, reason in zip(writes, outcomes, strict=True) if isinstance(reason, str)}
         if 0 in refused:
             raise DestinationError(f"{name}: a document of an older version can't be altered: {refused[0]}")
         with self._lock:
             attempt.refused |= refused
         return counted([(w, o) for w, o in zip(writes, outcomes, strict=True) if isinstance(o, Outcome)])
+
+    def _require_ours(self, attempt: Attempt, place: Place, writes: Sequence[Write]) -> None:
+        """Raise FencedError where the pipeline is another run's, which may have undone all before this was written."""
+        found = self._again(lambda: self._database.pipeline(self._pipeline.name))
+        if found is not None and found[0].fence == self._pipeline.fence:
+            return
+        if place.is_undone:
+            before = [(write.id, write.before) for write in writes]
+            self._again(lambda: self._database.restore(place.collection, before, attempt.versions[place.collection]))
+        else:
+            self._again(lambda: self._database.drop(place.collection))
+        raise FencedError(self._pipeline.name)
 
     def _keep(self, documents: Sequence[Before], attempt: Attempt, collection: str) -> None:
         """Keep documents as they are before they are written, in as many records as they need."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError
+from tailrace.errors import CommitUnknownError, ConfigError, DestinationError, FencedError, RowsRefusedError
 from tailrace.lake.entries import Activate, Change, Entry, Part, Staged, part_name, plan
 from tailrace.lake.following import follow, given_up, saved
 from tailrace.lake.mapping import LakeMapping, LakeMappings
@@ -65,6 +65,12 @@ class LakeDestination:
         """The pipeline's last checkpoint, applied to every table; see Destination."""
         with self._lock:
             last = self._taken_over(pipeline, lambda _: ())
+            return last.checkpoint if last else None
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last decided checkpoint; see Remembering."""
+        with self._lock:
+            last = self._tables.journal(pipeline).last()
             return last.checkpoint if last else None
 
     def give_up(self, pipeline: str, tables: Collection[TableName], folder: Path | None) -> Sequence[str]:
@@ -186,7 +192,11 @@ class LakeDestination:
 
     def files(self, table: TableName) -> Sequence[str]:
         """The addresses of the files that have the table's rows now; see Listable."""
-        return self._tables.addresses(self._tables.named(table))
+        named = self._tables.named(table)
+        addresses = self._tables.addresses(named)
+        if not addresses and self._tables.existing(named) is None:
+            raise ConfigError(f"there is no table {str(table)!r}", key="TABLE", hint="with its schema as SCHEMA.TABLE")
+        return addresses
 
     def _refuse_lost_journal(self, table: TableName) -> None:
         """Raise if the table has applied a later entry than the journal has: it would skip the entries to come."""

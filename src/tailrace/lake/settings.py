@@ -5,14 +5,18 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from pydantic import AliasChoices, Field
 
+from tailrace.config.settings import Names
 from tailrace.errors import ConfigError
 from tailrace.objects import StoreSettings
 
 _STORES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "file", "memory"})
+_KEPT = {"s3": "s3", "s3a": "s3", "gs": "gs", "az": "az", "azure": "az", "abfs": "az", "abfss": "az"}
+"""The store that a scheme means where no bucket follows it."""
 
 
 class LakeSettings(StoreSettings):
@@ -25,7 +29,10 @@ class LakeSettings(StoreSettings):
     bucket: str | None = Field(
         None,
         validation_alias=AliasChoices("bucket", "s3_bucket"),
-        description="The bucket of S3, where `url` isn't set.",
+        description="The bucket, where `url` isn't set.",
+    )
+    store: Literal["s3", "gs", "az"] = Field(
+        "s3", description="What keeps the bucket; `--to gs`, `--to az`, `--to delta+gs` and their like say it too."
     )
     path: str = Field(
         "",
@@ -33,7 +40,7 @@ class LakeSettings(StoreSettings):
         description="The folder in the bucket, where `url` isn't set.",
     )
     file_bytes: int = Field(128 * 2**20, gt=0, description="The size at which a file is full.")
-    partition_keys: tuple[str, ...] | dict[str, tuple[str, ...]] = Field(
+    partition_keys: Names | dict[str, Names] = Field(
         (),
         description="Columns that files are partitioned by, for all streams that have them, or by stream name or glob.",
     )
@@ -45,7 +52,7 @@ class LakeSettings(StoreSettings):
             scheme = urlsplit(self.url).scheme
             return self.url if scheme in _STORES else f"file://{quote(str(Path(self.url).absolute()))}"
         if self.bucket:
-            return f"s3://{self.bucket}/{self.path.strip('/')}"
+            return f"{self.store}://{self.bucket}/{self.path.strip('/')}"
         raise ConfigError("no address given for the lake", key="url", hint="as in `s3://bucket/path`; or set `bucket`")
 
     def partitions(self, stream: str) -> Sequence[str]:
@@ -65,6 +72,8 @@ def lake_settings(address: str) -> dict[str, object]:
     parts = urlsplit(address)
     scheme = parts.scheme.rpartition("+")[2]
     settings: dict[str, object] = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if scheme in _KEPT and not parts.netloc + parts.path:
+        return settings | {"store": _KEPT[scheme]}
     if scheme in _STORES - {"file"}:
         return settings | {"url": f"{scheme}://{parts.netloc}{parts.path}"}
     if parts.netloc not in {"", "localhost"}:

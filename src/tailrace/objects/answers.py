@@ -14,6 +14,7 @@ _CODES = (
     re.compile(r"AWS Error ([A-Z_]+)"),
 )
 _BODY = re.compile(r"\s*[-:]?\s*(?:<\?xml|<Error|<!DOCTYPE|<html|\{\s*\"error\").*", re.DOTALL | re.IGNORECASE)
+_NOISE = re.compile(r"Generic \w+ error: | \(os error \d+\)")
 _BUCKET = re.compile(r"\bbucket '([^']+)'")
 _TURN = re.compile(r"RequestTime(?:d?out|outException)|SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|Conflict")
 """Codes that pass, whatever their status."""
@@ -32,6 +33,7 @@ _KEYLESS = (
     "no keys were found: set `access_key_id` and `secret_access_key`, `role_arn`, or what AWS's own tools look for "
     "(AWS_ACCESS_KEY_ID, AWS_PROFILE, a role of the machine)"
 )
+_UNWRITABLE = "this user may not write there: let the user write to the folder, or load into another one"
 _WAYS = (
     (re.compile(r"expired_?token|token_?refresh_?required|token.{0,20}expired", re.IGNORECASE), _ENDED),
     (re.compile(r"RequestTimeTooSkewed|REQUEST_TIME_TOO_SKEWED"), _CLOCK),
@@ -50,6 +52,7 @@ _WAYS = (
         _REGION,
     ),
     (re.compile(r"InvalidBucketName|INVALID_BUCKET_NAME|Invalid bucket name"), _MISNAMED),
+    (re.compile(r"Permission denied|Operation not permitted|Read-only file system"), _UNWRITABLE),
     (re.compile(r"NoSuchBucket|NO_SUCH_BUCKET|ContainerNotFound|bucket does not exist"), _MISSING),
     (
         re.compile(r"[Cc]redentials? (?:could )?not found|Unable to locate credentials|NoCredentials|Partial cred"),
@@ -98,7 +101,7 @@ def explained(error: BaseException) -> str:
         bucket = _BUCKET.search(text)
         place = f"the bucket {bucket.group(1)!r}: " if bucket else ""
         return f"{place}{way} ({short})" if short else f"{place}{way}"
-    first = _BODY.sub("", text.strip().removeprefix("Kernel error -> ")).partition("\n")[0].strip()
+    first = _BODY.sub("", _NOISE.sub("", text).strip().removeprefix("Kernel error -> ")).partition("\n")[0].strip()
     return f"{first} ({code})" if code and code not in first else first
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -127,6 +127,13 @@ class Drain:
         """Whether everything that was put is done."""
         with self._changed:
             return not self._waiting and not self._is_busy
+
+    def staged(self) -> Mapping[str, int]:
+        """The rows of each stream that are staged and wait for their commit; from any thread."""
+        rows: Counter[str] = Counter()
+        for receipt in [*self._receipts]:
+            rows[receipt.stream.name] += receipt.rows
+        return rows
 
     @property
     def has_failed(self) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from tailrace.errors import ConfigError, MessageError, TailraceError
 from tailrace.runtime.drain import LINE_ERRORS
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
-from tailrace.singer.reader import Reader
+from tailrace.singer.messages import Block
 from tailrace.singer.source import ChunkPump
 
 WAKE_S = 0.2
@@ -20,9 +21,19 @@ MAX_STOPS = 200
 """How many STATEs are tried, from the last one back, before what came before is left to the next run."""
 
 
+class Parser(Protocol):
+    """What makes blocks of chunks, as `singer.reader.Reader` does."""
+
+    def feed(self, chunk: bytes) -> Iterator[Block]:
+        """The blocks of the lines that end in the chunk."""
+
+    def finish(self) -> Iterator[Block]:
+        """The blocks of a last line that no line feed ends."""
+
+
 def feed_chunks(
     target: Target,
-    reader: Reader,
+    reader: Parser,
     pump: ChunkPump,
     *,
     stopping: threading.Event,
@@ -48,7 +59,7 @@ def feed_chunks(
         return target.stop()
 
 
-def feed_lines(target: Target, reader: Reader, lines: Iterable[bytes]) -> Report:
+def feed_lines(target: Target, reader: Parser, lines: Iterable[bytes]) -> Report:
     """The report of a run over an iterable of message lines."""
     with _committing_what_has_a_state(target):
         for line in lines:

@@ -1,55 +1,93 @@
-"""The progress view: a live table of the streams on a terminal."""
+"""The progress view: a picture of the run on a terminal, drawn anew as it goes on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from tailrace.log import printable
+from tailrace.runtime.picture import Moment, StreamProgress, picture
 from tailrace.runtime.target import Target
 
 REFRESHES_PER_S = 4
+RECENT_S = 5.0
+"""How many seconds a rate is of."""
 
 
 @contextmanager
-def live_view(target: Target) -> Iterator[None]:
-    """Show the target's progress on the terminal of stderr while the block runs."""
-    view, console = _View(target), Console(stderr=True)
-    with Live(console=console, get_renderable=view.render, refresh_per_second=REFRESHES_PER_S, transient=True):
-        yield
+def live_view(
+    target: Target,
+    share: Callable[[], float | None] = lambda: None,
+    *,
+    monotonic_s: Callable[[], float] = time.monotonic,
+    is_refreshed: bool = True,
+) -> Iterator[Live]:
+    """Show the target's progress on the terminal of stderr while the block runs.
+
+    `share` gives how much of the input is read, from 0 to 1, if that is known. It is drawn four times a second, or,
+    where it isn't refreshed, when it is asked to be.
+    """
+    view, console = _View(target, share, monotonic_s), Console(stderr=True)
+
+    def drawn() -> Text:
+        lines = picture(view.moment(), console.width, max(console.height - 1, 1))
+        return Text("\n".join(lines), no_wrap=True, overflow="crop")
+
+    with Live(
+        console=console,
+        get_renderable=drawn,
+        auto_refresh=is_refreshed,
+        refresh_per_second=REFRESHES_PER_S,
+        transient=True,
+    ) as live:
+        yield live
 
 
 class _View:
-    def __init__(self, target: Target) -> None:
+    """The moments of a run. Not thread-safe."""
+
+    def __init__(self, target: Target, share: Callable[[], float | None], monotonic_s: Callable[[], float]) -> None:
         self._target = target
-        self._started_s = time.monotonic()
+        self._share = share
+        self._monotonic_s = monotonic_s
+        self._started_s = monotonic_s()
+        self._reads: deque[tuple[float, Mapping[str, int]]] = deque([(self._started_s, {})])
 
-    def render(self) -> Group:
-        """The view of this moment."""
-        elapsed_s = max(time.monotonic() - self._started_s, 0.001)
-        table = Table(box=None, pad_edge=False)
-        table.add_column("stream")
-        for heading in ("records", "records/s", "bytes", "loaded"):
-            table.add_column(heading, justify="right")
-        for name, stream in self._target.tally.streams().items():
-            rate = f"{stream.read / elapsed_s:,.0f}"
-            table.add_row(Text(printable(name)), f"{stream.read:,}", rate, in_units(stream.bytes), f"{stream.loaded:,}")
-        tally, held = self._target.tally, self._target.budget.held
-        last = f"checkpoint {tally.checkpoint}" if tally.checkpoints else "no checkpoint yet"
-        return Group(table, Text(f"{elapsed_s:,.0f} s · {in_units(held)} buffered · {last}", style="dim"))
+    def moment(self) -> Moment:
+        """The run as it is now."""
+        now_s, counts, staged = self._monotonic_s(), self._target.tally.counts(), self._target.staged()
+        self._reads.append((now_s, {name: of.get("read", 0) for name, of in counts.items()}))
+        while self._reads[1][0] <= now_s - RECENT_S:
+            self._reads.popleft()
+        then_s, before = self._reads[0]
+        recent_s = max(now_s - then_s, 0.001)
+        return Moment(
+            title=self._target.title,
+            streams=[_progress(name, of, before.get(name, 0), recent_s, staged) for name, of in counts.items()],
+            elapsed_s=now_s - self._started_s,
+            held=self._target.budget.held,
+            checkpoint=self._target.tally.checkpoint if self._target.tally.checkpoints else None,
+            share=self._share(),
+        )
 
 
-def in_units(size: int) -> str:
-    """Bytes as people read them: `12.3 MiB`."""
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:  # noqa: PLR2004 bytes to the next unit
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
+def _progress(
+    name: str, counts: Mapping[str, int], before: int, recent_s: float, staged: Mapping[str, int]
+) -> StreamProgress:
+    read, loaded = counts.get("read", 0), counts.get("loaded", 0)
+    settled = loaded + sum(counts.get(what, 0) for what in ("deduplicated", "filtered", "quarantined"))
+    return StreamProgress(
+        name,
+        read=read,
+        rate=(read - before) / recent_s,
+        size=counts.get("bytes", 0),
+        staged=staged.get(name, 0),
+        loaded=loaded,
+        left=read - settled,
+        is_current=read > before,
+    )

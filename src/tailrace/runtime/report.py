@@ -162,6 +162,11 @@ class Tally:
             finished_at=finished_at,
         )
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """The counts alone as they stand, those that aren't 0, by stream in the order of their first message."""
+        with self._lock:
+            return {name: dict(counts) for name, counts in self._counts.items()}
+
     def streams(self) -> dict[str, StreamReport]:
         """The counts as they stand, by stream in the order of their first message."""
         with self._lock:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tailrace.errors import ConfigError
 from tailrace.model import Column
+from tailrace.runtime.frames import array_of, table_of_frame
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
 from tailrace.schema.arrow import columns_of_arrow
@@ -34,6 +35,7 @@ def feed_rows(target: Target, stream: str, source: Any, key: Sequence[str]) -> R
 
 def _tables(source: Any, stream: str) -> Iterator[pa.Table]:
     """The source's rows, some at a time."""
+    source = frame if (frame := table_of_frame(source, stream)) is not None else source
     if hasattr(source, "__arrow_c_stream__"):
         reader = pa.RecordBatchReader.from_stream(source)
         yield reader.schema.empty_table()
@@ -53,12 +55,5 @@ def _table_of_mappings(rows: list[Any], stream: str) -> pa.Table:
         if not isinstance(row, Mapping):
             raise ConfigError(f"a row is a {type(row).__name__}", key="source", hint="rows are mappings")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = []
-    for name in names:
-        try:
-            columns.append(pa.array([row.get(name) for row in rows]))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ConfigError(
-                f"the values of {name!r} have several types: {error}", key=stream, hint="make them one type"
-            ) from error
+    columns = [array_of([row.get(name) for row in rows], name, stream) for name in names]
     return pa.Table.from_arrays(columns, names=names)

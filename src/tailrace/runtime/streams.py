@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from tailrace.config import Settings, StreamSettings
-from tailrace.errors import SchemaError, naming_line
+from tailrace.errors import ConfigError, SchemaError, naming_line
 from tailrace.log import get_logger
-from tailrace.model import Column, Growth, Stream, Traits
+from tailrace.model import Column, Growth, Method, Stream, Traits
 from tailrace.schema.drafts import unknown_draft
 from tailrace.schema.grown import grown_schema
 from tailrace.schema.jsonschema import chosen_columns
@@ -48,6 +51,8 @@ class Streams:
         self._owners = Owners(traits)
         self._known: dict[str, _Known] = {}
         self._noted_drafts: set[tuple[str, str]] = set()
+        self._has_noted_keys = False
+        self._replaced: tuple[str, ...] = ()
 
     def accept(self, message: SchemaMessage) -> Stream | None:
         """The stream's new plan, or None when the message changes nothing or the stream isn't selected.
@@ -62,6 +67,7 @@ class Streams:
         before, stream = known.stream, known.plans.get(content)
         if stream is None:
             stream = self._plan(message, known)
+            self._note_appended_key(stream)
         elif stream.waits_for_commit and stream is not before:
             stream = self.again(stream)
         known.content, known.stream = content, stream
@@ -116,10 +122,49 @@ class Streams:
         streams = [known.stream for known in self._known.values() if known.stream is not None]
         return tuple(s for s in streams if s.method == "replace" and any(column.path for column in s.columns))
 
+    def replace(self, patterns: Sequence[str]) -> None:
+        """Replace the tables of the streams of these names or globs, but those whose `method` is set.
+
+        To be called before any of them is known. Where the destination replaces no tables nothing is changed.
+        """
+        self._replaced = tuple(patterns)
+
     def _of(self, name: str) -> _Known:
         if name not in self._known:
-            self._known[name] = _Known(self._settings.for_stream(name))
+            settings = self._settings.for_stream(name)
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in self._replaced):
+                settings = self._as_replaced(name, settings)
+            self._known[name] = _Known(settings)
         return self._known[name]
+
+    def say_unmatched(self) -> None:
+        """Say which overrides of streams no stream has matched, where there were any streams."""
+        for pattern in self._settings.streams:
+            if self._known and not any(fnmatch.fnmatchcase(name, pattern) for name in self._known):
+                near = difflib.get_close_matches(pattern, self._known, 1)
+                meant = f" (did you mean {near[0]}?)" if near else ""
+                _log.warning(f"no stream matches `streams.{pattern}`, so it changes nothing{meant}")
+
+    def _note_appended_key(self, stream: Stream) -> None:
+        """Say once that rows which have a key are appended all the same, where nobody has asked for that."""
+        is_asked = self._of(stream.name).settings.method is not None
+        is_appended = stream.key and stream.method is Method.APPEND and Method.UPSERT not in self._traits.methods
+        if is_appended and not (is_asked or self._has_noted_keys):
+            self._has_noted_keys = True
+            _log.warning(
+                f"rows of streams with keys are appended, since {self._traits.name} can't update them: all rows of a "
+                "key stay (delta and iceberg update them; `method: append` says that it is meant)",
+                stream=stream.name,
+            )
+
+    def _as_replaced(self, name: str, settings: StreamSettings) -> StreamSettings:
+        """The settings of a stream that is sent anew."""
+        if settings.method is None and Method.REPLACE in self._traits.methods:
+            return settings.model_copy(update={"method": Method.REPLACE})
+        if settings.method is not Method.REPLACE:
+            why = "the destination replaces none" if settings.method is None else f"its method is {settings.method}"
+            _log.warning("the stream is sent anew, and its table stays", stream=name, since=why)
+        return settings
 
     def _note_draft(self, message: SchemaMessage) -> None:
         """Say once of a stream that its schema names a draft that isn't known."""
@@ -141,7 +186,7 @@ class Streams:
                 message.stream,
                 json_schema,
                 message.key_properties or (),
-                known.settings,
+                asked_by(message, known.settings),
                 self._traits,
                 revision=1,
                 versioned=known.versioned,
@@ -166,10 +211,27 @@ class Streams:
         return replace(stream, revision=known.revision)
 
 
+def asked_by(message: SchemaMessage, settings: StreamSettings) -> StreamSettings:
+    """The settings, with what the message asks for where they say nothing themselves."""
+    asked: dict[str, object] = {}
+    if message.disable_column_type_check is not None and "validation" not in settings.model_fields_set:
+        asked["validation"] = "off" if message.disable_column_type_check else "types"
+    if settings.truncate_full_table and settings.method is None:
+        if message.replication_method is None:
+            raise ConfigError(
+                f"the SCHEMA message of stream {message.stream!r} has no replication_method",
+                key="truncate_full_table",
+                hint="set `method: replace` under `streams:` for those that the tap sends whole each time",
+            )
+        asked["method"] = Method.REPLACE if message.replication_method == "FULL_TABLE" else None
+    return settings.model_copy(update=asked)
+
+
 def _content(message: SchemaMessage) -> _Content:
     """What a message says, however it is written."""
     keys = (message.key_properties, message.unique_constraints, message.unique_conflict_method)
-    return _canonical(message.json_schema), *keys
+    read = (message.replication_method, message.disable_column_type_check)
+    return _canonical(message.json_schema), *keys, *read
 
 
 @lru_cache(maxsize=64)

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from tailrace.log import printable
 from tailrace.runtime.report import Report, StreamReport
+from tailrace.runtime.texttable import in_time, lines_of
 
-_COUNTS = ("read", "loaded", "updated", "deleted", "deduplicated", "filtered", "quarantined")
+ALWAYS = ("read", "loaded")
+_OTHERS = ("updated", "deleted", "deduplicated", "filtered", "quarantined", "uncommitted")
 
 
-def report_table(report: Report) -> str:
-    """The table, which adds up: read = loaded + deduplicated + filtered + quarantined (+ uncommitted)."""
-    counts = [*_COUNTS, "uncommitted"] if report.total.uncommitted else _COUNTS
+def report_table(report: Report, width: int = 140) -> str:
+    """The table, which adds up, and a line of the time and the rate; `width` is a terminal's, in characters.
+
+    read = loaded + deduplicated + filtered + quarantined + uncommitted; what no stream has is left out.
+    """
+    reports = [*report.streams.values()]
+    counts = [*ALWAYS, *(count for count in _OTHERS if any(getattr(stream, count) for stream in reports))]
     rows = [["stream", *counts]]
     rows += [[printable(name), *_figures(stream, counts)] for name, stream in report.streams.items()]
     if len(report.streams) > 1:
         rows.append(["total", *_figures(report.total, counts)])
-    widths = [max(map(_width, cells)) for cells in zip(*rows, strict=True)]
-    return "".join(_line(row, widths) for row in rows)
+    return "".join(f"{line}\n" for line in [*lines_of(rows, width), _pace(report)])
 
 
-def _figures(stream: StreamReport, counts: tuple[str, ...] | list[str]) -> list[str]:
+def _figures(stream: StreamReport, counts: list[str]) -> list[str]:
     return [f"{getattr(stream, count):,}" for count in counts]
 
 
-def _line(row: list[str], widths: list[int]) -> str:
-    """The name on the left, the counts on the right of their columns."""
-    name, *figures = row
-    padded = name + " " * (widths[0] - _width(name))
-    return "  ".join([padded, *(figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))]) + "\n"
-
-
-def _width(text: str) -> int:
-    """The columns that a text takes on a terminal."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+def _pace(report: Report) -> str:
+    seconds = (report.finished_at - report.started_at).total_seconds()
+    read = report.total.read
+    rate = f", {read / seconds:,.0f} records/s" if seconds > 0 else ""
+    return f"{in_time(seconds)}{rate}"

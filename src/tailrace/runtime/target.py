@@ -106,6 +106,10 @@ class Target:
         self._drain.begin(last)
         return last
 
+    def replace_streams(self, patterns: Sequence[str]) -> None:
+        """Replace the tables of the streams of these names or globs, but those whose `method` is set."""
+        self._streams.replace(patterns)
+
     def accept(self, block: Block) -> None:
         """Take the next block of the input.
 
@@ -163,6 +167,7 @@ class Target:
         """Commit everything that was read as the run's last checkpoint."""
         self._take_checkpoint(None)
         self._activations.say_unmet()
+        self._streams.say_unmatched()
         return self._finish()
 
     def stop(self, failed_line: int | None = None) -> Report:
@@ -192,6 +197,17 @@ class Target:
     def report(self) -> Report:
         """What the run has done so far."""
         return self.tally.report(self._settings.pipeline, self._clock.started_at, self._now())
+
+    def staged(self) -> Mapping[str, int]:
+        """The rows of each stream that wait for their commit."""
+        return self._drain.staged()
+
+    @property
+    def title(self) -> str:
+        """The destination's name, and the pipeline's if it has one."""
+        pipeline = self._settings.pipeline
+        name = self._destination.traits.name
+        return f"{name} · pipeline {pipeline}" if pipeline else name
 
     @property
     def line(self) -> int:

@@ -38,6 +38,8 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
 """The kind of an Arrow type, by the first test that is true. Decimals, uint64 and extension types come before."""
 
 _EXTENSIONS = {"arrow.uuid": Kind.UUID, "arrow.json": Kind.JSON, "arrow.bool8": Kind.BOOL}
+_MEANINGLESS = frozenset({"pandas.interval", "pandas.period"})
+"""Extension types whose storage says something else than they do."""
 _UINT64_DIGITS = 20
 _MAX_SHOWN = 80
 _JSON = msgspec.json.Encoder(decimal_format="number")
@@ -95,6 +97,8 @@ def _kind(field: pa.Field, of: pa.DataType, stream: str) -> tuple[Kind, int, int
         return _kind(field, of.value_type, stream)
     if isinstance(of, pa.BaseExtensionType):
         known = _EXTENSIONS.get(of.extension_name)
+        if of.extension_name in _MEANINGLESS:
+            raise _refused(field, stream, f"values of {of.extension_name}")
         return (known, 0, 0) if known else _kind(field, of.storage_type, stream)
     if pa.types.is_uint64(of):
         return Kind.DECIMAL, _UINT64_DIGITS, 0
@@ -107,8 +111,12 @@ def _kind(field: pa.Field, of: pa.DataType, stream: str) -> tuple[Kind, int, int
         for is_of, kind in _KINDS:
             if is_of(of):
                 return kind, 0, 0
-    raise SchemaError(
-        f"no column can hold the Arrow type {field.type}; cast it first, for instance to string",
+    raise _refused(field, stream, f"the Arrow type {field.type}")
+
+
+def _refused(field: pa.Field, stream: str, what: str) -> SchemaError:
+    return SchemaError(
+        f"no column can hold {what}; cast it first, for instance to string",
         stream=stream,
         column=field.name,
         have=str(field.type),
@@ -123,7 +131,7 @@ def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """The values without dictionary, runs or extension."""
     of = values.type
     if pa.types.is_dictionary(of):
-        return _plain(values.cast(of.value_type))
+        return _plain(pa.chunked_array([chunk.dictionary_decode() for chunk in values.chunks], of.value_type))
     if pa.types.is_run_end_encoded(of):
         return _plain(pa.chunked_array([pc.run_end_decode(chunk) for chunk in values.chunks], of.value_type))
     if isinstance(of, pa.BaseExtensionType):

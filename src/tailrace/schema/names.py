@@ -15,6 +15,10 @@ from tailrace.model import TableName, Traits
 _HASH_DIGITS = 8
 _OURS = "_tailrace"
 """What the names of our own tables, columns and folders begin with."""
+_MAGE_WORDS = frozenset(
+    {"as", "default", "from", "group", "join", "limit", "order", "references", "select", "to", "user", "where"}
+)
+"""The words of SQL that most of Mage's destinations put a `_` before."""
 
 
 def snake(name: str) -> str:
@@ -25,6 +29,13 @@ def snake(name: str) -> str:
     plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
     spelled = re.sub(" +", "_", "".join(character if _is_word(character) else " " for character in plain))
     return f"_{spelled}" if not spelled or spelled[0].isdigit() else spelled
+
+
+def mage(name: str, naming: str, words: frozenset[str]) -> str:
+    """The name as Mage's destinations spell columns, whose words of SQL get a `_`; `naming` says what is left out."""
+    cased = name if "preserve" in naming else name.lower()
+    spelled = re.sub(r"\W", "_", cased)
+    return f"_{spelled}" if spelled.lower() in words and not naming.endswith("_words") else spelled or "_"
 
 
 def _is_word(character: str) -> bool:
@@ -61,7 +72,9 @@ def destination_names(
     names: dict[str, str] = {}
     taken: dict[str, str] = {}
     for source in sources:
-        name = chosen.get(source) or fitted(_allowed(_spelled(source, naming, stream), traits), traits.max_name_length)
+        name = chosen.get(source) or fitted(
+            _allowed(_spelled(source, naming, stream, traits), traits), traits.max_name_length
+        )
         folded = name if traits.case_sensitive else name.lower()
         if folded in taken:
             raise SchemaError(
@@ -100,9 +113,11 @@ def _usable(name: str, traits: Traits) -> str:
     return re.sub(traits.unusable, "_", name) if traits.unusable else name
 
 
-def _spelled(source: str, naming: str, stream: str) -> str:
+def _spelled(source: str, naming: str, stream: str, traits: Traits) -> str:
     if naming == "snake":
         return snake(source)
+    if naming.startswith("mage"):
+        return mage(source, naming, traits.mage_words or _MAGE_WORDS)
     if has_control_characters(source):
         raise SchemaError(
             f"the field {source!r} has a control character in its name, which no column can have; "

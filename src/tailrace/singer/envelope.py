@@ -148,6 +148,13 @@ class _Envelope:
         except msgspec.DecodeError as error:
             raise self.wrong(key, "a list of strings or null") from error
 
+    def flag(self, key: str) -> bool | None:
+        """The field as true or false; None where it is missing or null."""
+        raw = self.raw(key)
+        if raw not in {None, b"true", b"false"}:
+            raise self.wrong(key, "true, false or null")
+        return None if raw is None else raw == b"true"
+
     def wrong(self, key: str, expected: str) -> MessageError:
         """The error that this field isn't as it must be."""
         value = self.fields.get(key)
@@ -184,6 +191,8 @@ def _schema(envelope: _Envelope) -> SchemaMessage:
         bookmark_properties=envelope.names("bookmark_properties") or (),
         unique_constraints=envelope.names("unique_constraints"),
         unique_conflict_method=conflict,
+        replication_method=None if envelope.raw("replication_method") is None else envelope.text("replication_method"),
+        disable_column_type_check=envelope.flag("disable_column_type_check"),
     )
 
 

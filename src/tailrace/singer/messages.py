@@ -14,7 +14,9 @@ class SchemaMessage:
     """How a stream's next records look; `json_schema` is the JSON text of the schema, as sent.
 
     `key_properties` is None when the message has none or null, which differs from an empty list.
-    `unique_conflict_method` is UPDATE or IGNORE.
+    `unique_conflict_method` is UPDATE or IGNORE. `replication_method` is how the tap reads the stream, such as
+    FULL_TABLE; `disable_column_type_check`, whether its values are to be taken whatever the schema says. Mage's taps
+    send both.
     """
 
     line: int
@@ -24,6 +26,8 @@ class SchemaMessage:
     bookmark_properties: tuple[str, ...]
     unique_constraints: tuple[str, ...] | None
     unique_conflict_method: str | None
+    replication_method: str | None = None
+    disable_column_type_check: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

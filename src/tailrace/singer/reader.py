@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tailrace.errors import MessageError
 from tailrace.singer.lines import splitter
 from tailrace.singer.messages import Block
+from tailrace.singer.unreadable import other_format
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
@@ -56,11 +57,11 @@ class Reader:
         if last.strip(_SPACE) in {b"", _BYTE_ORDER_MARK}:
             return
         if not last.rstrip(_SPACE).endswith(b"}"):
-            raise MessageError(
+            cut_off = (
                 "the input ends in the middle of this line, so it was cut off; "
-                "see why the tap stopped, or get the whole file",
-                line=self._line + 1,
+                "see why the tap stopped, or get the whole file"
             )
+            raise MessageError((self._line == 0 and other_format(last)) or cut_off, line=self._line + 1)
         yield from self._blocks_of(last)
 
     def _hold(self, piece: bytes) -> None:
@@ -81,12 +82,15 @@ class Reader:
     def _blocks_of(self, lines: bytes) -> Iterator[Block]:
         """What whole lines come to."""
         allowed = _allowed_bytes(lines, self._max_line_bytes)
-        parts = self._splitter.split(_normalised(lines[:allowed], is_start=self._line == 0), self._line + 1)
+        is_start = self._line == 0
+        parts = self._splitter.split(_normalised(lines[:allowed], is_start=is_start), self._line + 1)
         self._line = self._line + parts.lines if parts.error is None else (parts.error.line or 1) - 1
         if parts.block.messages or len(parts.block.states):
             yield parts.block
         if parts.error is not None:
-            raise parts.error
+            is_first = is_start and parts.error.line == 1
+            format_ = other_format(lines.partition(b"\n")[0]) if is_first else None
+            raise MessageError(format_, line=1) if format_ else parts.error
         if allowed < len(lines):
             raise self._too_long()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import os
 import queue
 import re
 import select
+import stat
 import sys
 import threading
 import zlib
@@ -23,6 +25,7 @@ _KEY = "INPUT"
 _CHUNK_BYTES = 2**20
 _COMPRESSED_BYTES = 2**14
 """Compressed bytes that are taken at once: they may become a thousand times as many."""
+_COMPRESSED_CHUNK_BYTES = 2**16
 _CHUNKS_AHEAD = 4
 _CLOSE_WAIT_S = 0.2
 
@@ -35,11 +38,13 @@ def open_source(source: str | Path | BinaryIO | None) -> BinaryIO:
     says. Nothing is read yet, so a silent source holds nobody. Raises ConfigError when the source can't be opened.
     """
     if source is None or source == "-":
-        return cast(BinaryIO, _Source(_stdin(), "stdin"))
+        stdin = _stdin()
+        return cast(BinaryIO, _Source(stdin, "stdin", size=_size_of(stdin)))
     if isinstance(source, str | Path):
         path = Path(source)
         expected = next((codec for codec in _CODECS if codec.suffix == path.suffix), None)
-        return cast(BinaryIO, _Source(_opened(path), str(path), expected=expected, owned=True))
+        file = _opened(path)
+        return cast(BinaryIO, _Source(file, str(path), expected=expected, owned=True, size=_size_of(file)))
     name = str(getattr(source, "name", "the stream"))
     if isinstance(source, io.TextIOBase):
         raise ConfigError(f"{name} gives text, not bytes", key=_KEY, hint='open it with mode "rb"')
@@ -49,12 +54,14 @@ def open_source(source: str | Path | BinaryIO | None) -> BinaryIO:
 class ChunkPump:
     """Reads a stream ahead in a daemon thread, a few chunks of up to 1 MiB; each has what there was, so none waits.
 
-    Use as a context manager, or close it.
+    Use as a context manager, or close it. `share` is how much of the input came with the chunks that were given, from
+    0 to 1; None where the size isn't known.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
+        self.share: float | None = None
         self._stream = stream
-        self._queue: queue.Queue[bytes | Exception] = queue.Queue(_CHUNKS_AHEAD)
+        self._queue: queue.Queue[tuple[bytes | Exception, float | None]] = queue.Queue(_CHUNKS_AHEAD)
         self._end: bytes | Exception | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._pump, name="tailrace-input", daemon=True)
@@ -67,7 +74,7 @@ class ChunkPump:
         """
         if self._end is None:
             try:
-                chunk = self._queue.get(timeout=timeout_s)
+                chunk, self.share = self._queue.get(timeout=timeout_s)
             except queue.Empty:
                 return None
             if isinstance(chunk, bytes) and chunk:
@@ -95,7 +102,7 @@ class ChunkPump:
     def _pump(self) -> None:
         while not self._closing.is_set():
             chunk = self._chunk()
-            self._queue.put(chunk)
+            self._queue.put((chunk, getattr(self._stream, "share", None)))
             if isinstance(chunk, Exception) or not chunk:
                 return
 
@@ -151,11 +158,28 @@ _MAGIC_BYTES = 4
 class _Source(io.RawIOBase):
     """A file's bytes, decompressed where they are compressed; what it reads is what there is."""
 
-    def __init__(self, file: BinaryIO, name: str, *, expected: _Codec | None = None, owned: bool = False) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        name: str,
+        *,
+        expected: _Codec | None = None,
+        owned: bool = False,
+        size: int | None = None,
+    ) -> None:
         self._file = file
+        self._size = size
         self._owned = owned
         self._chunks = _plain_chunks(file, name, expected)
         self._rest = memoryview(b"")
+
+    @property
+    def share(self) -> float | None:
+        """How much of a file is read, of its bytes as they are stored, from 0 to 1; None where its size isn't known."""
+        try:
+            return min(self._file.tell() / self._size, 1.0) if self._size else None
+        except ValueError:  # it is closed meanwhile
+            return None
 
     def readable(self) -> bool:
         return True
@@ -177,7 +201,7 @@ class _Source(io.RawIOBase):
 def _plain_chunks(file: BinaryIO, name: str, expected: _Codec | None) -> Iterator[bytes]:
     """The chunks of a file, decompressed if its first bytes say so; these must be as expected."""
     start = b""
-    while len(start) < _MAGIC_BYTES and (more := _read(file, _CHUNK_BYTES)):
+    while len(start) < _MAGIC_BYTES and (more := _read(file, _COMPRESSED_CHUNK_BYTES)):
         start += more
     codec = next((codec for codec in _CODECS if codec.magic.match(start)), None)
     if expected not in {None, codec}:
@@ -186,7 +210,8 @@ def _plain_chunks(file: BinaryIO, name: str, expected: _Codec | None) -> Iterato
             key=_KEY,
             hint="get the file again or rename it",
         )
-    chunks = itertools.chain((start,), iter(lambda: _read(file, _CHUNK_BYTES), b""))
+    size = _COMPRESSED_CHUNK_BYTES if codec else _CHUNK_BYTES
+    chunks = itertools.chain((start,), iter(lambda: _read(file, size), b""))
     yield from _decompressed(chunks, codec, name) if codec else chunks
 
 
@@ -230,6 +255,15 @@ def _opened(path: Path) -> BinaryIO:
         raise ConfigError(
             f"{path} can't be read: {error.strerror}", key=_KEY, hint="name a file that can be"
         ) from error
+
+
+def _size_of(file: BinaryIO) -> int | None:
+    """The size of what is a file; None for pipes and terminals."""
+    try:
+        found = os.fstat(file.fileno())
+    except (OSError, ValueError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _stdin() -> BinaryIO:

@@ -23,6 +23,9 @@ _BLOCK_BYTES = 2**16
 _RELAY_WAIT_S = 10.0
 _HIDDEN = "***"
 _OPTION = re.compile(r"(?P<name>--?[A-Za-z][\w.-]*)(?P<value>=.*)?", re.DOTALL)
+_OF_SHELLS = re.compile(r"(?P<joint>\|\|?|&&?|;)|(?P<redirection>\d?[<>]{1,2})\S*")
+"""Words by which a shell joins commands and redirects them, where they aren't in quotes."""
+_QUOTED = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=.*", re.DOTALL)
 
 
@@ -37,6 +40,7 @@ class Tap:
     def __init__(self, command: str, state: bytes | None) -> None:
         self.shown = shown_command(command)
         words = _split(command)
+        _refuse_shells_words(command, words)
         self._kept = ExitStack()
         if state is not None:
             words += ["--state", str(self._kept.enter_context(_file_of(state)))]
@@ -107,6 +111,22 @@ class Tap:
                 _say(waiting[:whole])
                 waiting = waiting[whole:]
             _say(waiting + decode(b"", final=True))
+
+
+def _refuse_shells_words(command: str, words: list[str]) -> None:
+    """Raise ConfigError for what only a shell understands, which the tap would be given as words."""
+    for found in filter(None, map(_OF_SHELLS.fullmatch, _QUOTED.sub("_", command).split())):
+        raise ConfigError(
+            f"there is no shell here, which {found['joint'] or found['redirection']} is for",
+            key="--tap",
+            hint="start one, as in --tap \"sh -c 'tap-x | head'\"",
+        )
+    if assigned := _ASSIGNMENT.fullmatch(words[0]):
+        raise ConfigError(
+            f"there is no shell here, which would set {assigned['name']}",
+            key="--tap",
+            hint=f"write `env {assigned['name']}=...` before the tap's command, or `sh -c '...'`",
+        )
 
 
 def shown_command(command: str) -> str:

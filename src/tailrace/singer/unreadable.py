@@ -14,6 +14,22 @@ from tailrace.errors import json_path
 from tailrace.log import printable
 
 EXCERPT_BYTES = 80
+_LOOKED_AT_BYTES = 1024
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_NAME = rb'"?[\w\x80-\xff][\w\x80-\xff .()#%/-]*"?'
+_CSV_HEADER = re.compile(rb"%b(?:[,;\t]%b)+" % (_NAME, _NAME))
+_BINARY = {
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"SQLite format 3": "an SQLite file",
+    b"PK\x03\x04": "a zip or an Excel file",
+    b"BZh": "compressed by bzip2",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfd7zXZ": "compressed by xz",
+}
+"""What binary files begin with."""
+_OTHERWISE = "have a tap read it, or load its rows from Python: tailrace.load(rows, to, stream=NAME)"
+_BYTE = re.compile(r"\(byte (\d+)\)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_PLACES = 3
 
@@ -27,9 +43,35 @@ def reason_unreadable(data: bytes, error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
         return f"a message must be a JSON object, and this is {excerpt(data)}"
     return _reason_not_strict(data) or (
-        f"the line isn't JSON ({error}); it begins {excerpt(data)} "
+        f"the line isn't JSON{_place(error)}; it begins {excerpt(data)} "
         "(a tap may write nothing but messages to stdout; its log goes to stderr)"
     )
+
+
+def _place(error: Exception) -> str:
+    """Where a parser has given up, by what it says."""
+    found = _BYTE.search(str(error))
+    return f" from its byte {int(found[1]) + 1} on" if found and found[1] != "0" else ""
+
+
+def other_format(start: bytes) -> str | None:
+    """What an input is, by its first line, that surely isn't Singer messages, and how to load it; None if it may be."""
+    text = start.strip()
+    if text.startswith(b"{") and text != b"{":
+        return None
+    binary = next((name for magic, name in _BINARY.items() if text.startswith(magic)), "a binary file")
+    if _CONTROLS.search(text[:_LOOKED_AT_BYTES]):
+        return f"the input is {binary}, and not Singer messages, which are lines of JSON; {_OTHERWISE}"
+    if text.startswith(b"["):
+        return f"the input is a JSON array, and not Singer messages, each an object on a line of its own; {_OTHERWISE}"
+    if text == b"{":
+        return f"the input is a JSON document of many lines, and not Singer messages, one on a line; {_OTHERWISE}"
+    if _CSV_HEADER.fullmatch(text):
+        return (
+            "the input looks like CSV, and not like Singer messages; have a tap read it, as tap-csv does, or load it "
+            "from Python: tailrace.load(pyarrow.csv.read_csv(FILE), to, stream=NAME)"
+        )
+    return None
 
 
 def record_stream(data: bytes) -> str | None:

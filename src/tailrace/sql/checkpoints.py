@@ -42,6 +42,10 @@ class Row:
     state: bytes | None
     at: datetime | None
 
+    def checkpoint(self, pipeline: str) -> Checkpoint | None:
+        """The last checkpoint, None before the first commit."""
+        return Checkpoint(pipeline, self.number, self.state, self.at) if self.at else None
+
 
 class Checkpoints:
     """One database's checkpoint table: the statements, and what is done with them in a session.

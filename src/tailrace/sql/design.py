@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tailrace.config.settings import Names
 from tailrace.errors import ConfigError
 from tailrace.model import Stream
 
@@ -19,10 +20,10 @@ class Design(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    indexes: tuple[tuple[str, ...], ...] = Field((), description="The columns of each index.")
-    sort_keys: tuple[str, ...] = Field((), description="The columns that rows are sorted by.")
+    indexes: tuple[Names, ...] = Field((), description="The columns of each index.")
+    sort_keys: Names = Field((), description="The columns that rows are sorted by.")
     dist_key: str = Field("", description="The column that rows are distributed by.")
-    cluster_by: tuple[str, ...] = Field((), description="The columns that rows are clustered by.")
+    cluster_by: Names = Field((), description="The columns that rows are clustered by.")
     partition_by: str = Field("", description="The column that the table is partitioned by.")
     partition_unit: Literal["HOUR", "DAY", "MONTH", "YEAR"] = Field(
         "DAY", description="How much of time a partition is, where that column is one of time."

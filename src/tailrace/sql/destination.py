@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
@@ -20,6 +21,7 @@ from tailrace.sql.exchanges import Exchanges
 from tailrace.sql.failures import of_rows, of_stream, of_table
 from tailrace.sql.fitting import fitting_rows
 from tailrace.sql.label import Label
+from tailrace.sql.loads import Loads, Run
 from tailrace.sql.places import Places
 from tailrace.sql.publisher import Publisher, Staging
 from tailrace.sql.session import Database
@@ -65,9 +67,10 @@ class SqlDestination:
         self._exchanges = (
             Exchanges(statements, self._tables, self._own_schema) if self._dialect.ddl is Ddl.OUTSIDE else None
         )
+        self._loads = Loads(statements, self._own_schema) if options.loads else None
         self._landed: tuple[Checkpoint, dict[str, Published]] | None = None
         self._pipeline = ""
-        self._fence = ""
+        self._fence, self._since = "", datetime.now(UTC)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._made_from
@@ -83,9 +86,17 @@ class SqlDestination:
             with self._in_one_piece():
                 row = self._taken_over(pipeline, fence)
             self._label.checkpoint = (row.number if row else 0) + 1
-            self._pipeline, self._fence = pipeline, fence
+            self._pipeline, self._fence, self._since = pipeline, fence, datetime.now(UTC)
             self._places.name(pipeline, fence)
-            return Checkpoint(pipeline, row.number, row.state, row.at) if row and row.at else None
+            return row.checkpoint(pipeline) if row else None
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last committed checkpoint; see Remembering."""
+        with self._lock, self._in_one_piece():
+            checkpoints = Checkpoints(self._statements, self._own_schema, pipeline)
+            is_there = self._database.exists() and self._tables.exists(self._work.session, checkpoints.table)
+            row = checkpoints.row(self._work.session, pipeline) if is_there else None
+            return row.checkpoint(pipeline) if row else None
 
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
@@ -207,9 +218,8 @@ class SqlDestination:
 
     def _own_tables(self) -> list[str]:
         """The statements that make the tables in which tailrace remembers."""
-        wanted = {self._checkpoints.table: self._checkpoints.create}
-        if self._exchanges:
-            wanted[self._exchanges.table] = self._exchanges.create
+        owners = (self._checkpoints, self._exchanges, self._loads)
+        wanted = {owner.table: owner.create for owner in owners if owner is not None}
         missing = [table for table in wanted if not self._tables.exists(self._work.session, table)]
         return [sql for table in missing for sql in (wanted[table], *self._statements.lasting(table))]
 
@@ -250,6 +260,8 @@ class SqlDestination:
             with of_rows(self._database.rules), self._in_one_piece():
                 published = self._published(checkpoint)
                 self._checkpoints.store(self._work.session, checkpoint, self._fence)
+                if self._loads:
+                    self._loads.add(self._work.session, checkpoint, Run(self._fence, self._since), published)
             try:
                 self._work.commit()
             except DestinationError as error:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+IN_ADDRESSES = "in an address, @ in a password is written %40"
+"""What to look at where a password is refused."""
+
 _UNKNOWN = "`--log-level debug` shows the statement"
 
 

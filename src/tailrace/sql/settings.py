@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tailrace.sql.design import Design
 
@@ -39,6 +39,28 @@ AfterSql = Annotated[
     Sql, Field(description="Statements that run in the transaction of each checkpoint, after its rows are merged.")
 ]
 
+WithLoads = Annotated[
+    bool,
+    Field(
+        description="Whether each checkpoint, in its own transaction, writes into the table _tailrace_loads what it "
+        "did to each stream's table."
+    ),
+]
+
+
+class PassedOn(AfterValidator):
+    """Options that go to the driver as they are, each of which must be one of these, written one after the other."""
+
+    def __init__(self, names: str) -> None:
+        allowed = names.split()
+
+        def known(options: dict[str, Any]) -> dict[str, Any]:
+            if others := sorted(options.keys() - {*allowed}):
+                raise ValueError(f"{others[0]!r} isn't passed on; these are: {', '.join(allowed)}")
+            return options
+
+        super().__init__(known)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -49,12 +71,13 @@ class Options:
     checkpoint_schema: str | None = None
     before_sql: tuple[str, ...] = ()
     after_sql: tuple[str, ...] = ()
+    loads: bool = False
     design: Mapping[str, Design] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: BaseModel, schema: str | None = None) -> Options:
         """Those of a model that may have some of them; `schema` is where tables stand by default."""
-        names = ("staging_schema", "checkpoint_schema", "before_sql", "after_sql", "design")
+        names = ("staging_schema", "checkpoint_schema", "before_sql", "after_sql", "loads", "design")
         return cls(schema, **{name: getattr(settings, name) for name in names if hasattr(settings, name)})
 
 
@@ -89,3 +112,4 @@ class ServerSettings(TlsSettings):
     checkpoint_schema: CheckpointSchema = None
     before_sql: BeforeSql = ()
     after_sql: AfterSql = ()
+    loads: WithLoads = False

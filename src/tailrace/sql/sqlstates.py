@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.sql.remedies import Remedy
+from tailrace.sql.remedies import IN_ADDRESSES, Remedy
 
 RIGHTS = (
     Remedy("42501", r"for schema (?P<name>.+)", "run `GRANT USAGE, CREATE ON SCHEMA {name} TO {user}`"),
@@ -58,7 +58,11 @@ TABLES = (
 )
 
 _LOGIN = (
-    Remedy(".*", "password authentication failed|no password supplied|authentication", "set `user` and `password`"),
+    Remedy(
+        ".*",
+        "password authentication failed|no password supplied|authentication",
+        f"set `user` and `password`; {IN_ADDRESSES}",
+    ),
     Remedy(".*", r'role "(?P<name>.+)" does not exist', "set `user`, or make the role {name}"),
     Remedy(".*", r'database "(?P<name>.+)" does not exist', "set `database`, or run `CREATE DATABASE {name}`"),
     Remedy(

@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from tailrace.api import load
+from tailrace.destination import Remembering
 from tailrace.errors import MessageError, RecordError, SchemaError
 from tailrace.model import Column, Kind
 from tailrace.testing.messages import INT, TEXT, THINGS, Message, loaded, raises, record, schema, state, things
-from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, stream
+from tailrace.testing.parts import AT, ID, NAME, PIPELINE, batch, checkpoint, stream
 from tailrace.testing.subject import Subject
 
 _ROW = {"id": INT, "name": TEXT}
@@ -70,6 +71,23 @@ def a_pipeline_remembers_a_state_without_records(subject: Subject) -> None:
     loaded(subject, schema(_ROW), state({"n": 7}), pipeline="p")
     assert _remembered(subject, "p")[1] == {"n": 7}
     assert subject.rows(THINGS) == []
+
+
+def a_state_can_be_taken_from_a_pipeline_and_its_run_is_not_disturbed_by_questions(subject: Subject) -> None:
+    """By a checkpoint without rows and without a state. Whoever asks for the state takes nothing over."""
+    with closing(subject.open()) as asked:
+        assert not isinstance(asked, Remembering) or asked.remembered("p") is None
+    loaded(subject, schema(_ROW), record({"id": 1}), state({"n": 1}), pipeline="p")
+    with closing(subject.open()) as run, closing(subject.open()) as asked:
+        last = run.recover("p")
+        assert last is not None
+        assert not isinstance(asked, Remembering) or asked.remembered("p") == last
+        run.commit(checkpoint(number=last.number + 1, pipeline="p", state=None))
+        assert not isinstance(asked, Remembering) or asked.remembered("p") == replace(
+            last, number=last.number + 1, at=AT, state=None
+        )
+    assert _remembered(subject, "p") == (last.number + 1, None)
+    assert things(subject, "id") == [(1,)]
 
 
 def pipelines_do_not_know_of_each_other(subject: Subject) -> None:

@@ -50,7 +50,7 @@ def test_a_command_that_ends_well_has_written_all_it_said(ended):
         (SchemaError("too wide", stream="s"), 5),
         (DestinationError("down"), 6),
         (FencedError("p"), 7),
-        (TapError("tap", 1), 8),
+        (TapError("tap", 1, "nothing is loaded"), 8),
     ],
 )
 def test_an_error_has_the_code_of_whoever_must_act_and_is_told_in_one_line(ended, error, code):

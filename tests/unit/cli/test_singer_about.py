@@ -9,7 +9,7 @@ from singer_sdk.helpers import capabilities as sdk
 
 from tailrace.cli.singer_about import CAPABILITIES, plugin_definition, singer_facts
 from tailrace.config import Settings
-from tailrace.config.sources import spellings
+from tailrace.config.checking import spellings
 from tailrace.destinations import NAMES, settings_model
 
 SETTINGS = singer_facts()["settings"]

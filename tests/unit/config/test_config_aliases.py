@@ -24,6 +24,10 @@ class Place(BaseModel):
     connect_timeout_s: int = 30
     staging_schema: str = ""
     use_storage_write_api: bool = False
+    url: str = ""
+    path: str = ""
+    storage_options: dict[str, str] = Field(default_factory=dict)
+    tls_ca: str | None = None
 
 
 class Tls(BaseModel):
@@ -48,6 +52,7 @@ MEANT = [
     ({"lower_case": True}, {"naming": "snake"}),
     ({"lower_case": False}, {"naming": "preserve"}),
     ({"use_lowercase": "false"}, {"naming": "preserve"}),
+    ({"lower_case": True, "naming": "mage"}, {"naming": "mage"}),
     ({"unique_conflict_method": "UPDATE"}, {"method": "upsert"}),
     ({"unique_conflict_method": "ignore"}, {"method": "insert_ignore"}),
     ({"lower_case_table_names": False}, {"naming": "preserve"}),
@@ -113,6 +118,20 @@ MEANT = [
     ({"replication_method": "truncate"}, {"method": "replace"}),
     ({"table_prefix": "src_"}, {"table": "src_{stream}"}),
     ({"table_prefix": "src_", "table_suffix": "_v1"}, {"table": "src_{stream}_v1"}),
+    (
+        {"account_name": "lake", "access_key": "s$$"},
+        {"storage_options": {"azure_storage_account_name": "lake", "azure_storage_account_key": "s$$"}},
+    ),
+    *[
+        ({name: "/key.json"}, {"storage_options": {"google_service_account": "/key.json"}})
+        for name in ("google_application_credentials", "google_service_acc_key_filepath", "service_account_json")
+    ],
+    ({"table_uri": "abfs://c@a.net/x/users/"}, {"url": "abfs://c@a.net/x", "table": "users"}),
+    (
+        {"conn_kwargs": {"ssl_ca": "ca.pem", "connect_timeout": 5}},
+        {"tls_ca": "ca.pem", "connect_timeout_s": 5, "tls": "verify-ca"},
+    ),
+    ({"file_path": "/data/x.duckdb"}, {"path": "/data/x.duckdb"}),
     ({"temp_schema": "landing"}, {"staging_schema": "landing"}),
     ({"parallelism": 4, "max_parallelism": 16}, {"max_parallelism": 16}),
 ]
@@ -163,6 +182,7 @@ NEEDS_NOTHING = [
     "max_cache",
     "stream_data",
     "disable_collection",
+    "project",
 ]
 
 
@@ -176,9 +196,11 @@ def test_a_name_that_needs_nothing_is_accepted_and_the_log_says_why(name, caplog
 
 REFUSED = [
     ({"replace_null": True}, "NULL"),
-    ({"truncate_full_table": True}, "method: replace"),
     ({"type_mapping": {"string": "TEXT"}}, "sql_type"),
-    ({"conn_kwargs": {"ssl_ca": "ca.pem"}}, "tls_ca"),
+    ({"conn_kwargs": {"init_command": "SET x = 1"}}, "ssl_ca"),
+    ({"s3_creds": {"profile": "x"}}, "redshift_iam_role"),
+    ({"table_uri": "abfs://container"}, "abfs://CONTAINER/FOLDER/TABLE"),
+    ({"if_exists": "fail"}, "one of append, replace"),
     ({"connection_method": "ssh_tunnel"}, "ssh -L"),
     *[({name: "x"}, "ssh -L") for name in ("ssh_host", "ssh_username", "ssh_password", "ssh_pkey")],
     ({"ssh_tunnel": {"enable": True, "host": "bastion"}}, "ssh -L"),
@@ -213,8 +235,7 @@ def test_what_is_not_done_here_is_refused_with_what_to_do(given, hint):
 @pytest.mark.parametrize(
     "given",
     [
-        {"truncate_full_table": False},
-        {"type_mapping": {}},
+        {"type_mapping": {"object": "SUPER", "datetime": "TIMESTAMPTZ"}},
         {"conn_kwargs": None},
         {"connection_method": "direct", "ssh_host": "bastion", "ssh_username": "me", "ssh_port": 22},
         {"connection_method": "", "ssh_host": "", "ssh_port": 22, "ssh_password": None},

@@ -5,7 +5,7 @@ import pytest
 from tailrace import load
 from tailrace.cli.options import setup
 from tailrace.config import Settings
-from tailrace.config.sources import validated
+from tailrace.config.checking import checked
 from tailrace.errors import ConfigError
 from tailrace.testing.messages import INT, record, schema
 
@@ -28,7 +28,7 @@ from tailrace.testing.messages import INT, record, schema
 )
 def test_a_name_that_would_mean_something_else_is_refused(name, said):
     with pytest.raises(ConfigError, match=rf"pipeline: a pipeline's name .*{said}"):
-        validated(Settings, {"pipeline": name})
+        checked(Settings, {"pipeline": name})
 
 
 def test_an_empty_name_on_the_command_line_is_refused_rather_than_taken_for_none():

@@ -4,7 +4,7 @@ import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.config import Settings
-from tailrace.config.sources import environment_values, file_values, flag_values, merged, split
+from tailrace.config.sources import environment_values, file_values, flag_values, known_variables, merged, split
 from tailrace.errors import ConfigError
 
 
@@ -34,9 +34,22 @@ def test_a_file_is_read_by_the_format_in_its_name(tmp_path, name, text):
 
 def test_variables_in_a_file_come_from_the_environment(tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_text("password: ${SECRET}-$$5\nstreams: {a: {table: '${T}'}}\n")
-    values = file_values(path, {"SECRET": "s3", "T": "t"})
-    assert values == {"password": "s3-$5", "streams": {"a": {"table": "t"}}}
+    path.write_text("password: ${SECRET}\npath: ${T}-$$5\nstreams: {a: {table: '${T}'}}\n")
+    values = file_values(path, {"SECRET": "s$$3${T}", "T": "t"})
+    assert values == {"password": "s$$3${T}", "path": "t-$5", "streams": {"a": {"table": "t"}}}
+
+
+@pytest.mark.parametrize("name", ["password", "private_key_file_pwd", "aws_secret_access_key", "TOKEN"])
+def test_a_secret_stays_as_it_is_unless_it_is_a_variable(tmp_path, name):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{name}: a$$b${{T}}\nin: {{{name}: $$}}\n")
+    assert file_values(path, {"T": "t"}) == {name: "a$$b${T}", "in": {name: "$$"}}
+
+
+def test_json_stays_as_the_runner_has_written_it(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text('{"table": "$$${NOT_THERE}", "streams": {"a": {"table": "${T}"}}}')
+    assert file_values(path, {"T": "t"}) == {"table": "$$${NOT_THERE}", "streams": {"a": {"table": "${T}"}}}
 
 
 def test_a_missing_variable_is_refused_with_its_key(tmp_path):
@@ -73,6 +86,16 @@ def test_the_environment_sets_by_prefixed_names():
     assert environment_values(environ) == {"batch_rows": "5", "streams": {"a": {"method": "append"}}}
 
 
+def test_a_variable_that_is_no_setting_is_named_in_a_warning(caplog):
+    given = {"batch_rows": "5", "filepath": "y", "batch_rosw": "6", "home": "/opt"}
+    assert known_variables(given, Settings, Place) == {"batch_rows": "5", "filepath": "y"}
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert (
+        "TAILRACE_BATCH_ROSW is no setting, and counts for nothing (did you mean TAILRACE_BATCH_ROWS?)" in caplog.text
+    )
+    assert "TAILRACE_HOME is no setting" in caplog.text
+
+
 def test_flags_set_by_dotted_names_and_may_hold_json():
     values = flag_values(['streams.a.key_properties=["id"]', "batch_rows=7", "table=x=y"])
     assert values == {"streams": {"a": {"key_properties": ["id"]}}, "batch_rows": "7", "table": "x=y"}
@@ -107,12 +130,12 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one():
 
 
 def test_an_unknown_setting_of_a_stream_is_refused_with_the_nearest_known_one():
-    with pytest.raises(ConfigError, match=r"streams\.metod: there is no such setting \(did you mean method\?\)"):
+    with pytest.raises(ConfigError, match=r"streams\.a\.metod: there is no such setting \(did you mean method\?\)"):
         split({"streams": {"a": {"metod": "append"}}}, Place)
 
 
 def test_a_wrong_value_is_refused_with_its_key():
-    with pytest.raises(ConfigError, match=r"batch_rows: Input should be greater than 0"):
+    with pytest.raises(ConfigError, match=r"batch_rows: it must be greater than 0"):
         split({"batch_rows": 0}, Place)
 
 

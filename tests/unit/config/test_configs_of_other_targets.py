@@ -125,6 +125,29 @@ def test_mages_config_for_delta_lake(loaded):
     assert run.method == "append"
 
 
+def test_mages_config_for_delta_lake_on_azure(loaded):
+    uri = "abfss://lake@account.dfs.core.windows.net/delta/users"
+    config = {"account_name": "account", "access_key": "k$$", "table_uri": uri, "table": "Users", "mode": "append"}
+    run, own = loaded(config, "delta")
+    assert (own.root, run.table, run.method) == (uri.removesuffix("/users"), "users", "append")
+    options = {"azure_storage_account_name": "account", "azure_storage_account_key": "k$$"}
+    assert options.items() <= own.delta_options(own.root).items()
+
+
+@pytest.mark.parametrize(
+    ("to", "root"),
+    [("gs", "gs://b/x"), ("az", "az://b/x"), ("abfss", "az://b/x"), ("s3", "s3://b/x"), ("files", "s3://b/x")],
+)
+def test_a_bucket_is_in_the_store_that_the_name_of_the_destination_says(loaded, to, root):
+    assert loaded({"bucket": "b", "object_key_path": "x"}, to)[1].root == root
+
+
+def test_a_bucket_of_delta_lake_is_in_the_store_that_the_name_says(loaded):
+    assert loaded({"bucket": "b"}, "delta+gs")[1].root == "gs://b/"
+    assert loaded({"bucket": "b", "store": "az"}, "delta")[1].root == "az://b/"
+    assert loaded({"bucket": "b"}, "gs://c/y")[1].root == "gs://c/y"
+
+
 MELTANO_POSTGRES = {
     "activate_version": True,
     "add_record_metadata": True,

@@ -7,7 +7,7 @@ import pytest
 
 from tailrace.config import Settings
 from tailrace.config.aliases import ADDRESSES, ALIASES
-from tailrace.config.sources import names_of
+from tailrace.config.checking import names_of
 from tailrace.destinations import settings_model
 from tailrace.errors import ConfigError
 

@@ -56,7 +56,7 @@ def test_what_a_new_row_keeps_is_of_the_first_row_since_the_keys_last_deletion(r
 def test_every_row_is_counted_once(rows):
     last, first = last_winners(keyed(rows)), first_winners(keyed(rows))
     assert last.rows == first.rows == len(rows)
-    assert len(last.writes) + last.removals + last.deduplicated == len(rows)
+    assert len(last.writes) + last.removals + last.superseded == len(rows)
     assert first.removals == sum(is_deletion for _, is_deletion in rows)
     assert not last.writes.keys() & last.removes
     assert last.fresh <= last.writes.keys()

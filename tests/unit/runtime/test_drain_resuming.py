@@ -3,10 +3,9 @@
 import pytest
 from drains import THINGS, end, rows, things
 
-from tailrace.destination import RefusedAtCommitError
 from tailrace.destinations.memory import Fault
 from tailrace.errors import DestinationError, FencedError, RecordError, RowsRefusedError, SchemaError
-from tailrace.model import Activation, Published
+from tailrace.model import Activation
 from tailrace.runtime.drain import Preparation
 from tailrace.testing.parts import PIPELINE
 
@@ -210,43 +209,3 @@ def test_a_destination_that_fails_while_rows_are_let_go_of_ends_the_run(going):
     made.put_all(rows(1, 2), rows(6))
     with pytest.raises(DestinationError, match="down"):
         made.drain.resume(1)
-
-
-def refusing_at_commit(made, *lines):
-    """Let the destination refuse these lines when it is to commit; the others stay staged."""
-    commit, staged = made.memory.commit, [rows(*lines)]
-
-    def refuse_once(checkpoint):
-        if staged:
-            raise RefusedAtCommitError("some", {line: f"not {line}" for line in lines}, [staged.pop()])
-        made.publishes.append([(receipt.first_line, receipt.rows) for receipt in checkpoint.publish])
-        return {"things": Published(inserted=sum(receipt.rows for receipt in checkpoint.publish))}
-
-    made.publishes, made.memory.commit = [], refuse_once
-    return commit
-
-
-def test_rows_that_are_refused_at_the_commit_are_told_and_the_others_committed(going):
-    made = going()
-    refusing_at_commit(made, 3, 4)
-    made.put(rows(1, 2), rows(3, 4, 5), end(5))
-    made.drain.finish()
-    assert made.refused == [(3, "not 3"), (4, "not 4")]
-    assert made.publishes == [[(1, 2), (3, 1)]]
-    assert made.told == [(1, b"{}", {"things": 3})]
-    # The quarantine is made durable again, with them in it, before the second commit.
-    assert [event[0] for event in made.events] == ["covering", "covering", "told"]
-
-
-def test_a_row_that_is_refused_at_the_commit_and_ends_the_run_leaves_what_comes_before_it(going):
-    made = going(fails=True)
-    commit = refusing_at_commit(made, 3)
-    failure = made.put_all(rows(1, 2), rows(3, 4), end(4))
-    assert isinstance(failure, RecordError)
-    assert failure.line == 3
-    made.memory.commit = commit
-    made.drain.resume(2)
-    made.put(end(2))
-    made.drain.finish()
-    assert made.numbers() == [1, 2]
-    assert made.refused == [(3, "not 3")]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.model import Inexact, Noted, Published
-from tailrace.runtime.progress import in_units
 from tailrace.runtime.report import MAX_NAME_LENGTH, MAX_NAMES, Report, StreamReport, Tally
+from tailrace.runtime.texttable import in_units
 
 BEGUN = datetime(2024, 5, 6, tzinfo=UTC)
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.config import StreamSettings
+from tailrace.destinations import traits_of
 from tailrace.errors import ConfigError, SchemaError
 from tailrace.model import TableName, Traits
 from tailrace.schema.names import destination_names, fitted, given_name, snake, table_name
@@ -37,6 +38,32 @@ def test_snake_names(name, expected):
     assert snake(name) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "naming", "expected"),
+    [
+        ("Order ID", "mage", "order_id"),
+        ("a--b..c", "mage", "a__b__c"),
+        ("2nd", "mage", "2nd"),
+        ("User", "mage", "_user"),
+        ("Größe", "mage", "größe"),
+        ("", "mage", "_"),
+        ("type", "mage", "type"),
+        ("Order ID", "mage_preserve", "Order_ID"),
+        ("User", "mage_preserve", "_User"),
+        ("User", "mage_words", "user"),
+        ("Order-By", "mage_preserve_words", "Order_By"),
+    ],
+)
+def test_names_of_columns_as_mage_spells_them(name, naming, expected):
+    assert destination_names([name], naming, TRAITS, "orders") == {name: expected}
+
+
+def test_mage_puts_an_underscore_before_more_words_in_mysql():
+    fields = ["id", "Type", "name", "status", "user", "total"]
+    names = ["id", "_type", "_name", "_status", "_user", "total"]
+    assert [*destination_names(fields, "mage", traits_of("mysql"), "orders").values()] == names
+
+
 @given(TEXT)
 def test_a_snake_name_is_its_own(name):
     assert snake(snake(name)) == snake(name) != ""
@@ -55,7 +82,7 @@ def test_fitted_names_are_within_the_limit_and_stay_so(name, limit):
     assert fitted(once, limit) == once
 
 
-@given(st.lists(TEXT, unique=True, max_size=8), st.sampled_from(["snake", "preserve"]), st.booleans())
+@given(st.lists(TEXT, unique=True, max_size=8), st.sampled_from(["snake", "preserve", "mage"]), st.booleans())
 def test_names_are_within_the_limit_and_unique_or_the_meeting_is_refused(sources, naming, case_sensitive):
     traits = Traits("db", "none", max_name_length=30, case_sensitive=case_sensitive)
     try:
@@ -115,6 +142,7 @@ def test_a_chosen_name_that_cannot_be_is_refused(name, reason):
         ("users", {"table": "{table}", "schema": "{schema}"}, TableName("users")),
         ("users", {"table": "Raw_{stream}", "schema": "LANDING"}, TableName("Raw_users", "LANDING")),
         ("Users", {"naming": "preserve"}, TableName("Users")),
+        ("My Users", {"naming": "mage"}, TableName("My Users")),
         ("", {}, TableName("_")),
         ("x", {"table": "{{x}}"}, TableName("{x}")),
     ],

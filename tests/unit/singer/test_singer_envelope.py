@@ -162,7 +162,7 @@ def test_a_line_that_is_no_object_is_an_error(line):
 )
 def test_a_line_that_is_not_json_is_an_error_that_shows_its_beginning(line):
     error = error_of(line)
-    assert error.startswith("the line isn't JSON (")
+    assert error.startswith("the line isn't JSON")
     assert f"it begins {printable(line[:60].decode(errors='backslashreplace').strip())}" in error
 
 

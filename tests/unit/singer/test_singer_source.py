@@ -249,3 +249,36 @@ def test_a_process_whose_pump_waits_for_a_silent_stdin_can_end():
         process.stdin.flush()
         assert process.stdout.read() == b"b'hello\\n'\nNone\n"
         assert process.wait(WAIT_S) == 0
+
+
+def shares(pump):
+    """The share of the input after each chunk."""
+    return [pump.share for _ in iter(lambda: pump.next(WAIT_S), b"")]
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, ZSTD], ids=["plain", "gzip", "zstandard"])
+def test_the_share_of_a_file_grows_with_its_bytes_as_they_are_stored(tmp_path, compress):
+    path = tmp_path / "x"
+    path.write_bytes(compress(os.urandom(3 * 2**20)))
+    with open_source(path) as stream, ChunkPump(stream) as pump:
+        assert pump.share is None
+        found = shares(pump)
+    assert found == sorted(found)
+    assert 0 < found[0] < 0.5
+    assert found[-1] == 1.0
+
+
+def test_the_share_of_what_is_no_file_isnt_known(pipe):
+    source, sink = pipe
+    sink.write(b"x")
+    sink.close()
+    with open_source(source) as stream, ChunkPump(stream) as pump:
+        assert shares(pump) == [None]
+
+
+def test_the_share_of_a_stdin_that_is_a_file_is_known(tmp_path, monkeypatch):
+    (tmp_path / "x").write_bytes(DATA)
+    with (tmp_path / "x").open("rb") as file:
+        monkeypatch.setattr("sys.stdin", file)
+        with open_source("-") as stream, ChunkPump(stream) as pump:
+            assert shares(pump)[-1] == 1.0

@@ -127,7 +127,9 @@ def test_a_command_is_told_without_the_values_of_its_options(given, shown):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("TOKEN=s3cret tap-x", "'TOKEN=***' can't be started: No such file or directory"),
+        ("TOKEN=s3cret tap-x", "there is no shell here, which would set TOKEN (write `env TOKEN=...` before"),
+        ("tap-x --password s3cret | head", "there is no shell here, which | is for"),
+        ("tap-x 2>s3cret", "there is no shell here, which 2> is for"),
         ("no-such-tap --password s3cret", "'no-such-tap' can't be started: No such file or directory"),
         ("tap-x --password 's3cret", "the command can't be read: no closing quotation"),
         ("  ", "the command is empty"),
@@ -143,3 +145,9 @@ def test_a_command_that_cant_be_started_is_an_error_without_secrets_in_it_or_in_
         told.append(f"{error!r} {error} {getattr(error, 'filename', '')}")
         error = error.__cause__ or error.__context__
     assert not [text for text in told if "s3cret" in text]
+
+
+@pytest.mark.parametrize("word", ["'|'", '--where="a | b"', r"\>", "a>b", "x=y", "'a' ';'"])
+def test_what_a_shell_would_leave_to_a_tap_is_left_to_it(word):
+    with Tap(f"true {word}", None) as running:
+        assert running.exit_code() == 0

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from tailrace.sql.design import Designs
-from tailrace.sql.settings import AfterSql, BeforeSql, CheckpointSchema, StagingSchema
+from tailrace.sql.settings import AfterSql, BeforeSql, CheckpointSchema, StagingSchema, WithLoads
 
 _LOCAL = {"localhost", "127.0.0.1"}
 
@@ -63,6 +63,7 @@ class Settings(BaseModel):
     checkpoint_schema: CheckpointSchema = None
     before_sql: BeforeSql = ()
     after_sql: AfterSql = ()
+    loads: WithLoads = False
     design: Designs
 
     @property

@@ -40,7 +40,7 @@ from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.expressions import column_of, insert_into, rows_of, segment
 from tailrace.sql.keys import ByComment
-from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName
+from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName, WithLoads
 from tailrace.sql.staging import InTransaction
 from tailrace.sql.statements import Statements
 from tailrace.sql.url import file_settings
@@ -157,6 +157,7 @@ class Settings(BaseModel):
     )
     before_sql: BeforeSql = ()
     after_sql: AfterSql = ()
+    loads: WithLoads = False
     design: Designs
 
 

@@ -23,13 +23,13 @@ from tailrace.destinations.http.outbox import Outbox, Sealed, Staged
 from tailrace.destinations.http.parts import Request
 from tailrace.destinations.http.rows import encoded, is_one_path
 from tailrace.destinations.http.settings import Settings
-from tailrace.documents.spool import Spool
 from tailrace.errors import ConfigError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.log import get_logger
 from tailrace.model import LINE, Batch, Checkpoint, Method, Published, Receipt, Stream, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.keys import Keys
 from tailrace.schema.steps import rows_by_token
+from tailrace.spool import Spool
 
 _log = get_logger("http")
 
@@ -89,6 +89,12 @@ class HttpDestination:
                 self._next, self._ledger = number, Ledger()
             self._ledger.restage()
             return last
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last checkpoint that was sent in full, as far as that was noted; see Remembering."""
+        checkpoints = checkpoints_of(pipeline, self._settings)
+        with closing(checkpoints):
+            return checkpoints.remembered(pipeline)
 
     def prepare(self, stream: Stream) -> None:
         """Raise where requests can't be made for the stream; see Destination."""

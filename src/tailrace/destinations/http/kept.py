@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tailrace.checkpoint_files import CheckpointFiles, Checkpoints, RunCheckpoints, bare, require_next
-from tailrace.destination import Destination
+from tailrace.destination import Destination, Remembering
 from tailrace.destinations import open_destination
 from tailrace.destinations.http.settings import Settings
 from tailrace.errors import ConfigError, DestinationError
@@ -48,15 +48,14 @@ class OtherCheckpoints:
         """What the destination remembers; see Checkpoints."""
         found = self.destination.recover(_name(pipeline))
         self._number = found.number if found else 0
-        kept = _Kept()
-        if found and found.state:
-            try:
-                kept = msgspec.json.decode(found.state, type=_Kept)
-            except msgspec.DecodeError as error:
-                raise DestinationError(f"the checkpoint of {_name(pipeline)!r} isn't an endpoint's: {error}") from error
-        state = None if kept.state is None else kept.state.encode()
-        self._last = Checkpoint(pipeline, kept.number, state, kept.at) if kept.at else None
+        self._last = _sent(pipeline, found)
         return self._last
+
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """What the destination remembers, if it can be asked for that; see Checkpoints."""
+        if not isinstance(self.destination, Remembering):
+            return self.recover(pipeline)
+        return _sent(pipeline, self.destination.remembered(_name(pipeline)))
 
     @contextmanager
     def committing(self, checkpoint: Checkpoint) -> Iterator[None]:
@@ -105,6 +104,18 @@ def folder_of(settings: Settings) -> Path | None:
     """The folder of checkpoints, where they are in one."""
     place = settings.checkpoints.get_secret_value() if settings.checkpoints else ""
     return Path(place) if place and not _ADDRESS.match(place) else None
+
+
+def _sent(pipeline: str, found: Checkpoint | None) -> Checkpoint | None:
+    """The pipeline's own checkpoint, in the state of the other destination's."""
+    kept = _Kept()
+    if found and found.state:
+        try:
+            kept = msgspec.json.decode(found.state, type=_Kept)
+        except msgspec.DecodeError as error:
+            raise DestinationError(f"the checkpoint of {_name(pipeline)!r} isn't an endpoint's: {error}") from error
+    state = None if kept.state is None else kept.state.encode()
+    return Checkpoint(pipeline, kept.number, state, kept.at) if kept.at else None
 
 
 def _name(pipeline: str) -> str:

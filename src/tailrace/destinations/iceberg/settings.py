@@ -9,7 +9,8 @@ from pydantic import Field, SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from tailrace.config.sources import names_of
+from tailrace.config.checking import names_of
+from tailrace.config.settings import Names
 from tailrace.destinations.iceberg.catalog import OpenCatalog
 from tailrace.errors import ConfigError
 from tailrace.objects import AwsSettings
@@ -50,7 +51,7 @@ class Settings(AwsSettings):
     role_arn: str | None = Field(None, description="A role of AWS to take on.")
     role_session_name: str = Field("tailrace", description="The name of the role's session, as AWS logs it.")
     file_bytes: int = Field(128 * 2**20, gt=0, description="The size at which a file is full.")
-    partition_keys: tuple[str, ...] | dict[str, tuple[str, ...]] = Field(
+    partition_keys: Names | dict[str, Names] = Field(
         (),
         description="Columns that new tables are partitioned by, for all streams that have them, or by stream name or "
         "glob.",

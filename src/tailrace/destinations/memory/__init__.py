@@ -130,6 +130,11 @@ class MemoryDestination:
                     del self._place.tables[owner, table]
             return self._place.checkpoints.get(pipeline)
 
+    def remembered(self, pipeline: str) -> Checkpoint | None:
+        """The pipeline's last committed checkpoint; see Remembering."""
+        with self._place.lock:
+            return self._place.checkpoints.get(pipeline)
+
     def prepare(self, stream: Stream) -> None:
         """Make the table exist and fit the stream; see Destination."""
         with self._call("prepare"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,15 @@ import msgspec
 import pyarrow as pa
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
-from pymongo import DeleteOne, ReplaceOne, errors
+from pymongo import errors
 
 from tailrace.destinations.mongodb.connection import PASSING, client_of, may_pass, translated
-from tailrace.destinations.mongodb.ids import hashed, id_of, new_id
 from tailrace.destinations.mongodb.settings import Settings
 from tailrace.destinations.mongodb.values import Values
-from tailrace.destinations.mongodb.writes import DUPLICATE, MARK, VERSION, Written
+from tailrace.destinations.mongodb.writes import MARK, Written, give_back
 from tailrace.documents.database import (
     VERSIONS,
     Before,
@@ -242,17 +243,19 @@ class MongoDatabase:
 
     def id_of(self, fields: Fields, key: Sequence[str]) -> Id:
         """The id of a document with a key; see DocumentDatabase."""
-        return id_of(fields, key)
+        if len(key) == 1:
+            return fields[key[0]]
+        return {name: fields[name] for name in key}
 
     def new_id(self, origin: str, line: int) -> ObjectId:
         """The id of a document without a key; see DocumentDatabase."""
-        return new_id(origin, line)
+        return ObjectId(blake2b(origin.encode(), digest_size=7).digest() + line.to_bytes(5, "big"))
 
     def read(self, collection: str, ids: Sequence[Id]) -> list[Stored | None]:
         """The documents of these ids; see DocumentDatabase."""
         with translated():
-            found = {hashed(each["_id"]): _stored(each) for each in self._find(collection, {"_id": {"$in": [*ids]}})}
-        return [found.get(hashed(at)) for at in ids]
+            found = {_hashed(each["_id"]): _stored(each) for each in self._find(collection, {"_id": {"$in": [*ids]}})}
+        return [found.get(_hashed(at)) for at in ids]
 
     def older(self, collection: str, field: str, version: int, unmarked: str | None) -> Iterator[list[Stored]]:
         """Documents whose field is below the version; see DocumentDatabase."""
@@ -280,21 +283,8 @@ class MongoDatabase:
 
     def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
         """Give back what these were before; see DocumentDatabase."""
-        ours = {"$gte": version, "$lt": version + VERSIONS}
-        gone = [DeleteOne({"_id": at, VERSION: ours}) for at, was in documents if was is None]
-        kept = {hashed(at): was.fields for at, was in documents if was is not None}
-        back = [ReplaceOne({"_id": fields["_id"], VERSION: ours}, fields) for fields in kept.values()]
         with translated():
-            there = self._collection(collection)
-            if gone or back:
-                matched = there.bulk_write([*gone, *back], ordered=False).matched_count
-            if back and matched < len(back):  # some were deleted, or aren't as the run wrote them any more
-                found = self._find(collection, {"_id": {"$in": [fields["_id"] for fields in kept.values()]}}, ["_id"])
-                are_there = {hashed(each["_id"]) for each in found}
-                missing = [fields for at, fields in kept.items() if at not in are_there]
-                with _there_already():
-                    if missing:
-                        there.insert_many(missing, ordered=False)
+            give_back(self._collection(collection), documents, version)
 
     def refresh(self, collections: Sequence[str]) -> None:
         """Nothing: readers see what was written."""
@@ -329,10 +319,8 @@ class MongoDatabase:
     def _collection(self, name: str) -> Documents:
         return self._database[name]
 
-    def _find(
-        self, collection: str, condition: Mapping[str, Any], names: Sequence[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        return iter(self._collection(collection).find(condition, names))
+    def _find(self, collection: str, condition: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        return iter(self._collection(collection).find(condition))
 
     def _write_some(self, collection: str, written: Written, left: Sequence[int]) -> None:
         """Write what is left of them, and find out what became of each."""
@@ -377,11 +365,16 @@ def _stored(document: dict[str, Any]) -> Stored:
     return Stored(document["_id"], int(version) if isinstance(version, int) else 0, document)
 
 
-@contextmanager
-def _there_already() -> Iterator[None]:
-    """Leave documents that somebody else has put there."""
-    try:
-        yield
-    except errors.BulkWriteError as error:
-        if any(each["code"] != DUPLICATE for each in error.details["writeErrors"]):
-            raise
+def _hashed(value: Any) -> Hashable:
+    """An id by which documents can be looked up: two that the database takes for equal are equal."""
+    if isinstance(value, dict):
+        return tuple((name, _hashed(inner)) for name, inner in value.items())
+    if isinstance(value, list):
+        return tuple(map(_hashed, value))
+    if isinstance(value, Decimal128):
+        return value.to_decimal()
+    if isinstance(value, bool | DatetimeMS):
+        return type(value).__name__, int(value)
+    if isinstance(value, bytes):
+        return getattr(value, "subtype", 0), bytes(value)
+    return value  # type: ignore[no-any-return]

@@ -7,15 +7,16 @@ from typing import Any
 
 from bson.int64 import Int64
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
 
-from tailrace.documents.database import Action, Mark, Outcome, Stored, Write
+from tailrace.documents.database import VERSIONS, Action, Before, Mark, Outcome, Stored, Write
 
 MARK = "_tailrace"
 VERSION = f"{MARK}.version"
 """The field that says in which order documents were written."""
 
-DUPLICATE = 11000
-"""The code of the error that an id, or a value of a unique index, is taken."""
+_DUPLICATE = 11000
 
 Request = InsertOne[dict[str, Any]] | UpdateOne | ReplaceOne[dict[str, Any]] | DeleteOne
 
@@ -93,4 +94,23 @@ class Written:
 
 def _is_same_id(error: Mapping[str, Any]) -> bool:
     """Whether the document wasn't inserted since its id is taken."""
-    return error.get("code") == DUPLICATE and [*error.get("keyPattern", {})] == ["_id"]
+    return error.get("code") == _DUPLICATE and [*error.get("keyPattern", {})] == ["_id"]
+
+
+def give_back(there: Collection[dict[str, Any]], documents: Sequence[Before], version: int) -> None:
+    """Give back what these were before, as far as they are of the VERSIONS that begin with that one, or gone."""
+    ours = {VERSION: {"$gte": version, "$lt": version + VERSIONS}}
+    made = [at for at, was in documents if was is None]
+    changed = [was.fields for _, was in documents if was is not None]
+    if made:
+        there.delete_many({"_id": {"$in": made}} | ours)
+    if not changed:
+        return
+    replacing = [ReplaceOne({"_id": fields["_id"]} | ours, fields) for fields in changed]
+    if there.bulk_write(replacing, ordered=False).matched_count == len(changed):
+        return
+    try:
+        there.bulk_write([InsertOne(fields) for fields in changed], ordered=False)
+    except BulkWriteError as error:  # what somebody else has put there stays
+        if error.details["writeConcernErrors"] or not all(map(_is_same_id, error.details["writeErrors"])):
+            raise

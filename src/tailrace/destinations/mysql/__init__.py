@@ -28,6 +28,7 @@ from tailrace.destinations.mysql.session import MySQLSession
 from tailrace.destinations.mysql.settings import Settings
 from tailrace.destinations.mysql.statements import ByPrimaryKey, MySQLStatements
 from tailrace.destinations.mysql.variables import prepare
+from tailrace.destinations.mysql.words import MAGE_WORDS
 from tailrace.errors import ConfigError, DestinationError
 from tailrace.model import Kind, Traits
 from tailrace.sql.destination import SqlDestination
@@ -120,6 +121,7 @@ TRAITS = Traits(
     unusable=r"[^\u0001-\uffff]| +$",
     own_schemas="mysql|sys|information_schema|performance_schema",
     rekey=ByPrimaryKey(DIALECT.key_types),
+    mage_words=MAGE_WORDS,
 )
 
 _UNSYNCED = (
@@ -169,10 +171,15 @@ class MySQLServer:
                 allow_local_infile=True,
                 client_flags=[ClientFlag.FOUND_ROWS, ClientFlag.LOCAL_FILES],
                 time_zone="+00:00",
+                **given.driver_options,
             )
         except mysql.connector.Error as error:
             words = replace(RULES, words_of=words_of).said(error, user=given.user, database=given.database)
             raise DestinationError(f"the server at {given.host}:{given.port} can't be reached: {words}") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            if not given.driver_options:
+                raise
+            raise ConfigError(f"the driver doesn't take them: {error}", key="driver_options") from error
         session = MySQLSession(connection, STATEMENTS, given.database)
         prepare(session, given.lock_timeout_s)
         if session.query(CATALOG.schemas, (given.database,)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.sql.remedies import Remedy
+from tailrace.sql.remedies import IN_ADDRESSES, Remedy
 
 _MYSQL_USER = r"user (?P<user>'[^']*'@'[^']*')"
 
@@ -15,7 +15,11 @@ MYSQL = (
     ),
     Remedy("1227", r"\((?P<right>[^)]*)\) privilege", "grant that privilege to {user}"),
     Remedy("1370|1410|1356", "", "grant {user} the right to do that"),
-    Remedy("1045|1698|1862|3118|4151", "", "set `user` and `password`, or let the user in from this machine"),
+    Remedy(
+        "1045|1698|1862|3118|4151",
+        "",
+        f"set `user` and `password`, or let the user in from this machine; {IN_ADDRESSES}",
+    ),
     Remedy("1049", "", "set `database`, or run `CREATE DATABASE`"),
     Remedy(".*", "Certificate/Key", "set `tls_cert` and `tls_key` to a certificate and its key, in PEM format"),
     Remedy(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 
 from tailrace.sql.design import Designs
-from tailrace.sql.settings import TLS, TLS_CA, USER, ServerSettings
+from tailrace.sql.settings import TLS, TLS_CA, USER, PassedOn, ServerSettings
 
 _MODES = {
     "disabled": "disable",
@@ -23,6 +23,11 @@ def _mode(value: object) -> object:
     """The mode in our words, where it is in MySQL's."""
     return _MODES.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
+
+_PASSED_ON = (
+    "compress force_ipv6 kerberos_auth_mode krb_service_principal read_timeout ssl_cipher tls_ciphersuites "
+    "tls_versions unix_socket write_timeout"
+)
 
 Tls = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
 
@@ -50,6 +55,9 @@ class Settings(ServerSettings):
     )
     lock_timeout_s: int = Field(
         60, gt=0, description="Seconds to wait for another session's lock before it is tried again."
+    )
+    driver_options: Annotated[dict[str, Any], PassedOn(_PASSED_ON)] = Field(
+        default_factory=dict, description=f"Options of the driver's that are passed on to it: {_PASSED_ON}."
     )
     design: Designs
 

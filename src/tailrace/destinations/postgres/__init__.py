@@ -15,13 +15,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import psycopg
 import pyarrow as pa
 from pydantic import Field, SecretStr
 
 from tailrace.destination import Destination
+from tailrace.destinations.postgres.arrays import with_arrays
 from tailrace.destinations.postgres.binary import DoubtError, copy_binary, takes, types_of
 from tailrace.destinations.postgres.catalog import CATALOG
 from tailrace.destinations.postgres.copying import ROWS_AT_ONCE, copy_rows, copy_statement, refused_row, written
@@ -30,6 +31,7 @@ from tailrace.destinations.postgres.variables import VARIABLES
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import LINE, Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
+from tailrace.sql.catalogs import query_of
 from tailrace.sql.dbapi import DbapiSession
 from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
@@ -40,7 +42,7 @@ from tailrace.sql.keys import ByConstraint
 from tailrace.sql.limits import Limit, all_of, cut, padded, rounded, too_many_characters
 from tailrace.sql.placeholders import percent
 from tailrace.sql.remedies import advised, quoted
-from tailrace.sql.settings import DATABASE, TLS, USER, Options, SchemaName, ServerSettings
+from tailrace.sql.settings import DATABASE, TLS, USER, Options, PassedOn, SchemaName, ServerSettings
 from tailrace.sql.sqlstates import LOGIN, OBJECTS
 from tailrace.sql.staging import InTables
 from tailrace.sql.unsupported_values import typed, without_nul
@@ -137,6 +139,13 @@ _IN_BINARY = replace(RULES, about_rows=f"{RULES.about_rows}|08P01")
 """A value that hasn't the length of its type's is told as if the client had broken the protocol."""
 
 
+_PASSED_ON = (
+    "channel_binding gssencmode hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname "
+    "load_balance_hosts passfile require_auth ssl_max_protocol_version ssl_min_protocol_version sslcrl sslcrldir "
+    "sslsni target_session_attrs tcp_user_timeout"
+)
+
+
 class Settings(ServerSettings):
     """The settings of PostgreSQL."""
 
@@ -162,6 +171,9 @@ class Settings(ServerSettings):
     nul: Literal["refuse", "strip"] = Field(
         "refuse",
         description="NUL in text and JSON, which PostgreSQL can't store: the row is refused, or NUL left out.",
+    )
+    driver_options: Annotated[dict[str, Any], PassedOn(_PASSED_ON)] = Field(
+        default_factory=dict, description=f"Parameters of libpq's that are passed on to it: {_PASSED_ON}."
     )
     design: Designs
 
@@ -204,6 +216,7 @@ class PostgresServer:
                 autocommit=True,
                 # Tables change while we hold a session, and poolers know nothing of prepared statements.
                 prepare_threshold=None,
+                **given.driver_options,
             )
         except psycopg.Error as error:
             told = advised(_words_of(error), error.sqlstate, LOGIN, user=given.user)
@@ -280,12 +293,18 @@ class _Copy:
 
     def _copy_text(self, session: DbapiSession, table: TableName, columns: Sequence[str], rows: pa.Table) -> None:
         """Copy the rows as text, which says what the server has against one."""
+        rows = with_arrays(rows, partial(_spelled_types, session, table))
         rows = without_nul(rows, TRAITS.name, typed(session, CATALOG, table, "jsonb"), strips=self.strips_nul)
         texts = pa.table([written(rows[name]) for name in columns], names=list(columns))
         copy = partial(copy_rows, session.connection, copy_statement(table, columns))
         if error := _tried(session, partial(copy, texts)):
             reasons = _reasons(session, copy, texts, rows[LINE])
             raise RowsRefusedError(f"the table {table} refuses rows: {error}", reasons) from error.__cause__
+
+
+def _spelled_types(session: DbapiSession, table: TableName) -> dict[str, str]:
+    """The types of the table's columns, as PostgreSQL spells them."""
+    return {str(name): str(spelled) for name, spelled, *_ in query_of(session, CATALOG.columns, table)}
 
 
 def _copied_binary(session: DbapiSession, table: TableName, rows: pa.Table) -> bool:

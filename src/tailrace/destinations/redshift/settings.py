@@ -8,7 +8,16 @@ from pydantic import AliasChoices, Field, SecretStr, model_validator
 
 from tailrace.objects import AwsSettings
 from tailrace.sql.design import Designs
-from tailrace.sql.settings import DATABASE, TLS, AfterSql, BeforeSql, CheckpointSchema, SchemaName, StagingSchema
+from tailrace.sql.settings import (
+    DATABASE,
+    TLS,
+    AfterSql,
+    BeforeSql,
+    CheckpointSchema,
+    SchemaName,
+    StagingSchema,
+    WithLoads,
+)
 
 
 class Settings(AwsSettings):
@@ -58,6 +67,7 @@ class Settings(AwsSettings):
     checkpoint_schema: CheckpointSchema = None
     before_sql: BeforeSql = ()
     after_sql: AfterSql = ()
+    loads: WithLoads = False
     design: Designs
 
     @model_validator(mode="after")

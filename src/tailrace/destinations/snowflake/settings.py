@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from tailrace.sql.design import Designs
-from tailrace.sql.settings import DATABASE, USER, AfterSql, BeforeSql, CheckpointSchema, StagingSchema
+from tailrace.sql.settings import DATABASE, USER, AfterSql, BeforeSql, CheckpointSchema, StagingSchema, WithLoads
 
 
 class Settings(BaseModel):
@@ -66,6 +66,7 @@ class Settings(BaseModel):
     checkpoint_schema: CheckpointSchema = None
     before_sql: BeforeSql = ()
     after_sql: AfterSql = ()
+    loads: WithLoads = False
     design: Designs
 
     @property

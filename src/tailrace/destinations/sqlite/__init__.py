@@ -37,7 +37,7 @@ from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.keys import ByAnotherTable, note
-from tailrace.sql.settings import AfterSql, BeforeSql, Options
+from tailrace.sql.settings import AfterSql, BeforeSql, Options, WithLoads
 from tailrace.sql.staging import InTransaction
 from tailrace.sql.statements import Statements
 from tailrace.sql.url import file_settings
@@ -136,6 +136,7 @@ class Settings(BaseModel):
     lock_timeout_s: float = Field(60.0, ge=0, description="Seconds to wait for another program's transaction.")
     before_sql: BeforeSql = ()
     after_sql: AfterSql = ()
+    loads: WithLoads = False
     design: Designs
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.documents.spool import Spool
 from tailrace.errors import DestinationError
 from tailrace.model import LINE
+from tailrace.spool import Spool
 from tailrace.testing.parts import batch, stream
 
 THINGS, LOG = stream(), stream(key=(), name="log")
