@@ -18,7 +18,7 @@ define cargo
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS -u MFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test ready check setup venv packages wheel decoder tap album programs servers search services lint types unit native newest torture pictures bench clean
+.PHONY: demo test ready check setup venv packages wheel decoder tap album programs servers hosted search services lint types unit native newest torture pictures bench clean
 
 demo:                  ## load real data with a real tap into DuckDB, and show it
 	$(AT_ONCE) decoder tap
@@ -66,10 +66,13 @@ programs: venv
 servers: packages
 	scripts/setup-services
 
+hosted: packages
+	scripts/setup-hosted
+
 search: servers
 	scripts/setup-search
 
-services: programs search
+services: programs hosted search
 	scripts/setup-suite
 
 lint: packages wheel    # cargo has one of its commands wait for another, and takes what the other has compiled

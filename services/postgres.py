@@ -30,6 +30,7 @@ _SETTINGS = {
     "shared_buffers": "64MB",
     "max_connections": "80",
     "max_wal_size": "512MB",
+    "wal_level": "logical",  # for taps that read the log
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -85,13 +87,19 @@ def redacted(text: str) -> str:
     return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if "://" in text else text
 
 
-def configure(level: str = "info", log_format: Literal["text", "json"] = "text") -> None:
+def configure(level: str = "info", log_format: Literal["text", "json", "singer", "plain"] = "text") -> None:
     """Show events of that level and above on stderr; for the command line."""
-    handler = _StderrHandler(_json_lines if log_format == "json" else _text_lines)
+    handler = _StderrHandler(_FORMATS[log_format])
     logger = logging.getLogger(_ROOT)
     logger.handlers = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def is_read_by_a_runner() -> bool:
+    """Whether what stands on stderr is read by a runner that looks for the log lines of the Singer SDK."""
+    handlers = logging.getLogger(_ROOT).handlers
+    return any(isinstance(handler, _StderrHandler) and handler.lines is _singer_lines for handler in handlers)
 
 
 class _StderrHandler(logging.StreamHandler[Any]):
@@ -99,7 +107,7 @@ class _StderrHandler(logging.StreamHandler[Any]):
 
     def __init__(self, write: _Lines) -> None:
         super().__init__()
-        self._lines = write
+        self.lines = write
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -109,12 +117,12 @@ class _StderrHandler(logging.StreamHandler[Any]):
         """The line of a record."""
         event = getattr(record, "tailrace_event", None) or record.getMessage()
         fields = getattr(record, "tailrace_fields", {})
-        (line,) = self._lines(_Said(record.created, record.levelno, record.name, fields), [event])
+        (line,) = self.lines(_Said(record.created, record.levelno, record.name, fields), [event])
         return line
 
     def write_all(self, level: int, name: str, events: Sequence[str], fields: Mapping[str, object]) -> None:
         """Write a line for each event."""
-        lines = self._lines(_Said(time.time(), level, name, fields), events)
+        lines = self.lines(_Said(time.time(), level, name, fields), events)
         with self.lock or nullcontext():
             self.stream = sys.stderr
             self.stream.write("".join(f"{line}\n" for line in lines))
@@ -127,6 +135,8 @@ class _Said:
     def __init__(self, created_s: float, level: int, name: str, fields: Mapping[str, object]) -> None:
         self.fields = {name: redacted(value) if isinstance(value, str) else value for name, value in fields.items()}
         self.level = logging.getLevelName(level).lower()
+        self.name = name
+        self.created_s = created_s
         self.part = name.removeprefix(f"{_ROOT}.")
         self.timestamp = datetime.fromtimestamp(created_s, UTC).isoformat().replace("+00:00", "Z")
 
@@ -140,6 +150,32 @@ def _json_lines(said: _Said, events: Sequence[str]) -> Iterator[str]:
     for event in events:
         text = json.dumps({**said.fields, "event": redacted(event), **beside}, default=str, ensure_ascii=False)
         yield _OBEYED.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def _singer_lines(said: _Said, events: Sequence[str]) -> Iterator[str]:
+    """Lines as the Singer SDK's StructuredFormatter writes them, which Meltano reads."""
+    fields = dict(said.fields)
+    stream = fields.pop("stream", None)
+    beside = {
+        "level": said.level,
+        "pid": os.getpid(),
+        "logger_name": said.name,
+        "ts": said.created_s,
+        "thread_name": threading.current_thread().name,
+        "app_name": "target-tailrace",
+        "stream_name": stream,
+    }
+    for event in events:
+        text = json.dumps({**beside, "message": redacted(event), "extra": fields}, default=str, ensure_ascii=False)
+        yield _OBEYED.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def _plain_lines(said: _Said, events: Sequence[str]) -> Iterator[str]:
+    """Lines of text without time, for runners that add it; a level stands there from warnings on."""
+    start = f"{said.level}: " if said.level in {"warning", "error"} else ""
+    fields = "".join(f" {name}={_shown(value)}" for name, value in sorted(said.fields.items()))
+    for event in events:
+        yield f"{start}{printable(redacted(event))}{fields}"
 
 
 def _text_lines(said: _Said, events: Sequence[str]) -> Iterator[str]:
@@ -158,3 +194,11 @@ def _shown(value: object) -> str:
     """A value as one word: in quotes where it has blanks or nothing in it."""
     text = printable(str(value))
     return text if text and not set(text) & set(" \"'=\\") else repr(str(value))
+
+
+_FORMATS: Mapping[str, _Lines] = {
+    "text": _text_lines,
+    "json": _json_lines,
+    "singer": _singer_lines,
+    "plain": _plain_lines,
+}

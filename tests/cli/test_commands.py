@@ -233,9 +233,48 @@ def test_target_tailrace_takes_its_config_from_the_environment(tailrace, tmp_pat
     assert len(rows(tmp_path)) == 2
 
 
+def test_target_tailrace_takes_variables_of_its_own_name_where_the_config_is_env_and_they_are_the_stronger(
+    tailrace, tmp_path
+):
+    (tmp_path / "a.json").write_text(json.dumps({"to": "duckdb:///other.duckdb", "table": "x_{stream}"}))
+    (tmp_path / "b.json").write_text(json.dumps({"table": "y_{stream}"}))
+    words = ("-c", "a.json", "--config=b.json", "--config=ENV", "--input", ORDERS)
+    environment = {"TAILRACE_TO": "duckdb:///third.duckdb", "TARGET_TAILRACE_TO": "duckdb:///shop.duckdb"}
+    environment["TARGET_TAILRACE_STREAMS__ORDERS__METHOD"] = "append"
+    assert tailrace(*words, program="target-tailrace", **environment).returncode == 0
+    assert len(rows(tmp_path, "SELECT id FROM y_orders")) == 3
+    # Without ENV they are those of a runner, which has put them into its config file.
+    words = ("-c", "a.json", "--config=b.json", "--input", ORDERS)
+    assert tailrace(*words, program="target-tailrace", **environment).returncode == 0
+    assert (tmp_path / "third.duckdb").exists()
+
+
+def test_target_tailrace_logs_as_the_runner_asks_unless_its_settings_say_otherwise(tailrace, tmp_path):
+    form = {"()": "singer_sdk.logging.StructuredFormatter"}
+    asked = {"version": 1, "formatters": {"singer_formatter": form}, "root": {"level": "INFO"}}
+    (tmp_path / "logging.json").write_text(json.dumps(asked))
+    (tmp_path / "config.json").write_text(json.dumps({"to": "memory"}))
+    words = ("-c", "config.json", "--input", ORDERS)
+    environment = {"program": "target-tailrace", "SINGER_SDK_LOG_CONFIG": "logging.json"}
+    lines = [line for line in tailrace(*words, **environment).stderr.decode().splitlines() if line[:1] == "{"]
+    said = [json.loads(line) for line in lines]
+    fields = {"level", "pid", "logger_name", "ts", "thread_name", "app_name", "message", "stream_name", "extra"}
+    assert said
+    assert all(set(line) == fields for line in said)
+    environment["TAILRACE_LOG_LEVEL"] = "error"
+    assert b"logger_name" not in tailrace(*words, **environment).stderr
+    done = tailrace("-c", "config.json", **environment, TAILRACE_ON_INVALID="no")
+    (line,) = done.stderr.decode().splitlines()
+    assert (json.loads(line)["level"], "on_invalid" in json.loads(line)["message"]) == ("error", True)
+    done = tailrace("-c", "config.json", **environment, TAILRACE_LOG_FORMAT="text", TAILRACE_ON_INVALID="no")
+    assert done.stderr.startswith(b"error: ")
+
+
 def test_target_tailrace_describes_itself(tailrace):
-    facts = json.loads(tailrace("--about", "--format", "json", program="target-tailrace").stdout)
-    assert (facts["name"], "settings" in facts, "capabilities" in facts) == ("target-tailrace", True, True)
+    facts = json.loads(tailrace("--about", "--format=json", program="target-tailrace").stdout)
+    asked = ["name", "description", "version", "sdk_version", "supported_python_versions", "capabilities", "settings"]
+    assert (list(facts), facts["name"]) == (asked, "target-tailrace")
+    assert "3.11" in facts["supported_python_versions"]
 
 
 def test_a_config_of_mages_loads_unchanged_and_the_log_says_what_is_not_needed(tailrace, tmp_path):

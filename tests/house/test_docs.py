@@ -55,6 +55,17 @@ def test_the_page_of_what_was_proven_is_as_its_record_makes_it():
     assert generate.PROVEN.read_text(encoding="utf-8") == generate.proven_page()
 
 
+def test_meltanos_definition_of_the_target_is_as_the_settings_make_it():
+    generate = generator()
+    assert generate.PLUGIN.read_text(encoding="utf-8") == generate.plugin_page()
+
+
+@pytest.mark.parametrize("family", generator().GUIDES)
+def test_a_guide_for_who_comes_from_other_targets_has_what_becomes_of_each_setting(family):
+    generate = generator()
+    assert generate.GUIDES[family].read_text(encoding="utf-8") == generate.guide_page(family)
+
+
 def test_the_page_for_who_comes_from_mage_has_every_key():
     generate = generator()
     assert generate.FROM_MAGE.read_text(encoding="utf-8") == generate.mage_page()

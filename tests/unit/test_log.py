@@ -48,3 +48,29 @@ def test_a_library_s_user_sees_events_through_logging(caplog):
     (record,) = caplog.records
     assert (record.name, record.getMessage()) == ("tailrace.drain", "staged 100% rows=5")
     assert (record.tailrace_event, record.tailrace_fields) == ("staged 100%", {"rows": 5})
+
+
+@pytest.mark.usefixtures("_restored")
+def test_an_event_is_a_line_as_the_singer_sdk_has_it(capsys):
+    log.configure("info", "singer")
+    log.get_logger("target").warning("größer\n", stream="orders", rows=3, at="postgres://u:p@h/d")
+    said = json.loads(capsys.readouterr().err)
+    assert isinstance(said.pop("ts"), float)
+    assert isinstance(said.pop("pid"), int)
+    assert said == {
+        "level": "warning",
+        "logger_name": "tailrace.target",
+        "thread_name": "MainThread",
+        "app_name": "target-tailrace",
+        "stream_name": "orders",
+        "message": "größer\n",
+        "extra": {"rows": 3, "at": "postgres://u:***@h/d"},
+    }
+
+
+@pytest.mark.usefixtures("_restored")
+def test_a_plain_line_leaves_time_to_the_runner_and_names_no_level_below_a_warning(capsys):
+    log.configure("info", "plain")
+    log.get_logger("target").info("a checkpoint", number=3)
+    log.get_logger("target").warning("odd", why="no STATE")
+    assert capsys.readouterr().err == "a checkpoint number=3\nwarning: odd why='no STATE'\n"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
 from tailrace.cli.streams import close_stdout, open_streams
 from tailrace.errors import ConfigError, TailraceError
-from tailrace.log import get_logger, printable, redacted
+from tailrace.log import get_logger, is_read_by_a_runner, printable, redacted
 
 _log = get_logger("cli")
 
@@ -56,15 +57,22 @@ def _code_of(command: Callable[[], Any]) -> int:
         sys.stderr.write("interrupted\n")
         return 130
     except Exception:  # noqa: BLE001 a bug of ours, shown in full, but without secrets and control characters
-        for line in traceback.format_exc().splitlines():
-            sys.stderr.write(f"{printable(redacted(line))}\n")
+        _write(traceback.format_exc().splitlines())
         return 1
     return 0
 
 
 def _report(error: TailraceError) -> None:
-    sys.stderr.write(f"error: {printable(redacted(str(error)))}\n")
-    for note in getattr(error, "__notes__", ()):
-        sys.stderr.write(f"  {printable(redacted(note))}\n")
+    start, indent = ("", "") if is_read_by_a_runner() else ("error: ", "  ")
+    _write([f"{start}{error}", *(f"{indent}{note}" for note in getattr(error, "__notes__", ()))])
     if error.__cause__ is not None:
         _log.debug("caused by", error=type(error.__cause__).__name__, text=str(error.__cause__))
+
+
+def _write(lines: Sequence[str]) -> None:
+    """Lines on stderr; a runner that reads levels is told that they are of an error."""
+    for line in lines:
+        if is_read_by_a_runner():
+            _log.log(logging.ERROR, line)
+        else:
+            sys.stderr.write(f"{printable(redacted(line))}\n")

@@ -54,11 +54,10 @@ def load(
     pipeline: Pipeline = None,
     report: ReportFile = None,
     log_level: LogLevel = None,
-    log_format: LogFormat = "text",
+    log_format: LogFormat = None,
 ) -> None:
     """Load a Singer stream from stdin or a file."""
-    log.configure(log_level or _quiet_on_a_terminal(), log_format)
-    made = setup(to, config, sets, pipeline=pipeline)
+    made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
         with open_source(source) as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
@@ -78,11 +77,10 @@ def run(
     full_refresh: FullRefresh = None,
     report: ReportFile = None,
     log_level: LogLevel = None,
-    log_format: LogFormat = "text",
+    log_format: LogFormat = None,
 ) -> None:
     """Start a tap from the state that the destination remembers, and load what it sends."""
-    log.configure(log_level or _quiet_on_a_terminal(), log_format)
-    made = setup(to, config, sets, pipeline=pipeline)
+    made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
     if made.settings.pipeline is None:
         raise ConfigError(
             "no pipeline given", key="--pipeline", hint="the destination remembers the tap's state under its name"
@@ -109,13 +107,12 @@ def replay(
     sets: Set = None,
     report: ReportFile = None,
     log_level: LogLevel = None,
-    log_format: LogFormat = "text",
+    log_format: LogFormat = None,
 ) -> None:
     """Load the records of a quarantine file again, after you mended them or the settings."""
-    log.configure(log_level or _quiet_on_a_terminal(), log_format)
     if not file.is_file():
         raise ConfigError(f"there is no file {file}", key="FILE")
-    made = setup(to, config, sets)
+    made = setup(to, config, sets, log_level=log_level, log_format=log_format)
     aside = made.settings.quarantine
     if made.settings.on_invalid == "quarantine" and (aside is None or aside.resolve() == file.resolve()):
         aside = file.with_name(f"{file.stem}.again{file.suffix}")
@@ -190,11 +187,6 @@ def _try(report_file: Path | None) -> None:
 def _unwritten(report_file: Path, error: OSError) -> ConfigError:
     hint = advice_on_space(error, report_file) or "name another file"
     return ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report", hint=hint)
-
-
-def _quiet_on_a_terminal() -> str:
-    """The default level of the log; on a terminal the live view shows checkpoints already."""
-    return "warning" if sys.stderr.isatty() else "info"
 
 
 def _view(target: Target, share: Callable[[], float | None] = lambda: None) -> AbstractContextManager[object]:

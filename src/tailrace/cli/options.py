@@ -11,10 +11,13 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import BaseModel
 
+from tailrace.cli.logs import show_log
 from tailrace.config import Settings
-from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS
+from tailrace.config.aliases import ADDRESSES, PARTS_OF_ADDRESS, defaults_of
 from tailrace.config.connections import Variables, connection_of, connections_in
 from tailrace.config.sources import (
+    PREFIX,
+    TARGET_PREFIX,
     environment_values,
     file_values,
     flag_values,
@@ -45,7 +48,13 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"] | None,
     typer.Option("--log-level", help="Default: info, and warning beside the live view of a terminal."),
 ]
-LogFormat = Annotated[Literal["text", "json"], typer.Option("--log-format", help="text or json.")]
+LogFormat = Annotated[
+    Literal["text", "json", "singer", "plain"] | None,
+    typer.Option("--log-format", help="text (the default), json, singer as Meltano reads it, or plain."),
+]
+
+OF_ENVIRONMENT = Path("ENV")
+"""The config that isn't a file, but the variables that runners set for a target."""
 
 _log = get_logger("config")
 
@@ -67,11 +76,20 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     """The settings of a run, from a named connection, files, the environment and flags; later ones are stronger."""
     if flags.get("pipeline") == "":
         raise ConfigError("the name is empty", key="--pipeline", hint="name the pipeline, or leave the option out")
-    files = config or ([Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else [])
+    files = [path for path in config or () if path != OF_ENVIRONMENT] or (
+        [Path(os.environ["TAILRACE_CONFIG"])] if "TAILRACE_CONFIG" in os.environ else []
+    )
     given = {key: value for key, value in {"to": to, **flags}.items() if value is not None}
-    environment = environment_values()
+    prefixes = [PREFIX, *([TARGET_PREFIX] if OF_ENVIRONMENT in (config or ()) else ())]
     variables = Variables()
-    sources = [*(file_values(path, variables) for path in files), environment, flag_values(sets or ()), given]
+    sources = [
+        *(file_values(path, variables) for path in files),
+        *(environment_values(prefix=prefix) for prefix in prefixes),
+        flag_values(sets or ()),
+        given,
+    ]
+    if "log_level" in flags:
+        show_log(merged(*sources))
     addressed = [_addressed(source) for source in sources]
     destination = ""
     for source in addressed:
@@ -83,8 +101,13 @@ def setup(to: str | None, config: list[Path] | None, sets: list[str] | None, **f
     connection = _addressed(connection_of(destination, connections, variables))
     destination = str(connection.pop("to", destination))
     model = _model_of(destination, connections)
-    addressed[len(files)] = known_variables(addressed[len(files)], Settings, model)
-    settings, own = split(merged(*(own_names(source, Settings, model) for source in (connection, *addressed))), model)
+    for place, prefix in enumerate(prefixes, start=len(files)):
+        addressed[place] = known_variables(addressed[place], Settings, model, prefix=prefix)
+    defaults = defaults_of(merged(connection, *addressed))
+    if defaults:
+        _log.info("a config of PipelineWise's: its target's defaults are taken where nothing else is set", **defaults)
+    named = [own_names(source, Settings, model) for source in (connection, *addressed)]
+    settings, own = split(merged(defaults, *named), model)
     return Setup(destination, settings, own)
 
 

@@ -6,7 +6,7 @@ import gc
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -15,12 +15,13 @@ from tailrace.cli import GARBAGE_AT
 from tailrace.cli.arrow import import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
 
-CAPABILITIES = ["about", "activate-version", "hard-delete", "schema-flattening", "target-schema"]
-
 
 def target(
     config: Annotated[
-        list[str] | None, typer.Option("--config", help="A settings file, or ENV for the environment alone.")
+        list[str] | None,
+        typer.Option(
+            "--config", "-c", help="A settings file, or ENV for TARGET_TAILRACE_... variables; may be repeated."
+        ),
     ] = None,
     source: Annotated[str, typer.Option("--input", help="A file to read instead of stdin.")] = "-",
     about: Annotated[bool, typer.Option("--about", help="Describe the target and its settings.")] = False,  # noqa: FBT002 typer's option
@@ -35,17 +36,14 @@ def target(
     if about:
         typer.echo(_about(form))
     else:
-        import_module("tailrace.cli.loading").load(
-            source, config=[Path(path) for path in config or () if path != "ENV"]
-        )
+        import_module("tailrace.cli.loading").load(source, config=[Path(path) for path in config or ()])
 
 
 def _about(form: str) -> str:
-    described = import_module("tailrace.cli.about")
-    facts: dict[str, Any] = described.about_facts()
     if form == "markdown":
-        return str(described.about_markdown(facts))
-    return json.dumps({**facts, "name": "target-tailrace", "capabilities": CAPABILITIES}, indent=2)
+        described = import_module("tailrace.cli.about")
+        return str(described.about_markdown(described.about_facts()))
+    return json.dumps(import_module("tailrace.cli.singer_about").singer_facts(), indent=2)
 
 
 def main() -> NoReturn:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
+from tailrace.config.alias import ADDRESS, ADSWERVE, MAGE, MELTANO, PIPELINEWISE, Alias
+from tailrace.config.file_targets import OF_FILES
 from tailrace.config.meanings import (
     OFF,
     ROUTES,
     Given,
-    Meaning,
     Values,
     affixed,
     appends,
@@ -48,8 +47,6 @@ from tailrace.config.meanings import (
     workers,
 )
 
-MAGE, MELTANO, PIPELINEWISE, ADSWERVE, ADDRESS = "Mage", "Meltano", "PipelineWise", "Adswerve", "addresses"
-
 ADDRESSES = {
     "sqlalchemy_url": "the address, `to`; host, user, password, database and TLS beside it are left out, as there",
     "dialect+driver": "the destination's name, where no address is given; the driver doesn't matter",
@@ -74,24 +71,6 @@ _TABLE_VERSIONS = (
     "ACTIVATE_VERSION always takes effect: rows of older versions are marked in _sdc_deleted_at "
     "(false is refused beside `hard_delete: true`, which would delete them)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """A name of other targets: whose it is, and in words what it means here, why nothing is needed, or what to do.
-
-    `settings` are what its value comes to, by their own names, where a value of None is the default; None when nothing
-    is needed. The predicates say of which values the name is refused, and of which the reader of the log is warned;
-    they and `settings` are given the value and everything that is set beside it, and raise ValueError for a value that
-    can't be. `claimed`: of a name that is a setting's own too, the values that are theirs and not the setting's.
-    """
-
-    of: str
-    text: str
-    settings: Meaning | None = None
-    refused: Callable[[Any, Given], bool] | None = None
-    warned: Callable[[Any, Given], bool] | None = None
-    claimed: Callable[[Any, Given], bool] | None = None
 
 
 def without_switched_off(values: Given) -> Values:
@@ -294,9 +273,7 @@ ALIASES: Mapping[str, Alias] = {
         [f"s3_{name}" for name in ("bucket", "key_prefix", "acl", "endpoint_url", "region_name")],
         _BUCKET,
     ),
-    **dict.fromkeys(
-        [f"aws_{name}" for name in ("access_key_id", "secret_access_key", "session_token", "profile")], _BUCKET
-    ),
+    **dict.fromkeys([f"aws_{name}" for name in ("access_key_id", "secret_access_key", "session_token")], _BUCKET),
     **dict.fromkeys(
         ("client_side_encryption_master_key", "client_side_encryption_stage_object"),
         Alias(PIPELINEWISE, "Snowflake's driver encrypts what it sends to a stage of Snowflake's own"),
@@ -382,6 +359,20 @@ ALIASES: Mapping[str, Alias] = {
     ),
     "stream_data": Alias(ADSWERVE, "rows come by load jobs, or by `use_storage_write_api: true`"),
     "disable_collection": Alias(ADSWERVE, "nothing is collected"),
+    "aws_profile": Alias(
+        PIPELINEWISE,
+        "set AWS_PROFILE in the environment; with Snowflake it is only taken beside `stage`",
+        refused=beside_no_stage,
+        warned=has_content,
+    ),
+    "enable_iam_authentication": Alias(MELTANO, "where there is no `password`, IAM gives one"),
+    "allow_column_alter": Alias(MELTANO, "a column's type is only changed where all values stay the same"),
+    "driver_name": Alias(MELTANO, "the driver doesn't matter"),
+    "lower_case_table_names": Alias(
+        MELTANO, "`naming: snake`; false is `naming: preserve`", switched({"naming": "snake"}, {"naming": "preserve"})
+    ),
+    "replace_null": Alias(MELTANO, "NULL stays NULL", refused=is_on),
+    **OF_FILES,
     "temp_schema": Alias(PIPELINEWISE, "`staging_schema`", renamed("staging_schema")),
     **dict.fromkeys(("charset", "client_encoding"), Alias(ADDRESS, "text always travels as UTF-8")),
     "application_name": Alias(ADDRESS, "it would only label the session"),
@@ -395,6 +386,22 @@ ALIASES: Mapping[str, Alias] = {
     ),
 }
 """Every name of other targets, and what it means here."""
+
+_OF_PIPELINEWISE = frozenset(
+    {"add_metadata_columns", "data_flattening_max_level", "default_target_schema_select_permission"}
+    | {"default_target_schema_select_permissions", "disable_table_cache", "file_format", "flush_all_streams"}
+    | {"primary_key_required", "schema_mapping"}
+)
+"""Names by which a config is known for one of PipelineWise's."""
+
+
+def defaults_of(values: Given) -> Values:
+    """What the target that a config was written for does by itself, where the config tells which it was."""
+    if not _OF_PIPELINEWISE & {name for name, value in values.items() if value is not None}:
+        return {}
+    is_deleting = str(values.get("hard_delete")).strip().lower() not in OFF
+    return {"validation": "off", **({"metadata": "singer"} if is_deleting else {})}
+
 
 OPTIONAL = frozenset({"nul", "partition_keys", "tls"})
 """Settings that not every destination has, and whose aliases are no error there."""

@@ -166,6 +166,22 @@ class Settings(StreamSettings):
     max_parallelism: Positive = Field(8, description="Batches staged at once.")
     retry_s: float = Field(120.0, ge=0, description="Seconds for which a transient failure is retried.")
     max_line_bytes: Positive = Field(2**30, description="The longest line that is read.")
+    log_level: Literal["debug", "info", "warning", "error"] | None = Field(
+        None,
+        description="The least of what the log says. Default: what a runner asks for (SINGER_SDK_LOG_CONFIG), else "
+        "info, and warning beside the live view of a terminal.",
+    )
+    log_format: Literal["text", "json", "singer", "plain"] | None = Field(
+        None,
+        description="How the log says it. text: lines with time, level and fields. json: an object a line. singer: as "
+        "the Singer SDK does, which Meltano reads. plain: without time, for runners that add it. Default: what a "
+        "runner asks for, else text.",
+    )
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _case_does_not_matter(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("pipeline")
     @classmethod

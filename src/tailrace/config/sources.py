@@ -20,6 +20,8 @@ from tailrace.errors import ConfigError
 from tailrace.log import get_logger
 
 PREFIX = "TAILRACE_"
+TARGET_PREFIX = "TARGET_TAILRACE_"
+"""Of the variables that a runner sets for the Singer target: they count where the config is named ENV."""
 _TOML_PLACE = re.compile(r"\(at ((?:line \d+, column \d+)|(?:end of document))\)$")
 _VARIABLE = re.compile(r"\$(\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})")
 _SECRET = re.compile(r"pass|pwd|secret|token|credential|private_key|access_key|connection_string", re.IGNORECASE)
@@ -74,12 +76,12 @@ def expanded(path: Path, values: Values, environ: Mapping[str, str]) -> Values:
     return {key: _expanded(value, environ, key) for key, value in values.items()}
 
 
-def environment_values(environ: Mapping[str, str] = os.environ) -> Values:
+def environment_values(environ: Mapping[str, str] = os.environ, prefix: str = PREFIX) -> Values:
     """The settings in `TAILRACE_...` variables: `TAILRACE_BATCH_ROWS` is `batch_rows`, `__` goes a level down."""
     values: Values = {}
     for name, text in environ.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
-            _put(values, name.removeprefix(PREFIX).lower().split("__"), _value(text))
+        if name.startswith(prefix) and name != f"{prefix}CONFIG":
+            _put(values, name.removeprefix(prefix).lower().split("__"), _value(text))
     return values
 
 
@@ -134,7 +136,7 @@ def own_names(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
     return own
 
 
-def known_variables(values: Mapping[str, Any], *models: type[BaseModel]) -> Values:
+def known_variables(values: Mapping[str, Any], *models: type[BaseModel], prefix: str = PREFIX) -> Values:
     """The settings of the environment without those that there are none of, which the log names by their variables.
 
     A variable may be another program's.
@@ -143,8 +145,8 @@ def known_variables(values: Mapping[str, Any], *models: type[BaseModel]) -> Valu
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.8)
-            meant = f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
-            _log.warning(f"the variable {PREFIX}{name.upper()} is no setting, and counts for nothing{meant}")
+            meant = f" (did you mean {prefix}{near[0].upper()}?)" if near else ""
+            _log.warning(f"the variable {prefix}{name.upper()} is no setting, and counts for nothing{meant}")
     return {name: value for name, value in values.items() if name in known}
 
 

@@ -26,13 +26,17 @@ class LakeSettings(StoreSettings):
         None,
         description="The folder of the lake: `s3://bucket/path`, `gs:`, `az:`, `file:`, or a path of this machine.",
     )
-    bucket: str | None = Field(None, description="The bucket, where `url` isn't set.")
+    bucket: str | None = Field(
+        None,
+        validation_alias=AliasChoices("bucket", "s3_bucket"),
+        description="The bucket, where `url` isn't set.",
+    )
     store: Literal["s3", "gs", "az"] = Field(
         "s3", description="What keeps the bucket; `--to gs`, `--to az`, `--to delta+gs` and their like say it too."
     )
     path: str = Field(
         "",
-        validation_alias=AliasChoices("path", "object_key_path"),
+        validation_alias=AliasChoices("path", "object_key_path", "s3_key_prefix"),
         description="The folder in the bucket, where `url` isn't set.",
     )
     file_bytes: int = Field(128 * 2**20, gt=0, description="The size at which a file is full.")

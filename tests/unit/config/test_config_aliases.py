@@ -8,6 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.cli.options import setup
 from tailrace.config.aliases import ADDRESSES, ALIASES
+from tailrace.config.file_targets import OF_FILES
 from tailrace.config.sources import split
 from tailrace.errors import ConfigError
 
@@ -54,6 +55,7 @@ MEANT = [
     ({"lower_case": True, "naming": "mage"}, {"naming": "mage"}),
     ({"unique_conflict_method": "UPDATE"}, {"method": "upsert"}),
     ({"unique_conflict_method": "ignore"}, {"method": "insert_ignore"}),
+    ({"lower_case_table_names": False}, {"naming": "preserve"}),
     ({"mode": "append"}, {"method": "append"}),
     ({"table_name": "users"}, {"table": "users"}),
     ({"mode": "overwrite"}, {"method": "replace"}),
@@ -141,6 +143,9 @@ def test_a_name_of_other_targets_is_read_as_they_mean_it(given, meant):
 
 
 NEEDS_NOTHING = [
+    "enable_iam_authentication",
+    "allow_column_alter",
+    "driver_name",
     "allow_reserved_words",
     "skip_schema_creation",
     "disable_update_column_types",
@@ -185,6 +190,7 @@ def test_a_name_that_needs_nothing_is_accepted_and_the_log_says_why(name, caplog
 
 
 REFUSED = [
+    ({"replace_null": True}, "NULL"),
     ({"type_mapping": {"string": "TEXT"}}, "sql_type"),
     ({"conn_kwargs": {"init_command": "SET x = 1"}}, "ssl_ca"),
     ({"s3_creds": {"profile": "x"}}, "redshift_iam_role"),
@@ -309,7 +315,7 @@ def test_every_name_is_tested():
     warned = {"grants", "copy_options", "stage", "query_tag", "merge_state_messages", *layouts} | {
         f"default_target_schema_select_permission{s}" for s in ("", "s")
     }
-    assert ALIASES.keys() - tested - warned == set()
+    assert ALIASES.keys() - tested - warned - OF_FILES.keys() == set()  # those are in test_peers.py
 
 
 def test_a_destinations_own_name_is_its_own():
