@@ -12,7 +12,7 @@ import yaml
 from tailrace.cli.about import about_facts, about_settings
 from tailrace.cli.singer_about import plugin_definition
 from tailrace.compat.mage_destinations import DESTINATIONS as MAGES
-from tailrace.compat.mage_destinations import READ_BY_SEARCH, READ_HERE, REFUSED
+from tailrace.compat.mage_destinations import READ_HERE, REFUSED
 from tailrace.config import Settings
 from tailrace.config.alias import MELTANO, Alias
 from tailrace.config.aliases import ADDRESSES, ALIASES
@@ -115,8 +115,6 @@ def of_mage(name: str, key: str) -> str:
     told = READ_HERE.get(key)
     if told is not None and (destination.defaults["naming"] == "mage" or key.startswith("_")):
         return _sentence(told)
-    if key in READ_BY_SEARCH:
-        return _sentence(READ_BY_SEARCH[key])
     model = settings_model(scheme_of(destination.to))
     for setting, spelled in [*spellings(model).items(), *spellings(Settings).items()]:
         if key in spelled:

@@ -279,6 +279,19 @@ def test_a_server_that_is_not_there_says_what_to_look_at(free_port):
     destination.close()
 
 
+@pytest.mark.parametrize("more", ["&write_concern=0", "&w=0"])
+def test_writes_that_no_server_acknowledges_are_refused(load, database, more):
+    with pytest.raises(ConfigError, match="no server acknowledges"):
+        load(schema({"id": INT}, ["id"]), record({"id": 1}), more=more)
+    assert database.list_collection_names() == []
+
+
+def test_an_address_that_the_driver_cannot_read_is_one_to_mend():
+    with pytest.raises(ConfigError, match="to: the address or an option in it") as caught:
+        tailrace.load([json.dumps(state(1))], to="mongodb://me:S3CRET@h:99999/shop")
+    assert "S3CRET" not in str(caught.value)
+
+
 def test_a_write_that_fails_and_may_pass_is_repeated(load, database):
     """The server closes the connection, then steps down, in the middle of the documents."""
     admin = database.client.admin

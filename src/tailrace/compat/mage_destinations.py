@@ -126,15 +126,6 @@ READ_HERE: Mapping[str, str] = {
 }
 """Keys that the command reads otherwise than `tailrace load` does, and how; but for `_streams`, those of databases."""
 
-READ_BY_SEARCH: Mapping[str, str] = {
-    "bulk_kwargs": "its chunk sizes, threads and `pipeline` are `rows_at_once`, `bulk_bytes`, `connections` and "
-    "`ingest_pipeline`; what it says of retries isn't needed, and other names are refused",
-    "index_schema_fields": "refused: a stream has one index; values of its records can't be in the name",
-    "metadata_fields": "refused: the key makes the `_id`; set `key_properties` under `streams:`",
-    "_op_type": "`index` is what is done; others are refused, since streams without a key are only created as it is",
-}
-"""Keys of search engines that the destination itself reads, and how."""
-
 _NONE = "tailrace has no {0}; `tailrace destinations` lists what it loads into"
 REFUSED: Mapping[str, str] = {
     "airtable": _NONE.format("Airtable"),

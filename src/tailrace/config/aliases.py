@@ -15,6 +15,7 @@ from tailrace.config.meanings import (
     appends,
     beside_no_route,
     beside_no_stage,
+    bulk,
     cased,
     chosen,
     connecting,
@@ -23,6 +24,7 @@ from tailrace.config.meanings import (
     depth,
     flattened,
     has_content,
+    has_fields,
     has_more_than_schemas,
     has_options_of_sessions,
     has_other_types,
@@ -146,6 +148,23 @@ ALIASES: Mapping[str, Alias] = {
     **dict.fromkeys(
         ("google_application_credentials", "google_service_acc_key_filepath", "service_account_json"),
         Alias(MAGE, "`google_service_account` in `storage_options`", store_option("google_service_account")),
+    ),
+    "bulk_kwargs": Alias(MAGE, "`rows_at_once`, `bulk_bytes`, `connections`, `timeout_s` and `refresh`", bulk),
+    "metadata_fields": Alias(
+        MAGE,
+        "the key makes the `_id`: set `key_properties` under `streams:` to the field that is it; others aren't set",
+        refused=has_fields,
+    ),
+    "index_schema_fields": Alias(
+        MAGE, "a stream has one index; `{date}` in `index_format` is the day of the run", refused=has_fields
+    ),
+    **dict.fromkeys(
+        ("_op_type", "op_type"),
+        Alias(
+            MAGE,
+            "streams with a key are written by their ids, and none into a data stream",
+            refused=lambda value, _given: str(value).lower() != "index",
+        ),
     ),
     "project": Alias(MAGE, "a bucket has one name in all projects"),
     "file_path": Alias(MAGE, "`path`", renamed("path")),
@@ -355,8 +374,7 @@ ALIASES: Mapping[str, Alias] = {
     "replace_null": Alias(MELTANO, "NULL stays NULL", refused=is_on),
     **OF_FILES,
     "temp_schema": Alias(PIPELINEWISE, "`staging_schema`", renamed("staging_schema")),
-    "charset": Alias(ADDRESS, "text always travels as UTF-8"),
-    "client_encoding": Alias(ADDRESS, "text always travels as UTF-8"),
+    **dict.fromkeys(("charset", "client_encoding"), Alias(ADDRESS, "text always travels as UTF-8")),
     "application_name": Alias(ADDRESS, "it would only label the session"),
     "connect_timeout": Alias(ADDRESS, "`connect_timeout_s`", renamed("connect_timeout_s")),
     "options": Alias(

@@ -6,6 +6,7 @@ Each is given a value and everything that is set beside it, and raises ValueErro
 from __future__ import annotations
 
 import glob
+import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -169,6 +170,45 @@ def connecting(value: Any, _given: Given) -> Values:
     modes = [mode for name, mode in _MODES.items() if is_on(value.get(name) or False)]
     tls = modes[-1] if modes else "verify-ca" if settings.get("tls_ca") else None
     return settings | ({"tls": tls} if tls else {})
+
+
+_BULK = {
+    "chunk_size": "rows_at_once",
+    "max_chunk_bytes": "bulk_bytes",
+    "request_timeout": "timeout_s",
+    "timeout": "timeout_s",
+    "refresh": "refresh",
+    "pipeline": "ingest_pipeline",
+    "thread_count": "connections",
+}
+_UNNEEDED = frozenset(
+    {"max_retries", "initial_backoff", "max_backoff", "raise_on_error", "raise_on_exception", "stats_only", "yield_ok"}
+    | {"queue_size", "ignore_status", "retry_on_status", "use_parallel"}
+)
+"""What bulk helpers are told of threads, retries and errors, which are always looked at one by one here."""
+
+
+def _of_json(value: Any) -> Any:
+    """What a text of JSON holds; any other value as it is."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def has_fields(value: Any, _given: Given) -> bool:
+    """Whether there is anything in a value, which may be a text of JSON."""
+    return has_content(_of_json(value))
+
+
+def bulk(value: Any, _given: Given) -> Values:
+    """`bulk_kwargs` of targets for search engines, which are what their clients' bulk helpers are told."""
+    told = _of_json(value)
+    if not isinstance(told, Mapping):
+        raise ValueError("it must be names and values")  # noqa: TRY004 a setting's value
+    if unknown := [name for name in told if name not in _BULK and name not in _UNNEEDED]:
+        raise ValueError(f"{unknown[0]!r} means nothing here; there are {', '.join(sorted({*_BULK, *_UNNEEDED}))}")
+    return {_BULK[name]: each for name, each in told.items() if name in _BULK}
 
 
 _OWN_TYPES = {"object": {"super"}, "array": {"super"}, "datetime": {"timestamptz"}, "number": {"double precision"}}

@@ -8,6 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TypeVar
@@ -112,8 +113,11 @@ class Writer:
             self._keep([(write.id, write.before) for write in writes], attempt, name)
         try:
             outcomes = self._again(lambda: self._database.write(name, writes, mark)) if writes else []
-        finally:
-            self._require_ours(attempt, place, writes)
+        except DestinationError:
+            with suppress(DestinationError):  # the first one says more
+                self._require_ours(attempt, place, writes)
+            raise
+        self._again(lambda: self._require_ours(attempt, place, writes))
         refused = {w.line: reason for w, reason in zip(writes, outcomes, strict=True) if isinstance(reason, str)}
         if 0 in refused:
             raise DestinationError(f"{name}: a document of an older version can't be altered: {refused[0]}")
@@ -123,14 +127,14 @@ class Writer:
 
     def _require_ours(self, attempt: Attempt, place: Place, writes: Sequence[Write]) -> None:
         """Raise FencedError where the pipeline is another run's, which may have undone all before this was written."""
-        found = self._again(lambda: self._database.pipeline(self._pipeline.name))
+        found = self._database.pipeline(self._pipeline.name)
         if found is not None and found[0].fence == self._pipeline.fence:
             return
         if place.is_undone:
             before = [(write.id, write.before) for write in writes]
-            self._again(lambda: self._database.restore(place.collection, before, attempt.versions[place.collection]))
+            self._database.restore(place.collection, before, attempt.versions[place.collection])
         else:
-            self._again(lambda: self._database.drop(place.collection))
+            self._database.drop(place.collection)
         raise FencedError(self._pipeline.name)
 
     def _keep(self, documents: Sequence[Before], attempt: Attempt, collection: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from tailrace.config.sources import own_names
 from tailrace.destinations import open_destination
 from tailrace.documents.database import Action, Description, Mark, Outcome, Write
 from tailrace.documents.search.bulk import Bulk, Item, Request
@@ -337,13 +338,13 @@ def test_settings_of_other_targets_are_taken():
         "password": "x",
         "ssl_ca_file": "/ca.pem",
         "bulk_kwargs": {"chunk_size": 500, "max_chunk_bytes": 1000, "max_retries": 9, "request_timeout": 5},
-        "metadata_fields": {},
+        "metadata_fields": "{}",
         "index_schema_fields": None,
         "index_format": "ecs-{{ stream_name }}",
         "_op_type": "index",
         "refresh": False,
     }
-    made = SearchSettings.model_validate(given)
+    made = SearchSettings.model_validate(own_names(given, SearchSettings))
     assert (made.rows_at_once, made.bulk_bytes, made.timeout_s, made.refresh) == (500, 1000, 5.0, "false")
     assert made.addresses == ("https://localhost:9200",)
     assert made.login == "Basic bWU6eA=="

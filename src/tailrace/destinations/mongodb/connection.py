@@ -12,7 +12,8 @@ from pymongo import errors
 from pymongo.uri_parser import parse_uri
 
 from tailrace.destinations.mongodb.settings import Settings
-from tailrace.errors import DestinationError
+from tailrace.errors import ConfigError, DestinationError
+from tailrace.sql.url import ESCAPING
 
 _LOGIN = frozenset({13, 18})
 """Unauthorized, AuthenticationFailed."""
@@ -42,7 +43,7 @@ def client_of(settings: Settings) -> pymongo.MongoClient[dict[str, Any]]:
     options |= {"socketTimeoutMS": limit_ms, "appname": "tailrace", "maxPoolSize": settings.connections + 2}
     concern = settings.write_concern
     chosen: dict[str, Any] = {"w": int(concern) if concern.isdecimal() else concern, "journal": concern != "0"}
-    with translated():
+    with translated(), _read():
         if settings.connection_string is None:
             place = _place(settings)
         else:
@@ -51,7 +52,14 @@ def client_of(settings: Settings) -> pymongo.MongoClient[dict[str, Any]]:
             place = {"host": uri}
             chosen = {} if "w" in given else chosen
             options = {name: value for name, value in options.items() if name.lower() not in given}
-        return pymongo.MongoClient(**place, **options, **chosen)
+        client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(**place, **options, **chosen)
+        if not client.write_concern.acknowledged:
+            raise ConfigError(
+                "writes that no server acknowledges can't be counted on",
+                key="write_concern",
+                hint="let it be 1 or more",
+            )
+        return client
 
 
 def _place(settings: Settings) -> dict[str, Any]:
@@ -67,6 +75,15 @@ def _place(settings: Settings) -> dict[str, Any]:
     if settings.tls_certificate is not None:
         options["tlsCertificateKeyFile"] = str(settings.tls_certificate)
     return options
+
+
+@contextmanager
+def _read() -> Iterator[None]:
+    """Raise as ours what the driver has against an address before it looks for a server."""
+    try:
+        yield
+    except (ValueError, TypeError):  # in whose words there may be secrets
+        raise ConfigError("the address or an option in it can't be read", key="to", hint=ESCAPING) from None
 
 
 @contextmanager

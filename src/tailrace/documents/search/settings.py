@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,23 +11,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from tailrace.documents.search.names import checked_template, cleaned
-
-_BULK = {
-    "chunk_size": "rows_at_once",
-    "max_chunk_bytes": "bulk_bytes",
-    "request_timeout": "timeout_s",
-    "timeout": "timeout_s",
-    "refresh": "refresh",
-    "pipeline": "ingest_pipeline",
-    "thread_count": "connections",
-}
-"""What is given to the bulk helpers of the clients, and the settings that it comes to."""
-
-_UNNEEDED = frozenset(
-    {"max_retries", "initial_backoff", "max_backoff", "raise_on_error", "raise_on_exception", "stats_only", "yield_ok"}
-    | {"queue_size", "ignore_status", "retry_on_status"}
-)
-"""What bulk helpers are told of retries and errors, which are always looked at one by one here."""
 
 
 def _listed(value: object) -> object:
@@ -122,33 +104,6 @@ class SearchSettings(BaseModel):
     )
     timeout_s: float = Field(60, gt=0, description="Seconds to wait for an answer.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _reads_those_of_others(cls, values: Any) -> Any:
-        """Settings of Mage's and Meltano's targets that come to others, or to none."""
-        if not isinstance(values, Mapping):
-            return values
-        given = dict(values)
-        for name, value in _of_bulk(given.pop("bulk_kwargs", None)).items():
-            given.setdefault(name, value)
-        if _is_said(given.pop("metadata_fields", None)):
-            raise ValueError(
-                "metadata_fields: the key makes the `_id`: set `key_properties` under `streams:`, to the field that is "
-                "the id here; other metadata fields aren't set"
-            )
-        if _is_said(given.pop("index_schema_fields", None)):
-            raise ValueError(
-                "index_schema_fields: a stream has one index; values of its records can't be in the name "
-                "(`{date}` is the day of the run)"
-            )
-        op_type = given.pop("_op_type", given.pop("op_type", None))
-        if op_type not in (None, "", "index"):
-            raise ValueError(
-                f"_op_type: {op_type!r} isn't supported: streams with a key are written by their ids, others are only "
-                "created; load into an index, not into a data stream"
-            )
-        return given
-
     @model_validator(mode="after")
     def _fits_together(self) -> SearchSettings:
         if self.index_format is not None:
@@ -217,23 +172,3 @@ def from_url(url: str) -> dict[str, object]:
     if parts.password:
         given["password"] = unquote(parts.password)
     return given
-
-
-def _is_said(value: object) -> bool:
-    """Whether a setting has something in it, as an object or as JSON text."""
-    return bool(_object(value))
-
-
-def _of_bulk(given: object) -> dict[str, object]:
-    """What is told to bulk helpers, as settings."""
-    several = _object(given)
-    if not several:
-        return {}
-    if not isinstance(several, Mapping):
-        raise ValueError("bulk_kwargs: give it names and values")  # noqa: TRY004 as pydantic wants it
-    unknown = [name for name in several if name not in _BULK and name not in _UNNEEDED]
-    if unknown:
-        raise ValueError(
-            f"bulk_kwargs: {unknown[0]!r} means nothing here; there are {', '.join(sorted({*_BULK, *_UNNEEDED}))}"
-        )
-    return {_BULK[name]: value for name, value in several.items() if name in _BULK}
