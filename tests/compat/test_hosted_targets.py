@@ -177,7 +177,9 @@ def hosted(tmp_path):
         if os.environ.get("SERVICES_REQUIRED"):
             raise RuntimeError("run make hosted")
         pytest.skip("the targets aren't here: run make hosted")
-    behind = f"import sys; sys.path.append({str(HOSTED)!r}); from tailrace.compat.singer_sdk import main; main()"
+    ours = str(Path(tailrace.__file__).parents[1])
+    paths = f"import sys; sys.path.insert(0, {ours!r}); sys.path.append({str(HOSTED)!r})"
+    behind = f"{paths}; from tailrace.compat.singer_sdk import main; main()"
 
     def run(name, config, lines):
         (tmp_path / "config.json").write_text(json.dumps(config))

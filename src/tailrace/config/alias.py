@@ -10,6 +10,9 @@ from tailrace.config.meanings import Given, Meaning
 
 MAGE, MELTANO, PIPELINEWISE, ADSWERVE, ADDRESS = "Mage", "Meltano", "PipelineWise", "Adswerve", "addresses"
 
+BY_KEY = "streams with keys are upserted, others appended; `method: append` appends all"
+"""What a way of loading comes to that isn't told apart here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alias:

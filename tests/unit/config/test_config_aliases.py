@@ -7,8 +7,7 @@ import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.cli.options import setup
-from tailrace.config.aliases import ADDRESSES, ALIASES
-from tailrace.config.file_targets import OF_FILES
+from tailrace.config.aliases import ADDRESSES, ALIASES, OF_FILES
 from tailrace.config.sources import split
 from tailrace.errors import ConfigError
 
@@ -55,7 +54,6 @@ MEANT = [
     ({"lower_case": True, "naming": "mage"}, {"naming": "mage"}),
     ({"unique_conflict_method": "UPDATE"}, {"method": "upsert"}),
     ({"unique_conflict_method": "ignore"}, {"method": "insert_ignore"}),
-    ({"lower_case_table_names": False}, {"naming": "preserve"}),
     ({"mode": "append"}, {"method": "append"}),
     ({"table_name": "users"}, {"table": "users"}),
     ({"mode": "overwrite"}, {"method": "replace"}),
@@ -143,9 +141,6 @@ def test_a_name_of_other_targets_is_read_as_they_mean_it(given, meant):
 
 
 NEEDS_NOTHING = [
-    "enable_iam_authentication",
-    "allow_column_alter",
-    "driver_name",
     "allow_reserved_words",
     "skip_schema_creation",
     "disable_update_column_types",
@@ -190,7 +185,6 @@ def test_a_name_that_needs_nothing_is_accepted_and_the_log_says_why(name, caplog
 
 
 REFUSED = [
-    ({"replace_null": True}, "NULL"),
     ({"type_mapping": {"string": "TEXT"}}, "sql_type"),
     ({"conn_kwargs": {"init_command": "SET x = 1"}}, "ssl_ca"),
     ({"s3_creds": {"profile": "x"}}, "redshift_iam_role"),
@@ -311,11 +305,10 @@ def test_a_value_that_cannot_be_is_refused_by_its_own_name(given, said):
 
 def test_every_name_is_tested():
     tested = {name for given, *_ in MEANT + REFUSED for name in given} | {*NEEDS_NOTHING}
-    layouts = {"partition_granularity", "cluster_on_key_properties"}
-    warned = {"grants", "copy_options", "stage", "query_tag", "merge_state_messages", *layouts} | {
-        f"default_target_schema_select_permission{s}" for s in ("", "s")
-    }
-    assert ALIASES.keys() - tested - warned - OF_FILES.keys() == set()  # those are in test_peers.py
+    warned = "grants copy_options stage query_tag merge_state_messages partition_granularity cluster_on_key_properties"
+    rights = {f"default_target_schema_select_permission{s}" for s in ("", "s")}
+    peers = "enable_iam_authentication allow_column_alter driver_name lower_case_table_names replace_null"
+    assert ALIASES.keys() - tested - rights - {*warned.split(), *OF_FILES, *peers.split()} == set()
 
 
 def test_a_destinations_own_name_is_its_own():

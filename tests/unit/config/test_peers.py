@@ -73,6 +73,17 @@ def test_a_config_of_target_s3(loaded):
     assert (run.nested, run.table) == ("flatten", "sales")
 
 
+def test_a_config_of_meltanos_target_for_mysql(loaded):
+    config = {"username": "me", "database": "shop", "driver_name": "mysql+pymysql", "allow_column_alter": False}
+    run, own = loaded({**config, "lower_case_table_names": False, "replace_null": False}, "mysql")
+    assert (own.user, own.database, run.naming) == ("me", "shop", "preserve")
+
+
+def test_iam_needs_no_setting_in_redshift(loaded):
+    _, own = loaded({"dbname": "dev", "cluster_identifier": "c", "enable_iam_authentication": True}, "redshift")
+    assert (own.database, own.cluster_identifier, own.password) == ("dev", "c", None)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
