@@ -102,7 +102,12 @@ def test_log_lines_can_be_json(tailrace):
             2,
             "error: to: the address can't be read (in a password write",
         ),
-        (("load", "--to", "duckdb:///x.duckdb", "--set", "ssh_host=bastion"), "", 2, "ssh -L"),
+        (
+            ("load", "--to", "duckdb:///x.duckdb", "--set", "ssh_host=bastion"),
+            "",
+            2,
+            "it means `ssh`, which can't be set here",
+        ),
     ],
 )
 def test_an_error_is_one_sentence_that_says_what_to_do_and_an_exit_code(tailrace, words, stdin, code, said):

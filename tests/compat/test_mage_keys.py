@@ -17,6 +17,7 @@ EVERY = PUBLISHED["of every destination"]["keys"]
 KEYS = {name: [*entry["keys"], *EVERY] for name, entry in PUBLISHED["destinations"].items()}
 TUNNEL = {"connection_method": "ssh_tunnel"} | {f"ssh_{name}": "x" for name in ("host", "username", "password", "pkey")}
 ASKING = TUNNEL | {
+    "connection_method": "direct",
     "_op_type": "create",
     "bulk_kwargs": {"chunk_size": 5, "use_parallel": True},
     "index_schema_fields": {"a": "$.b"},
@@ -63,7 +64,7 @@ BASE = {
 }
 NOT_BESIDE = {"db_user": "user", "private_key_file": "password", "private_key_file_pwd": "password"}
 NEEDS = {"access_key_id": {"secret_access_key": "s"}, "secret_access_key": {"access_key_id": "a"}}
-NEEDS |= {"private_key_file_pwd": {"private_key_file": "k"}} | {name: TUNNEL for name in TUNNEL if name != "ssh_port"}
+NEEDS |= {"private_key_file_pwd": {"private_key_file": "k"}} | dict.fromkeys((*TUNNEL, "ssh_port"), TUNNEL)
 NEEDS |= {"username": {"password": "p"}, "password": {"username": "u"}, "api_key_id": {"api_key": "k"}}
 IS_ALIKE = {("delta_lake_azure", "table"): "a name for people beside table_uri"}
 

@@ -12,7 +12,7 @@ LACKS = {
     "tables_that_differ_in_case_alone_are_two_or_refused": "indices are in lower case; two streams of one are refused",
 }
 
-VARIES = frozenset({"kinds", "texts", "names", "checkpoints", "contract", "refusals"})
+VARIES = frozenset({"kinds", "checkpoints", "contract", "refusals"})
 """What the engine and its client can do otherwise than OpenSearch and its own, which runs all themes."""
 
 

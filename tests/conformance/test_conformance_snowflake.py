@@ -10,7 +10,7 @@ from live import of_snowflake
 
 from tailrace import load
 from tailrace.destinations import open_destination
-from tailrace.testing import BEHAVIOURS, Subject
+from tailrace.testing import BEHAVIOURS, Subject, behaviours
 from tailrace.testing.messages import INT, TEXT, record, schema
 
 CASE = "what stands in compares names without their case: `002003 (42S02): ... with name ... already exists!`"
@@ -37,7 +37,12 @@ def subject(snowflake_server):
         )
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+# What stands in takes its time: `make test` leaves to `make newest` what least depends on Snowflake.
+EACH_TIME = {*behaviours(("kinds", "methods", "versions", "refusals", "checkpoints", "contract"))}
+CASES = [each if each in EACH_TIME else pytest.param(each, marks=pytest.mark.newest) for each in BEHAVIOURS]
+
+
+@pytest.mark.parametrize("behaviour", CASES)
 def test_snowflake(behaviour, subject):
     behaviour(subject)
 

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 KITS = {"sql", "objects", "lake", "documents", "spool", "checkpoint_files"}
-BOTTOM = {"errors", "log", "config", "model", "pipelines", "blocks", "compute", "disk"}
+BOTTOM = {"tunnels", "errors", "log", "config", "model", "pipelines", "blocks", "compute", "disk"}
 ALLOWED = {
     "errors": set(),
     "log": set(),
@@ -22,6 +22,7 @@ ALLOWED = {
     "disk": set(),
     "blocks": set(),
     "pipelines": set(),
+    "tunnels": {"errors"},
     "model": {"errors", "pipelines", "blocks"},
     "config": {"errors", "log", "model", "pipelines"},
     "destination": {"model", "errors", "functions"},  # `@tailrace.destination` is the module, which calls it
@@ -48,6 +49,7 @@ ALLOWED = {
 """Part of the package -> the parts that it may import (itself always)."""
 
 DRIVERS = {
+    "asyncssh",
     "bson",
     "deltalake",
     "duckdb",

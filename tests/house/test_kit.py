@@ -20,6 +20,7 @@ DOORS = {
     "destinations.mysql.connection.Connection": {
         "_add_default_conn_attrs",
         "_do_handshake",
+        "_get_connection",
         "_handle_load_data_infile",
         "_open_connection",
     },

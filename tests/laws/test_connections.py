@@ -123,7 +123,7 @@ def test_connections_cut_at_a_commit(request, kind, more, passes, tmp_path):
         assert cutting.cuts
 
 
-@each_way(newest=("opensearch",))
+@each_way(newest=("opensearch", "mongodb", "bigquery", "snowflake"))
 def test_a_server_that_is_killed_and_started_again(kind, more, tmp_path):
     chance = random.Random(kind)
     with had(SERVERS[kind], always=kind != "mysql") as server:

@@ -9,6 +9,7 @@ from tailrace.config.bigquery_targets import OF_BIGQUERY
 from tailrace.config.file_targets import OF_FILES
 from tailrace.config.meanings import (
     OFF,
+    SSH,
     Given,
     Values,
     beside_no_stage,
@@ -25,6 +26,7 @@ from tailrace.config.meanings import (
     has_more_than_schemas,
     has_options_of_sessions,
     has_other_types,
+    in_tunnel,
     is_off,
     is_on,
     levels,
@@ -39,6 +41,8 @@ from tailrace.config.meanings import (
     switched,
     threads,
     tls,
+    tunnel,
+    tunnelled,
     workers,
 )
 
@@ -58,7 +62,6 @@ _SWITCHED_OFF = {
     "ssl_enable": ("ssl_mode", "ssl_certificate_authority"),
     "ssl_client_certificate_enable": ("ssl_client_certificate", "ssl_client_private_key"),
 }
-_SSH = "open the tunnel yourself, as in `ssh -L 6000:DATABASE:5432 BASTION`, and set `host: localhost` and `port: 6000`"
 _MAPS = "map the records in the tap, or leave fields and streams out with `select: false`"
 _GRANTS = "rights aren't granted; ALTER DEFAULT PRIVILEGES grants them on every new table"
 _OWN_STAGE = "rows go through a stage that tailrace makes for itself"
@@ -167,11 +170,8 @@ ALIASES: Mapping[str, Alias] = {
         "append is `method: append`, replace `method: replace`; fail is refused",
         chosen({"append": {"method": "append"}, "replace": {"method": "replace"}}),
     ),
-    "connection_method": Alias(
-        MAGE, _SSH, refused=lambda value, _given: str(value).lower() not in {"direct", "", "none"}
-    ),
-    **dict.fromkeys(("ssh_host", "ssh_username", "ssh_password", "ssh_pkey"), Alias(MAGE, _SSH, refused=has_content)),
-    "ssh_port": Alias(MAGE, "there is no tunnel"),
+    "connection_method": Alias(MAGE, "ssh_tunnel goes by `ssh`, direct leaves it out", tunnelled),
+    **{f"ssh_{theirs}": Alias(MAGE, f"`{ours}` of `ssh`", in_tunnel(ours)) for theirs, ours in SSH.items()},
     "load_method": Alias(
         MELTANO,
         f"overwrite is `method: replace`; with append-only (which Meltano writes by default) and upsert {BY_KEY}",
@@ -208,15 +208,9 @@ ALIASES: Mapping[str, Alias] = {
     "ssl_enable": Alias(
         MELTANO, "`tls` by `ssl_mode`, or verify-full; false leaves `ssl_mode` and its certificate out", tls
     ),
-    "ssl_client_certificate_enable": Alias(
-        MELTANO, "false leaves `ssl_client_certificate` and its key out", switched({})
-    ),
+    "ssl_client_certificate_enable": Alias(MELTANO, "false leaves the certificate and its key out", switched({})),
     "ssl_storage_directory": Alias(MELTANO, "certificates stay in the files that are named; none is written"),
-    "ssh_tunnel": Alias(
-        MELTANO,
-        _SSH,
-        refused=lambda value, _given: is_on(value.get("enable") if isinstance(value, Mapping) else value),
-    ),
+    "ssh_tunnel": Alias(MELTANO, "`ssh`, unless it isn't enabled", tunnel),
     "interpret_content_encoding": Alias(
         MELTANO, "contentEncoding always makes a binary column; `kind: TEXT` under `columns:` keeps the text"
     ),

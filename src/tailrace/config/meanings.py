@@ -17,6 +17,8 @@ Meaning = Callable[[Any, Given], Values]
 
 OFF = frozenset({"false", "0", "no", "off", "f", "n", "", "none"})
 """What a switch that is off says."""
+SSH = {"host": "host", "port": "port", "username": "user", "password": "password", "pkey": "private_key"}
+"""What Mage calls the settings of a tunnel, behind `ssh_`, and their own names."""
 ROUTES = {
     "storage_write_api": {"use_storage_write_api": True},
     **{name: {"use_storage_write_api": False} for name in ("batch_job", "gcs_stage", "streaming_insert")},
@@ -219,6 +221,38 @@ def has_other_types(value: Any, _given: Given) -> bool:
     if not isinstance(value, Mapping):
         return has_content(value)
     return any(str(each).lower() not in _OWN_TYPES.get(str(name), set()) for name, each in value.items() if each)
+
+
+def tunnelled(value: Any, given: Given) -> Values:
+    """Mage's `connection_method`, whose settings of the tunnel stand beside it."""
+    if str(value).lower() not in {"ssh_tunnel", "direct", "none"}:
+        raise ValueError("it must be ssh_tunnel or direct")
+    if str(value).lower() == "ssh_tunnel" and not given.get("ssh_host"):
+        raise ValueError("it needs `ssh_host`, and `ssh_username` with `ssh_password` or `ssh_pkey`")
+    return {}
+
+
+def in_tunnel(name: str) -> Meaning:
+    """One of Mage's settings of a tunnel, which there is where `ssh_host` is set; a private key is a text or a file."""
+
+    def meant(value: Any, given: Given) -> Values:
+        if not given.get("ssh_host"):
+            return {}
+        own = name
+        if name == "private_key" and "PRIVATE KEY" not in str(value):
+            own = "private_key_file"
+        return {"ssh": {own: value}}
+
+    return meant
+
+
+def tunnel(value: Any, _given: Given) -> Values:
+    """Meltano's `ssh_tunnel`."""
+    if not isinstance(value, Mapping):
+        raise ValueError("it must have `enable`, `host`, `username`, and so on")  # noqa: TRY004 a setting's value
+    ours = {"username": "user", "private_key_password": "passphrase"}
+    named = {ours.get(key, key): each for key, each in value.items() if key != "enable" and each not in (None, "")}
+    return {"ssh": named} if is_on(value.get("enable")) else {}
 
 
 def constants(value: Any, _given: Given) -> Values:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tailrace.sql.design import Design
+from tailrace.tunnels import ABOUT_SSH, SshSettings
 
 USER = AliasChoices("user", "username")
 DATABASE = AliasChoices("database", "dbname")
@@ -108,6 +109,7 @@ class ServerSettings(TlsSettings):
 
     host: str = Field("localhost", description="The server's name or address.")
     connect_timeout_s: int = Field(30, gt=0, description="Seconds to wait for a connection.")
+    ssh: SshSettings | None = Field(None, description=ABOUT_SSH)
     staging_schema: StagingSchema = None
     checkpoint_schema: CheckpointSchema = None
     before_sql: BeforeSql = ()

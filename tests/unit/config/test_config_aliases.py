@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from refused_names import REFUSED
 
 from tailrace.cli.options import setup
 from tailrace.config.aliases import ADDRESSES, ALIASES, OF_FILES
@@ -27,6 +28,7 @@ class Place(BaseModel):
     path: str = ""
     storage_options: dict[str, str] = Field(default_factory=dict)
     tls_ca: str | None = None
+    ssh: dict[str, str | int] = Field(default_factory=dict)
 
 
 class Tls(BaseModel):
@@ -129,6 +131,25 @@ MEANT = [
         {"conn_kwargs": {"ssl_ca": "ca.pem", "connect_timeout": 5}},
         {"tls_ca": "ca.pem", "connect_timeout_s": 5, "tls": "verify-ca"},
     ),
+    (
+        {
+            "connection_method": "ssh_tunnel",
+            "ssh_host": "h",
+            "ssh_port": 2222,
+            "ssh_username": "u",
+            "ssh_password": "p",
+        },
+        {"ssh": {"host": "h", "port": 2222, "user": "u", "password": "p"}},
+    ),
+    ({"ssh_host": "h", "ssh_pkey": "~/.ssh/id"}, {"ssh": {"host": "h", "private_key_file": "~/.ssh/id"}}),
+    (
+        {"ssh_host": "h", "ssh_pkey": "-----BEGIN RSA PRIVATE KEY-----\n"},
+        {"ssh": {"host": "h", "private_key": "-----BEGIN RSA PRIVATE KEY-----\n"}},
+    ),
+    (
+        {"ssh_tunnel": {"enable": True, "host": "h", "port": 22, "username": "u", "private_key_password": "p"}},
+        {"ssh": {"host": "h", "port": 22, "user": "u", "passphrase": "p"}},
+    ),
     ({"file_path": "/data/x.duckdb"}, {"path": "/data/x.duckdb"}),
     ({"temp_schema": "landing"}, {"staging_schema": "landing"}),
     ({"parallelism": 4, "max_parallelism": 16}, {"max_parallelism": 16}),
@@ -147,7 +168,6 @@ NEEDS_NOTHING = [
     "use_batch_load",
     "use_merge_load",
     "use_s3_copy",
-    "ssh_port",
     "flattening_max_key_length",
     "use_copy",
     "ssl_storage_directory",
@@ -184,37 +204,9 @@ def test_a_name_that_needs_nothing_is_accepted_and_the_log_says_why(name, caplog
     assert line == f"`{name}` isn't needed: {ALIASES[name].text}"
 
 
-REFUSED = [
-    ({"type_mapping": {"string": "TEXT"}}, "sql_type"),
-    ({"conn_kwargs": {"init_command": "SET x = 1"}}, "ssl_ca"),
-    ({"s3_creds": {"profile": "x"}}, "redshift_iam_role"),
-    ({"table_uri": "abfs://container"}, "FOLDER/TABLE"),
-    ({"if_exists": "fail"}, "one of append, replace"),
-    ({"metadata_fields": {"a": 1}}, "`_id`"),
-    ({"index_schema_fields": {"a": 1}}, "one index"),
-    *[({name: "create"}, "data stream") for name in ("_op_type", "op_type")],
-    ({"bulk_kwargs": {"x": 1}}, "'x' means nothing here"),
-    ({"connection_method": "ssh_tunnel"}, "ssh -L"),
-    *[({name: "x"}, "ssh -L") for name in ("ssh_host", "ssh_username", "ssh_password", "ssh_pkey")],
-    ({"ssh_tunnel": {"enable": True, "host": "bastion"}}, "ssh -L"),
-    ({"flattening_separator": "."}, "joined by __"),
-    ({"stream_maps": {"orders": {"id": "record['id']"}}}, "select: false"),
-    ({"stream_map_config": {"seed": "x"}}, "select: false"),
-    ({"faker_config": {"seed": "x"}}, "select: false"),
-    ({"activate_version": False, "hard_delete": True}, "ACTIVATE_VERSION always takes effect"),
-    ({"process_activate_version_messages": False, "hard_delete": "true"}, "ACTIVATE_VERSION always takes effect"),
-    ({"options": "-csearch_path=raw"}, "set `schema`"),
-    ({"use_browser_authentication": True}, "a run has no browser"),
-    ({"archive_load_files": True}, "files aren't kept"),
-    ({"denormalized": False}, "set it to true"),
-    ({"column_name_transforms": {"snake_case": True, "lower": False}}, "`columns:`"),
-    ({"timeout": 600}, "a load job is waited for"),
-    ({"bucket": "stage"}, "`method: gcs_stage`"),
-    ({"table_config": "tables.json"}, "`design:`"),
-    ({"options": {"search_path": "raw"}}, "set `schema`"),
-    *[({f"s3_{name}": "x"}, "`stage`") for name in ("bucket", "key_prefix", "acl", "endpoint_url", "region_name")],
-    *[({f"aws_{name}": "x"}, "`stage`") for name in ("access_key_id", "secret_access_key", "session_token", "profile")],
-]
+def test_a_tunnel_is_refused_where_none_can_be_had():
+    with pytest.raises(ConfigError, match="ssh_host: it means `ssh`, which can't be set here"):
+        split({"ssh_host": "bastion"}, File)
 
 
 @pytest.mark.parametrize(("given", "hint"), REFUSED, ids=lambda value: str(value)[:50])

@@ -14,6 +14,7 @@ from pymongo.uri_parser import parse_uri
 from tailrace.destinations.mongodb.settings import Settings
 from tailrace.errors import ConfigError, DestinationError
 from tailrace.sql.url import ESCAPING
+from tailrace.tunnels import LOCAL, Tunnel
 
 _LOGIN = frozenset({13, 18})
 """Unauthorized, AuthenticationFailed."""
@@ -36,7 +37,7 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, errors.ConnectionFailure)
 
 
-def client_of(settings: Settings) -> pymongo.MongoClient[dict[str, Any]]:
+def client_of(settings: Settings, tunnel: Tunnel | None = None) -> pymongo.MongoClient[dict[str, Any]]:
     """A client, which connects when it is first asked for something."""
     limit_ms = int(settings.timeout_s * 1000)
     options: dict[str, Any] = {"serverSelectionTimeoutMS": limit_ms, "connectTimeoutMS": limit_ms}
@@ -46,6 +47,9 @@ def client_of(settings: Settings) -> pymongo.MongoClient[dict[str, Any]]:
     with translated(), _read():
         if settings.connection_string is None:
             place = _place(settings)
+            if tunnel is not None:
+                place |= {"host": LOCAL, "port": tunnel.port(), "directConnection": True}
+                place.pop("replicaSet", None)
         else:
             uri = settings.connection_string.get_secret_value()
             given = {name.lower() for name in parse_uri(uri, validate=False)["options"]}

@@ -40,6 +40,7 @@ from tailrace.documents.database import (
 from tailrace.model import Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
+from tailrace.tunnels import Tunnel
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -67,6 +68,7 @@ class MongoDatabase:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._tunnel = Tunnel.of(settings.ssh, settings.host, settings.port, settings.timeout_s)
         self._lock = threading.Lock()
         self._client: pymongo.MongoClient[dict[str, Any]] | None = None
         self._values = Values(dates=settings.timestamps == "date")
@@ -313,7 +315,7 @@ class MongoDatabase:
     def _database(self) -> Database[dict[str, Any]]:
         with self._lock:
             if self._client is None:
-                self._client = client_of(self._settings)
+                self._client = client_of(self._settings, self._tunnel)
             return self._client.get_database(self._settings.database, _CODEC)
 
     def _collection(self, name: str) -> Documents:

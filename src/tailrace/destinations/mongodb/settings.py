@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, mode
 from tailrace.errors import ConfigError
 from tailrace.sql.settings import USER
 from tailrace.sql.url import ESCAPING
+from tailrace.tunnels import ABOUT_SSH, SshSettings
 
 _OWN = ("database", "timestamps", "connections", "rows_at_once", "timeout_s", "write_concern")
 """The settings that an address may have beside what the driver reads."""
@@ -37,6 +38,7 @@ class Settings(BaseModel):
     tls_certificate: Path | None = Field(
         None, description="File of the client's certificate with its private key, in PEM format."
     )
+    ssh: SshSettings | None = Field(None, description=f"{ABOUT_SSH} A member of a replica set is then asked alone.")
     database: str = Field(
         validation_alias=AliasChoices("database", "db_name", "dbname", "db"),
         description="The database. Made when it isn't there.",
@@ -57,6 +59,12 @@ class Settings(BaseModel):
     def _logs_in_once(self) -> Settings:
         if self.connection_string and (self.user or self.password):
             raise ValueError("write the user and the password into `connection_string`, or leave that out")
+        if self.ssh and self.connection_string:
+            raise ValueError("with `ssh` set `host` and `port`, and not an address with both or `connection_string`")
+        if self.ssh and self.tls:
+            raise ValueError(
+                "through `ssh` the driver can't check the server's name: set no `tls`, the tunnel encrypts"
+            )
         return self
 
 

@@ -38,6 +38,7 @@ from tailrace.sql.glot import exp
 from tailrace.sql.settings import Options
 from tailrace.sql.staging import InTables
 from tailrace.sql.url import server_settings
+from tailrace.tunnels import LOCAL, Tunnel
 
 from_url = server_settings
 
@@ -134,8 +135,9 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
+    tunnel = Tunnel.of(settings.ssh, settings.host, settings.port, settings.connect_timeout_s)
     return SqlDestination(
-        MySQLServer(settings), STATEMENTS, TRAITS, InTables(), Options.of(settings, settings.database)
+        MySQLServer(settings, tunnel), STATEMENTS, TRAITS, InTables(), Options.of(settings, settings.database)
     )
 
 
@@ -144,6 +146,7 @@ class MySQLServer:
     """A server."""
 
     settings: Settings = field(repr=False)
+    tunnel: Tunnel | None = None
     rules: ClassVar[ErrorRules] = RULES
 
     def open(self) -> MySQLSession:
@@ -152,6 +155,7 @@ class MySQLServer:
         _require_files(given)
         connection = Connection()
         connection.requires_tls = given.tls == "require"
+        connection.through = (LOCAL, self.tunnel.port()) if self.tunnel else None
         try:
             connection.connect(
                 host=given.host,

@@ -13,6 +13,7 @@ from mysql.connector.authentication import MySQLAuthenticator
 from mysql.connector.connection import MySQLConnection
 from mysql.connector.constants import ClientFlag
 from mysql.connector.errors import InterfaceError
+from mysql.connector.network import MySQLSocket, MySQLTCPSocket
 
 NO_TLS = 2026
 """The driver's number for what is wrong with TLS."""
@@ -25,6 +26,16 @@ class Connection(MySQLConnection):
 
     rows: Iterable[bytes] = ()
     requires_tls = False
+    through: tuple[str, int] | None = None
+    """Where to connect instead, under the server's name."""
+
+    def _get_connection(self) -> MySQLSocket:
+        """The socket, not connected yet."""
+        if self.through is None:
+            return super()._get_connection()
+        made = MySQLTCPSocket(*self.through)
+        made.set_connection_timeout(self._connection_timeout)
+        return made
 
     def _open_connection(self) -> None:
         """Connect, and send what is small at once: the driver lets each statement wait for 40 ms."""

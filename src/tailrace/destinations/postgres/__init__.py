@@ -47,6 +47,7 @@ from tailrace.sql.sqlstates import LOGIN, OBJECTS
 from tailrace.sql.staging import InTables
 from tailrace.sql.unsupported_values import typed, without_nul
 from tailrace.sql.url import server_settings
+from tailrace.tunnels import LOCAL, Tunnel
 
 from_url = server_settings
 
@@ -183,9 +184,10 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
+    tunnel = Tunnel.of(settings.ssh, settings.host, settings.port, settings.connect_timeout_s)
     waits_in = InTables(unlogged=True, appends_directly=settings.append_through == "transaction")
     return SqlDestination(
-        PostgresServer(settings), STATEMENTS, TRAITS, waits_in, Options.of(settings, settings.schema_name)
+        PostgresServer(settings, tunnel), STATEMENTS, TRAITS, waits_in, Options.of(settings, settings.schema_name)
     )
 
 
@@ -194,15 +196,17 @@ class PostgresServer:
     """A database of a server."""
 
     settings: Settings = field(repr=False)
+    tunnel: Tunnel | None = None
     rules: ClassVar[ErrorRules] = RULES
 
     def open(self) -> DbapiSession:
         """A new session."""
         given = self.settings
+        # The name stays that of the server, for its certificate and for passwords in files.
+        through = {"hostaddr": LOCAL, "port": self.tunnel.port()} if self.tunnel else {}
         try:
             connection = psycopg.connect(
                 host=given.host,
-                port=given.port,
                 user=given.user,
                 password=given.password.get_secret_value() if given.password else None,
                 dbname=given.database,
@@ -216,7 +220,7 @@ class PostgresServer:
                 autocommit=True,
                 # Tables change while we hold a session, and poolers know nothing of prepared statements.
                 prepare_threshold=None,
-                **given.driver_options,
+                **{"port": given.port, **given.driver_options, **through},
             )
         except psycopg.Error as error:
             told = advised(_words_of(error), error.sqlstate, LOGIN, user=given.user)

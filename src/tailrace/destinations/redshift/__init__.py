@@ -58,6 +58,7 @@ from tailrace.sql.staging import InTables
 from tailrace.sql.tables import Tables
 from tailrace.sql.unsupported_values import without_nul
 from tailrace.sql.url import server_settings
+from tailrace.tunnels import LOCAL, Tunnel
 
 from_url = server_settings
 
@@ -117,9 +118,10 @@ SETTINGS = Settings
 
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
+    tunnel = Tunnel.of(settings.ssh, settings.host, settings.port, timeout_s=30)
     waits_in = InFiles(S3Files(settings)) if settings.bucket else InTables()
     return SqlDestination(
-        RedshiftServer(settings), STATEMENTS, TRAITS, waits_in, Options.of(settings, settings.schema_name)
+        RedshiftServer(settings, tunnel), STATEMENTS, TRAITS, waits_in, Options.of(settings, settings.schema_name)
     )
 
 
@@ -128,6 +130,7 @@ class RedshiftServer:
     """A database of a cluster or workgroup."""
 
     settings: Settings = field(repr=False)
+    tunnel: Tunnel | None = None
     rules: ClassVar[ErrorRules] = RULES
 
     def open(self) -> DbapiSession:
@@ -151,7 +154,8 @@ class RedshiftServer:
             if given.tls == "disable"
             else {"ssl": True, "sslmode": given.tls.replace("require", "verify-ca")}
         )
-        login |= {"host": given.host, "port": given.port, "database": given.database, "application_name": "tailrace"}
+        host, port = (LOCAL, self.tunnel.port()) if self.tunnel else (given.host, given.port)
+        login |= {"host": host, "port": port, "database": given.database, "application_name": "tailrace"}
         try:
             with translated_errors(), replace(RULES, remedies=LOGIN).translated(**_KNOWN), _closed_when_refused():
                 connection = redshift_connector.connect(**login, **tls, max_prepared_statements=0)

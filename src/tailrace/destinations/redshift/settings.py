@@ -18,6 +18,7 @@ from tailrace.sql.settings import (
     StagingSchema,
     WithLoads,
 )
+from tailrace.tunnels import ABOUT_SSH, SshSettings
 
 
 class Settings(AwsSettings):
@@ -37,6 +38,7 @@ class Settings(AwsSettings):
         description="Whether the connection is encrypted and the server's certificate and name are checked; `require` "
         "is `verify-ca`, since Redshift's certificates are known.",
     )
+    ssh: SshSettings | None = Field(None, description=ABOUT_SSH)
     cluster_identifier: str | None = Field(None, description="The cluster, for logging in by IAM.")
     workgroup: str | None = Field(
         None,
@@ -69,6 +71,14 @@ class Settings(AwsSettings):
     after_sql: AfterSql = ()
     loads: WithLoads = False
     design: Designs
+
+    @model_validator(mode="after")
+    def _can_be_reached_by_ssh(self) -> Settings:
+        if self.ssh and not self.host:
+            raise ValueError("set `host` beside `ssh`: where the cluster is must be known")
+        if self.ssh and self.tls == "verify-full":
+            raise ValueError("through `ssh` the driver can't check the server's name: set `tls: verify-ca`")
+        return self
 
     @model_validator(mode="after")
     def _can_log_in(self) -> Settings:
