@@ -58,6 +58,7 @@ def client_of(settings: Settings, tunnel: Tunnel | None = None) -> pymongo.Mongo
             options = {name: value for name, value in options.items() if name.lower() not in given}
         client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(**place, **options, **chosen)
         if not client.write_concern.acknowledged:
+            client.close()
             raise ConfigError(
                 "writes that no server acknowledges can't be counted on",
                 key="write_concern",
