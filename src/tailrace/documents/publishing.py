@@ -17,6 +17,9 @@ from tailrace.model import LINE, Activation, Fill, Kind, Method, Published, Stre
 from tailrace.schema.cast import cast_rows
 from tailrace.schema.steps import Segment, TableSteps
 
+_BYTES_AT_ONCE = 8 << 20
+"""Of rows that are written with one call, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -162,7 +165,8 @@ class Publisher:
 
     def _documents(self, rows: pa.Table, mapping: DocumentMapping) -> Iterator[tuple[list[int], list[Fields | str]]]:
         """The rows' lines and documents, as many at once as are written with one call."""
-        size = self._database.rows_at_once
+        a_row = max(1, rows.nbytes // max(1, rows.num_rows))
+        size = max(1, min(self._database.rows_at_once, _BYTES_AT_ONCE // a_row))
         columns = mapping.of_fields()
         for start in range(0, rows.num_rows, size):
             part = rows.slice(start, size)
