@@ -25,14 +25,19 @@ def loaded(url, *messages, **settings):
     return load((json.dumps(message).encode() for message in messages), url, **settings)
 
 
+def asked_since_made(server, url):
+    """What the server was asked, each with its tag, since the database of `url` was made for a test."""
+    history = server.history()
+    schema_made = f"CREATE SCHEMA {urlsplit(url).path.split('/')[1]}.PUBLIC"
+    return history[[sql for sql, _ in history].index(schema_made) + 1 :]
+
+
 def test_each_statement_is_tagged_with_its_pipeline_and_checkpoint(snowflake_server):
     url = snowflake_server.database()
     for number in (1, 2):
         sent = [schema({"id": INT, "name": TEXT}, ["id"]), record({"id": number, "name": "a"}), state({"n": number})]
         loaded(url, *sent, pipeline=PIPELINE)
-    schemas_made = f"CREATE SCHEMA {urlsplit(url).path.split('/')[1]}.PUBLIC"
-    history = snowflake_server.history()
-    ours = history[[sql for sql, _ in history].index(schemas_made) + 1 :]
+    ours = asked_since_made(snowflake_server, url)
     # The driver asks a second time where to send a file, without what the first time had with it.
     tags = [(sql, json.loads(tag)) for sql, tag in ours if tag or not sql.startswith("PUT")]
     assert {tag["app"] for _, tag in tags} == {"tailrace"}
@@ -63,7 +68,7 @@ def test_a_replaced_table_is_cloned_with_its_key_and_kept_clustered(snowflake_se
     assert ask('SELECT "id" FROM "things"') == [(2,)]
     assert [row[4] for row in ask('SHOW PRIMARY KEYS IN TABLE "PUBLIC"."things"')] == ["id"]
     assert ask("SELECT COUNT(*) FROM information_schema.tables WHERE table_name LIKE '%new%'") == [(0,)]
-    history = [sql for sql, _ in snowflake_server.history()]
+    history = [sql for sql, _ in asked_since_made(snowflake_server, url)]
     assert history.count('ALTER TABLE "PUBLIC"."things" RESUME RECLUSTER') == 2
     assert sum(" CLONE " in sql for sql in history) == 1
 
