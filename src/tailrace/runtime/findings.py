@@ -12,7 +12,7 @@ from tailrace.log import get_logger
 from tailrace.model import LINE, Batch, Decoded, Refused, Stream
 from tailrace.runtime.invalid import Invalid
 from tailrace.runtime.notes import note
-from tailrace.runtime.report import Tally
+from tailrace.runtime.report import StreamReport, Tally
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import LogLine
 
@@ -33,6 +33,13 @@ class Findings:
         if decoded.refused:
             self._invalid.refuse(stream, self._streams.message(stream), decoded.refused)
         note(self._tally, stream, decoded)
+
+    def note_staged(self, name: str, stream: Stream | None, found: StreamReport) -> None:
+        """Count and say what a worker has found of a stream; without a plan its records were only counted."""
+        self._tally.add_staged(name, found)
+        if stream is not None:
+            none = stream.arrow.empty_table()
+            note(self._tally, stream, Decoded(none, (), found.unknown_fields, found.inexact, found.coerced, found.odd))
 
     @staticmethod
     def say_for_tap(lines: Iterable[LogLine]) -> None:

@@ -15,13 +15,15 @@ from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError, RecordsWithoutSchemaError, TailraceError
 from tailrace.log import get_logger
-from tailrace.model import Checkpoint, Clock, Column, Method, Published, RecordBlock, Stream, unnamed
+from tailrace.model import Checkpoint, Clock, Column, Method, Published, Receipt, RecordBlock, Stream, unnamed
 from tailrace.runtime.activations import Activations
+from tailrace.runtime.adoption import StagedInput
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint
-from tailrace.runtime.drain import LINE_ERRORS, CheckpointRequest, Drain, Observer
+from tailrace.runtime.drain import LINE_ERRORS, Drain, Observer
 from tailrace.runtime.findings import Findings
 from tailrace.runtime.invalid import Invalid
+from tailrace.runtime.items import Adoption, CheckpointRequest
 from tailrace.runtime.pipeline import Shared, StreamPipeline
 from tailrace.runtime.pipelines import Pipelines
 from tailrace.runtime.report import Report, Tally
@@ -29,7 +31,7 @@ from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import decoding_threads
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import ActivateVersionMessage, Block, LogLine, Message, SchemaMessage, message_before
-from tailrace.singer.states import StateMessages
+from tailrace.singer.states import PassedState, StateMessages
 
 _log = get_logger("target")
 
@@ -53,10 +55,11 @@ class Target:
         settings: Settings,
         *,
         tell: Callable[[bytes], None],
+        tally: Tally | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self.budget = Budget(settings.max_memory_bytes)
         self._destination = destination
         self._settings = settings
@@ -134,6 +137,49 @@ class Target:
         self._advance(message.stream for message in taken if isinstance(message, RecordBlock))
         self.keep_time()
 
+    def plan(self, messages: Iterable[SchemaMessage]) -> list[Stream]:
+        """Plan streams before their records come; gives the present plans of all, which are prepared on return."""
+        for message in messages:
+            self._take_schema(message)
+        self._drain.wait_until_idle()
+        return self._pipelines.plans()
+
+    def adopt(self, staged: StagedInput, rows_of: Callable[[Receipt], Iterable[pa.Table]] | None) -> bool:
+        """Take an input that workers have staged by the destination's stagers, behind all that was taken before.
+
+        Without stagers, `rows_of` gives the rows of a receipt, with their lines. The end of the input is a safe point
+        if it has a STATE. False, with nothing done, where its plans are gone.
+        """
+        if not all(self._streams.has_plan(receipt.stream) for receipt in staged.receipts):
+            return False
+        if staged.state is None and (point := self._policy.latest) is not None:
+            self._take_checkpoint(point)
+        for receipt in staged.receipts:
+            stream = self._streams.reopened(receipt.stream)
+            pipeline = self._pipelines.open(stream, receipt.first_line)
+            pipeline.turn(self._monotonic_s(), is_adopting=rows_of is None, line=receipt.first_line)
+            self._hold(stream, receipt.first_line)
+            if rows_of is None:
+                self._drain.put(Adoption(replace(receipt, stream=pipeline.stream)))
+            for rows in rows_of(receipt) if rows_of else ():
+                self._advance([stream.name])
+                self.keep_time()
+                pipeline.add_rows(rows, self._monotonic_s())
+        for name, found in staged.streams.items():
+            known = self._pipelines.of(name)
+            self._findings.note_staged(name, known.stream if known else None, found)
+        self._pass(staged)
+        return True
+
+    def _pass(self, staged: StagedInput) -> None:
+        """Count what was staged elsewhere, and note the state that its end makes true."""
+        read = staged.records, staged.bytes
+        states = [] if staged.state is None else [PassedState(staged.last_line, staged.state, *read)]
+        self._policy.read(*read, StateMessages.of(states))
+        self._policy.supersede(staged.last_line)
+        self._line = staged.last_line
+        self.keep_time()
+
     def open_stream(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> None:
         """Take rows of a stream from here on that has these columns, named by their fields, and this key."""
         self.tally.add(name)
@@ -144,6 +190,7 @@ class Target:
         pipeline = self._pipelines.of(name)
         if pipeline is None:
             raise RuntimeError(f"Target.open_stream({name!r}) comes first")
+        pipeline.turn(self._monotonic_s(), is_adopting=False, line=self._line + 1)
         rows = rows_of(table, pipeline.stream, self._line + 1, self._clock)
         pipeline.add_rows(rows, self._monotonic_s())
         self._line += rows.num_rows
@@ -240,6 +287,7 @@ class Target:
     def _take_records(self, block: RecordBlock) -> None:
         pipeline = self._pipelines.of(block.stream)
         if pipeline is not None:
+            pipeline.turn(self._monotonic_s(), is_adopting=False, line=block.first_line)
             self._pipelines.add(pipeline, block, self._monotonic_s())
             self._count(pipeline.stream, block.count, block.size, block.first_line)
         elif self._streams.is_selected(block.stream):
@@ -249,6 +297,10 @@ class Target:
 
     def _count(self, stream: Stream, records: int, size: int, first_line: int) -> None:
         self.tally.add(stream.name, read=records, bytes=size)
+        self._hold(stream, first_line)
+
+    def _hold(self, stream: Stream, first_line: int) -> None:
+        """Take no later STATE for a safe point where rows become visible only at the end."""
         if stream.method is Method.REPLACE:
             self._policy.hold(first_line)
 
