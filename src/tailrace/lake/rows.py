@@ -16,7 +16,7 @@ from tailrace.schema.texts import TEXTS
 
 
 def read_rows(batch: Batch, mapping: LakeMapping, schema: pa.Schema) -> Read:
-    """The batch's rows in the files' types, and what was noticed; raises RowsRefusedError for rows that would change."""
+    """The batch's rows in the files' types, and what was noticed; RowsRefusedError for rows that would change."""
     rows, refused = cast_rows(batch.rows, batch.stream, mapping.targets)
     read = read_nested(rows, batch.stream, mapping.targets, schema)
     refused |= read.refused | lost_rows(read.rows, mapping.lost_texts)

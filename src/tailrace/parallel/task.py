@@ -17,6 +17,7 @@ from tailrace.model import LINE, Batch, Checkpoint, Noted, Published, Receipt, S
 from tailrace.parallel.positions import require_few
 from tailrace.runtime.adoption import StagedInput
 from tailrace.runtime.report import Tally
+from tailrace.runtime.sink import OneByOne
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import open_source
@@ -66,14 +67,14 @@ class _Silent(Tally):
 
 
 def stage_input(task: Task) -> StagedInput | Left:
-    """Stage all of an input, or nothing.
+    """Stage all of an input, or nothing. It keeps one core busy, since there are as many workers as cores.
 
     What only a run in order can do is left to the driver: versions that are activated, streams that grow, records
     that are refused, plans that aren't prepared, and every failure.
     """
     stagers = {plan: copy(stager) for plan, stager in task.stagers.items()}
     elsewhere = _Elsewhere(task.traits, stagers, task.base)
-    target = Target(elsewhere, _alone(task.settings), tell=lambda _state: None, tally=_Silent())
+    target = Target(elsewhere, _alone(task.settings), tell=lambda _state: None, tally=_Silent(), threads=OneByOne())
     reader = Reader(max_line_bytes=task.settings.max_line_bytes)
     try:
         target.begin()
@@ -81,6 +82,7 @@ def stage_input(task: Task) -> StagedInput | Left:
             while chunk := source.read(_CHUNK_BYTES):
                 for block in reader.feed(chunk):
                     target.accept(block)
+                target.settle()
         for block in reader.finish():
             target.accept(block)
         target.end()

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailrace.model import Receipt
+from tailrace.runtime.drain import Drain
+from tailrace.runtime.findings import Findings
+from tailrace.runtime.items import Adoption
+from tailrace.runtime.pipeline import StreamPipeline
+from tailrace.runtime.pipelines import Pipelines
 from tailrace.runtime.report import StreamReport
+from tailrace.runtime.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +37,32 @@ class StagedInput:
     def bytes(self) -> int:
         """The bytes of these records."""
         return sum(found.bytes for found in self.streams.values())
+
+
+class Adopter:
+    """Has staged inputs taken in by the parts of a run that they concern."""
+
+    def __init__(self, streams: Streams, pipelines: Pipelines, drain: Drain, findings: Findings) -> None:
+        self._streams = streams
+        self._pipelines = pipelines
+        self._drain = drain
+        self._findings = findings
+
+    def has_plans_of(self, staged: StagedInput) -> bool:
+        """Whether the run has all plans by which the input was staged."""
+        return all(self._streams.has_plan(receipt.stream) for receipt in staged.receipts)
+
+    def adopt(self, receipt: Receipt, now_s: float, *, is_whole: bool) -> StreamPipeline:
+        """The pipeline under the receipt's plan; its rows are adopted where stagers of the destination have them."""
+        stream = self._streams.reopened(receipt.stream)
+        pipeline = self._pipelines.open(stream, receipt.first_line)
+        pipeline.turn(now_s, is_adopting=is_whole, line=receipt.first_line)
+        if is_whole:
+            self._drain.put(Adoption(replace(receipt, stream=pipeline.stream)))
+        return pipeline
+
+    def count(self, staged: StagedInput) -> None:
+        """Count what became of the input's records, and say what was found."""
+        for name, found in staged.streams.items():
+            pipeline = self._pipelines.of(name)
+            self._findings.note_staged(name, pipeline.stream if pipeline else None, found)

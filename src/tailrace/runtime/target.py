@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,25 +18,31 @@ from tailrace.errors import ConfigError, RecordsWithoutSchemaError, TailraceErro
 from tailrace.log import get_logger
 from tailrace.model import Checkpoint, Clock, Column, Method, Published, Receipt, RecordBlock, Stream, unnamed
 from tailrace.runtime.activations import Activations
-from tailrace.runtime.adoption import StagedInput
+from tailrace.runtime.adoption import Adopter, StagedInput
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint
 from tailrace.runtime.drain import LINE_ERRORS, Drain, Observer
 from tailrace.runtime.findings import Findings
 from tailrace.runtime.invalid import Invalid
-from tailrace.runtime.items import Adoption, CheckpointRequest
+from tailrace.runtime.items import CheckpointRequest
 from tailrace.runtime.pipeline import Shared, StreamPipeline
 from tailrace.runtime.pipelines import Pipelines
 from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import decoding_threads
 from tailrace.runtime.streams import Streams
-from tailrace.singer.messages import ActivateVersionMessage, Block, LogLine, Message, SchemaMessage, message_before
+from tailrace.singer.messages import (
+    ActivateVersionMessage,
+    Block,
+    LogLine,
+    Message,
+    SchemaMessage,
+    first_line,
+    message_before,
+)
 from tailrace.singer.states import PassedState, StateMessages
 
 _log = get_logger("target")
-
-
 _BEYOND = 2**63 - 1
 """A line beyond all."""
 
@@ -56,6 +63,7 @@ class Target:
         *,
         tell: Callable[[bytes], None],
         tally: Tally | None = None,
+        threads: Executor | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -75,7 +83,7 @@ class Target:
         self._activations = Activations()
         self._findings = Findings(self.tally, self._invalid, self._streams)
         self._policy = CheckpointPolicy(settings, monotonic_s())
-        self._threads = decoding_threads()
+        self._threads = threads or decoding_threads()
         self._drain = Drain(
             destination,
             self._retry,
@@ -85,18 +93,9 @@ class Target:
             max_parallelism=settings.max_parallelism,
             now=now,
         )
-        self._pipelines = Pipelines(
-            Shared(
-                settings,
-                self._clock,
-                self._threads,
-                self.budget,
-                self._drain,
-                self._streams,
-                self._findings,
-                self.tally,
-            )
-        )
+        parts = self._drain, self._streams, self._findings, self.tally
+        self._pipelines = Pipelines(Shared(settings, self._clock, self._threads, self.budget, *parts))
+        self._adopter = Adopter(self._streams, self._pipelines, self._drain, self._findings)
         self._next_seal_s = 0.0
         self._line = 0
 
@@ -128,7 +127,7 @@ class Target:
                     self._take(before)
                     taken.append(before)
                 except (ConfigError, RecordsWithoutSchemaError, *LINE_ERRORS) as error:
-                    failure, failed_line = error, _line_of(error, before)
+                    failure, failed_line = error, getattr(error, "line", None) or first_line(before)
         self._note(taken, block.states.until(failed_line - 1))
         if failure is not None:
             self._line = failed_line
@@ -141,7 +140,7 @@ class Target:
         """Plan streams before their records come; gives the present plans of all, which are prepared on return."""
         for message in messages:
             self._take_schema(message)
-        self._drain.wait_until_idle()
+        self.settle()
         return self._pipelines.plans()
 
     def adopt(self, staged: StagedInput, rows_of: Callable[[Receipt], Iterable[pa.Table]] | None) -> bool:
@@ -150,24 +149,18 @@ class Target:
         Without stagers, `rows_of` gives the rows of a receipt, with their lines. The end of the input is a safe point
         if it has a STATE. False, with nothing done, where its plans are gone.
         """
-        if not all(self._streams.has_plan(receipt.stream) for receipt in staged.receipts):
+        if not self._adopter.has_plans_of(staged):
             return False
         if staged.state is None and (point := self._policy.latest) is not None:
             self._take_checkpoint(point)
         for receipt in staged.receipts:
-            stream = self._streams.reopened(receipt.stream)
-            pipeline = self._pipelines.open(stream, receipt.first_line)
-            pipeline.turn(self._monotonic_s(), is_adopting=rows_of is None, line=receipt.first_line)
-            self._hold(stream, receipt.first_line)
-            if rows_of is None:
-                self._drain.put(Adoption(replace(receipt, stream=pipeline.stream)))
+            pipeline = self._adopter.adopt(receipt, self._monotonic_s(), is_whole=rows_of is None)
+            self._hold(pipeline.stream, receipt.first_line)
             for rows in rows_of(receipt) if rows_of else ():
-                self._advance([stream.name])
+                self._advance([receipt.stream.name])
                 self.keep_time()
                 pipeline.add_rows(rows, self._monotonic_s())
-        for name, found in staged.streams.items():
-            known = self._pipelines.of(name)
-            self._findings.note_staged(name, known.stream if known else None, found)
+        self._adopter.count(staged)
         self._pass(staged)
         return True
 
@@ -209,6 +202,10 @@ class Target:
                 self._relieve(pipeline)
         self._wait_for_memory()
         self._drain.raise_failure()
+
+    def settle(self) -> None:
+        """Wait until the drain has done all that it was given."""
+        self._drain.wait_until_idle()
 
     def end(self) -> Report:
         """Commit everything that was read as the run's last checkpoint."""
@@ -399,11 +396,3 @@ class Target:
             records=sum(receipt.rows for receipt in checkpoint.publish),
             line=request.until_line,
         )
-
-
-def _line_of(error: TailraceError, message: Message) -> int:
-    """The line that can't be taken."""
-    line: int | None = getattr(error, "line", None)
-    if line is None:
-        line = message.first_line if isinstance(message, RecordBlock) else message.line
-    return line
