@@ -13,6 +13,8 @@ from tailrace.config.sources import split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import MessageError
+from tailrace.inputs.feed import feed_inputs
+from tailrace.inputs.places import files_of, is_many
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
 from tailrace.runtime.rows import feed_rows
@@ -24,7 +26,7 @@ from tailrace.singer.writer import message_line
 
 
 def load(
-    source: str | Path | BinaryIO | Iterable[Any],
+    source: str | Path | BinaryIO | Sequence[Path] | Iterable[Any],
     to: str | Destination,
     *,
     stream: str | None = None,
@@ -34,11 +36,12 @@ def load(
 ) -> Report:
     """Load a source into a destination; the report of what became of every record.
 
-    `source` is a path (.gz and .zst too), a binary stream, an iterable of Singer messages (mappings, or lines as str or
-    bytes), or, with `stream` given, rows: an iterable of mappings, or anything that speaks the Arrow C stream
-    interface, as Arrow tables and readers, pandas and polars frames do. `key` names the fields that identify a row.
-    `to` is a URL or name, with the destination's settings among `settings`, or a destination, which is closed at the
-    end. `tell` is called with every state that has become true, as JSON, from another thread.
+    `source` is a path (.gz and .zst too), an address or a pattern of several, a list of Paths, a binary stream, an
+    iterable of Singer messages (mappings, or lines as str or bytes), or, with `stream` given, rows: an iterable of
+    mappings, or anything that speaks the Arrow C stream interface, as Arrow tables and readers, pandas and polars
+    frames do. `key` names the fields that identify a row. `to` is a URL or name, with the destination's settings among
+    `settings`, or a destination, which is closed at the end. `tell` is called with every state that has become true,
+    as JSON, from another thread.
 
     Raises the errors of `tailrace.errors`; what the last STATE before an error covers is committed then.
     """
@@ -48,6 +51,9 @@ def load(
         target.begin()
         if stream is not None:
             return feed_rows(target, stream, source, key)
+        if (names := _many(source)) is not None:
+            inputs = files_of(names, run_settings.source)
+            return feed_inputs(target, destination, run_settings, inputs, stopping=threading.Event())
         reader = Reader(max_line_bytes=run_settings.max_line_bytes)
         if isinstance(source, str | Path) or hasattr(source, "read"):
             with open_source(cast(str | Path | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
@@ -71,6 +77,13 @@ def maintain(
         return [*maintained(destination, tables, keep)]
     finally:
         destination.close()
+
+
+def _many(source: object) -> list[str] | None:
+    """What names several inputs, or one that isn't a file of this machine; None for any other source."""
+    if isinstance(source, list | tuple) and source and all(isinstance(each, Path) for each in source):
+        return [str(each) for each in source]
+    return [str(source)] if isinstance(source, str | Path) and is_many([str(source)]) else None
 
 
 def _lines(messages: Iterable[Any]) -> Iterator[bytes]:

@@ -40,9 +40,10 @@ ALLOWED = {
     | {"destination", "schema", "sql", "objects", "lake", "documents", "spool", "checkpoint_files"},
     "runtime": BOTTOM | {"singer", "schema", "decode", "destination"},
     "parallel": BOTTOM | {"singer", "destination", "runtime"},
+    "inputs": BOTTOM | {"singer", "schema", "decode", "objects", "destination", "runtime", "parallel"},
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
-    "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime", "parallel"},
-    "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime", "parallel"},
+    "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime", "inputs"},
+    "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime", "inputs"},
     "compat": BOTTOM
     | {"singer", "schema", "destination", "destinations", "runtime", "cli"}
     | {"spool", "checkpoint_files", "api"},

@@ -189,6 +189,12 @@ class Settings(StreamSettings):
         32 * 2**20, description="Bytes of records held in memory before the reader waits."
     )
     max_parallelism: Positive = Field(8, description="Batches staged at once.")
+    source: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="How the object store of inputs is reached: endpoint, region, access_key_id, secret_access_key, "
+        "session_token, role_arn, storage_options. Default: as AWS's, Google's or Azure's own tools do.",
+    )
     parallel: ParallelSettings | None = Field(
         None,
         description="Of several inputs, whole ones are worked on at once: backend, workers, address, spool. "

@@ -18,9 +18,9 @@ from tailrace.errors import TailraceError
 from tailrace.log import get_logger
 from tailrace.model import Receipt, Stream
 from tailrace.parallel.executors import Executor, executor_of
-from tailrace.parallel.inputs import Input
 from tailrace.parallel.positions import base_of
 from tailrace.parallel.spool import SpoolStager, spooled_rows
+from tailrace.parallel.start import Input
 from tailrace.parallel.task import Left, Task, stage_input
 from tailrace.runtime.adoption import StagedInput
 from tailrace.runtime.target import Target
@@ -158,14 +158,16 @@ class Inputs:
 
 
 @contextmanager
-def opened_inputs(target: Target, destination: Destination, settings: Settings) -> Iterator[Inputs]:
-    """The inputs of a run, with the workers that the settings ask for."""
+def opened_inputs(
+    target: Target, destination: Destination, settings: Settings, executor: Executor | None = None
+) -> Iterator[Inputs]:
+    """The inputs of a run, with the workers of the executor, or else those that the settings ask for."""
     parallel = settings.parallel or ParallelSettings()
     with (
-        closing(executor_of(parallel)) as executor,
+        closing(executor or executor_of(parallel)) as workers,
         TemporaryDirectory(prefix="tailrace-inputs-", dir=parallel.spool, ignore_cleanup_errors=True) as spool,
     ):
-        yield Inputs(target, destination, _share(settings, parallel, executor), executor, Path(spool))
+        yield Inputs(target, destination, _share(settings, parallel, workers), workers, Path(spool))
 
 
 def _share(settings: Settings, parallel: ParallelSettings, executor: Executor) -> Settings:

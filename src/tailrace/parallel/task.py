@@ -20,7 +20,7 @@ from tailrace.runtime.report import Tally
 from tailrace.runtime.sink import OneByOne
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
-from tailrace.singer.source import open_source
+from tailrace.singer.source import decompressed
 
 _log = get_logger("parallel")
 _CHUNK_BYTES = 2**20
@@ -78,7 +78,7 @@ def stage_input(task: Task) -> StagedInput | Left:
     reader = Reader(max_line_bytes=task.settings.max_line_bytes)
     try:
         target.begin()
-        with open_source(task.open()) as source:
+        with decompressed(task.open(), task.name) as source:
             while chunk := source.read(_CHUNK_BYTES):
                 for block in reader.feed(chunk):
                     target.accept(block)

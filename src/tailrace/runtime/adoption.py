@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tailrace.model import Receipt
+from tailrace.model import Method, Receipt
 from tailrace.runtime.drain import Drain
 from tailrace.runtime.findings import Findings
 from tailrace.runtime.items import Adoption
@@ -51,6 +51,11 @@ class Adopter:
     def has_plans_of(self, staged: StagedInput) -> bool:
         """Whether the run has all plans by which the input was staged."""
         return all(self._streams.has_plan(receipt.stream) for receipt in staged.receipts)
+
+    @staticmethod
+    def replaces(staged: StagedInput) -> bool:
+        """Whether rows of the input become visible only when the run ends."""
+        return any(receipt.stream.method is Method.REPLACE for receipt in staged.receipts)
 
     def adopt(self, receipt: Receipt, now_s: float, *, is_whole: bool) -> StreamPipeline:
         """The pipeline under the receipt's plan; its rows are adopted where stagers of the destination have them."""

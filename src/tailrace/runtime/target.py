@@ -151,7 +151,8 @@ class Target:
         """
         if not self._adopter.has_plans_of(staged):
             return False
-        if staged.state is None and (point := self._policy.latest) is not None:
+        is_safe = staged.state is not None and not self._policy.is_held and not self._adopter.replaces(staged)
+        if not is_safe and (point := self._policy.latest) is not None:
             self._take_checkpoint(point)
         for receipt in staged.receipts:
             pipeline = self._adopter.adopt(receipt, self._monotonic_s(), is_whole=rows_of is None)
