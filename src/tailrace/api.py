@@ -13,8 +13,8 @@ from tailrace.config.sources import split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import MessageError
-from tailrace.inputs.feed import feed_inputs
-from tailrace.inputs.places import files_of, is_many
+from tailrace.inputs.feed import InputFeed, Rows
+from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
 from tailrace.runtime.rows import feed_rows
@@ -49,16 +49,16 @@ def load(
     target = Target(destination, run_settings, tell=tell or (lambda _state: None))
     try:
         target.begin()
+        if (names := _files_named(source)) is not None:
+            rows, inputs = Rows(stream, tuple(key)), files_of(names, run_settings.source)
+            return InputFeed(target, run_settings, inputs, stopping=threading.Event(), rows=rows).run()
         if stream is not None:
             return feed_rows(target, stream, source, key)
-        if (names := _many(source)) is not None:
-            inputs = files_of(names, run_settings.source)
-            return feed_inputs(target, destination, run_settings, inputs, stopping=threading.Event())
         reader = Reader(max_line_bytes=run_settings.max_line_bytes)
-        if isinstance(source, str | Path) or hasattr(source, "read"):
-            with open_source(cast(str | Path | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
+        if source == "-" or hasattr(source, "read"):
+            with open_source(cast(str | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
                 return feed_chunks(target, reader, pump, stopping=threading.Event())
-        return feed_lines(target, reader, _lines(source))
+        return feed_lines(target, reader, _lines(cast("Iterable[Any]", source)))
     finally:
         target.close()
 
@@ -79,11 +79,11 @@ def maintain(
         destination.close()
 
 
-def _many(source: object) -> list[str] | None:
-    """What names several inputs, or one that isn't a file of this machine; None for any other source."""
+def _files_named(source: object) -> list[str] | None:
+    """The paths, patterns and addresses that a source is; None for any other source."""
     if isinstance(source, list | tuple) and source and all(isinstance(each, Path) for each in source):
         return [str(each) for each in source]
-    return [str(source)] if isinstance(source, str | Path) and is_many([str(source)]) else None
+    return [str(source)] if isinstance(source, str | Path) and source != "-" else None
 
 
 def _lines(messages: Iterable[Any]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from test_checkpoints import SERVERS, WIDENS_KEYS
 
 from tailrace.config import Settings
 from tailrace.destinations import open_destination
-from tailrace.inputs.feed import feed_inputs
+from tailrace.inputs.feed import InputFeed
 from tailrace.inputs.places import files_of
 from tailrace.runtime.target import Target
 
@@ -47,8 +47,8 @@ def load_parts(place, messages, seed):
         target.begin()
         inputs = files_of([str(place.folder / "*.singer")], {})
         settings = Settings(pipeline="p", **messages.settings)
-        report = feed_inputs(target, destination, settings, inputs, stopping=threading.Event(), executor=workers)
-        return report, workers.staged
+        feed = InputFeed(target, settings, inputs, stopping=threading.Event(), executor=workers)
+        return feed.run(), workers.staged
     finally:
         target.close()
 

@@ -19,7 +19,11 @@ import typer
 
 from tailrace import log
 from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
+from tailrace.config.settings import listed
 from tailrace.errors import ConfigError, TapError, advice_on_space
+from tailrace.inputs.feed import InputFeed, Rows
+from tailrace.inputs.formats import Format
+from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
@@ -47,25 +51,55 @@ Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
 
 
 def load(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="A file (.gz, .zst too); - is stdin.")] = "-",
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files (.gz, .zst too), patterns of some, or addresses as s3://bucket/run/*; - is stdin.",
+        ),
+    ] = None,
     to: To = None,
     config: Config = None,
     sets: Set = None,
     pipeline: Pipeline = None,
+    stream: Annotated[
+        str | None, typer.Option("--stream", help="The stream that files of rows are; else each has its file's name.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="FIELD", help="A field that identifies a row of files. May be repeated."),
+    ] = None,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="What files are; else it is found out by how each begins.")
+    ] = None,
     report: ReportFile = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Load a Singer stream from stdin or a file."""
+    """Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."""
+    named = sources or ["-"]
     made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
-
-    def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
-        with open_source(source) as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
-            return feed_chunks(target, reader, pump, stopping=stopping)
-
-    if source == "-" and sys.stdin is not None and sys.stdin.isatty():
+    rows = Rows(stream, tuple(listed(",".join(key or ()))), format_)
+    feed = _from_stdin if named == ["-"] else _from_files(named, rows, made)
+    if named == ["-"] and sys.stdin is not None and sys.stdin.isatty():
         _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
     _load(made, feed, report)
+
+
+def _from_stdin(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
+    with open_source("-") as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
+        return feed_chunks(target, reader, pump, stopping=stopping)
+
+
+def _from_files(sources: list[str], rows: Rows, made: Setup) -> Feed:
+    inputs = files_of(sources, made.settings.source)
+
+    def feed(target: Target, _reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
+        feeding = InputFeed(target, made.settings, inputs, stopping=stopping, rows=rows)
+        with _view(target, lambda: feeding.share):
+            return feeding.run()
+
+    return feed
 
 
 def run(

@@ -1,91 +1,187 @@
-"""Feeding many inputs: one after the other, or several at once by workers; they count in their order all the same."""
+"""Feeding inputs: one after the other, or several at once by workers; they count in their order all the same."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
 
 from tailrace.config import Settings
-from tailrace.destination import Destination
-from tailrace.errors import TailraceError
+from tailrace.errors import ConfigError, RecordError, TailraceError, Violation
+from tailrace.inputs.ahead import ahead
+from tailrace.inputs.columnar import arrow_tables, parquet_tables
+from tailrace.inputs.csv import RaggedRow, csv_tables
+from tailrace.inputs.formats import Format, format_of, name_of
+from tailrace.inputs.jsonl import inferred_schema, record_blocks
+from tailrace.inputs.places import InputFile
 from tailrace.log import get_logger
 from tailrace.parallel.driver import opened_inputs
 from tailrace.parallel.executors import Executor
 from tailrace.parallel.positions import base_of, input_and_line
-from tailrace.parallel.start import Input, schemas_at_start
+from tailrace.parallel.start import schemas_at_start
 from tailrace.parallel.task import Left
 from tailrace.runtime.feed import committing_what_has_a_state, read_chunks
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
+from tailrace.schema.arrow import columns_of_arrow
+from tailrace.singer.messages import Block
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, decompressed
+from tailrace.singer.states import NO_STATES
 
-_log = get_logger("parallel")
+_log = get_logger("inputs")
+_ROWS_AT_ONCE = 50_000
 
 
-def feed_inputs(
-    target: Target,
-    destination: Destination,
-    settings: Settings,
-    inputs: Sequence[Input],
-    *,
-    stopping: threading.Event,
-    executor: Executor | None = None,
-) -> Report:
-    """The report of a run over these inputs, whose tables are as if they were one.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What files of rows are: the stream (else the file's own name), its key, and their format (else what they say)."""
+
+    stream: str | None = None
+    key: tuple[str, ...] = ()
+    format: Format | None = None
+
+
+class InputFeed:
+    """Feeds inputs into a target, whose tables are then as if the inputs were one.
 
     Checkpoints end where a STATE stands, and between inputs that workers have staged. What only a run in order can do
     with an input is done here, in its turn. Workers are the executor's, or else those of `settings.parallel`.
     """
-    with _naming_input(inputs), committing_what_has_a_state(target):
-        numbered = enumerate(inputs, start=1)
-        is_whole = (
-            all(_read(target, settings, number, given, stopping) for number, given in numbered)
-            if executor is None and settings.parallel is None
-            else _read_by_workers(target, destination, settings, inputs, stopping, executor)
-        )
-        return target.end() if is_whole else target.stop()
 
+    def __init__(
+        self,
+        target: Target,
+        settings: Settings,
+        inputs: Sequence[InputFile],
+        *,
+        stopping: threading.Event,
+        rows: Rows = Rows(),
+        executor: Executor | None = None,
+    ) -> None:
+        self._target = target
+        self._settings = settings
+        self._inputs = inputs
+        self._stopping = stopping
+        self._rows = rows
+        self._executor = executor
+        self._pump: ChunkPump | None = None
+        self._at = 0
 
-def _read_by_workers(
-    target: Target,
-    destination: Destination,
-    settings: Settings,
-    inputs: Sequence[Input],
-    stopping: threading.Event,
-    executor: Executor | None,
-) -> bool:
-    with opened_inputs(target, destination, settings, executor) as workers:
-        workers.plan(schemas_at_start(inputs[0], settings.max_line_bytes))
-        for number, given, result in workers.staged(inputs):
-            if stopping.is_set():
+    @property
+    def share(self) -> float | None:
+        """How much of the inputs is read, by their bytes, from 0 to 1."""
+        total = sum(each.size for each in self._inputs)
+        begun = self._inputs[self._at].size if self._at < len(self._inputs) else 0
+        within = (self._pump.share or 0.0) * begun if self._pump else 0.0
+        return (sum(each.size for each in self._inputs[: self._at]) + within) / total if total else None
+
+    def run(self) -> Report:
+        """The report of a run over all inputs."""
+        with self._naming_input(), committing_what_has_a_state(self._target):
+            by_workers = self._executor is not None or self._settings.parallel is not None
+            is_whole = self._read_by_workers() if by_workers else self._read_all()
+            return self._target.end() if is_whole else self._target.stop()
+
+    def _read_all(self) -> bool:
+        return all(self._read(number, given) for number, given in enumerate(self._inputs, start=1))
+
+    def _read_by_workers(self) -> bool:
+        with opened_inputs(self._target, self._settings, self._executor) as workers:
+            workers.plan(schemas_at_start(self._inputs[0], self._settings.max_line_bytes))
+            for number, result in workers.staged(self._inputs):
+                given = self._inputs[number - 1]
+                if self._stopping.is_set():
+                    return False
+                if isinstance(result, Left):
+                    _log.debug("an input is read in order", input=given.name, since=result.reason)
+                elif workers.adopt(result):
+                    self._at = number
+                    continue
+                if not self._read(number, given):
+                    return False
+                workers.plan(())
+        return True
+
+    def _read(self, number: int, given: InputFile) -> bool:
+        """Read an input in this process; whether all of it was read."""
+        self._at = number - 1
+        before = base_of(number) if len(self._inputs) > 1 else 0
+        format_ = self._rows.format or format_of(given)
+        match format_:
+            case Format.SINGER:
+                is_whole = self._read_messages(given, before)
+            case Format.JSONL:
+                is_whole = self._read_records(given, before)
+            case _:
+                is_whole = self._read_tables(given, format_, before)
+        self._at = number
+        return is_whole
+
+    def _read_messages(self, given: InputFile, before: int) -> bool:
+        reader = Reader(max_line_bytes=self._settings.max_line_bytes, before=before)
+        with decompressed(given.open(), given.name, given.size) as source, ChunkPump(source) as self._pump:
+            is_whole = read_chunks(self._target, reader, self._pump, self._stopping)
+        self._pump = None
+        return is_whole
+
+    def _read_records(self, given: InputFile, before: int) -> bool:
+        stream = self._rows.stream or name_of(given)
+        found = inferred_schema(given, stream, self._settings, self._target.destination.traits)
+        schema = replace(found, line=before, key_properties=self._rows.key)
+        self._target.accept(Block([schema], NO_STATES))
+        for block in record_blocks(given, stream, before):
+            if self._stopping.is_set():
                 return False
-            if isinstance(result, Left):
-                _log.debug("an input is read in order", input=given.name, since=result.reason)
-            elif workers.adopt(result):
-                continue
-            if not _read(target, settings, number, given, stopping):
+            self._target.accept(Block([block], NO_STATES))
+        return True
+
+    def _read_tables(self, given: InputFile, format_: Format, before: int) -> bool:
+        stream = self._rows.stream or name_of(given)
+        columns = None
+        self._target.count_from(before)
+        for table in ahead(self._tables(given, format_, stream, before)):
+            if self._stopping.is_set():
                 return False
-            workers.plan(())
-    return True
+            if columns is None:
+                columns = columns_of_arrow(table.schema, stream)
+                self._require_key(given, table.schema.names)
+                self._target.open_stream(stream, columns, self._rows.key)
+            for start in range(0, table.num_rows, _ROWS_AT_ONCE):
+                self._target.accept_rows(stream, table.slice(start, _ROWS_AT_ONCE))
+        return True
 
+    def _tables(self, given: InputFile, format_: Format, stream: str, before: int) -> Iterator[pa.Table]:
+        if format_ is Format.PARQUET:
+            return parquet_tables(given)
+        if format_ is Format.ARROW:
+            return arrow_tables(given)
 
-def _read(target: Target, settings: Settings, number: int, given: Input, stopping: threading.Event) -> bool:
-    """Read an input in this process; whether all of it was read."""
-    reader = Reader(max_line_bytes=settings.max_line_bytes, before=base_of(number))
-    with decompressed(given.open(), given.name) as source, ChunkPump(source) as pump:
-        return read_chunks(target, reader, pump, stopping)
+        def refuse(row: RaggedRow) -> None:
+            got = f"{len(row.cells)}: {row.text}"
+            violation = Violation("keyword", "$", f"{len(row.columns)} cells, as the header has", got[:80])
+            raise RecordError(stream, before + (row.number or 0), [violation])
 
+        return csv_tables(given, refuse)
 
-@contextmanager
-def _naming_input(inputs: Sequence[Input]) -> Iterator[None]:
-    """Have an error about a line say of which input it is."""
-    try:
-        yield
-    except TailraceError as error:
-        line: int | None = getattr(error, "line", None)
-        number, at = input_and_line(line or 0)
-        if 0 < number <= len(inputs):
-            error.add_note(f"line {line} is line {at} of {inputs[number - 1].name}")
-        raise
+    def _require_key(self, given: InputFile, names: Iterable[str]) -> None:
+        missing = [name for name in self._rows.key if name not in {*names}]
+        if missing:
+            raise ConfigError(
+                f"{given.name} has no column {missing[0]!r}", key="--key", hint=f"it has {', '.join(names)}"
+            )
+
+    @contextmanager
+    def _naming_input(self) -> Iterator[None]:
+        """Have an error about a line say of which input it is."""
+        try:
+            yield
+        except TailraceError as error:
+            line: int | None = getattr(error, "line", None)
+            number, at = input_and_line(line or 0)
+            if 0 < number <= len(self._inputs):
+                error.add_note(f"line {line} is line {at} of {self._inputs[number - 1].name}")
+            raise

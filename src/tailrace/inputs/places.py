@@ -93,12 +93,6 @@ class StoredFile:
             return Folder(self.settings, self.root).open(self.path)
 
 
-def is_many(sources: Iterable[str]) -> bool:
-    """Whether arguments may name other than one file of this machine, or stdin."""
-    several = [*sources]
-    return len(several) != 1 or is_address(several[0]) or bool(_PATTERN.search(several[0]))
-
-
 def is_address(source: str) -> bool:
     """Whether an argument is an address of an object store."""
     scheme = urlsplit(source).scheme

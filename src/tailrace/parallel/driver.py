@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from tailrace.config import ParallelSettings, Settings
-from tailrace.destination import Destination, Distributed, Stager
+from tailrace.destination import Distributed, Stager
 from tailrace.errors import TailraceError
 from tailrace.log import get_logger
 from tailrace.model import Receipt, Stream
@@ -55,11 +55,9 @@ class _Submitted:
 class Inputs:
     """The inputs of a run, staged by workers. Iterate over `staged`, in the order of inputs."""
 
-    def __init__(
-        self, target: Target, destination: Destination, settings: Settings, executor: Executor, spool: Path
-    ) -> None:
+    def __init__(self, target: Target, settings: Settings, executor: Executor, spool: Path) -> None:
         self._target = target
-        self._destination = destination
+        self._destination = target.destination
         self._settings = settings
         self._executor = executor
         self._spool = spool
@@ -67,7 +65,7 @@ class Inputs:
         self._spooled: set[Stream] = set()
         self._ahead: deque[_Submitted] = deque()
 
-    def staged(self, inputs: Sequence[Input]) -> Iterator[tuple[int, Input, StagedInput | Left]]:
+    def staged(self, inputs: Sequence[Input]) -> Iterator[tuple[int, StagedInput | Left]]:
         """Each input with its number, once it is staged, or left to the driver."""
         waiting = deque(enumerate(inputs, start=1))
         try:
@@ -76,7 +74,7 @@ class Inputs:
                     self._submit(*waiting.popleft())
                 result = self._result(self._ahead[0])
                 first = self._ahead.popleft()
-                yield first.number, first.input, result
+                yield first.number, result
         finally:
             self._drop()
 
@@ -158,16 +156,14 @@ class Inputs:
 
 
 @contextmanager
-def opened_inputs(
-    target: Target, destination: Destination, settings: Settings, executor: Executor | None = None
-) -> Iterator[Inputs]:
+def opened_inputs(target: Target, settings: Settings, executor: Executor | None = None) -> Iterator[Inputs]:
     """The inputs of a run, with the workers of the executor, or else those that the settings ask for."""
     parallel = settings.parallel or ParallelSettings()
     with (
         closing(executor or executor_of(parallel)) as workers,
         TemporaryDirectory(prefix="tailrace-inputs-", dir=parallel.spool, ignore_cleanup_errors=True) as spool,
     ):
-        yield Inputs(target, destination, _share(settings, parallel, workers), workers, Path(spool))
+        yield Inputs(target, _share(settings, parallel, workers), workers, Path(spool))
 
 
 def _share(settings: Settings, parallel: ParallelSettings, executor: Executor) -> Settings:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from tailrace.config import Settings
 from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
-from tailrace.errors import ConfigError, RecordsWithoutSchemaError, TailraceError
+from tailrace.errors import ConfigError, RecordsWithoutSchemaError
 from tailrace.log import get_logger
 from tailrace.model import Checkpoint, Clock, Column, Method, Published, Receipt, RecordBlock, Stream, unnamed
 from tailrace.runtime.activations import Activations
@@ -69,7 +69,7 @@ class Target:
     ) -> None:
         self.tally = tally or Tally()
         self.budget = Budget(settings.max_memory_bytes)
-        self._destination = destination
+        self.destination = destination
         self._settings = settings
         self._tell = tell
         self._now = now
@@ -102,7 +102,7 @@ class Target:
     def begin(self) -> Checkpoint | None:
         """Recover the pipeline; gives its last committed checkpoint."""
         self._invalid.begin()
-        last = self._retry.call(self._destination.recover, self._pipeline)
+        last = self._retry.call(self.destination.recover, self._pipeline)
         self.tally.checkpoint = last.number if last else 0
         self._invalid.recover(self.tally.checkpoint)
         self._drain.begin(last)
@@ -118,9 +118,7 @@ class Target:
         Where one of its messages can't be taken, all that comes before its line is taken first; then the error of the
         earliest such line is raised.
         """
-        failure: TailraceError | None = None
-        failed_line = _BEYOND
-        taken: list[Message] = []
+        failure, failed_line, taken = None, _BEYOND, list[Message]()
         for message in block.messages:
             if (before := message_before(message, failed_line)) is not None:
                 try:
@@ -204,6 +202,10 @@ class Target:
         self._wait_for_memory()
         self._drain.raise_failure()
 
+    def count_from(self, line: int) -> None:
+        """Have rows from here on be counted as the lines behind that one."""
+        self._line = line
+
     def settle(self) -> None:
         """Wait until the drain has done all that it was given."""
         self._drain.wait_until_idle()
@@ -237,7 +239,7 @@ class Target:
         self._drain.abandon()
         self._threads.shutdown(cancel_futures=True)
         self._invalid.close()
-        self._destination.close()
+        self.destination.close()
 
     def report(self) -> Report:
         """What the run has done so far."""
@@ -250,8 +252,7 @@ class Target:
     @property
     def title(self) -> str:
         """The destination's name, and the pipeline's if it has one."""
-        pipeline = self._settings.pipeline
-        name = self._destination.traits.name
+        name, pipeline = self.destination.traits.name, self._settings.pipeline
         return f"{name} · pipeline {pipeline}" if pipeline else name
 
     @property
