@@ -12,8 +12,9 @@ from tailrace.config import Settings
 from tailrace.config.sources import split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
-from tailrace.errors import MessageError
+from tailrace.errors import ConfigError, MessageError
 from tailrace.inputs.feed import InputFeed, Rows
+from tailrace.inputs.loaded import LoadedFiles
 from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
@@ -31,6 +32,7 @@ def load(
     *,
     stream: str | None = None,
     key: Sequence[str] = (),
+    new_only: bool = False,
     tell: Callable[[bytes], None] | None = None,
     **settings: Any,
 ) -> Report:
@@ -40,7 +42,8 @@ def load(
     iterable of Singer messages (mappings, or lines as str or bytes), or, with `stream` given, rows: an iterable of
     mappings, or anything that speaks the Arrow C stream interface, as Arrow tables and readers, pandas and polars
     frames do. `key` names the fields that identify a row. `to` is a URL or name, with the destination's settings among
-    `settings`, or a destination, which is closed at the end. `tell` is called with every state that has become true,
+    `settings`, or a destination, which is closed at the end. `new_only` leaves out files that the pipeline has loaded
+    as they are now, which its state says from then on. `tell` is called with every state that has become true,
     as JSON, from another thread.
 
     Raises the errors of `tailrace.errors`; what the last STATE before an error covers is committed then.
@@ -48,10 +51,13 @@ def load(
     destination, run_settings = _opened(to, settings)
     target = Target(destination, run_settings, tell=tell or (lambda _state: None))
     try:
-        target.begin()
+        last = target.begin()
         if (names := _files_named(source)) is not None:
             rows, inputs = Rows(stream, tuple(key)), files_of(names, run_settings.source)
-            return InputFeed(target, run_settings, inputs, stopping=threading.Event(), rows=rows).run()
+            loaded = LoadedFiles.of(last.state if last else None) if new_only else None
+            return InputFeed(target, run_settings, inputs, stopping=threading.Event(), rows=rows, loaded=loaded).run()
+        if new_only:
+            raise ConfigError("the source is no file", key="new_only", hint='name files, as in "dir/*.csv"')
         if stream is not None:
             return feed_rows(target, stream, source, key)
         reader = Reader(max_line_bytes=run_settings.max_line_bytes)

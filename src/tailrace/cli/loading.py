@@ -23,6 +23,7 @@ from tailrace.config.settings import listed
 from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.inputs.feed import InputFeed, Rows
 from tailrace.inputs.formats import Format
+from tailrace.inputs.loaded import LoadedFiles, is_of_files, told_of
 from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
@@ -72,6 +73,9 @@ def load(
     format_: Annotated[
         Format | None, typer.Option("--format", help="What files are; else it is found out by how each begins.")
     ] = None,
+    new_only: Annotated[  # noqa: FBT002 typer's option
+        bool, typer.Option("--new-only", help="Leave out files that the pipeline has loaded, as they are now.")
+    ] = False,
     report: ReportFile = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
@@ -80,7 +84,13 @@ def load(
     named = sources or ["-"]
     made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
     rows = Rows(stream, tuple(listed(",".join(key or ()))), format_)
-    feed = _from_stdin if named == ["-"] else _from_files(named, rows, made)
+    if new_only and (made.settings.pipeline is None or named == ["-"]):
+        raise ConfigError(
+            "no pipeline given" if named != ["-"] else "stdin isn't a file",
+            key="--new-only",
+            hint="files are remembered under the name of a --pipeline",
+        )
+    feed = _from_stdin if named == ["-"] else _from_files(named, rows, made, new_only=new_only)
     if named == ["-"] and sys.stdin is not None and sys.stdin.isatty():
         _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
     _load(made, feed, report)
@@ -91,11 +101,12 @@ def _from_stdin(target: Target, reader: Reader, stopping: threading.Event, _stat
         return feed_chunks(target, reader, pump, stopping=stopping)
 
 
-def _from_files(sources: list[str], rows: Rows, made: Setup) -> Feed:
+def _from_files(sources: list[str], rows: Rows, made: Setup, *, new_only: bool) -> Feed:
     inputs = files_of(sources, made.settings.source)
 
-    def feed(target: Target, _reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
-        feeding = InputFeed(target, made.settings, inputs, stopping=stopping, rows=rows)
+    def feed(target: Target, _reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
+        loaded = LoadedFiles.of(state) if new_only else None
+        feeding = InputFeed(target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded)
         with _view(target, lambda: feeding.share):
             return feeding.run()
 
@@ -121,6 +132,10 @@ def run(
         )
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
+        if is_of_files(state):
+            raise ConfigError(
+                "the pipeline remembers files, and no state of a tap", key="--pipeline", hint="give the tap another one"
+            )
         if full_refresh:
             refreshed = refresh(state, full_refresh)
             target.replace_streams(full_refresh if refreshed.is_fresh else [*map(escape, refreshed.streams)])
@@ -163,7 +178,13 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     """A run: connect, recover, feed, and report on stderr; raises typer.Exit after a signal."""
     _try(report_file)
     stopping = threading.Event()
-    target = Target(made.open(), made.settings, tell=StateWriter(sys.stdout.buffer).tell)
+    writer = StateWriter(sys.stdout.buffer)
+
+    def tell(state: bytes) -> None:
+        if (told := told_of(state)) is not None:
+            writer.tell(told)
+
+    target = Target(made.open(), made.settings, tell=tell)
     reader = Reader(max_line_bytes=made.settings.max_line_bytes)
     try:
         with _signals(stopping) as received:
@@ -183,7 +204,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         name = signal.Signals(received[0]).name
         _say(f"stopped by {name}: {_loaded(target.report())}; run again to go on")
         raise typer.Exit(128 + received[0])
-    if target.line == 0:
+    if target.line == 0 and target.tally.checkpoints:
         _log.warning("no message came; did the tap start?")
 
 

@@ -121,7 +121,7 @@ def _header_of(given: InputFile) -> _Header:
     with decompressed(given.open(), given.name) as source:
         start = source.read(_HEADER_BYTES)
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _not_utf8(given.name, "UTF-16")
+        raise _not_utf8(given.name)
     text = start.decode(errors="replace").removeprefix(_MARK)
     line = text.partition("\n")[0]
     outside = "".join(line.split('"')[::2])
@@ -165,8 +165,10 @@ def _blocks(given: InputFile, header: _Header, refuse: Refuse) -> Iterator[pa.Re
         _skip(source, header.lines)
         try:
             reader = reading.open_csv(
-                pa.PythonFile(source, "r"),
-                read_options=reading.ReadOptions(column_names=[*header.names], block_size=_BLOCK_BYTES),
+                pa.PythonFile(_Quoted(source, given.name), "r"),
+                read_options=reading.ReadOptions(
+                    column_names=[*header.names], block_size=_BLOCK_BYTES, use_threads=False
+                ),
                 parse_options=parsing,
                 convert_options=converting,
             )
@@ -195,11 +197,29 @@ def _as_config_error(name: str, failures: Sequence[Exception]) -> Iterator[None]
         if failures:
             raise failures[0] from None
         if "UTF8" in str(error):
-            raise _not_utf8(name, "something else") from error
+            raise _not_utf8(name) from error
         raise ConfigError(f"{name} isn't CSV: {error}", key="INPUT", hint="see that its quotes end") from error
 
 
-def _not_utf8(name: str, encoding: str) -> ConfigError:
-    return ConfigError(
-        f"{name} is text in {encoding}, and not in UTF-8", key="INPUT", hint="as with `iconv -f latin1 -t utf-8`"
-    )
+def _not_utf8(name: str) -> ConfigError:
+    return ConfigError(f"{name} isn't UTF-8 text", key="INPUT", hint="convert it, as with `iconv -f latin1 -t utf-8`")
+
+
+class _Quoted(io.RawIOBase):
+    """A source whose quotes are counted, since one that nothing ends takes in all that is behind it."""
+
+    def __init__(self, source: BinaryIO, name: str) -> None:
+        self._source = source
+        self._name = name
+        self._quotes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._source.read(len(buffer))
+        self._quotes += data.count(b'"')
+        if not data and self._quotes % 2:
+            raise ConfigError(f"{self._name} ends within quotes", key="INPUT", hint="get it again, or end them")
+        buffer[: len(data)] = data
+        return len(data)

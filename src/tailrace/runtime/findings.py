@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from tailrace.decode.records import record_line
@@ -31,8 +31,12 @@ class Findings:
     def note(self, stream: Stream, decoded: Decoded) -> None:
         """Count and say what decoding found; raises RecordError where a refused record ends the run."""
         if decoded.refused:
-            self._invalid.refuse(stream, self._streams.message(stream), decoded.refused)
+            self.refuse(stream, decoded.refused)
         note(self._tally, stream, decoded)
+
+    def refuse(self, stream: Stream, refused: Sequence[Refused]) -> None:
+        """Have records refused; raises RecordError where that ends the run."""
+        self._invalid.refuse(stream, self._streams.message(stream), refused)
 
     def note_staged(self, name: str, stream: Stream | None, found: StreamReport) -> None:
         """Count and say what a worker has found of a stream; without a plan its records were only counted."""

@@ -14,6 +14,7 @@ from tailrace.config import Settings, StreamSettings
 from tailrace.errors import ConfigError, SchemaError, naming_line
 from tailrace.log import get_logger
 from tailrace.model import Column, Growth, Method, Stream, Traits
+from tailrace.schema.described import schema_of_columns
 from tailrace.schema.drafts import unknown_draft
 from tailrace.schema.grown import grown_schema
 from tailrace.schema.jsonschema import chosen_columns
@@ -109,7 +110,8 @@ class Streams:
         """The plan of a stream whose columns are known without a JSON Schema."""
         known = self._of(name)
         stream = stream_of_columns(name, chosen_columns(columns, known.settings), key, known.settings, self._traits)
-        known.stream = self._accepted(SchemaMessage(0, name, b"{}", key, (), None, None), known, stream)
+        message = SchemaMessage(0, name, schema_of_columns(columns), key, (), None, None)
+        known.stream = self._accepted(message, known, replace(stream, json_schema=message.json_schema))
         return known.stream
 
     def grow(self, stream: Stream, growth: Growth) -> Stream:

@@ -16,7 +16,7 @@ from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError, RecordsWithoutSchemaError
 from tailrace.log import get_logger
-from tailrace.model import Checkpoint, Clock, Column, Method, Published, Receipt, RecordBlock, Stream, unnamed
+from tailrace.model import Checkpoint, Clock, Column, Method, Published, Receipt, RecordBlock, Refused, Stream, unnamed
 from tailrace.runtime.activations import Activations
 from tailrace.runtime.adoption import Adopter, StagedInput
 from tailrace.runtime.budget import Budget
@@ -31,15 +31,7 @@ from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import decoding_threads
 from tailrace.runtime.streams import Streams
-from tailrace.singer.messages import (
-    ActivateVersionMessage,
-    Block,
-    LogLine,
-    Message,
-    SchemaMessage,
-    first_line,
-    message_before,
-)
+from tailrace.singer.messages import ActivateVersionMessage, Block, LogLine, Message, SchemaMessage, message_before
 from tailrace.singer.states import PassedState, StateMessages
 
 _log = get_logger("target")
@@ -125,7 +117,7 @@ class Target:
                     self._take(before)
                     taken.append(before)
                 except (ConfigError, RecordsWithoutSchemaError, *LINE_ERRORS) as error:
-                    failure, failed_line = error, getattr(error, "line", None) or first_line(before)
+                    failure, failed_line = error, getattr(error, "line", None) or before.line
         self._note(taken, block.states.until(failed_line - 1))
         if failure is not None:
             self._line = failed_line
@@ -191,6 +183,12 @@ class Target:
         self._advance([name])
         self.keep_time()
 
+    def refuse(self, name: str, refused: Sequence[Refused]) -> None:
+        """Refuse what can't be a row of an opened stream."""
+        if (pipeline := self._pipelines.of(name)) is not None and refused:
+            self.tally.add(name, read=len(refused))
+            self._findings.refuse(pipeline.stream, refused)
+
     def keep_time(self) -> None:
         """Ask for the checkpoint and seal the batches that are due, and wait while the memory budget is spent."""
         now_s = self._monotonic_s()
@@ -252,8 +250,7 @@ class Target:
     @property
     def title(self) -> str:
         """The destination's name, and the pipeline's if it has one."""
-        name, pipeline = self.destination.traits.name, self._settings.pipeline
-        return f"{name} · pipeline {pipeline}" if pipeline else name
+        return " · pipeline ".join(filter(None, (self.destination.traits.name, self._settings.pipeline)))
 
     @property
     def line(self) -> int:
@@ -272,8 +269,6 @@ class Target:
                 self._take_schema(message)
             case ActivateVersionMessage():
                 self._activate(message)
-            case LogLine():
-                pass  # all of a block are said together
 
     def _note(self, taken: Sequence[Message], states: StateMessages) -> None:
         """Count what was taken of a block, and note the states that have passed with it."""

@@ -81,8 +81,3 @@ def message_before(message: Message, line: int) -> Message | None:
     if isinstance(message, RecordBlock):
         return message.until(line - 1)[0]
     return message if message.line < line else None
-
-
-def first_line(message: Message) -> int:
-    """The line that a message begins at."""
-    return message.first_line if isinstance(message, RecordBlock) else message.line
