@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from glob import escape
 from importlib import import_module
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import FrameType
 from typing import Annotated
 
@@ -90,10 +92,24 @@ def load(
             key="--new-only",
             hint="files are remembered under the name of a --pipeline",
         )
+    if named == ["-"] and format_ not in {None, Format.SINGER}:
+        _load_kept(rows, made, report)
+        return
     feed = _from_stdin if named == ["-"] else _from_files(named, rows, made, new_only=new_only)
     if named == ["-"] and sys.stdin is not None and sys.stdin.isatty():
         _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
     _load(made, feed, report)
+
+
+def _load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
+    """Load a file of rows that comes by stdin; it is kept on this machine meanwhile, since it is read twice."""
+    if rows.stream is None:
+        raise ConfigError("no stream given", key="--stream", hint="what comes by stdin has no file's name")
+    with NamedTemporaryFile() as kept:
+        with open_source("-") as source:
+            shutil.copyfileobj(source, kept, 2**20)
+        kept.flush()
+        _load(made, _from_files([kept.name], rows, made, new_only=False), report)
 
 
 def _from_stdin(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:

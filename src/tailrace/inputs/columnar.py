@@ -46,5 +46,4 @@ def _as_config_error(name: str, format_: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        text = " ".join(str(error).split())
-        raise ConfigError(f"{name} isn't a sound {format_} file: {text}", key="INPUT", hint="get it again") from error
+        raise ConfigError(f"{name} isn't a sound {format_} file", key="INPUT", hint="get it again") from error

@@ -198,7 +198,7 @@ def _as_config_error(name: str, failures: Sequence[Exception]) -> Iterator[None]
             raise failures[0] from None
         if "UTF8" in str(error):
             raise _not_utf8(name) from error
-        raise ConfigError(f"{name} isn't CSV: {error}", key="INPUT", hint="see that its quotes end") from error
+        raise ConfigError(f"{name} isn't CSV", key="INPUT", hint="see that its rows and quotes end") from error
 
 
 def _not_utf8(name: str) -> ConfigError:

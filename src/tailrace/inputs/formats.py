@@ -11,12 +11,13 @@ import msgspec
 from tailrace.errors import ConfigError
 from tailrace.inputs.places import InputFile
 from tailrace.singer.source import decompressed
+from tailrace.singer.unreadable import is_like_csv
 
 _START_BYTES = 2**16
 _MESSAGES = frozenset({"RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "LOG"})
-_TABLES = frozenset({".csv", ".tsv", ".txt"})
+_MESSAGE = re.compile(rb'\{\s*"type"\s*:\s*"[A-Z_]+"\s*,\s*"(?:stream|value|record|schema)"')
+_TABLES = frozenset({".csv", ".tsv"})
 _COMPRESSED = frozenset({".gz", ".zst"})
-_DELIMITER = re.compile(rb"[,;\t|]")
 
 
 class Format(StrEnum):
@@ -37,36 +38,34 @@ def format_of(given: InputFile) -> Format:
         return Format.PARQUET
     if start.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return Format.ARROW
-    line = next((each for each in start.removeprefix(b"\xef\xbb\xbf").splitlines() if each.strip()), b"").strip()
+    lines = start.removeprefix(b"\xef\xbb\xbf").splitlines()
+    line = next((each for each in lines if each.strip()), b"").strip()
     if line.startswith(b"{"):
-        return Format.SINGER if _is_message(line) else Format.JSONL
-    is_table = _suffix(given.name) in _TABLES or _DELIMITER.search(line)
-    return Format.CSV if line and is_table else Format.SINGER
+        return Format.JSONL if _is_record(line) else Format.SINGER
+    is_table = _plain(given.name).suffix.lower() in _TABLES or (is_like_csv(line) and len(lines) > 1)
+    return Format.CSV if is_table else Format.SINGER
 
 
 def name_of(given: InputFile) -> str:
     """The name of the stream that a file of rows is: that of the file, without what it ends in."""
-    path = PurePosixPath(given.name.replace("\\", "/"))
-    while path.suffix.lower() in _COMPRESSED:
-        path = path.with_suffix("")
-    if not path.stem:
+    stem = _plain(given.name).stem
+    if not stem:
         raise ConfigError(f"{given.name} has no name for a stream", key="--stream", hint="name the stream")
-    return path.stem
+    return stem
 
 
-def _suffix(name: str) -> str:
-    path = PurePosixPath(name)
-    while path.suffix.lower() in _COMPRESSED:
-        path = path.with_suffix("")
-    return path.suffix.lower()
+def _plain(name: str) -> PurePosixPath:
+    """The path without what says that it is compressed."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path
 
 
-def _is_message(line: bytes) -> bool:
-    """Whether a line is a Singer message. One that is too long to be read here is one if it begins as they do."""
+def _is_record(line: bytes) -> bool:
+    """Whether a line is an object and no Singer message. One that is too long to be read here is taken for one."""
     try:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return re.match(rb'\{\s*"type"\s*:\s*"[A-Z_]+"\s*,\s*"(?:stream|value|record|schema)"', line) is not None
-    type_ = found.get("type") if isinstance(found, dict) else None
-    named = {"stream", "value", "message"} & {*found} if isinstance(found, dict) else set()
-    return isinstance(type_, str) and type_.upper() in _MESSAGES and bool(named)
+        return len(line) > _START_BYTES - 2 and _MESSAGE.match(line) is None
+    type_ = found.get("type")
+    is_message = isinstance(type_, str) and type_.upper() in _MESSAGES and {"stream", "value", "message"} & {*found}
+    return not is_message
