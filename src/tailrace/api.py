@@ -53,7 +53,7 @@ def load(
     try:
         last = target.begin()
         if (names := _files_named(source)) is not None:
-            rows, inputs = Rows(stream, tuple(key)), files_of(names, run_settings.source)
+            rows, inputs = Rows(stream, tuple(key)), files_of(names, run_settings.input_store)
             loaded = LoadedFiles.of(last.state if last else None) if new_only else None
             return InputFeed(target, run_settings, inputs, stopping=threading.Event(), rows=rows, loaded=loaded).run()
         if new_only:

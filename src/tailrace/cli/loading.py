@@ -118,7 +118,7 @@ def _from_stdin(target: Target, reader: Reader, stopping: threading.Event, _stat
 
 
 def _from_files(sources: list[str], rows: Rows, made: Setup, *, new_only: bool) -> Feed:
-    inputs = files_of(sources, made.settings.source)
+    inputs = files_of(sources, made.settings.input_store)
 
     def feed(target: Target, _reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
         loaded = LoadedFiles.of(state) if new_only else None

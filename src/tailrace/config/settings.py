@@ -189,7 +189,7 @@ class Settings(StreamSettings):
         32 * 2**20, description="Bytes of records held in memory before the reader waits."
     )
     max_parallelism: Positive = Field(8, description="Batches staged at once.")
-    source: dict[str, Any] = Field(
+    input_store: dict[str, Any] = Field(
         default_factory=dict,
         repr=False,
         description="How the object store of inputs is reached: endpoint, region, access_key_id, secret_access_key, "

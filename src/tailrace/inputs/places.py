@@ -131,7 +131,7 @@ def _stored(source: str, storage: Mapping[str, Any]) -> list[StoredFile]:
         settings = StoreSettings.model_validate(dict(storage))
     except ValidationError as error:
         wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
-        raise ConfigError(f"it can't have {wrong} so", key="source", hint="see the page about inputs") from None
+        raise ConfigError(f"it can't have {wrong} so", key="input_store", hint="see the page about inputs") from None
     parts = urlsplit(source)
     root, path = f"{parts.scheme}://{parts.netloc}", source.partition("://")[2].partition("/")[2]
     folder, wanted = Folder(settings, root), _regex(path)
@@ -176,4 +176,4 @@ def _as_config_error(name: str) -> Iterator[None]:
     try:
         yield
     except DestinationError as error:
-        raise ConfigError(f"{name} can't be read: {error}", key=_KEY, hint="see `source:`") from error
+        raise ConfigError(f"{name} can't be read: {error}", key=_KEY, hint="see `input_store`") from error
