@@ -12,7 +12,10 @@ from tailrace.config import Settings
 from tailrace.config.sources import split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
-from tailrace.errors import MessageError
+from tailrace.errors import ConfigError, MessageError
+from tailrace.inputs.feed import InputFeed, Rows
+from tailrace.inputs.loaded import LoadedFiles
+from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
 from tailrace.runtime.rows import feed_rows
@@ -24,35 +27,44 @@ from tailrace.singer.writer import message_line
 
 
 def load(
-    source: str | Path | BinaryIO | Iterable[Any],
+    source: str | Path | BinaryIO | Sequence[Path] | Iterable[Any],
     to: str | Destination,
     *,
     stream: str | None = None,
     key: Sequence[str] = (),
+    new_only: bool = False,
     tell: Callable[[bytes], None] | None = None,
     **settings: Any,
 ) -> Report:
     """Load a source into a destination; the report of what became of every record.
 
-    `source` is a path (.gz and .zst too), a binary stream, an iterable of Singer messages (mappings, or lines as str or
-    bytes), or, with `stream` given, rows: an iterable of mappings, or anything that speaks the Arrow C stream
-    interface, as Arrow tables and readers, pandas and polars frames do. `key` names the fields that identify a row.
-    `to` is a URL or name, with the destination's settings among `settings`, or a destination, which is closed at the
-    end. `tell` is called with every state that has become true, as JSON, from another thread.
+    `source` is a path (.gz and .zst too), an address or a pattern of several, a list of Paths, a binary stream, an
+    iterable of Singer messages (mappings, or lines as str or bytes), or, with `stream` given, rows: an iterable of
+    mappings, or anything that speaks the Arrow C stream interface, as Arrow tables and readers, pandas and polars
+    frames do. `key` names the fields that identify a row. `to` is a URL or name, with the destination's settings among
+    `settings`, or a destination, which is closed at the end. `new_only` leaves out files that the pipeline has loaded
+    as they are now, which its state says from then on. `tell` is called with every state that has become true,
+    as JSON, from another thread.
 
     Raises the errors of `tailrace.errors`; what the last STATE before an error covers is committed then.
     """
     destination, run_settings = _opened(to, settings)
     target = Target(destination, run_settings, tell=tell or (lambda _state: None))
     try:
-        target.begin()
+        last = target.begin()
+        if (names := _files_named(source)) is not None:
+            rows, inputs = Rows(stream, tuple(key)), files_of(names, run_settings.input_store)
+            loaded = LoadedFiles.of(last.state if last else None) if new_only else None
+            return InputFeed(target, run_settings, inputs, stopping=threading.Event(), rows=rows, loaded=loaded).run()
+        if new_only:
+            raise ConfigError("the source is no file", key="new_only", hint='name files, as in "dir/*.csv"')
         if stream is not None:
             return feed_rows(target, stream, source, key)
         reader = Reader(max_line_bytes=run_settings.max_line_bytes)
-        if isinstance(source, str | Path) or hasattr(source, "read"):
-            with open_source(cast(str | Path | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
+        if source == "-" or hasattr(source, "read"):
+            with open_source(cast(str | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
                 return feed_chunks(target, reader, pump, stopping=threading.Event())
-        return feed_lines(target, reader, _lines(source))
+        return feed_lines(target, reader, _lines(cast("Iterable[Any]", source)))
     finally:
         target.close()
 
@@ -71,6 +83,13 @@ def maintain(
         return [*maintained(destination, tables, keep)]
     finally:
         destination.close()
+
+
+def _files_named(source: object) -> list[str] | None:
+    """The paths, patterns and addresses that a source is; None for any other source."""
+    if isinstance(source, list | tuple) and source and all(isinstance(each, Path) for each in source):
+        return [str(each) for each in source]
+    return [str(source)] if isinstance(source, str | Path) and source != "-" else None
 
 
 def _lines(messages: Iterable[Any]) -> Iterator[bytes]:

@@ -42,6 +42,11 @@ class RecordBlock:
         return self._numbers[0]
 
     @property
+    def line(self) -> int:
+        """The line that the block begins at, as other messages have theirs."""
+        return self.first_line
+
+    @property
     def last_line(self) -> int:
         """The input line of the last record."""
         first, count = self._numbers[-2:]

@@ -70,6 +70,42 @@ class Destination(Protocol):
         """Close connections and discard what is staged and not committed. Repeatable."""
 
 
+class Stager(Protocol):
+    """Stages rows of one stream in another process, for the destination that gave it. Pickled or copied before use.
+
+    Each copy stages by itself, so that work which is done twice is there twice, and one of the two is adopted.
+    """
+
+    def stage(self, batch: Batch) -> None:
+        """Take the batch's rows in; batches come in the order of their lines.
+
+        Raises RowsRefusedError when values of the batch are refused.
+        """
+
+    def seal(self) -> str:
+        """Have everything durable; gives the token by which the destination adopts it. Nothing is staged after it."""
+
+    def discard(self) -> None:
+        """Try to remove what is staged, since nobody will adopt it. What is left, recover() removes."""
+
+
+@runtime_checkable
+class Distributed(Protocol):
+    """A destination whose rows can be staged by other processes, for inputs that are loaded in parallel."""
+
+    def stager(self, stream: Stream) -> Stager | None:
+        """What stages rows of a stream that is prepared; None where its rows have to come through the destination."""
+
+    def adopt(self, receipt: Receipt) -> Receipt:
+        """Have what a stager has staged, by its token, published with the checkpoint that is being staged.
+
+        Gives the receipt to publish. Called as `stage` is, in the order of lines.
+        """
+
+    def disown(self, stream: Stream, token: str) -> None:
+        """Try to remove what a stager has sealed and nobody will adopt."""
+
+
 @runtime_checkable
 class Inspectable(Protocol):
     """A destination that can say what it would do, for `tailrace check` and `tailrace plan`."""

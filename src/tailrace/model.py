@@ -298,6 +298,10 @@ class Batch:
         """The input line of the last row."""
         return int(self.rows[LINE][-1].as_py())
 
+    def receipt(self, rows: int, token: str = "") -> Receipt:
+        """What a destination gives for the batch, of which that many rows wait under its own name for where."""
+        return Receipt(self.stream, self.checkpoint, rows, self.first_line, self.last_line, token)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

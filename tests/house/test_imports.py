@@ -39,9 +39,11 @@ ALLOWED = {
     "destinations": BOTTOM
     | {"destination", "schema", "sql", "objects", "lake", "documents", "spool", "checkpoint_files"},
     "runtime": BOTTOM | {"singer", "schema", "decode", "destination"},
+    "parallel": BOTTOM | {"singer", "destination", "runtime"},
+    "inputs": BOTTOM | {"singer", "schema", "decode", "objects", "destination", "runtime", "parallel"},
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
-    "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime"},
-    "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime"},
+    "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime", "inputs"},
+    "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime", "inputs"},
     "compat": BOTTOM
     | {"singer", "schema", "destination", "destinations", "runtime", "cli"}
     | {"spool", "checkpoint_files", "api"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from glob import escape
 from importlib import import_module
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import FrameType
 from typing import Annotated
 
@@ -19,7 +21,12 @@ import typer
 
 from tailrace import log
 from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
+from tailrace.config.settings import listed
 from tailrace.errors import ConfigError, TapError, advice_on_space
+from tailrace.inputs.feed import InputFeed, Rows
+from tailrace.inputs.formats import Format
+from tailrace.inputs.loaded import LoadedFiles, is_of_files, told_of
+from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
@@ -47,25 +54,79 @@ Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
 
 
 def load(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="A file (.gz, .zst too); - is stdin.")] = "-",
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files (.gz, .zst too), patterns of some, or addresses as s3://bucket/run/*; - is stdin.",
+        ),
+    ] = None,
     to: To = None,
     config: Config = None,
     sets: Set = None,
     pipeline: Pipeline = None,
+    stream: Annotated[
+        str | None, typer.Option("--stream", help="The stream that files of rows are; else each has its file's name.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="FIELD", help="A field that identifies a row of files. May be repeated."),
+    ] = None,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="What files are; else it is found out by how each begins.")
+    ] = None,
+    new_only: Annotated[  # noqa: FBT002 typer's option
+        bool, typer.Option("--new-only", help="Leave out files that the pipeline has loaded, as they are now.")
+    ] = False,
     report: ReportFile = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Load a Singer stream from stdin or a file."""
+    """Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."""
+    named = sources or ["-"]
     made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
-
-    def feed(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
-        with open_source(source) as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
-            return feed_chunks(target, reader, pump, stopping=stopping)
-
-    if source == "-" and sys.stdin is not None and sys.stdin.isatty():
+    rows = Rows(stream, tuple(listed(",".join(key or ()))), format_)
+    if new_only and (made.settings.pipeline is None or named == ["-"]):
+        raise ConfigError(
+            "no pipeline given" if named != ["-"] else "stdin isn't a file",
+            key="--new-only",
+            hint="files are remembered under the name of a --pipeline",
+        )
+    if named == ["-"] and format_ not in {None, Format.SINGER}:
+        _load_kept(rows, made, report)
+        return
+    feed = _from_stdin if named == ["-"] else _from_files(named, rows, made, new_only=new_only)
+    if named == ["-"] and sys.stdin is not None and sys.stdin.isatty():
         _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
     _load(made, feed, report)
+
+
+def _load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
+    """Load a file of rows that comes by stdin; it is kept on this machine meanwhile, since it is read twice."""
+    if rows.stream is None:
+        raise ConfigError("no stream given", key="--stream", hint="what comes by stdin has no file's name")
+    with NamedTemporaryFile() as kept:
+        with open_source("-") as source:
+            shutil.copyfileobj(source, kept, 2**20)
+        kept.flush()
+        _load(made, _from_files([kept.name], rows, made, new_only=False), report)
+
+
+def _from_stdin(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
+    with open_source("-") as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
+        return feed_chunks(target, reader, pump, stopping=stopping)
+
+
+def _from_files(sources: list[str], rows: Rows, made: Setup, *, new_only: bool) -> Feed:
+    inputs = files_of(sources, made.settings.input_store)
+
+    def feed(target: Target, _reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
+        loaded = LoadedFiles.of(state) if new_only else None
+        feeding = InputFeed(target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded)
+        with _view(target, lambda: feeding.share):
+            return feeding.run()
+
+    return feed
 
 
 def run(
@@ -87,6 +148,10 @@ def run(
         )
 
     def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
+        if is_of_files(state):
+            raise ConfigError(
+                "the pipeline remembers files, and no state of a tap", key="--pipeline", hint="give the tap another one"
+            )
         if full_refresh:
             refreshed = refresh(state, full_refresh)
             target.replace_streams(full_refresh if refreshed.is_fresh else [*map(escape, refreshed.streams)])
@@ -129,7 +194,13 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     """A run: connect, recover, feed, and report on stderr; raises typer.Exit after a signal."""
     _try(report_file)
     stopping = threading.Event()
-    target = Target(made.open(), made.settings, tell=StateWriter(sys.stdout.buffer).tell)
+    writer = StateWriter(sys.stdout.buffer)
+
+    def tell(state: bytes) -> None:
+        if (told := told_of(state)) is not None:
+            writer.tell(told)
+
+    target = Target(made.open(), made.settings, tell=tell)
     reader = Reader(max_line_bytes=made.settings.max_line_bytes)
     try:
         with _signals(stopping) as received:
@@ -149,7 +220,7 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         name = signal.Signals(received[0]).name
         _say(f"stopped by {name}: {_loaded(target.report())}; run again to go on")
         raise typer.Exit(128 + received[0])
-    if target.line == 0:
+    if target.line == 0 and target.tally.checkpoints:
         _log.warning("no message came; did the tap start?")
 
 

@@ -123,6 +123,31 @@ class StreamSettings(BaseModel):
     )
 
 
+class ParallelSettings(BaseModel):
+    """How many inputs are read at once, and by whom, under `parallel:`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: Literal["threading", "loky", "dask", "ray"] = Field(
+        "loky",
+        description="Who reads, decodes and stages the inputs. threading: threads of this process. loky: processes of "
+        "this machine. dask, ray: the workers of a cluster, which need tailrace and the destination's driver.",
+    )
+    workers: Positive | None = Field(
+        None, description="How many inputs are worked on at once. Default: the cores of this machine, or the cluster's."
+    )
+    address: str | None = Field(
+        None,
+        description="Where the cluster is, as in `tcp://scheduler:8786` (dask) or `ray://head:10001`. Default: one of "
+        "this machine is started.",
+    )
+    spool: Path | None = Field(
+        None,
+        description="A folder that driver and workers can write to, for the rows of destinations to which this process "
+        "alone can write, such as DuckDB. Default: a temporary one of this machine.",
+    )
+
+
 class Settings(StreamSettings):
     """Everything that can be set for a run, but the destination's own settings."""
 
@@ -164,6 +189,17 @@ class Settings(StreamSettings):
         32 * 2**20, description="Bytes of records held in memory before the reader waits."
     )
     max_parallelism: Positive = Field(8, description="Batches staged at once.")
+    input_store: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="How the object store of inputs is reached: endpoint, region, access_key_id, secret_access_key, "
+        "session_token, role_arn, storage_options. Default: as AWS's, Google's or Azure's own tools do.",
+    )
+    parallel: ParallelSettings | None = Field(
+        None,
+        description="Of several inputs, whole ones are worked on at once: backend, workers, address, spool. "
+        "Default: one is read after the other.",
+    )
     retry_s: float = Field(120.0, ge=0, description="Seconds for which a transient failure is retried.")
     max_line_bytes: Positive = Field(2**30, description="The longest line that is read.")
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tailrace.decode.metadata import Facts, filled
+from tailrace.errors import RecordError
 from tailrace.model import LINE, Clock, Stream
 from tailrace.schema.arrow import conformed
 
@@ -14,8 +15,11 @@ def rows_of(table: pa.Table, stream: Stream, first_line: int, clock: Clock) -> p
 
     Raises RecordError for the first value that its column can't hold unchanged.
     """
-    given = conformed(table, stream.columns, stream.name)
-    lines = pa.array(range(first_line, first_line + len(table)), pa.int64())
+    try:
+        given = conformed(table, stream.columns, stream.name)
+    except RecordError as error:
+        raise RecordError(stream.name, first_line - 1 + error.line, error.violations) from error.__cause__
+    lines = pa.arange(first_line, first_line + len(table))
     facts = Facts(
         now=clock.now(),
         lines=lines,

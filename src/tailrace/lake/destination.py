@@ -7,28 +7,26 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 
-from tailrace.errors import CommitUnknownError, ConfigError, DestinationError, FencedError, RowsRefusedError
+from tailrace.errors import CommitUnknownError, ConfigError, DestinationError, FencedError
 from tailrace.lake.entries import Activate, Change, Entry, Part, Staged, part_name, plan
 from tailrace.lake.following import follow, given_up, saved
 from tailrace.lake.mapping import LakeMapping, LakeMappings
-from tailrace.lake.nested import read_nested
 from tailrace.lake.notes import Notes
-from tailrace.lake.partitions import lost_rows
 from tailrace.lake.parts import Parts
+from tailrace.lake.rows import read_rows
+from tailrace.lake.stager import LakeStager, parts_of_token
 from tailrace.lake.tables import Journal, Tables
 from tailrace.log import get_logger
-from tailrace.model import Batch, Checkpoint, Kind, Method, Published, Receipt, Stream, TableName, Traits
+from tailrace.model import Batch, Checkpoint, Method, Published, Receipt, Stream, TableName, Traits
 from tailrace.pipelines import is_unnamed
-from tailrace.schema.cast import cast_rows
 from tailrace.schema.steps import rows_by_token
-from tailrace.schema.texts import TEXTS
 
 _log = get_logger("lake")
 
@@ -136,18 +134,32 @@ class LakeDestination:
         with self._lock:
             mapping = self._mappings.of(stream)
             parts = self._parts_of(stream, mapping)
-        rows, refused = cast_rows(batch.rows, stream, mapping.targets)
-        read = read_nested(rows, stream, mapping.targets, parts.schema)
-        refused |= read.refused | lost_rows(read.rows, mapping.lost_texts)
-        if refused:
-            raise RowsRefusedError(
-                f"stream {stream.name!r}: the table {mapping.table} doesn't take {len(refused)} rows unchanged", refused
-            )
-        parts.add(_physical(read.rows, mapping.table, parts.schema))
+        read = read_rows(batch, mapping, parts.schema)
+        parts.add(read.rows)
         with self._lock:
-            self._rows += rows.num_rows
+            self._rows += batch.rows.num_rows
             self._notes.say(stream, read)
-        return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, self._token)
+        return Receipt(stream, batch.checkpoint, batch.rows.num_rows, batch.first_line, batch.last_line, self._token)
+
+    def stager(self, stream: Stream) -> LakeStager:
+        """What writes the stream's rows into files in another process; see Distributed."""
+        with self._lock:
+            return LakeStager(stream, self._mappings.of(stream), self._next())
+
+    def adopt(self, receipt: Receipt) -> Receipt:
+        """Have the files of a stager published with the next checkpoint; see Distributed."""
+        with self._lock:
+            parts = self._parts_of(receipt.stream, self._mappings.of(receipt.stream))
+            parts.adopt(parts_of_token(receipt.token))
+            self._rows += receipt.rows
+            return replace(receipt, token=self._token)
+
+    def disown(self, stream: Stream, token: str) -> None:
+        """Remove the files of a stager; see Distributed."""
+        with self._lock:
+            store = self._mappings.of(stream).layout.store
+        with suppress(DestinationError):
+            store.remove(part.path for part in parts_of_token(token))
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Put the checkpoint's entry and apply it to every table; see Destination. Repeatable after a failure."""
@@ -353,27 +365,3 @@ def _takeover(last: Entry | None, pipeline: str, fence: str) -> Entry:
     if last is None or known is None:
         return ours
     return msgspec.structs.replace(ours, number=last.number, state=last.state, at=last.at)
-
-
-def _physical(rows: pa.Table, table: TableName, schema: pa.Schema) -> pa.Table:
-    """The rows in the files' types; raises RowsRefusedError for a value that its type can't hold."""
-    columns = []
-    for field in schema:
-        is_there = field.name in rows.column_names  # a partition column may be the table's alone
-        values = rows[field.name] if is_there else pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
-        try:
-            if values.type != field.type:
-                is_time = pa.types.is_time(values.type) and pa.types.is_string(field.type)
-                values = TEXTS[Kind.TIME](values) if is_time else _unchanged(values, field.type)
-        except ValueError as error:
-            raise RowsRefusedError(f"the table {table}: column {field.name!r}: {error}") from error
-        columns.append(values)
-    return pa.table(columns, schema=schema)
-
-
-def _unchanged(values: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray:
-    """The values cast to the type that another writer gave the column; ValueError if one would change."""
-    cast = values.cast(to)
-    if pa.types.is_floating(to) and not cast.cast(values.type).equals(values):
-        raise ValueError(f"a number has more digits than {to}")
-    return cast

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -33,6 +34,11 @@ class ArrowStore:
         self._look = look
         self._known = known
         self._since_s = time.monotonic()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """A copy for another process has the folder as it is now, with keys that may end."""
+        location = self._location()
+        return ArrowStore, (partial(_given, location), location)
 
     def put_file(self, name: str, file: IO[bytes]) -> None:
         """Upload the file; see Store."""
@@ -76,8 +82,15 @@ class ArrowStore:
         return self._known
 
 
+def _given(location: Location) -> Location:
+    return location
+
+
 class LocalDisk(pyarrow.fs.LocalFileSystem):  # type: ignore[misc]  # Arrow has no types
     """Files of this machine; one that is closed, and its name, are on the disk. Folders are made as need be."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return LocalDisk, ()
 
     def open_output_stream(self, path: str, *_: object, **__: object) -> pa.NativeFile:
         """A file that is written anew."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -91,6 +91,11 @@ class Parts:
                     self._close(partition)
             self._upload()
             return [*self._uploaded]
+
+    def adopt(self, parts: Iterable[Part]) -> None:
+        """Take files that were written and uploaded elsewhere for files of these."""
+        with self._lock:
+            self._uploaded += parts
 
     def discard(self) -> None:
         """Remove all files, here and in the store."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 import obstore
@@ -20,8 +21,20 @@ from tailrace.objects.reading import python_file
 from tailrace.objects.settings import AwsSettings
 from tailrace.objects.stores import local_path, opened_store
 
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
 _REMOVALS = 4
 _READ_WHOLE_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file of a store: its path, its bytes, and what changes whenever the file does."""
+
+    path: str
+    size: int
+    tag: str
 
 
 class Folder:
@@ -82,6 +95,22 @@ class Folder:
                 for file in listed:
                     yield str(file["path"])
 
+    def listed(self, folder: str = "") -> Iterator[Listed]:
+        """All files below a folder."""
+        with translated_errors(self.url):
+            for listed in obstore.list(self._opened(), folder or None):
+                yield from map(_listed, listed)
+
+    def found(self, name: str) -> Listed | None:
+        """The file of that path, None if there is none."""
+        with translated_errors(self.url):
+            try:
+                return _listed(obstore.head(self._opened(), name))
+            except FileNotFoundError as error:
+                if is_missing_bucket(str(error)):
+                    raise
+                return None
+
     def remove(self, names: Iterable[str]) -> None:
         """Remove files; missing ones are no error."""
         with translated_errors(self.url):
@@ -132,3 +161,8 @@ class Folder:
                 sync(each)
             if path.parent not in self._synced:
                 self._synced = self._synced | {*folders}
+
+
+def _listed(file: ObjectMeta) -> Listed:
+    tag = file.get("e_tag") or file["last_modified"].isoformat()
+    return Listed(str(file["path"]), int(file["size"]), str(tag))

@@ -48,6 +48,11 @@ class CheckpointPolicy:
         return point if point and point.line > self._taken_line else None
 
     @property
+    def is_held(self) -> bool:
+        """Whether what is read becomes visible only when the run ends."""
+        return self._held_line is not None
+
+    @property
     def is_crowded(self) -> bool:
         """Whether more states are remembered than there should be."""
         return self._points.bytes > MAX_STATE_BYTES and len(self._points) > 1

@@ -4,45 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 
 import pyarrow as pa
 
-from tailrace.destination import Destination, RefusedAtCommitError
+from tailrace.destination import Destination, Distributed, RefusedAtCommitError
 from tailrace.errors import RecordError, RowsRefusedError, SchemaError, naming_line
 from tailrace.model import LINE, Activation, Batch, Checkpoint, Published, Receipt, Stream
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import committed
-from tailrace.runtime.parting import Copies, batch_after, batch_until
+from tailrace.runtime.items import Adoption, CheckpointRequest, Item, Preparation, held_bytes, item_until
+from tailrace.runtime.parting import Copies, batch_after
 from tailrace.runtime.retry import Retry
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """A stream to prepare, and the input line that makes it so. Without columns for records it has no table yet."""
-
-    stream: Stream
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointRequest:
-    """The end of a checkpoint, as the reader sees it; the drain adds the receipts and the number.
-
-    `state` is None when the checkpoint makes no new state true; the destination then keeps the one that it has.
-    """
-
-    until_line: int
-    state: bytes | None
-    activate: tuple[Activation, ...] = ()
-    replace: tuple[Stream, ...] = ()
-    final: bool = False
-
-
-Item = Preparation | Batch | CheckpointRequest
 
 LINE_ERRORS = (RecordError, SchemaError, RowsRefusedError)
 """The errors that are about lines of the input: what comes before may be loaded all the same."""
@@ -161,6 +137,12 @@ class Drain:
             self._changed.notify_all()
         self.raise_failure()
 
+    def wait_until_idle(self) -> None:
+        """Wait until everything that was put is done; raises the error that halted the work."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None or not (self._waiting or self._is_busy))
+        self.raise_failure()
+
     def raise_failure(self) -> None:
         """Raise the error that halted the work, if one did."""
         if self._failure is not None:
@@ -168,9 +150,7 @@ class Drain:
 
     def finish(self) -> None:
         """Wait until all is done and end the thread; raises the error that halted the work."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._failure is not None or not (self._waiting or self._is_busy))
-        self.raise_failure()
+        self.wait_until_idle()
         self._end()
 
     def resume(self, until_line: int) -> tuple[Activation, ...]:
@@ -187,10 +167,10 @@ class Drain:
             is_beyond = any(receipt.last_line > until_line for receipt in self._receipts)
             restaged = self._unstaged() if is_undone or is_beyond else []
             requests = [item for item in self._waiting if isinstance(item, CheckpointRequest)]
-            kept = (_until(item, until_line, self._number) for item in (*restaged, *self._waiting))
-            self._budget.change(-_held_bytes(self._waiting))
+            kept = (item_until(item, until_line, self._number) for item in (*restaged, *self._waiting))
+            self._budget.change(-held_bytes(self._waiting))
             self._waiting = deque(item for item in kept if item is not None)
-            self._budget.change(_held_bytes(self._waiting))
+            self._budget.change(held_bytes(self._waiting))
             self._next_number = self._number
             self._failure = None
             self._changed.notify_all()
@@ -199,7 +179,7 @@ class Drain:
     def abandon(self) -> None:
         """Drop what waits and end the thread, once it has done what it is at. Repeatable."""
         with self._changed:
-            self._budget.change(-_held_bytes(self._waiting))
+            self._budget.change(-held_bytes(self._waiting))
             self._waiting.clear()
         self._end()
 
@@ -229,7 +209,7 @@ class Drain:
                 rests += [item for item in group if isinstance(item, CheckpointRequest)]
                 self._failure = error
             finally:
-                self._budget.change(_held_bytes(rests) - _held_bytes(group))
+                self._budget.change(held_bytes(rests) - held_bytes(group))
                 with self._changed:
                     self._waiting.extendleft(reversed(rests))
                     self._is_busy = False
@@ -255,9 +235,18 @@ class Drain:
                     self._retry.call(self._destination.prepare, preparation.stream)
             case CheckpointRequest() as request:
                 self._commit(request)
+            case Adoption(receipt):
+                self._copies.refuse()
+                self._receipts.append(self._adopted(receipt))
             case Batch():
                 return self._stage([item for item in group if isinstance(item, Batch)])
         return []
+
+    def _adopted(self, receipt: Receipt) -> Receipt:
+        destination = self._destination
+        if not isinstance(destination, Distributed):
+            raise TypeError(f"{destination.traits.name} gives no stagers")
+        return self._retry.call(destination.adopt, replace(receipt, checkpoint=self._number))
 
     def _stage(self, batches: list[Batch]) -> list[Batch]:
         if len(batches) == 1:
@@ -370,17 +359,3 @@ def _place_of(failure: BaseException) -> tuple[bool, int]:
     """What orders failures: those that aren't about a line come first, the others by their line."""
     line = failure.line if isinstance(failure, LINE_ERRORS) else None
     return line is not None, line or 0
-
-
-def _until(item: Item, until_line: int, checkpoint: int) -> Item | None:
-    """What is left of an item when that checkpoint ends at that line."""
-    match item:
-        case Batch() as batch:
-            return batch_until(batch, until_line, checkpoint)
-        case Preparation() as preparation:
-            return preparation if preparation.line <= until_line else None
-    return None
-
-
-def _held_bytes(items: Iterable[Item]) -> int:
-    return sum(item.rows.nbytes for item in items if isinstance(item, Batch))

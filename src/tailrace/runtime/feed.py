@@ -44,24 +44,35 @@ def feed_chunks(
     When `stopping` is set, or `is_whole` says after the input's end that it was cut off, the run ends at the last
     STATE. So it does when the input can't be read on; then the error is raised.
     """
-    with _committing_what_has_a_state(target):
-        while not stopping.is_set():
-            chunk = _next_chunk(target, pump)
-            if chunk is None:
-                target.keep_time()
-                continue
-            if not chunk and not is_whole():
-                break
-            for block in reader.feed(chunk) if chunk else reader.finish():
-                target.accept(block)
-            if not chunk:
-                return target.end()
-        return target.stop()
+    with committing_what_has_a_state(target):
+        return target.end() if read_chunks(target, reader, pump, stopping, is_whole) else target.stop()
+
+
+def read_chunks(
+    target: Target,
+    reader: Parser,
+    pump: ChunkPump,
+    stopping: threading.Event,
+    is_whole: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Take everything that the pump gives; False where that was stopped, or the input was cut off."""
+    while not stopping.is_set():
+        chunk = _next_chunk(target, pump)
+        if chunk is None:
+            target.keep_time()
+            continue
+        if not chunk and not is_whole():
+            break
+        for block in reader.feed(chunk) if chunk else reader.finish():
+            target.accept(block)
+        if not chunk:
+            return True
+    return False
 
 
 def feed_lines(target: Target, reader: Parser, lines: Iterable[bytes]) -> Report:
     """The report of a run over an iterable of message lines."""
-    with _committing_what_has_a_state(target):
+    with committing_what_has_a_state(target):
         for line in lines:
             for block in reader.feed(line):
                 target.accept(block)
@@ -80,7 +91,7 @@ def _next_chunk(target: Target, pump: ChunkPump) -> bytes | None:
 
 
 @contextmanager
-def _committing_what_has_a_state(target: Target) -> Iterator[None]:
+def committing_what_has_a_state(target: Target) -> Iterator[None]:
     """Commit up to the last STATE before a line that can't be taken; other failures may have lost what came before."""
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from tailrace.decode.records import record_line
@@ -12,7 +12,7 @@ from tailrace.log import get_logger
 from tailrace.model import LINE, Batch, Decoded, Refused, Stream
 from tailrace.runtime.invalid import Invalid
 from tailrace.runtime.notes import note
-from tailrace.runtime.report import Tally
+from tailrace.runtime.report import StreamReport, Tally
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import LogLine
 
@@ -31,8 +31,19 @@ class Findings:
     def note(self, stream: Stream, decoded: Decoded) -> None:
         """Count and say what decoding found; raises RecordError where a refused record ends the run."""
         if decoded.refused:
-            self._invalid.refuse(stream, self._streams.message(stream), decoded.refused)
+            self.refuse(stream, decoded.refused)
         note(self._tally, stream, decoded)
+
+    def refuse(self, stream: Stream, refused: Sequence[Refused]) -> None:
+        """Have records refused; raises RecordError where that ends the run."""
+        self._invalid.refuse(stream, self._streams.message(stream), refused)
+
+    def note_staged(self, name: str, stream: Stream | None, found: StreamReport) -> None:
+        """Count and say what a worker has found of a stream; without a plan its records were only counted."""
+        self._tally.add_staged(name, found)
+        if stream is not None:
+            none = stream.arrow.empty_table()
+            note(self._tally, stream, Decoded(none, (), found.unknown_fields, found.inexact, found.coerced, found.odd))
 
     @staticmethod
     def say_for_tap(lines: Iterable[LogLine]) -> None:

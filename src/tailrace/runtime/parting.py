@@ -46,15 +46,19 @@ class Copies:
         if self._batches is None:
             return
         if self._bytes + size > self._max_bytes:
-            self._release()
-            self._batches = None
+            self.refuse()
             return
         self._batches.append(batch)
         self._bytes += size
         self._budget.change(size)
 
+    def refuse(self) -> None:
+        """Keep none any more, since what is staged can't be staged anew from copies."""
+        self._release()
+        self._batches = None
+
     def take(self) -> list[Batch] | None:
-        """All batches, which aren't kept any more; None where there were too many."""
+        """All batches, which aren't kept any more; None where not all of them were kept."""
         batches = self._batches
         self.clear()
         return batches

@@ -14,8 +14,9 @@ from tailrace.decode import Decoder, decoder
 from tailrace.errors import SchemaError, naming_line
 from tailrace.model import Batch, Clock, Growth, RecordBlock, Stream
 from tailrace.runtime.budget import Budget
-from tailrace.runtime.drain import Drain, Preparation
+from tailrace.runtime.drain import Drain
 from tailrace.runtime.findings import Findings
+from tailrace.runtime.items import Preparation
 from tailrace.runtime.report import Tally
 from tailrace.runtime.sink import DECODE_BYTES, Sink
 from tailrace.runtime.streams import Streams
@@ -51,6 +52,7 @@ class StreamPipeline:
         self._decoders: dict[Stream, Decoder] = {}
         self._announced: set[int] = set()
         self._prepared = 0
+        self._is_adopting: bool | None = None
         self._held_bytes = 0
         self._open = self._sink(stream)
         self._sinks = [self._open]
@@ -104,6 +106,16 @@ class StreamPipeline:
         """Take in rows of the present plan."""
         with self._accounted(now_s):
             self._open.add_rows(rows)
+
+    def turn(self, now_s: float, *, is_adopting: bool, line: int) -> None:
+        """Take rows of the other origin from that line on: staged by workers, or added here.
+
+        Where rows are merged in the order of plans, the plan comes again, behind all rows before.
+        """
+        before, self._is_adopting = self._is_adopting, is_adopting
+        if before not in {None, is_adopting} and self.stream.waits_for_commit:
+            self.seal(None, now_s)
+            self.open(self._shared.streams.again(self.stream), line)
 
     def advance(self, now_s: float) -> None:
         """Begin to decode what is worth it, and take in what is decoded."""

@@ -24,6 +24,10 @@ class Pipelines:
         """The pipeline of the stream; None before its first plan."""
         return self._pipelines.get(name)
 
+    def plans(self) -> list[Stream]:
+        """The present plan of every stream."""
+        return [pipeline.stream for pipeline in self._pipelines.values()]
+
     def open(self, stream: Stream, line: int) -> StreamPipeline:
         """The stream's pipeline, which takes records under this plan from that line on."""
         pipeline = self._pipelines.get(stream.name)

@@ -112,6 +112,18 @@ class Tally:
         with self._lock:
             self._counts.setdefault(stream, Counter()).update(counts)
 
+    def add_staged(self, stream: str, found: StreamReport) -> None:
+        """Add the counts of what a worker has staged of a stream, but those of which something is told."""
+        self.add(
+            stream,
+            read=found.read,
+            filtered=found.filtered,
+            bytes=found.bytes,
+            without_time_extracted=found.without_time_extracted,
+        )
+        with self._lock:
+            self._other_unknown[stream] += found.other_unknown_fields
+
     def add_unknown(self, stream: str, fields: Mapping[str, int]) -> Iterable[str]:
         """Count values of fields that the schema doesn't name; gives the fields that are new.
 

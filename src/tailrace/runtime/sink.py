@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
+from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 
@@ -25,6 +27,8 @@ MAX_AHEAD = 3
 """Blocks of one plan that are decoded at once, while the reader goes on."""
 
 _VALUE_BYTES = 8
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,19 @@ class _Ahead:
 def decoding_threads() -> Executor:
     """The threads in which blocks are decoded; they are started when they are needed."""
     return ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="tailrace-decoder")
+
+
+class OneByOne(Executor):
+    """Decodes blocks as they come, in the thread that hands them on, for a run that is to have one core."""
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """The result of the call, or its error, once it is done."""
+        future: Future[_T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 it is raised where the result is asked for
+            future.set_exception(error)
+        return future
 
 
 class Sink:

@@ -14,6 +14,7 @@ from tailrace.config import Settings, StreamSettings
 from tailrace.errors import ConfigError, SchemaError, naming_line
 from tailrace.log import get_logger
 from tailrace.model import Column, Growth, Method, Stream, Traits
+from tailrace.schema.described import schema_of_columns
 from tailrace.schema.drafts import unknown_draft
 from tailrace.schema.grown import grown_schema
 from tailrace.schema.jsonschema import chosen_columns
@@ -83,11 +84,34 @@ class Streams:
             known.stream = again
         return again
 
+    def has_plan(self, plan: Stream) -> bool:
+        """Whether the stream has had a plan like this one, whatever its revision."""
+        return self._like(plan) is not None
+
+    def reopened(self, plan: Stream) -> Stream:
+        """The plan that the stream has had, which is its present one again."""
+        known, content = self._of(plan.name), self._like(plan)
+        if content is None:
+            raise KeyError(plan.name)
+        before, stream = known.stream, known.plans[content]
+        if before is not None and replace(before, revision=0) == replace(plan, revision=0):
+            stream = before
+        elif stream.waits_for_commit:
+            stream = self.again(stream)
+        known.content, known.stream = content, stream
+        return stream
+
+    def _like(self, plan: Stream) -> _Content | None:
+        """The content of the message that made a plan like this one."""
+        plans = self._of(plan.name).plans.items()
+        return next((content for content, had in plans if replace(had, revision=0) == replace(plan, revision=0)), None)
+
     def accept_columns(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Stream:
         """The plan of a stream whose columns are known without a JSON Schema."""
         known = self._of(name)
         stream = stream_of_columns(name, chosen_columns(columns, known.settings), key, known.settings, self._traits)
-        known.stream = self._accepted(SchemaMessage(0, name, b"{}", key, (), None, None), known, stream)
+        message = SchemaMessage(0, name, schema_of_columns(columns), key, (), None, None)
+        known.stream = self._accepted(message, known, replace(stream, json_schema=message.json_schema))
         return known.stream
 
     def grow(self, stream: Stream, growth: Growth) -> Stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,15 +14,17 @@ import pyarrow as pa
 from tailrace.config import Settings
 from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
-from tailrace.errors import ConfigError, RecordsWithoutSchemaError, TailraceError
+from tailrace.errors import ConfigError, RecordsWithoutSchemaError
 from tailrace.log import get_logger
-from tailrace.model import Checkpoint, Clock, Column, Method, Published, RecordBlock, Stream, unnamed
+from tailrace.model import Checkpoint, Clock, Column, Method, Published, Receipt, RecordBlock, Refused, Stream, unnamed
 from tailrace.runtime.activations import Activations
+from tailrace.runtime.adoption import Adopter, StagedInput
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import CheckpointPolicy, SafePoint
-from tailrace.runtime.drain import LINE_ERRORS, CheckpointRequest, Drain, Observer
+from tailrace.runtime.drain import LINE_ERRORS, Drain, Observer
 from tailrace.runtime.findings import Findings
 from tailrace.runtime.invalid import Invalid
+from tailrace.runtime.items import CheckpointRequest
 from tailrace.runtime.pipeline import Shared, StreamPipeline
 from tailrace.runtime.pipelines import Pipelines
 from tailrace.runtime.report import Report, Tally
@@ -29,11 +32,9 @@ from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import decoding_threads
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import ActivateVersionMessage, Block, LogLine, Message, SchemaMessage, message_before
-from tailrace.singer.states import StateMessages
+from tailrace.singer.states import PassedState, StateMessages
 
 _log = get_logger("target")
-
-
 _BEYOND = 2**63 - 1
 """A line beyond all."""
 
@@ -53,12 +54,14 @@ class Target:
         settings: Settings,
         *,
         tell: Callable[[bytes], None],
+        tally: Tally | None = None,
+        threads: Executor | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self.budget = Budget(settings.max_memory_bytes)
-        self._destination = destination
+        self.destination = destination
         self._settings = settings
         self._tell = tell
         self._now = now
@@ -72,7 +75,7 @@ class Target:
         self._activations = Activations()
         self._findings = Findings(self.tally, self._invalid, self._streams)
         self._policy = CheckpointPolicy(settings, monotonic_s())
-        self._threads = decoding_threads()
+        self._threads = threads or decoding_threads()
         self._drain = Drain(
             destination,
             self._retry,
@@ -82,25 +85,16 @@ class Target:
             max_parallelism=settings.max_parallelism,
             now=now,
         )
-        self._pipelines = Pipelines(
-            Shared(
-                settings,
-                self._clock,
-                self._threads,
-                self.budget,
-                self._drain,
-                self._streams,
-                self._findings,
-                self.tally,
-            )
-        )
+        parts = self._drain, self._streams, self._findings, self.tally
+        self._pipelines = Pipelines(Shared(settings, self._clock, self._threads, self.budget, *parts))
+        self._adopter = Adopter(self._streams, self._pipelines, self._drain, self._findings)
         self._next_seal_s = 0.0
         self._line = 0
 
     def begin(self) -> Checkpoint | None:
         """Recover the pipeline; gives its last committed checkpoint."""
         self._invalid.begin()
-        last = self._retry.call(self._destination.recover, self._pipeline)
+        last = self._retry.call(self.destination.recover, self._pipeline)
         self.tally.checkpoint = last.number if last else 0
         self._invalid.recover(self.tally.checkpoint)
         self._drain.begin(last)
@@ -116,22 +110,58 @@ class Target:
         Where one of its messages can't be taken, all that comes before its line is taken first; then the error of the
         earliest such line is raised.
         """
-        failure: TailraceError | None = None
-        failed_line = _BEYOND
-        taken: list[Message] = []
+        failure, failed_line, taken = None, _BEYOND, list[Message]()
         for message in block.messages:
             if (before := message_before(message, failed_line)) is not None:
                 try:
                     self._take(before)
                     taken.append(before)
                 except (ConfigError, RecordsWithoutSchemaError, *LINE_ERRORS) as error:
-                    failure, failed_line = error, _line_of(error, before)
+                    failure, failed_line = error, getattr(error, "line", None) or before.line
         self._note(taken, block.states.until(failed_line - 1))
         if failure is not None:
             self._line = failed_line
             raise failure
         self._take_due(self._monotonic_s())
         self._advance(message.stream for message in taken if isinstance(message, RecordBlock))
+        self.keep_time()
+
+    def plan(self, messages: Iterable[SchemaMessage]) -> list[Stream]:
+        """Plan streams before their records come; gives the present plans of all, which are prepared on return."""
+        for message in messages:
+            self._take_schema(message)
+        self.settle()
+        return self._pipelines.plans()
+
+    def adopt(self, staged: StagedInput, rows_of: Callable[[Receipt], Iterable[pa.Table]] | None) -> bool:
+        """Take an input that workers have staged by the destination's stagers, behind all that was taken before.
+
+        Without stagers, `rows_of` gives the rows of a receipt, with their lines. The end of the input is a safe point
+        if it has a STATE. False, with nothing done, where its plans are gone.
+        """
+        if not self._adopter.has_plans_of(staged):
+            return False
+        is_safe = staged.state is not None and not self._policy.is_held and not self._adopter.replaces(staged)
+        if not is_safe and (point := self._policy.latest) is not None:
+            self._take_checkpoint(point)
+        for receipt in staged.receipts:
+            pipeline = self._adopter.adopt(receipt, self._monotonic_s(), is_whole=rows_of is None)
+            self._hold(pipeline.stream, receipt.first_line)
+            for rows in rows_of(receipt) if rows_of else ():
+                self._advance([receipt.stream.name])
+                self.keep_time()
+                pipeline.add_rows(rows, self._monotonic_s())
+        self._adopter.count(staged)
+        self._pass(staged)
+        return True
+
+    def _pass(self, staged: StagedInput) -> None:
+        """Count what was staged elsewhere, and note the state that its end makes true."""
+        read = staged.records, staged.bytes
+        states = [] if staged.state is None else [PassedState(staged.last_line, staged.state, *read)]
+        self._policy.read(*read, StateMessages.of(states))
+        self._policy.supersede(staged.last_line)
+        self._line = staged.last_line
         self.keep_time()
 
     def open_stream(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> None:
@@ -144,6 +174,7 @@ class Target:
         pipeline = self._pipelines.of(name)
         if pipeline is None:
             raise RuntimeError(f"Target.open_stream({name!r}) comes first")
+        pipeline.turn(self._monotonic_s(), is_adopting=False, line=self._line + 1)
         rows = rows_of(table, pipeline.stream, self._line + 1, self._clock)
         pipeline.add_rows(rows, self._monotonic_s())
         self._line += rows.num_rows
@@ -151,6 +182,12 @@ class Target:
         self._policy.read(rows.num_rows, rows.nbytes)
         self._advance([name])
         self.keep_time()
+
+    def refuse(self, name: str, refused: Sequence[Refused]) -> None:
+        """Refuse what can't be a row of an opened stream."""
+        if (pipeline := self._pipelines.of(name)) is not None and refused:
+            self.tally.add(name, read=len(refused))
+            self._findings.refuse(pipeline.stream, refused)
 
     def keep_time(self) -> None:
         """Ask for the checkpoint and seal the batches that are due, and wait while the memory budget is spent."""
@@ -162,6 +199,14 @@ class Target:
                 self._relieve(pipeline)
         self._wait_for_memory()
         self._drain.raise_failure()
+
+    def count_from(self, line: int) -> None:
+        """Have rows from here on be counted as the lines behind that one."""
+        self._line = line
+
+    def settle(self) -> None:
+        """Wait until the drain has done all that it was given."""
+        self._drain.wait_until_idle()
 
     def end(self) -> Report:
         """Commit everything that was read as the run's last checkpoint."""
@@ -192,7 +237,7 @@ class Target:
         self._drain.abandon()
         self._threads.shutdown(cancel_futures=True)
         self._invalid.close()
-        self._destination.close()
+        self.destination.close()
 
     def report(self) -> Report:
         """What the run has done so far."""
@@ -205,9 +250,7 @@ class Target:
     @property
     def title(self) -> str:
         """The destination's name, and the pipeline's if it has one."""
-        pipeline = self._settings.pipeline
-        name = self._destination.traits.name
-        return f"{name} · pipeline {pipeline}" if pipeline else name
+        return " · pipeline ".join(filter(None, (self.destination.traits.name, self._settings.pipeline)))
 
     @property
     def line(self) -> int:
@@ -226,8 +269,6 @@ class Target:
                 self._take_schema(message)
             case ActivateVersionMessage():
                 self._activate(message)
-            case LogLine():
-                pass  # all of a block are said together
 
     def _note(self, taken: Sequence[Message], states: StateMessages) -> None:
         """Count what was taken of a block, and note the states that have passed with it."""
@@ -240,6 +281,7 @@ class Target:
     def _take_records(self, block: RecordBlock) -> None:
         pipeline = self._pipelines.of(block.stream)
         if pipeline is not None:
+            pipeline.turn(self._monotonic_s(), is_adopting=False, line=block.first_line)
             self._pipelines.add(pipeline, block, self._monotonic_s())
             self._count(pipeline.stream, block.count, block.size, block.first_line)
         elif self._streams.is_selected(block.stream):
@@ -249,6 +291,10 @@ class Target:
 
     def _count(self, stream: Stream, records: int, size: int, first_line: int) -> None:
         self.tally.add(stream.name, read=records, bytes=size)
+        self._hold(stream, first_line)
+
+    def _hold(self, stream: Stream, first_line: int) -> None:
+        """Take no later STATE for a safe point where rows become visible only at the end."""
         if stream.method is Method.REPLACE:
             self._policy.hold(first_line)
 
@@ -347,11 +393,3 @@ class Target:
             records=sum(receipt.rows for receipt in checkpoint.publish),
             line=request.until_line,
         )
-
-
-def _line_of(error: TailraceError, message: Message) -> int:
-    """The line that can't be taken."""
-    line: int | None = getattr(error, "line", None)
-    if line is None:
-        line = message.first_line if isinstance(message, RecordBlock) else message.line
-    return line

@@ -19,14 +19,15 @@ class Reader:
     Nothing is held back between chunks but a line that isn't whole yet. RECORD lines that begin with type and stream
     aren't parsed: whether such a line is well-formed is for the decoder to say. Lines of white space are skipped, and
     counted; so is a SCHEMA that is the same as its stream's last one. A block has at most `max_block_bytes` and one
-    line. A MessageError comes behind every message of the lines before it, and is the end: the reader can't go on.
+    line. Lines are counted from behind `before`. A MessageError comes behind every message of the lines before it, and
+    is the end: the reader can't go on.
     """
 
-    def __init__(self, *, max_line_bytes: int, max_block_bytes: int = 2**20) -> None:
+    def __init__(self, *, max_line_bytes: int, max_block_bytes: int = 2**20, before: int = 0) -> None:
         self._max_line_bytes = max_line_bytes
         self._max_block_bytes = max_block_bytes
         self._bytes_read = 0
-        self._line = 0
+        self._line = self._before = before
         self._splitter = splitter()
         self._partial: list[bytes] = []
         self._partial_bytes = 0
@@ -38,7 +39,7 @@ class Reader:
 
     @property
     def line(self) -> int:
-        """Lines read so far, those of white space too."""
+        """The last line that was read, those of white space too."""
         return self._line
 
     def feed(self, chunk: bytes) -> Iterator[Block]:
@@ -61,7 +62,7 @@ class Reader:
                 "the input ends in the middle of this line, so it was cut off; "
                 "see why the tap stopped, or get the whole file"
             )
-            raise MessageError((self._line == 0 and other_format(last)) or cut_off, line=self._line + 1)
+            raise MessageError((self._line == self._before and other_format(last)) or cut_off, line=self._line + 1)
         yield from self._blocks_of(last)
 
     def _hold(self, piece: bytes) -> None:
@@ -82,15 +83,15 @@ class Reader:
     def _blocks_of(self, lines: bytes) -> Iterator[Block]:
         """What whole lines come to."""
         allowed = _allowed_bytes(lines, self._max_line_bytes)
-        is_start = self._line == 0
-        parts = self._splitter.split(_normalised(lines[:allowed], is_start=is_start), self._line + 1)
-        self._line = self._line + parts.lines if parts.error is None else (parts.error.line or 1) - 1
+        is_start, first = self._line == self._before, self._line + 1
+        parts = self._splitter.split(_normalised(lines[:allowed], is_start=is_start), first)
+        self._line = self._line + parts.lines if parts.error is None else (parts.error.line or first) - 1
         if parts.block.messages or len(parts.block.states):
             yield parts.block
         if parts.error is not None:
-            is_first = is_start and parts.error.line == 1
+            is_first = is_start and parts.error.line == first
             format_ = other_format(lines.partition(b"\n")[0]) if is_first else None
-            raise MessageError(format_, line=1) if format_ else parts.error
+            raise MessageError(format_, line=first) if format_ else parts.error
         if allowed < len(lines):
             raise self._too_long()
 

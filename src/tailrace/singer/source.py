@@ -41,14 +41,18 @@ def open_source(source: str | Path | BinaryIO | None) -> BinaryIO:
         stdin = _stdin()
         return cast(BinaryIO, _Source(stdin, "stdin", size=_size_of(stdin)))
     if isinstance(source, str | Path):
-        path = Path(source)
-        expected = next((codec for codec in _CODECS if codec.suffix == path.suffix), None)
-        file = _opened(path)
-        return cast(BinaryIO, _Source(file, str(path), expected=expected, owned=True, size=_size_of(file)))
+        file = _opened(Path(source))
+        return decompressed(file, str(source), _size_of(file))
     name = str(getattr(source, "name", "the stream"))
     if isinstance(source, io.TextIOBase):
         raise ConfigError(f"{name} gives text, not bytes", key=_KEY, hint='open it with mode "rb"')
     return cast(BinaryIO, _Source(source, name))
+
+
+def decompressed(file: BinaryIO, name: str, size: int | None = None) -> BinaryIO:
+    """The bytes of an open file of that name and size, as open_source gives those of a path; it is closed with them."""
+    expected = next((codec for codec in _CODECS if name.endswith(codec.suffix)), None)
+    return cast(BinaryIO, _Source(file, name, expected=expected, owned=True, size=size))
 
 
 class ChunkPump:

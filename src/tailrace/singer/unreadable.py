@@ -28,7 +28,7 @@ _BINARY = {
     b"\xfd7zXZ": "compressed by xz",
 }
 """What binary files begin with."""
-_OTHERWISE = "have a tap read it, or load its rows from Python: tailrace.load(rows, to, stream=NAME)"
+_OTHERWISE = "CSV, JSON Lines, Parquet and Arrow files are loaded by their names, as in `tailrace load FILE`"
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_PLACES = 3
@@ -66,12 +66,14 @@ def other_format(start: bytes) -> str | None:
         return f"the input is a JSON array, and not Singer messages, each an object on a line of its own; {_OTHERWISE}"
     if text == b"{":
         return f"the input is a JSON document of many lines, and not Singer messages, one on a line; {_OTHERWISE}"
-    if _CSV_HEADER.fullmatch(text):
-        return (
-            "the input looks like CSV, and not like Singer messages; have a tap read it, as tap-csv does, or load it "
-            "from Python: tailrace.load(pyarrow.csv.read_csv(FILE), to, stream=NAME)"
-        )
+    if is_like_csv(text):
+        return f"the input looks like CSV, and not like Singer messages; {_OTHERWISE}, and from stdin with --format csv"
     return None
+
+
+def is_like_csv(line: bytes) -> bool:
+    """Whether a line looks like the header of a CSV file."""
+    return _CSV_HEADER.fullmatch(line.strip()) is not None
 
 
 def record_stream(data: bytes) -> str | None:

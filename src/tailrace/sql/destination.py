@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
+from tailrace.destination import Stager
 from tailrace.errors import CommitUnknownError, DestinationError, FencedError, RowsRefusedError, SchemaError
 from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
 from tailrace.pipelines import is_unnamed
@@ -29,7 +31,7 @@ from tailrace.sql.settings import DEFAULT, Options
 from tailrace.sql.staging import WaitsIn
 from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Place, Tables
-from tailrace.sql.unit_of_work import UnitOfWork
+from tailrace.sql.unit_of_work import UnitOfWork, run_own
 
 
 class SqlDestination:
@@ -71,6 +73,7 @@ class SqlDestination:
         self._landed: tuple[Checkpoint, dict[str, Published]] | None = None
         self._pipeline = ""
         self._fence, self._since = "", datetime.now(UTC)
+        self._has_stagers = False
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._made_from
@@ -123,6 +126,22 @@ class SqlDestination:
                     raise FencedError(self._pipeline) from error
             raise
 
+    def stager(self, stream: Stream) -> Stager | None:
+        """What has the stream's rows wait, from another process; see Distributed."""
+        with self._lock, self._in_one_piece():
+            self._has_stagers = True
+            return self._waiting.stager(self._made(stream, self._places.of(stream), 0)[0])
+
+    def adopt(self, receipt: Receipt) -> Receipt:
+        """Have what a stager has staged published with the others; see Distributed."""
+        stream = receipt.stream
+        with self._lock, self._in_one_piece(), of_stream(stream.name):
+            make = partial(self._made, stream, self._places.of(stream))
+            return replace(receipt, token=self._waiting.adopt(stream, make, receipt.token))
+
+    def disown(self, stream: Stream, token: str) -> None:
+        """Nothing: what nobody adopts is found by its name when the run ends, or by the next; see Distributed."""
+
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Publish the receipts, apply the activations and store the state, in one transaction; see Destination.
 
@@ -151,9 +170,10 @@ class SqlDestination:
         """Undo what isn't committed and close the sessions; repeatable."""
         with self._lock:
             self._undo(None)
-            if is_unnamed(self._pipeline) and self._dialect.ddl is Ddl.APART:
-                with suppress(DestinationError):  # no later run looks for what this one leaves
-                    self._drop_left_over(self._pipeline)
+            if self._has_stagers or (is_unnamed(self._pipeline) and self._dialect.ddl is Ddl.APART):
+                with suppress(DestinationError):  # a later run may not look for what this one leaves
+                    start = prefix(self._pipeline)
+                    self._drop_left_over(start if is_unnamed(self._pipeline) else start + digest(self._fence))
             if self._waiting.tables:
                 with suppress(DestinationError):  # the next run looks for what this one leaves, unless it has looked
                     self._waiting.discard(self._work.session)
@@ -213,7 +233,7 @@ class SqlDestination:
         if self._exchanges:
             self._exchanges.recover(work.session, pipeline)
         self._waiting.begin(prefix(pipeline))
-        self._drop_left_over(pipeline)
+        self._drop_left_over(prefix(pipeline))
         return row
 
     def _own_tables(self) -> list[str]:
@@ -223,9 +243,9 @@ class SqlDestination:
         missing = [table for table in wanted if not self._tables.exists(self._work.session, table)]
         return [sql for table in missing for sql in (wanted[table], *self._statements.lasting(table))]
 
-    def _drop_left_over(self, pipeline: str) -> None:
-        """Drop the tables that runs of the pipeline have made for themselves, and left."""
-        for schema, name in self._work.session.query(self._dialect.catalog.tables, (prefix(pipeline),)):
+    def _drop_left_over(self, start: str) -> None:
+        """Drop the tables that runs have made for themselves, and left, whose names begin so."""
+        for schema, name in self._work.session.query(self._dialect.catalog.tables, (start,)):
             table = TableName(str(name), str(schema) if schema else None)
             with suppress(DestinationError):  # an older run may hold it; the names of ours are others
                 self._work.run(self._statements.drop_table(table))
@@ -236,7 +256,7 @@ class SqlDestination:
         rows = fitting_rows(self._dialect, batch, place.table, place.targets)
         self._work.session.load(place.table, place.columns, rows)
         transaction.add(batch.stream.name, place.table, rows.num_rows)
-        return _receipt(batch, rows.num_rows, transaction.token)
+        return batch.receipt(rows.num_rows, transaction.token)
 
     def _staged(self, batch: Batch, place: Place) -> Receipt:
         """Load the rows to where they wait."""
@@ -244,7 +264,7 @@ class SqlDestination:
             staging = self._waiting.of(batch.stream, lambda number: self._made(batch.stream, place, number))
         rows = fitting_rows(self._dialect, batch, staging.place.table, staging.place.targets)
         self._waiting.load(staging, batch, rows)
-        return _receipt(batch, rows.num_rows, staging.table.name)
+        return batch.receipt(rows.num_rows, staging.table.name)
 
     def _made(self, stream: Stream, place: Place, number: int) -> tuple[Staging, str]:
         """A new staging table, and what makes it."""
@@ -294,11 +314,11 @@ class SqlDestination:
         for stream in (*(activation.stream for activation in checkpoint.activate), *checkpoint.replace):
             self._places.of(stream)
         self._waiting.expect(self._work.session)
-        stagings = [self._recast(staging) for staging in self._waiting.tables]
+        stagings = [self._places.recast(staging, self._waiting) for staging in self._waiting.tables]
         published = {name: Published(inserted=rows) for name, rows in self._work.begun().rows.items()}
         self._waiting.arrive(self._work.session)
         stagings = self._arrived(checkpoint, stagings)
-        self._run_own("before_sql", self._options.before_sql)
+        run_own(self._work, "before_sql", self._options.before_sql)
         for steps in steps_of(stagings, checkpoint.activate):
             with of_stream(steps.name):
                 done = self._publisher.publish(self._work.session, steps, checkpoint.at, self._places.of)
@@ -309,17 +329,8 @@ class SqlDestination:
             with of_stream(stream.name):
                 swapped = self._swapped(stream)
             published[stream.name] = published.get(stream.name, Published()) + swapped
-        self._run_own("after_sql", self._options.after_sql)
+        run_own(self._work, "after_sql", self._options.after_sql)
         return published
-
-    def _run_own(self, setting: str, statements: Sequence[str]) -> None:
-        """Run the statements of a setting. No row is to blame for what they fail with, whatever the database says."""
-        for sql in statements:
-            try:
-                self._work.run(sql)
-            except DestinationError as error:
-                cause = error.__cause__ if self._work.is_transient(error) else error
-                raise DestinationError(f"`{setting}`, {sql!r}: {error}") from cause
 
     def _arrived(self, checkpoint: Checkpoint, stagings: Sequence[Staging]) -> list[Staging]:
         """The staging tables with their rows, counted: raises unless these are as many as the checkpoint publishes."""
@@ -336,19 +347,6 @@ class SqlDestination:
             replace(each, rows=promised[each.table.name], lines=lines.get(each.table.name, each.lines))
             for each in stagings
         ]
-
-    def _recast(self, staging: Staging) -> Staging:
-        """The staging table for its table as that is now: rows that waited while a column became wider do so too."""
-        if self._places.holds(staging.stream, staging.place):
-            return staging
-        found = self._tables.found(self._work.session, staging.place.table)
-        if found is None:
-            raise DestinationError(f"the table {staging.place.table} isn't there; another program may have dropped it")
-        place, wider = self._tables.recast(found, staging.place, staging.table)
-        if wider:
-            create = self._tables.staging(place, staging.table, **self._waiting.kind)
-            self._waiting.refit(self._work.session, staging, create, wider)
-        return replace(staging, place=place)
 
     def _swapped(self, stream: Stream) -> Published:
         """Put the table that was built beside in the place of the stream's, or remember that this is to be done."""
@@ -394,7 +392,3 @@ class SqlDestination:
             is_ours = row is None or row.fence == self._fence
             return is_ours and self._checkpoints.has_landed(row, checkpoint)
         return False
-
-
-def _receipt(batch: Batch, rows: int, token: str) -> Receipt:
-    return Receipt(batch.stream, batch.checkpoint, rows, batch.first_line, batch.last_line, token)

@@ -10,11 +10,13 @@ from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
+from tailrace.destination import Stager
 from tailrace.errors import DestinationError
 from tailrace.model import LINE, Batch, Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.sql.publisher import Staging
 from tailrace.sql.session import Database, Session
+from tailrace.sql.stager import FileStager, names_of_token
 from tailrace.sql.staging import Make, Waiting
 from tailrace.sql.statements import Statements
 from tailrace.sql.unit_of_work import UnitOfWork
@@ -72,6 +74,7 @@ class StagedFiles:
         self._creates: dict[TableName, str] = {}
         self._names: dict[TableName, set[str]] = {}
         self._expected: set[TableName] = set()
+        self._others: set[str] = set()
         self._made = 0
 
     @property
@@ -100,6 +103,19 @@ class StagedFiles:
                 self._creates[staging.table] = create
                 self._names[staging.table] = set()
             return self._stagings[stream]
+
+    def stager(self, staging: Staging) -> Stager | None:
+        """What puts files into a folder beside the others; see Waiting."""
+        folder = f"{self._folder}/{staging.table.name}"
+        self._others.add(folder)
+        return FileStager(self._files, self._statements, staging.place, folder)
+
+    def adopt(self, stream: Stream, make: Make, token: str) -> str:
+        """Have a stager's files copied with the others; see Waiting."""
+        staging = self.of(stream, make)
+        with self._lock:
+            self._names[staging.table].update(names_of_token(token))
+        return staging.table.name
 
     def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:
         """Write the batch's rows to a file; see Waiting."""
@@ -155,4 +171,7 @@ class StagedFiles:
         """Remove the files, as far as that goes."""
         with suppress(DestinationError):
             self.discard(None)
+        with suppress(DestinationError):
+            while self._others:
+                self._files.remove(self._others.pop())
         self._files.close()

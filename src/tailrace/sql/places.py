@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tailrace.errors import DestinationError
 from tailrace.model import Method, Published, Stream, TableName, Traits
@@ -16,7 +17,9 @@ from tailrace.sql.alterations import Alterations
 from tailrace.sql.checkpoints import prefix
 from tailrace.sql.dialect import Ddl
 from tailrace.sql.failures import of_table
+from tailrace.sql.publisher import Staging
 from tailrace.sql.session import Database
+from tailrace.sql.staging import Waiting
 from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Place, Tables
 from tailrace.sql.unit_of_work import UnitOfWork
@@ -78,6 +81,19 @@ class Places:
     def holds(self, stream: Stream, place: Place) -> bool:
         """Whether that is still the place of the stream, in a table that is as it was."""
         return self._places.get(stream) is place
+
+    def recast(self, staging: Staging, waiting: Waiting) -> Staging:
+        """The staging table for its table as that is now: rows that waited while a column became wider do so too."""
+        if self.holds(staging.stream, staging.place):
+            return staging
+        found = self._tables.found(self._work.session, staging.place.table)
+        if found is None:
+            raise DestinationError(f"the table {staging.place.table} isn't there; another program may have dropped it")
+        place, wider = self._tables.recast(found, staging.place, staging.table)
+        if wider:
+            create = self._tables.staging(place, staging.table, **waiting.kind)
+            waiting.refit(self._work.session, staging, create, wider)
+        return replace(staging, place=place)
 
     def exchange_rows(self, place: Place, table: TableName) -> Published | None:
         """Put the rows of a place in the place of those of a table that stays; None where it doesn't stay."""

@@ -10,10 +10,12 @@ from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
+from tailrace.destination import Stager
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import Batch, Method, Stream, TableName
 from tailrace.sql.publisher import Staging
 from tailrace.sql.session import Database, LoggedSession, Session
+from tailrace.sql.stager import TableStager
 from tailrace.sql.statements import Statements
 from tailrace.sql.unit_of_work import UnitOfWork
 
@@ -43,6 +45,12 @@ class Waiting(Protocol):
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's staging table; where there is none yet, the one of the next number."""
+
+    def stager(self, staging: Staging) -> Stager | None:
+        """What has rows wait as those of that staging table do, from another process; None where none can."""
+
+    def adopt(self, stream: Stream, make: Make, token: str) -> str:
+        """Have what a stager has staged arrive with the others; the name of the staging table that has it then."""
 
     def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:
         """Take in the batch's rows, as the table takes them; all or none, and repeatable."""
@@ -145,6 +153,14 @@ class TransactionTables:
             self._stagings[stream] = staging
         return self._stagings[stream]
 
+    def stager(self, staging: Staging) -> Stager | None:  # noqa: ARG002 as others
+        """None: the transaction has one session."""
+        return None
+
+    def adopt(self, stream: Stream, make: Make, token: str) -> str:  # noqa: ARG002 as others
+        """Never called, since there are no stagers."""
+        raise AssertionError(f"rows of {stream.name} can't wait as {token}")
+
     def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:  # noqa: ARG002 the rows are the batch's
         """Load the rows; see Waiting."""
         self._work.session.load(staging.table, rows.column_names, rows)
@@ -194,13 +210,14 @@ class StagingTables:
         self._lock = threading.Lock()
         self._idle: list[Session] = []
         self._stagings: dict[Stream, Staging] = {}
+        self._adopted: list[Staging] = []
         self._tried: set[tuple[TableName, int]] = set()
         self._made = 0
 
     @property
     def tables(self) -> list[Staging]:
         """The tables; see Waiting."""
-        return [*self._stagings.values()]
+        return [*self._adopted, *self._stagings.values()]
 
     def begin(self, folder: str) -> None:  # noqa: ARG002 what others have left are tables, which are found by name
         """Drop the tables, as far as that goes; see Waiting."""
@@ -221,6 +238,17 @@ class StagingTables:
                     session.execute(create)
                 self._stagings[stream] = staging
             return self._stagings[stream]
+
+    def stager(self, staging: Staging) -> Stager | None:
+        """What fills tables of its own; see Waiting."""
+        return TableStager(self._database, self._statements, staging.place, staging.table, self.kind)
+
+    def adopt(self, stream: Stream, make: Make, token: str) -> str:
+        """Take over a table that a stager has filled; see Waiting."""
+        like, _ = make(0)
+        with self._lock:
+            self._adopted.append(Staging(stream, TableName(token, like.table.schema), like.place))
+        return token
 
     def load(self, staging: Staging, batch: Batch, rows: pa.Table) -> None:
         """Load the batch's rows, in a transaction of their own; see Waiting."""
@@ -258,7 +286,7 @@ class StagingTables:
 
     def discard(self, session: Session | None) -> None:  # noqa: ARG002 it has sessions of its own
         """Drop the tables; see Waiting."""
-        stagings, self._stagings = self.tables, {}
+        stagings, self._stagings, self._adopted = self.tables, {}, []
         self._tried.clear()
         if stagings:
             with self._borrowed() as own:

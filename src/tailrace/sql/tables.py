@@ -254,9 +254,7 @@ class Tables:
 
     def staging(self, place: Place, table: TableName, *, temporary: bool = False, unlogged: bool = False) -> str:
         """CREATE TABLE of a table that takes a stream's rows and refuses the types its table would."""
-        key = (LINE,) if not self._dialect.keeps_key_in_comment and not unlogged else ()
-        columns = [*place.targets.values(), TableColumn(LINE, Kind.INT, nullable=False)]
-        return self._statements.create_table(table, columns, key, temporary=temporary, unlogged=unlogged)
+        return create_staging(self._statements, place, table, temporary=temporary, unlogged=unlogged)
 
     def recast(self, found: Found, place: Place, staging: TableName) -> tuple[Place, list[str]]:
         """The place in its table as that is now, and what makes a staging table fit that was made for it before.
@@ -318,3 +316,12 @@ def _table_column(column: Column, *, nullable: bool = True) -> TableColumn:
     return TableColumn(
         column.name, column.kind, column.precision, column.scale, nullable=nullable, sql_type=column.sql_type or ""
     )
+
+
+def create_staging(
+    statements: Statements, place: Place, table: TableName, *, temporary: bool = False, unlogged: bool = False
+) -> str:
+    """CREATE TABLE of a table that takes the rows of a place and refuses the types its table would."""
+    key = (LINE,) if not statements.dialect.keeps_key_in_comment and not unlogged else ()
+    columns = [*place.targets.values(), TableColumn(LINE, Kind.INT, nullable=False)]
+    return statements.create_table(table, columns, key, temporary=temporary, unlogged=unlogged)

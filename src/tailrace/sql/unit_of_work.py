@@ -89,3 +89,13 @@ class UnitOfWork:
     def is_transient(self, error: Exception) -> bool:
         """Whether the call that raised this error may succeed when repeated."""
         return self._database.rules.is_transient(error.__cause__)
+
+
+def run_own(work: UnitOfWork, setting: str, statements: Sequence[str]) -> None:
+    """Run the statements of a setting. No row is to blame for what they fail with, whatever the database says."""
+    for sql in statements:
+        try:
+            work.run(sql)
+        except DestinationError as error:
+            cause = error.__cause__ if work.is_transient(error) else error
+            raise DestinationError(f"`{setting}`, {sql!r}: {error}") from cause

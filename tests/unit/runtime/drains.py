@@ -8,7 +8,8 @@ from tailrace.destinations.memory import MemoryDestination
 from tailrace.errors import RecordError, Violation
 from tailrace.model import Column, Kind
 from tailrace.runtime.budget import Budget
-from tailrace.runtime.drain import CheckpointRequest, Drain, Observer
+from tailrace.runtime.drain import Drain, Observer
+from tailrace.runtime.items import CheckpointRequest
 from tailrace.runtime.retry import Retry
 from tailrace.testing.parts import PIPELINE, batch, stream
 

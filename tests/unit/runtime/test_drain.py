@@ -9,7 +9,7 @@ from drains import AT, LIMIT_S, THINGS, Gate, end, rows, things
 from tailrace.destinations.memory import Fault, TransientError
 from tailrace.errors import DestinationError, FencedError, SchemaError
 from tailrace.model import Activation, Checkpoint, Published
-from tailrace.runtime.drain import Preparation
+from tailrace.runtime.items import Preparation
 from tailrace.testing.parts import PIPELINE, stream
 
 

@@ -6,7 +6,7 @@ from drains import THINGS, end, rows, things
 from tailrace.destinations.memory import Fault
 from tailrace.errors import DestinationError, FencedError, RecordError, RowsRefusedError, SchemaError
 from tailrace.model import Activation
-from tailrace.runtime.drain import Preparation
+from tailrace.runtime.items import Preparation
 from tailrace.testing.parts import PIPELINE
 
 

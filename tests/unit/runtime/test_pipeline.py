@@ -11,9 +11,9 @@ from tailrace.errors import RecordError
 from tailrace.model import LINE, Batch, Clock, RecordBlock, Traits
 from tailrace.runtime import pipeline as pipelines
 from tailrace.runtime.budget import Budget
-from tailrace.runtime.drain import Preparation
 from tailrace.runtime.findings import Findings
 from tailrace.runtime.invalid import Invalid
+from tailrace.runtime.items import Preparation
 from tailrace.runtime.pipeline import Shared, StreamPipeline
 from tailrace.runtime.report import Tally
 from tailrace.runtime.streams import Streams

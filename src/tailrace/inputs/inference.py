@@ -1,0 +1,197 @@
+"""What the texts of a column are, over a whole file: the narrowest kind that holds each of them exactly."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from tailrace import compute as pc
+
+_FLOAT_DIGITS: Final = 15
+"""Decimal digits that every float keeps."""
+_DECIMAL_DIGITS: Final = 38
+_LOOKED_AT: Final = 200
+
+_NUMBER = r"^(0|-?[1-9][0-9]*)$|^-?(0|[1-9][0-9]*)\.[0-9]+$"
+_POWER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?[eE][+-]?[0-9]{1,3}$"
+_DATE = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
+_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+_MOMENT = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}[T ]" + _CLOCK
+_BOOLS = pa.array(["true", "false", "True", "False", "TRUE", "FALSE"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """Texts of one form, and the type that they become."""
+
+    pattern: str
+    type: pa.DataType
+
+    def cast(self, texts: pa.Array) -> pa.Array | None:
+        """The texts as values; None where one of them isn't of the form, or there is no such value."""
+        if not pc.all(pc.match_substring_regex(texts, pattern=self.pattern), min_count=0).as_py():
+            return None
+        try:
+            return _cast(texts, self.type)
+        except pa.ArrowInvalid:
+            return None
+
+
+_CLASSES = (
+    _Class(_DATE, pa.date32()),
+    _Class(f"^{_CLOCK}$", pa.time64("us")),
+    _Class(f"{_MOMENT}$", pa.timestamp("us")),
+    _Class(f"{_MOMENT}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$", pa.timestamp("us", tz="UTC")),
+)
+
+
+@dataclass(slots=True)
+class _Digits:
+    """Numbers of a column: the most digits before the point, behind it and in all.
+
+    `is_short` says that all are integers of 64 bits, `has_power` that some have a power of ten.
+    """
+
+    is_short: bool = True
+    before: int = 0
+    behind: int = 0
+    in_all: int = 0
+    has_power: bool = False
+
+    @property
+    def type(self) -> pa.DataType:
+        """The narrowest type that holds them exactly."""
+        if self.has_power:
+            return pa.float64() if self.in_all <= _FLOAT_DIGITS else pa.string()
+        if self.is_short:
+            return pa.int64()
+        if self.behind and self.in_all <= _FLOAT_DIGITS:
+            return pa.float64()
+        if self.before + self.behind <= _DECIMAL_DIGITS:
+            return pa.decimal128(_DECIMAL_DIGITS if not self.behind else self.before + self.behind, self.behind)
+        return pa.string()
+
+
+class ColumnInference:
+    """The type of one column, from all of its texts that have passed.
+
+    `take` gives the texts of a block in the type as it is known then; where `type` differs from it in the end, the
+    block has to be read again.
+    """
+
+    def __init__(self) -> None:
+        self.type: pa.DataType = pa.null()
+        self._digits: _Digits | None = None
+        self._is_text = False
+
+    def take(self, texts: pa.Array) -> pa.Array:
+        """Look at the texts of a block, in which null is no text; the block's values in the present type."""
+        if not self._is_text and texts.null_count < len(texts):
+            values = self._seen(texts)
+            if values is not None:
+                self.type = values.type
+                return values
+            self._is_text, self.type = True, pa.string()
+        return self.read(texts)
+
+    def read(self, texts: pa.Array) -> pa.Array:
+        """The texts in the column's type, once all of them have passed."""
+        if pa.types.is_null(self.type) or pa.types.is_string(self.type):
+            return texts
+        return _cast(texts, self.type)
+
+    def _seen(self, texts: pa.Array) -> pa.Array | None:
+        """The texts as values of a type that holds those before too; None where there is none but text."""
+        if self._digits is not None:
+            return self._numbers(texts)
+        if not pa.types.is_null(self.type):
+            return _bools(texts) if pa.types.is_boolean(self.type) else _CLASS_OF[self.type].cast(texts)
+        few = [text for text in texts.slice(0, _LOOKED_AT).to_pylist() if text is not None]
+        few = few or [pc.drop_null(texts)[0].as_py()]
+        if all(re.match(_NUMBER, text) or re.match(_POWER, text) for text in few):
+            self._digits = _Digits()
+            return self._numbers(texts)
+        if all(text in _BOOL_TEXTS for text in few):
+            return _bools(texts)
+        form = next((form for form in _CLASSES if all(re.match(form.pattern, text) for text in few)), None)
+        return form.cast(texts) if form else None
+
+    def _numbers(self, texts: pa.Array) -> pa.Array | None:
+        digits = self._digits or _Digits()
+        integers = _integers(texts)
+        if integers is not None:
+            bounds = pc.min_max(integers).as_py()
+            longest = max(len(str(abs(bounds["min"]))), len(str(abs(bounds["max"]))))
+            digits.before, digits.in_all = max(digits.before, longest), max(digits.in_all, longest)
+        elif not _measured(texts, digits):
+            return None
+        digits.is_short = digits.is_short and integers is not None
+        if digits.behind:  # an integer beside fractions has as many digits as it has
+            digits.in_all = max(digits.in_all, digits.before)
+        type_ = digits.type
+        if pa.types.is_string(type_):
+            return None
+        if pa.types.is_int64(type_):
+            return integers
+        values = pc.cast(texts, type_)
+        is_held = not digits.has_power or pc.all(pc.is_finite(values), min_count=0).as_py()
+        return values if is_held else None
+
+
+_CLASS_OF = {form.type: form for form in _CLASSES}
+_BOOL_TEXTS = frozenset(_BOOLS.to_pylist())
+
+
+def _cast(texts: pa.Array, to: pa.DataType) -> pa.Array:
+    """Texts as values of a type; ArrowInvalid for a text that is none."""
+    if not pa.types.is_time(to):
+        return pc.cast(texts, to)
+    moments = pc.binary_join_element_wise(pa.scalar("1970-01-01"), texts, "T")
+    return pc.cast(pc.cast(moments, pa.timestamp("us")), to)
+
+
+def _integers(texts: pa.Array) -> pa.Array | None:
+    """The texts as integers of 64 bits, if each is written as such a number always is: no `007`, no `+7`."""
+    try:
+        values = pc.cast(texts, pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    return values if pc.sum(pc.binary_length(texts)).as_py() == _shortest_length(values) else None
+
+
+def _shortest_length(integers: pa.Array) -> int:
+    """How many characters the integers take at least; whatever is written otherwise takes more."""
+    sizes = pc.abs(integers)
+    length = len(integers) - integers.null_count + (pc.sum(pc.less(integers, 0)).as_py() or 0)
+    limit, largest = 10, pc.max(sizes).as_py() or 0
+    while limit <= largest:
+        length += pc.sum(pc.greater_equal(sizes, limit)).as_py()
+        limit *= 10
+    return int(length)
+
+
+def _measured(texts: pa.Array, digits: _Digits) -> bool:
+    """Count the digits of numbers; False where a text isn't one."""
+    plain = pc.match_substring_regex(texts, pattern=_NUMBER)
+    if not pc.all(plain, min_count=0).as_py():
+        if not pc.all(pc.or_(plain, pc.match_substring_regex(texts, pattern=_POWER)), min_count=0).as_py():
+            return False
+        digits.has_power = True
+    mantissas = pc.replace_substring_regex(texts, pattern=r"^-|[eE].*$", replacement="")
+    points = pc.find_substring(mantissas, pattern=".")
+    lengths = pc.binary_length(mantissas)
+    is_whole = pc.less(points, 0)
+    before = pc.if_else(is_whole, lengths, points)
+    behind = pc.if_else(is_whole, 0, pc.subtract(pc.subtract(lengths, points), 1))
+    digits.before = max(digits.before, pc.max(before).as_py())
+    digits.behind = max(digits.behind, pc.max(behind).as_py())
+    digits.in_all = max(digits.in_all, pc.max(pc.add(before, behind)).as_py())
+    return True
+
+
+def _bools(texts: pa.Array) -> pa.Array | None:
+    known = pc.all(pc.or_(pc.is_in(texts, value_set=_BOOLS), pc.is_null(texts)), min_count=0).as_py()
+    return pc.cast(texts, pa.bool_()) if known else None

@@ -1,0 +1,60 @@
+"""Which files a pipeline has loaded, as it is kept in the state of its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+
+from tailrace.errors import ConfigError
+from tailrace.inputs.places import InputFile
+
+_FILES, _STATE = "tailrace_files", "state"
+
+
+class LoadedFiles:
+    """The files that are loaded, by name with size and tag, and the last STATE that was among their messages."""
+
+    def __init__(self, files: Mapping[str, Sequence[Any]], state: Any = None) -> None:
+        self._files = dict(files)
+        self._state = state
+
+    @classmethod
+    def of(cls, state: bytes | None) -> Self:
+        """What a pipeline's last state says; raises ConfigError where it is a tap's."""
+        if state is None:
+            return cls({})
+        found = msgspec.json.decode(state)
+        if not is_of_files(state):
+            raise ConfigError(
+                "the pipeline remembers the state of a tap, and no files",
+                key="--new-only",
+                hint="give files a pipeline of their own",
+            )
+        return cls(found[_FILES], found.get(_STATE))
+
+    def has(self, file: InputFile) -> bool:
+        """Whether the file is loaded as it is now."""
+        return self._files.get(file.name) == [file.size, file.tag]
+
+    def add(self, file: InputFile, state: bytes | None) -> bytes:
+        """Note that a file is loaded, with the last STATE in it; the pipeline's state from then on."""
+        self._files[file.name] = [file.size, file.tag]
+        if state is not None:
+            self._state = msgspec.json.decode(state)
+        return msgspec.json.encode({_FILES: self._files, _STATE: self._state})
+
+
+def is_of_files(state: bytes | None) -> bool:
+    """Whether a pipeline's state says which files it has loaded."""
+    found = msgspec.json.decode(state) if state else None
+    return isinstance(found, dict) and isinstance(found.get(_FILES), dict)
+
+
+def told_of(state: bytes) -> bytes | None:
+    """What is told of a pipeline's state: the STATE of the messages, of which files may have none."""
+    if not is_of_files(state):
+        return state
+    found = msgspec.json.decode(state).get(_STATE)
+    return None if found is None else msgspec.json.encode(found)
