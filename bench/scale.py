@@ -1,7 +1,7 @@
 """What a run over many inputs takes on more workers than there are here, simulated, and what bounds it.
 
 `python bench/scale.py` prints the tables of docs/scale.md. The figures of one core are measured by `bench/files.py` and
-`bench/run.py`; the limits are what vendors publish, or are marked as assumed. A worker takes inputs one after the other;
+`bench/run.py`; limits are what vendors publish, or are marked as assumed. A worker takes inputs one after the other;
 the driver adopts them in their order, and ends checkpoints; no worker is further ahead than two inputs.
 """
 
