@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import decoding
 import documents
+import files
 import lakes
 import servers
 import shapes
@@ -84,7 +85,7 @@ def arguments() -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory"]
-    parts += ["warehouses", "documents", "shapes"]
+    parts += ["warehouses", "documents", "shapes", "files"]
     loaders = {name for kind in (*servers.KINDS.values(), *lakes.KINDS) for name in kind.loaders} | {*LOADERS}
     parser.add_argument("--only", choices=parts)
     parser.add_argument("--skip", action="append", default=[], choices=sorted(loaders))
@@ -113,6 +114,7 @@ def main() -> None:
         "lakes": lambda: lakes.tables(most, skip),
         "warehouses": lambda: warehouses.tables(most),
         "documents": lambda: documents.tables(most, skip),
+        "files": lambda: files.tables(most),
         "shapes": lambda: shapes.measured_tables(most),
     }
     for name, tables in others.items():

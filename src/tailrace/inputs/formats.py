@@ -43,7 +43,7 @@ def format_of(given: InputFile) -> Format:
     if line.startswith(b"{"):
         return Format.JSONL if _is_record(line) else Format.SINGER
     is_table = _plain(given.name).suffix.lower() in _TABLES or (is_like_csv(line) and len(lines) > 1)
-    return Format.CSV if is_table else Format.SINGER
+    return Format.CSV if line and is_table else Format.SINGER
 
 
 def name_of(given: InputFile) -> str:
