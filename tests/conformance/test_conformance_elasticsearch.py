@@ -30,9 +30,7 @@ def subject(elasticsearch_place, client):
     def read(table, schema=None):
         return rows(client, f"{prefix}{index_of(table, schema)}")
 
-    return Subject(
-        open=lambda: open_destination("elasticsearch", settings), rows=read, lacks=LACKS, varies=OF_ENGINE
-    )
+    return Subject(open=lambda: open_destination("elasticsearch", settings), rows=read, lacks=LACKS, varies=OF_ENGINE)
 
 
 @pytest.mark.parametrize("behaviour", behaviours(OF_ENGINE))
