@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -33,6 +36,7 @@ def load(
     stream: str | None = None,
     key: Sequence[str] = (),
     new_only: bool = False,
+    progress: bool | None = None,
     tell: Callable[[bytes], None] | None = None,
     **settings: Any,
 ) -> Report:
@@ -44,7 +48,8 @@ def load(
     frames do. `key` names the fields that identify a row. `to` is a URL or name, with the destination's settings among
     `settings`, or a destination, which is closed at the end. `new_only` leaves out files that the pipeline has loaded
     as they are now, which its state says from then on. `tell` is called with every state that has become true,
-    as JSON, from another thread.
+    as JSON, from another thread. `progress` shows the run while it goes on, below a notebook's cell or on a terminal's
+    stderr; left out, it is shown in notebooks. A notebook shows the report as a table.
 
     Raises the errors of `tailrace.errors`; what the last STATE before an error covers is committed then.
     """
@@ -52,21 +57,40 @@ def load(
     target = Target(destination, run_settings, tell=tell or (lambda _state: None))
     try:
         last = target.begin()
-        if (names := _files_named(source)) is not None:
-            rows, inputs = Rows(stream, tuple(key)), files_of(names, run_settings.input_store)
-            loaded = LoadedFiles.of(last.state if last else None) if new_only else None
-            return InputFeed(target, run_settings, inputs, stopping=threading.Event(), rows=rows, loaded=loaded).run()
-        if new_only:
-            raise ConfigError("the source is no file", key="new_only", hint='name files, as in "dir/*.csv"')
-        if stream is not None:
-            return feed_rows(target, stream, source, key)
-        reader = Reader(max_line_bytes=run_settings.max_line_bytes)
-        if source == "-" or hasattr(source, "read"):
-            with open_source(cast(str | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
-                return feed_chunks(target, reader, pump, stopping=threading.Event())
-        return feed_lines(target, reader, _lines(cast("Iterable[Any]", source)))
+        with _view(target, progress):
+            if (names := _files_named(source)) is not None:
+                rows, inputs = Rows(stream, tuple(key)), files_of(names, run_settings.input_store)
+                loaded = LoadedFiles.of(last.state if last else None) if new_only else None
+                stopping = threading.Event()
+                return InputFeed(target, run_settings, inputs, stopping=stopping, rows=rows, loaded=loaded).run()
+            if new_only:
+                raise ConfigError("the source is no file", key="new_only", hint='name files, as in "dir/*.csv"')
+            if stream is not None:
+                return feed_rows(target, stream, source, key)
+            reader = Reader(max_line_bytes=run_settings.max_line_bytes)
+            if source == "-" or hasattr(source, "read"):
+                with open_source(cast(str | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
+                    return feed_chunks(target, reader, pump, stopping=threading.Event())
+            return feed_lines(target, reader, _lines(cast("Iterable[Any]", source)))
     finally:
         target.close()
+
+
+def is_notebook() -> bool:
+    """Whether this process is a notebook's kernel; nothing is imported to find out."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+def _view(target: Target, progress: bool | None) -> AbstractContextManager[object]:  # noqa: FBT001 private
+    """What shows the run where that is wanted: in a notebook, unless told otherwise."""
+    if progress is False or (progress is None and not is_notebook()):
+        return nullcontext()
+    if is_notebook():
+        shown: AbstractContextManager[object] = import_module("tailrace.runtime.notebook").notebook_view(target)
+        return shown
+    view: AbstractContextManager[object] = import_module("tailrace.runtime.progress").live_view(target)
+    return view
 
 
 def maintain(

@@ -12,7 +12,7 @@ LACKS = {
     "tables_that_differ_in_case_alone_are_two_or_refused": "indices are in lower case; two streams of one are refused",
 }
 
-ENGINE_VARIES = frozenset({"kinds", "checkpoints", "contract", "refusals"})
+OF_ENGINE = frozenset({"kinds", "checkpoints", "contract", "refusals"})
 """What the engine and its client can do otherwise than OpenSearch and its own, which runs all themes."""
 
 
@@ -30,9 +30,9 @@ def subject(elasticsearch_place, client):
     def read(table, schema=None):
         return rows(client, f"{prefix}{index_of(table, schema)}")
 
-    return Subject(open=lambda: open_destination("elasticsearch", settings), rows=read, lacks=LACKS, varies=ENGINE_VARIES)
+    return Subject(open=lambda: open_destination("elasticsearch", settings), rows=read, lacks=LACKS, varies=OF_ENGINE)
 
 
-@pytest.mark.parametrize("behaviour", behaviours(ENGINE_VARIES))
+@pytest.mark.parametrize("behaviour", behaviours(OF_ENGINE))
 def test_elasticsearch(behaviour, subject):
     behaviour(subject)

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 KITS = {"sql", "objects", "lake", "documents", "spool", "checkpoint_files"}
-BOTTOM = {"tunnels", "errors", "log", "config", "model", "pipelines", "blocks", "compute", "disk"}
+BOTTOM = {"tunnels", "installed", "errors", "log", "config", "model", "pipelines", "blocks", "compute", "disk"}
 ALLOWED = {
     "errors": set(),
     "log": set(),
@@ -22,7 +22,8 @@ ALLOWED = {
     "disk": set(),
     "blocks": set(),
     "pipelines": set(),
-    "tunnels": {"errors"},
+    "installed": set(),
+    "tunnels": {"errors", "installed"},
     "model": {"errors", "pipelines", "blocks"},
     "config": {"errors", "log", "model", "pipelines"},
     "destination": {"model", "errors", "functions"},  # `@tailrace.destination` is the module, which calls it

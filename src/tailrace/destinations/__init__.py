@@ -16,6 +16,7 @@ from tailrace.config.checking import checked
 from tailrace.config.sources import own_names
 from tailrace.destination import Destination
 from tailrace.errors import ConfigError
+from tailrace.installed import advice_on_extra
 from tailrace.model import Traits
 from tailrace.sql.url import ESCAPING
 
@@ -141,7 +142,7 @@ def _module(name: str) -> Module:
         raise ConfigError(
             f"destination {name!r} needs the package {error.name!r}, which isn't installed",
             key="to",
-            hint=f"pip install 'tailrace[{name}]'",
+            hint=advice_on_extra(name),
         ) from error
     known = sorted({*NAMES, *others})
     near = difflib.get_close_matches(name, known, 1)

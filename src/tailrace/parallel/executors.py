@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from tailrace.config import ParallelSettings
 from tailrace.errors import ConfigError
+from tailrace.installed import advice_on_extra
 
 _Result = TypeVar("_Result")
 
@@ -146,9 +147,7 @@ def _imported(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ConfigError(
-            f"{extra} isn't installed", key="parallel.backend", hint=f"pip install 'tailrace[{extra}]'"
-        ) from error
+        raise ConfigError(f"{extra} isn't installed", key="parallel.backend", hint=advice_on_extra(extra)) from error
 
 
 def _unreachable(settings: ParallelSettings) -> ConfigError:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,11 @@ class Report:
             "streams": streams,
             "total": total,
         }
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of the report."""
+        html: str = import_module("tailrace.runtime.notebook").report_html(self)
+        return html
 
     def write(self, path: Path) -> None:
         """Write the report as a JSON file."""

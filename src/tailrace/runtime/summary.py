@@ -15,20 +15,26 @@ def report_table(report: Report, width: int = 140) -> str:
 
     read = loaded + deduplicated + filtered + quarantined + uncommitted; what no stream has is left out.
     """
+    return "".join(f"{line}\n" for line in [*lines_of(rows_of(report), width), pace(report)])
+
+
+def rows_of(report: Report) -> list[list[str]]:
+    """The table's cells: a head, a row for each stream, and one for all if there are several."""
     reports = [*report.streams.values()]
     counts = [*ALWAYS, *(count for count in _OTHERS if any(getattr(stream, count) for stream in reports))]
     rows = [["stream", *counts]]
     rows += [[printable(name), *_figures(stream, counts)] for name, stream in report.streams.items()]
     if len(report.streams) > 1:
         rows.append(["total", *_figures(report.total, counts)])
-    return "".join(f"{line}\n" for line in [*lines_of(rows, width), _pace(report)])
+    return rows
 
 
 def _figures(stream: StreamReport, counts: list[str]) -> list[str]:
     return [f"{getattr(stream, count):,}" for count in counts]
 
 
-def _pace(report: Report) -> str:
+def pace(report: Report) -> str:
+    """The time that a run took, and its rate."""
     seconds = (report.finished_at - report.started_at).total_seconds()
     read = report.total.read
     rate = f", {read / seconds:,.0f} records/s" if seconds > 0 else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tailrace.errors import ConfigError, DestinationError
+from tailrace.installed import advice_on_extra
 from tailrace.tunnels import LOCAL, SshSettings
 
 
@@ -91,7 +92,7 @@ def _asyncssh() -> Any:
         return import_module("asyncssh")
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"it needs the package {error.name!r}, which isn't installed", key="ssh", hint="pip install 'tailrace[ssh]'"
+            f"it needs the package {error.name!r}, which isn't installed", key="ssh", hint=advice_on_extra("ssh")
         ) from error
 
 

@@ -83,7 +83,7 @@ def test_a_wrong_setting_is_told_without_its_value():
 def test_a_missing_driver_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "duckdb", None)
     monkeypatch.delitem(sys.modules, "tailrace.destinations.duckdb", raising=False)
-    with pytest.raises(ConfigError, match=r"pip install 'tailrace\[duckdb\]'"):
+    with pytest.raises(ConfigError, match=r"pip install .*\[duckdb\]'"):
         open_destination("duckdb:///x", {})
 
 
