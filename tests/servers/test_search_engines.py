@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from reading_search import Place, client_of, things
+from reading_search import things
 from services.busy import busy_proxy
 
 from tailrace.api import load
@@ -304,18 +304,3 @@ def test_the_engine_is_told_apart_by_check(place):
     other = "opensearch" if place.engine == "elasticsearch" else "elasticsearch"
     with pytest.raises(DestinationError):
         open_destination(other, place.settings()).check()
-
-
-def test_a_data_stream_is_refused(opensearch_place):
-    url, prefix = opensearch_place
-    with client_of("opensearch", url) as client:
-        place = Place("opensearch", int(url.rpartition(":")[2]), prefix, client)
-        template = {"index_patterns": [f"{prefix}things"], "data_stream": {}}
-        client.indices.put_index_template(name=f"{prefix}t", body=template)
-        client.indices.create_data_stream(name=f"{prefix}things")
-        try:
-            with pytest.raises(DestinationError, match="is a data stream"):
-                place.load(*things({"id": 1, "n": "a"}, key=()))
-        finally:
-            client.indices.delete_data_stream(name=f"{prefix}things")
-            client.indices.delete_index_template(name=f"{prefix}t")

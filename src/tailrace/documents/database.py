@@ -179,6 +179,9 @@ class DocumentDatabase(Protocol):
     def beside(self, collection: str, fence: str) -> str:
         """The name of a collection that a run builds to take another one's place."""
 
+    def accept(self, stream: Stream, collection: str) -> None:
+        """Raise SchemaError where the collection can't have what the stream asks for; called before anything else."""
+
     def describe(self, collection: str) -> Description | None:
         """The collection; None where there is none."""
 

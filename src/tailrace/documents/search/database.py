@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +33,7 @@ from tailrace.documents.search.names import beside_name, cleaned, index_name
 from tailrace.documents.search.reading import Documents
 from tailrace.documents.search.records import Place, Records
 from tailrace.documents.search.settings import SearchSettings
+from tailrace.documents.search.streams import DataStreams
 from tailrace.documents.search.values import documents
 from tailrace.documents.search.writes import Written
 from tailrace.errors import ConfigError, DestinationError
@@ -60,6 +62,9 @@ class SearchDatabase:
         )
         self._indices = Indices(self._cluster, layout)
         self._documents = Documents(self._cluster, settings.rows_at_once)
+        self._streams = DataStreams(
+            self._cluster, self._indices, self._documents, settings.streams_of_data, settings.timestamp_field
+        )
         params = {"refresh": "wait_for"} if settings.refresh == "wait_for" else {}
         if settings.ingest_pipeline:
             params["pipeline"] = settings.ingest_pipeline
@@ -82,6 +87,7 @@ class SearchDatabase:
     def open(self) -> None:
         """Make what tailrace keeps its own records in; names have the date of now until the next time."""
         self._today = datetime.now(UTC).date()
+        self._streams.begin()
         self._records.open()
 
     def pipeline(self, name: str) -> tuple[Pipeline, Place] | None:
@@ -131,13 +137,20 @@ class SearchDatabase:
         """The name of an index that is built beside; see DocumentDatabase."""
         return beside_name(collection, fence)
 
+    def accept(self, stream: Stream, collection: str) -> None:
+        """Refuse what a data stream can't have; see DocumentDatabase."""
+        self._streams.accept(stream, collection)
+
     def describe(self, collection: str) -> Description | None:
         """The index; see DocumentDatabase."""
         return self._indices.describe(collection)
 
     def create(self, collection: str, stream: Stream, description: Description, like: str | None = None) -> None:
         """Make the index; see DocumentDatabase."""
-        self._indices.create(collection, stream, description, like)
+        if self._streams.has(collection):
+            self._indices.create_data_stream(collection, stream, description)
+        else:
+            self._indices.create(collection, stream, description, like)
 
     def alter(self, collection: str, description: Description) -> None:
         """Let the index have the columns; see DocumentDatabase."""
@@ -193,10 +206,16 @@ class SearchDatabase:
         if unmarked is not None:
             conditions["must_not"] = [{"exists": {"field": unmarked}}]
         for several in self._documents.found(collection, {"bool": conditions}):
-            yield [found.stored for found in several]
+            older = [found.stored for found in several]
+            self._streams.require_none(collection, older)
+            yield older
 
     def write(self, collection: str, writes: Sequence[Write], mark: Mark) -> list[Outcome | str]:
         """Write documents; see DocumentDatabase."""
+        is_stream = self._streams.has(collection)
+        if is_stream:
+            writes = [replace(write, fields=self._streams.stamped(collection, write.fields)) for write in writes]
+        read = self._streams.read if is_stream else self._documents.read
         written = Written(writes, mark)
         for _ in range(_AGAIN):
             left = written.left()
@@ -205,11 +224,14 @@ class SearchDatabase:
             items = self._bulk.write(collection, [written.request(at) for at in left])
             doubtful = written.take(left, items, self._cluster.product)
             if doubtful:
-                found = self._documents.read(collection, [writes[at].id for at in doubtful])
+                found = read(collection, [writes[at].id for at in doubtful])
                 unexplained = written.look(doubtful, found)
                 if unexplained is not None:
                     self._require_claimed(collection, *unexplained)
-        return written.outcomes("other programs write the same documents; load again")
+        outcomes = written.outcomes("other programs write the same documents; load again")
+        if is_stream:
+            self._streams.note(collection, mark, outcomes)
+        return outcomes
 
     def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
         """Give back what these were before; see DocumentDatabase.
@@ -217,8 +239,12 @@ class SearchDatabase:
         They get the last of these versions: what the run still sends is older. One that is gone is deleted again, so
         that a late write doesn't bring it back; a late creation does, with a version of the engine's behind that one.
         """
-        if self._cluster.ask("GET", path_of(collection), but={NOT_FOUND}) is None:
+        is_stream = self._indices.is_data_stream(collection)
+        if is_stream is None:
             return  # and with the index all that was written there
+        if is_stream:
+            self._streams.delete(collection, documents)
+            return
         found = self._documents.read(collection, [at for at, _ in documents])
         last = version + VERSIONS - 1
         requests: list[Request] = []
@@ -236,8 +262,10 @@ class SearchDatabase:
 
     def refresh(self, collections: Sequence[str]) -> None:
         """Let readers see what was written, if that is wanted; see DocumentDatabase."""
-        if self._settings.refresh == "true":
-            for collection in collections:
+        for collection in collections:
+            if self._streams.has(collection):
+                self._streams.settle(collection)
+            if self._settings.refresh == "true":
                 self._cluster.ask("POST", path_of(collection, "_refresh"), but={NOT_FOUND})
 
     def is_transient(self, error: BaseException) -> bool:
