@@ -100,8 +100,8 @@ class SearchSettings(BaseModel):
     )
     data_streams: Streams = Field(
         default=False,
-        description="Streams that go into data streams instead of indices: `true` for all, or their names. Documents "
-        "are only added there.",
+        description="Streams that go into data streams instead of indices: `true` for all, or their names, in which "
+        "`*` stands for anything. Documents are only added there.",
     )
     timestamp_field: str = Field(
         "_sdc_extracted_at",
@@ -146,7 +146,7 @@ class SearchSettings(BaseModel):
 
     @property
     def streams_of_data(self) -> tuple[str, ...] | None:
-        """The streams that go into data streams; None for all."""
+        """Patterns of streams that go into data streams; None for all."""
         if isinstance(self.data_streams, bool):
             return None if self.data_streams else ()
         return self.data_streams

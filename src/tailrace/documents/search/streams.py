@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -27,8 +28,8 @@ _ABSENT = (None, msgspec.Raw(b"null"))
 class DataStreams:
     """The data streams of a run. Thread-safe.
 
-    `asked` are the streams that are to have one, or None for all; `field` gives the `@timestamp` of documents that have
-    none of their own.
+    `asked` are patterns of streams that are to have one, or None for all; `field` gives the `@timestamp` of documents
+    that have none of their own.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class DataStreams:
 
     def accept(self, stream: Stream, index: str) -> None:
         """Remember whether that is a data stream; SchemaError where it can't have what the stream asks for."""
-        is_asked = self._asked is None or stream.name in self._asked
+        is_asked = self._asked is None or any(fnmatchcase(stream.name, pattern) for pattern in self._asked)
         is_there = self._indices.is_data_stream(index)
         if is_asked and is_there is False:
             raise DestinationError(
