@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from reading_search import things
+from reading_search import Place, client_of, things
 from services.busy import busy_proxy
 
 from tailrace.api import load
@@ -304,3 +304,24 @@ def test_the_engine_is_told_apart_by_check(place):
     other = "opensearch" if place.engine == "elasticsearch" else "elasticsearch"
     with pytest.raises(DestinationError):
         open_destination(other, place.settings()).check()
+
+
+def test_a_run_into_the_other_engine_ends_with_what_to_write_instead(place):
+    other = "opensearch" if place.engine == "elasticsearch" else "elasticsearch"
+    with pytest.raises(DestinationError, match=f"write '{place.engine}' in"):
+        load(things({"id": 1, "n": "a"}), to=open_destination(other, place.settings()))
+    assert not place.client.indices.exists(index=f"{place.prefix}things")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_cluster_that_does_not_say_which_engine_it_is_is_loaded_into(opensearch_place, status):
+    url, prefix = opensearch_place
+
+    def meddler(method, path, _body):
+        return (status, {}, b"{}") if (method, path) == ("GET", "/") else None
+
+    port = int(url.rpartition(":")[2])
+    with client_of("opensearch", url) as client, busy_proxy("127.0.0.1", port, meddler=meddler) as proxy:
+        place = Place("opensearch", proxy.port, prefix, client)
+        place.load(*things({"id": 1, "n": "a"}))
+        assert place.rows("things") == [{"id": 1, "n": "a"}]

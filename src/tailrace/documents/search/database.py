@@ -41,6 +41,9 @@ from tailrace.model import Stream, TableName
 from tailrace.schema.evolve import TableColumn
 
 _AGAIN = 5
+_UNTOLD = frozenset({401, 403, NOT_FOUND})
+"""Statuses of a cluster that doesn't say to this login, or to nobody, which engine it is."""
+
 Connect = Callable[[Any], Connection]
 """Makes the client of a cluster, by its settings."""
 
@@ -70,6 +73,7 @@ class SearchDatabase:
             params["pipeline"] = settings.ingest_pipeline
         self._bulk = Bulk(self._cluster, settings.bulk_bytes, params)
         self._today = datetime.now(UTC).date()
+        self._is_met = False
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._made_from
@@ -88,6 +92,9 @@ class SearchDatabase:
         """Make what tailrace keeps its own records in; names have the date of now until the next time."""
         self._today = datetime.now(UTC).date()
         self._streams.begin()
+        if not self._is_met and (found := self._cluster.ask("GET", "/", but=_UNTOLD)) is not None:
+            self._require_product(found)
+        self._is_met = True
         self._records.open()
 
     def pipeline(self, name: str) -> tuple[Pipeline, Place] | None:
@@ -275,15 +282,21 @@ class SearchDatabase:
     def check(self) -> Sequence[str]:
         """Which cluster it is; see DocumentDatabase."""
         found = self._cluster.ask("GET", "/")
-        version = found.get("version", {})
-        product = version.get("distribution", "elasticsearch")
-        if product != self._cluster.product.lower():
-            raise DestinationError(f"this is a cluster of {product}; the destination {product!r} loads into it")
-        return [f"{self._cluster.product} {version.get('number')}, the cluster {found.get('cluster_name')!r}"]
+        self._require_product(found)
+        return [f"{self._cluster.product} {found['version']['number']}, the cluster {found.get('cluster_name')!r}"]
 
     def close(self) -> None:
         """Close the connections; repeatable."""
         self._cluster.close()
+
+    def _require_product(self, found: Mapping[str, Any]) -> None:
+        """Raise DestinationError where the cluster says that it is of the other engine."""
+        product = found.get("version", {}).get("distribution", "elasticsearch")
+        if product != (own := self._cluster.product.lower()):
+            raise DestinationError(
+                f"this is a cluster of {product}, into which the destination {own!r} doesn't load: write {product!r} "
+                f"in its place, as in `--to {product}://...`"
+            )
 
     def _require_claimed(self, collection: str, name: str, version: int) -> None:
         """Raise DestinationError where a document's version is above all that tailrace has written with."""
