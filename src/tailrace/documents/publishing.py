@@ -99,7 +99,7 @@ class Publisher:
         for rows in self._rows(waiting, first, end):
             for part, documents in self._documents(rows, waiting.mapping):
                 yield [
-                    Write(Action.CREATE, self._database.new_id(self._origin, line), line, fields)
+                    Write(Action.ADD, self._database.new_id(self._origin, line), line, fields)
                     for line, fields in self._fit(part, documents)
                 ]
 

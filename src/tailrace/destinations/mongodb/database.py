@@ -115,7 +115,7 @@ class MongoDatabase:
     def add_undo(self, undo: Undo) -> None:
         """Keep a record; see DocumentDatabase."""
         place = {"pipeline": undo.pipeline, "fence": undo.fence, "order": undo.order}
-        more = {"number": undo.number, "collection": undo.collection, "version": undo.version}
+        more = {"number": undo.number, "collection": undo.collection, "version": undo.version, "deletes": undo.deletes}
         name = f"{digest(undo.pipeline)}-{undo.fence}-{undo.order:010}"
         with translated():
             document = {"_id": name} | place | more | {"content": undo.content}
@@ -134,6 +134,7 @@ class MongoDatabase:
                     each["collection"],
                     each["version"],
                     bytes(each["content"]),
+                    each.get("deletes", True),
                 )
 
     def drop_undos(self, pipeline: str, fence: str) -> None:
@@ -282,10 +283,10 @@ class MongoDatabase:
                 self._write_some(collection, written, left)
         return written.outcomes("other programs write the same documents; load again")
 
-    def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
+    def restore(self, collection: str, documents: Sequence[Before], version: int, *, deletes: bool) -> None:
         """Give back what these were before; see DocumentDatabase."""
         with translated():
-            give_back(self._collection(collection), documents, version)
+            give_back(self._collection(collection), documents, version, deletes=deletes)
 
     def refresh(self, collections: Sequence[str]) -> None:
         """Nothing: readers see what was written."""

@@ -223,7 +223,7 @@ class SearchDatabase:
         if is_stream:
             writes = [replace(write, fields=self._streams.stamped(collection, write.fields)) for write in writes]
         read = self._streams.read if is_stream else self._documents.read
-        written = Written(writes, mark)
+        written = Written(writes, mark, creates=is_stream)
         for _ in range(_AGAIN):
             left = written.left()
             if not left:
@@ -240,11 +240,11 @@ class SearchDatabase:
             self._streams.note(collection, mark, outcomes)
         return outcomes
 
-    def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
+    def restore(self, collection: str, documents: Sequence[Before], version: int, *, deletes: bool) -> None:
         """Give back what these were before; see DocumentDatabase.
 
         They get the last of these versions: what the run still sends is older. One that is gone is deleted again, so
-        that a late write doesn't bring it back; a late creation does, with a version of the engine's behind that one.
+        that a late write doesn't bring it back; that of insert_ignore does, which has no version of its own.
         """
         is_stream = self._indices.is_data_stream(collection)
         if is_stream is None:
@@ -257,6 +257,8 @@ class SearchDatabase:
         requests: list[Request] = []
         for (at, was), now in zip(documents, found, strict=True):
             if now is not None and not (version <= now.stored.version < version + VERSIONS):
+                continue
+            if now is None and was is not None and not deletes:
                 continue
             own = last if now is None else max(last, now.version)
             if was is None:
