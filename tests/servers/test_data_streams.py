@@ -216,7 +216,11 @@ def test_what_a_killed_run_has_added_is_gone_after_recovery_over_rollovers_too(p
     place.load(*added({"id": 1000}), state(0), settings=ASKED, pipeline="p")
     destination = place.open(**ASKED, rows_at_once=50, connections=1)
     sabotaged(destination, place, fails=99, at_chunk=2)
-    destination._database.restore = lambda *_: (_ for _ in ()).throw(DestinationError("killed"))
+
+    def restore(*_, **_named):
+        raise DestinationError("killed")
+
+    destination._database.restore = restore
     with pytest.raises(DestinationError):
         load(sent, to=destination, pipeline="p")
     assert len(ids(place)) > 100
