@@ -9,6 +9,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,11 @@ class SearchServer(Server):
         return f"{self.program}://{self.host}:{self.port}/{self.prefix()}"
 
     def drop(self, prefix: str) -> None:
-        """Delete the indices whose names begin with the prefix."""
+        """Delete the indices and data streams whose names begin with the prefix, and tailrace's templates of these."""
+        with suppress(RuntimeError):  # an engine without them
+            self.ask("DELETE", f"_data_stream/{prefix}*")
+        with suppress(RuntimeError):  # there is none
+            self.ask("DELETE", f"_index_template/tailrace-{prefix}*")
         self.ask("DELETE", f"{prefix}*?expand_wildcards=all")
 
     def ask(self, method: str, path: str, body: object = None) -> Any:

@@ -72,7 +72,8 @@ def rows(client, index):
     """The rows of an index, their values by the mapping's types and what its `_meta` says of its columns."""
     if not client.indices.exists(index=index):
         return []
-    (mapping,) = [each["mappings"] for each in client.indices.get_mapping(index=index).values()]
+    mappings = client.indices.get_mapping(index=index)
+    mapping = mappings[max(mappings)]["mappings"]  # of a data stream's last index
     columns = mapping.get("_meta", {}).get("tailrace", {}).get("columns", [])
     kinds = {column["name"]: column["kind"] for column in columns}
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,7 @@ class Search:
 
         def use(client: Any) -> set[str]:
             found = client.indices.get_alias(index=f"{prefix}*", expand_wildcards="all")
-            named = {name for index, each in found.items() for name in each["aliases"] or [index]}
+            named = {name for index, each in found.items() for name in each["aliases"] or [_whose(index)]}
             records = f"{prefix}tailrace-records"
             if records not in named:
                 return {name.removeprefix(prefix) for name in named}
@@ -76,6 +77,11 @@ class Search:
 
     def _used(self, use: Callable[[Any], Any]) -> Any:
         return KEPT.used(self.address, _client_of_engine, use)
+
+
+def _whose(index: str) -> str:
+    """The data stream of a backing index; the name of any other index."""
+    return re.sub(r"^\.ds-(.*)-\d{6}$", r"\1", index)
 
 
 def _client_of_engine(address: str) -> Any:

@@ -228,7 +228,7 @@ def test_documents_are_given_back_by_a_few_calls_and_those_of_later_versions_sta
     before = [(n, Stored(n, 1, {"_id": n, "n": "old"})) for n in range(31, 71)]
     before += [(n, None) for n in range(1, 31)]
     with MongoClient(mongodb_url, event_listeners=[Listening()]) as client:
-        give_back(client.get_default_database()["things"], before, ours)
+        give_back(client.get_default_database()["things"], before, ours, deletes=True)
     found = {each["_id"]: each.get("n") for each in there.find()}
     stay = dict.fromkeys([10, 20, 30, 40, 50, 60])
     assert found == dict.fromkeys(range(31, 71), "old") | stay

@@ -306,16 +306,22 @@ def test_the_engine_is_told_apart_by_check(place):
         open_destination(other, place.settings()).check()
 
 
-def test_a_data_stream_is_refused(opensearch_place):
+def test_a_run_into_the_other_engine_ends_with_what_to_write_instead(place):
+    other = "opensearch" if place.engine == "elasticsearch" else "elasticsearch"
+    with pytest.raises(DestinationError, match=f"write '{place.engine}' in"):
+        load(things({"id": 1, "n": "a"}), to=open_destination(other, place.settings()))
+    assert not place.client.indices.exists(index=f"{place.prefix}things")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_cluster_that_does_not_say_which_engine_it_is_is_loaded_into(opensearch_place, status):
     url, prefix = opensearch_place
-    with client_of("opensearch", url) as client:
-        place = Place("opensearch", int(url.rpartition(":")[2]), prefix, client)
-        template = {"index_patterns": [f"{prefix}things"], "data_stream": {}}
-        client.indices.put_index_template(name=f"{prefix}t", body=template)
-        client.indices.create_data_stream(name=f"{prefix}things")
-        try:
-            with pytest.raises(DestinationError, match="is a data stream"):
-                place.load(*things({"id": 1, "n": "a"}, key=()))
-        finally:
-            client.indices.delete_data_stream(name=f"{prefix}things")
-            client.indices.delete_index_template(name=f"{prefix}t")
+
+    def meddler(method, path, _body):
+        return (status, {}, b"{}") if (method, path) == ("GET", "/") else None
+
+    port = int(url.rpartition(":")[2])
+    with client_of("opensearch", url) as client, busy_proxy("127.0.0.1", port, meddler=meddler) as proxy:
+        place = Place("opensearch", proxy.port, prefix, client)
+        place.load(*things({"id": 1, "n": "a"}))
+        assert place.rows("things") == [{"id": 1, "n": "a"}]

@@ -9,6 +9,7 @@ from tailrace.config.bigquery_targets import OF_BIGQUERY
 from tailrace.config.file_targets import OF_FILES
 from tailrace.config.meanings import (
     OFF,
+    OPERATION,
     SSH,
     Given,
     Values,
@@ -146,7 +147,9 @@ ALIASES: Mapping[str, Alias] = {
         ("google_application_credentials", "google_service_acc_key_filepath", "service_account_json"),
         Alias(MAGE, "`google_service_account` in `storage_options`", store_option("google_service_account")),
     ),
-    "bulk_kwargs": Alias(MAGE, "`rows_at_once`, `bulk_bytes`, `connections`, `timeout_s` and `refresh`", bulk),
+    "bulk_kwargs": Alias(
+        MAGE, "`rows_at_once`, `bulk_bytes`, `connections`, `timeout_s`, `refresh`; and `_op_type`", bulk
+    ),
     "metadata_fields": Alias(
         MAGE,
         "the key makes the `_id`: set `key_properties` under `streams:` to the field that is it; others aren't set",
@@ -159,8 +162,9 @@ ALIASES: Mapping[str, Alias] = {
         ("_op_type", "op_type"),
         Alias(
             MAGE,
-            "streams with a key are written by their ids, and none into a data stream",
-            refused=lambda value, _given: str(value).lower() != "index",
+            "create is `data_streams: true`, which streams with a key need `method: append` for; index is what "
+            "happens anyway",
+            OPERATION,
         ),
     ),
     "project": Alias(MAGE, "a bucket has one name in all projects"),

@@ -188,6 +188,10 @@ _UNNEEDED = frozenset(
     | {"queue_size", "ignore_status", "retry_on_status", "use_parallel"}
 )
 """What bulk helpers are told of threads, retries and errors, which are always looked at one by one here."""
+_OF_OPERATION = frozenset({"_op_type", "op_type"})
+_BULKS = frozenset({*_BULK, *_UNNEEDED, *_OF_OPERATION})
+OPERATION = chosen({"index": {}, "create": {"data_streams": True}})
+"""What documents are written by: those that are created go into data streams."""
 
 
 def _of_json(value: Any) -> Any:
@@ -208,9 +212,12 @@ def bulk(value: Any, _given: Given) -> Values:
     told = _of_json(value)
     if not isinstance(told, Mapping):
         raise ValueError("it must be names and values")  # noqa: TRY004 a setting's value
-    if unknown := [name for name in told if name not in _BULK and name not in _UNNEEDED]:
-        raise ValueError(f"{unknown[0]!r} means nothing here; there are {', '.join(sorted({*_BULK, *_UNNEEDED}))}")
-    return {_BULK[name]: each for name, each in told.items() if name in _BULK}
+    if unknown := [name for name in told if name not in _BULKS]:
+        raise ValueError(f"{unknown[0]!r} means nothing here; there are {', '.join(sorted(_BULKS))}")
+    own = {_BULK[name]: each for name, each in told.items() if name in _BULK}
+    for name in _OF_OPERATION & told.keys():
+        own |= OPERATION(told[name], told)
+    return own
 
 
 _OWN_TYPES = {"object": {"super"}, "array": {"super"}, "datetime": {"timestamptz"}, "number": {"double precision"}}

@@ -50,6 +50,8 @@ class Action(Enum):
     """It has these fields and no others."""
     CREATE = auto()
     """It is made, unless there is one."""
+    ADD = auto()
+    """It is made, under an id that no other document has."""
     DELETE = auto()
 
 
@@ -116,6 +118,7 @@ class Undo:
     """Documents as they were before a run wrote them for a checkpoint that isn't committed.
 
     `order` counts a run's records; `version` is the first of the commit's VERSIONS. `content` is `packed` documents.
+    `deletes` says that the run deletes them.
     """
 
     pipeline: str
@@ -125,6 +128,7 @@ class Undo:
     collection: str
     version: int
     content: bytes
+    deletes: bool
 
 
 Before = tuple[Id, Stored | None]
@@ -179,6 +183,9 @@ class DocumentDatabase(Protocol):
     def beside(self, collection: str, fence: str) -> str:
         """The name of a collection that a run builds to take another one's place."""
 
+    def accept(self, stream: Stream, collection: str) -> None:
+        """Raise SchemaError where the collection can't have what the stream asks for; called before anything else."""
+
     def describe(self, collection: str) -> Description | None:
         """The collection; None where there is none."""
 
@@ -226,8 +233,11 @@ class DocumentDatabase(Protocol):
         A document of a later version than the mark's stays as it is.
         """
 
-    def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
-        """Give back what these were before, as far as they are of the VERSIONS that begin with that one."""
+    def restore(self, collection: str, documents: Sequence[Before], version: int, *, deletes: bool) -> None:
+        """Give back what these were before, as far as they are of the VERSIONS that begin with that one.
+
+        One that is gone is given back where the run `deletes`; otherwise somebody else has deleted it.
+        """
 
     def refresh(self, collections: Sequence[str]) -> None:
         """Let readers see what was written."""

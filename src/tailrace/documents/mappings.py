@@ -81,6 +81,7 @@ class DocumentMappings:
             return known
         self._keys.accept(stream)
         name = self.named(stream)
+        self._database.accept(stream, name)
         is_beside = stream.method is Method.REPLACE
         present = self._database.describe(name)
         loaded = self._as_replaced(stream, present) if is_beside else stream
@@ -98,6 +99,7 @@ class DocumentMappings:
     def statements(self, stream: Stream) -> list[str]:
         """What of() would do to the stream's collection now, in words."""
         name = self._database.named(stream.table)
+        self._database.accept(stream, name)
         have = self._database.describe(name)
         if have is None or stream.method is Method.REPLACE:
             columns = ", ".join(f"{new.name} {new.spelling}" for new in map(TableColumn.of, stream.columns))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from tailrace import compute as pc
 from tailrace.documents.database import Action, DocumentDatabase, Fields, Stored, Write
 from tailrace.documents.mappings import DocumentMapping
-from tailrace.documents.winners import Keyed, Winners, first_winners, last_winners
+from tailrace.documents.winners import GONE, Lines, Winners, first_winners, last_winners
 from tailrace.documents.writing import Attempt, Place, Writer
 from tailrace.model import LINE, Activation, Fill, Kind, Method, Published, Stream
 from tailrace.schema.cast import cast_rows
@@ -59,11 +59,11 @@ class Publisher:
             place = Place(mapping.collection, reads=False, is_undone=not mapping.is_beside)
             return self._writer.write(self._attempt, place, self._appended(waiting, first, end))
         select = first_winners if stream.method is Method.INSERT_IGNORE else last_winners
-        winners = select(_keyed(self._rows(waiting, first, end), waiting))
+        winners = select(self._keyed(waiting, first, end))
         done = self._won(waiting, winners, first, end)
         superseded, removals = winners.superseded, winners.removals
         while lost := winners.among(self._attempt.refused):
-            removals -= len(lost & winners.removes)
+            removals -= sum(line in winners.removes for line in lost)
             winners = select(self._left(waiting, lost, first, end))
             done += self._won(waiting, winners, first, end)
             superseded -= len(winners.writes)
@@ -83,11 +83,12 @@ class Publisher:
         self._filled.add(mapping.collection)
         return self._writer.write(self._attempt, place, self._merging(waiting, winners, first, end))
 
-    def _left(self, waiting: Waiting, lost: Collection[int], first: int, end: int) -> list[Keyed]:
+    def _left(self, waiting: Waiting, lost: Collection[int], first: int, end: int) -> Iterator[pa.Table]:
         """The rows whose keys those of refused lines have, and that aren't refused."""
-        keys = {key for key, line, _ in _keyed(self._rows(waiting, first, end), waiting) if line in lost}
-        rows = _keyed(self._rows(waiting, first, end), waiting)
-        return [row for row in rows if row[0] in keys and row[1] not in self._attempt.refused]
+        keys = {key for table in self._keyed(waiting, first, end) for key, line in _pairs(table) if line in lost}
+        for table in self._keyed(waiting, first, end):
+            mask = [key in keys and line not in self._attempt.refused for key, line in _pairs(table)]
+            yield table.filter(pa.array(mask, pa.bool_()))
 
     def _may_have(self, collection: str) -> bool:
         """Whether documents of the ids that are written may be there."""
@@ -98,7 +99,7 @@ class Publisher:
         for rows in self._rows(waiting, first, end):
             for part, documents in self._documents(rows, waiting.mapping):
                 yield [
-                    Write(Action.CREATE, self._database.new_id(self._origin, line), line, fields)
+                    Write(Action.ADD, self._database.new_id(self._origin, line), line, fields)
                     for line, fields in self._fit(part, documents)
                 ]
 
@@ -106,23 +107,23 @@ class Publisher:
         """A write for each key."""
         stream, mapping = waiting.stream, waiting.mapping
         keep = [name for name in (mapping.name(c) for c in stream.columns if c.keep) if name]
-        firsts = set(winners.writes.values()) if keep else set[int]()
+        firsts = Lines(winners.firsts.take(pc.sort_indices(winners.firsts))) if keep else None
         action = Action.CREATE if stream.method is Method.INSERT_IGNORE else Action.SET
         cleared = dict.fromkeys(mapping.cleared)
         kept: dict[int, Fields] = {}
-        lines = winners.writes.keys() | winners.removes
         for rows in self._rows(waiting, first, end):
-            if keep:
+            if firsts is not None:
                 kept |= dict(self._fit_rows(_only(rows, firsts).select([*keep, LINE]), mapping))
-            for part, documents in self._documents(_only(rows, lines), mapping):
+            some = winners.within(*_ends(rows))
+            for part, documents in self._documents(_those(rows, some.writes.keys() | some.removes), mapping):
                 writes = []
                 for line, fields in self._fit(part, documents):
                     key = self._database.id_of(fields, mapping.key)
-                    if line in winners.removes:
+                    if line in some.removes:
                         writes.append(Write(Action.DELETE, key, line))
                         continue
-                    mine = kept.get(winners.writes[line], {})
-                    if line in winners.fresh:
+                    mine = kept.pop(some.writes[line], {})
+                    if line in some.fresh:
                         writes.append(Write(Action.PUT, key, line, fields | mine))
                     elif action is Action.CREATE:
                         writes.append(Write(action, key, line, fields))
@@ -163,6 +164,15 @@ class Publisher:
             self._attempt.refused |= refused
             yield cast
 
+    def _keyed(self, waiting: Waiting, first: int, end: int) -> Iterator[pa.Table]:
+        """The rows' keys and lines, and whether they ask for their deletion."""
+        stream, mapping = waiting.stream, waiting.mapping
+        asking = stream.deletions if stream.hard_delete else ()
+        marks = [name for name in map(mapping.name, asking) if name]
+        for rows in self._rows(waiting, first, end):
+            keys = {f"key{at}": _comparable(rows[name]) for at, name in enumerate(mapping.key)}
+            yield pa.table({**keys, LINE: rows[LINE], GONE: pa.array(_marked(rows, marks), pa.bool_())})
+
     def _documents(self, rows: pa.Table, mapping: DocumentMapping) -> Iterator[tuple[list[int], list[Fields | str]]]:
         """The rows' lines and documents, as many at once as are written with one call."""
         a_row = max(1, rows.nbytes // max(1, rows.num_rows))
@@ -185,19 +195,6 @@ class Publisher:
             yield from self._fit(lines, documents)
 
 
-def _keyed(rows: Iterator[pa.Table], waiting: Waiting) -> Iterator[Keyed]:
-    """The rows' keys and lines, and whether they ask for their deletion."""
-    stream, mapping = waiting.stream, waiting.mapping
-    asking = stream.deletions if stream.hard_delete else ()
-    marks = [name for name in map(mapping.name, asking) if name]
-    for part in rows:
-        lines = part[LINE].to_pylist()
-        keys: Sequence[Hashable] = part[mapping.key[0]].to_pylist()
-        if len(mapping.key) > 1:
-            keys = [*zip(*(part[name].to_pylist() for name in mapping.key), strict=True)]
-        yield from zip(keys, lines, _marked(part, marks), strict=True)
-
-
 def _marked(rows: pa.Table, marks: Sequence[str]) -> Sequence[bool]:
     """Whether each row has something in one of these columns."""
     found = [False] * rows.num_rows
@@ -208,9 +205,31 @@ def _marked(rows: pa.Table, marks: Sequence[str]) -> Sequence[bool]:
     return found
 
 
-def _only(rows: pa.Table, lines: set[int] | Mapping[int, int]) -> pa.Table:
+def _comparable(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values of which those that are equal are the same."""
+    return pc.add(values, 0.0) if pa.types.is_floating(values.type) else values  # there is a zero below zero
+
+
+def _pairs(table: pa.Table) -> Iterator[tuple[Hashable, int]]:
+    """The key and the line of each row."""
+    keys = [table[name].to_pylist() for name in table.column_names if name not in (LINE, GONE)]
+    return zip(zip(*keys, strict=True), table[LINE].to_pylist(), strict=True)
+
+
+def _ends(rows: pa.Table) -> tuple[int, int]:
+    """The first and the last line; nothing is between those of no rows."""
+    found = pc.min_max(rows[LINE])
+    return (found["min"].as_py(), found["max"].as_py()) if rows.num_rows else (0, -1)
+
+
+def _only(rows: pa.Table, lines: Lines) -> pa.Table:
     """The rows of these lines."""
-    return rows.filter(pa.array([line in lines for line in rows[LINE].to_pylist()], pa.bool_()))
+    return rows.filter(pc.is_in(rows[LINE], value_set=lines.array[lines.within(*_ends(rows))]))
+
+
+def _those(rows: pa.Table, lines: Collection[int]) -> pa.Table:
+    """The rows of these lines, which are few at once."""
+    return rows.filter(pc.is_in(rows[LINE], value_set=pa.array(lines, pa.int64())))
 
 
 def _each(action: Action, several: Sequence[Stored], fields: Fields) -> list[Write]:

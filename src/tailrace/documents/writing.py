@@ -110,7 +110,8 @@ class Writer:
             before = self._again(lambda: self._database.read(name, [write.id for write in writes]))
             writes = [replace(write, before=stored) for write, stored in zip(writes, before, strict=True)]
         if place.is_undone:
-            self._keep([(write.id, write.before) for write in writes], attempt, name)
+            for deletes, documents in _before(writes):
+                self._keep(documents, attempt, name, deletes=deletes)
         try:
             outcomes = self._again(lambda: self._database.write(name, writes, mark)) if writes else []
         except DestinationError:
@@ -131,21 +132,21 @@ class Writer:
         if found is not None and found[0].fence == self._pipeline.fence:
             return
         if place.is_undone:
-            before = [(write.id, write.before) for write in writes]
-            self._database.restore(place.collection, before, attempt.versions[place.collection])
+            for deletes, documents in _before(writes):
+                self._database.restore(place.collection, documents, attempt.versions[place.collection], deletes=deletes)
         else:
             self._database.drop(place.collection)
         raise FencedError(self._pipeline.name)
 
-    def _keep(self, documents: Sequence[Before], attempt: Attempt, collection: str) -> None:
+    def _keep(self, documents: Sequence[Before], attempt: Attempt, collection: str, *, deletes: bool) -> None:
         """Keep documents as they are before they are written, in as many records as they need."""
         if not documents:
             return
         content = self._database.packed(documents)
         if len(content) > _MAX_UNDO_BYTES and len(documents) > 1:
             middle = len(documents) // 2
-            self._keep(documents[:middle], attempt, collection)
-            self._keep(documents[middle:], attempt, collection)
+            self._keep(documents[:middle], attempt, collection, deletes=deletes)
+            self._keep(documents[middle:], attempt, collection, deletes=deletes)
             return
         undo = Undo(
             self._pipeline.name,
@@ -155,6 +156,7 @@ class Writer:
             collection,
             attempt.versions[collection],
             zstandard.compress(content, 1),
+            deletes,
         )
         self._again(lambda: self._database.add_undo(undo))
 
@@ -173,16 +175,41 @@ class Writer:
 def roll_back(database: DocumentDatabase, pipeline: Pipeline, fence: str | None = None) -> None:
     """Give back what runs of the pipeline, or only that one, have overwritten and not committed."""
     fences = set[str]()
+    left: list[Undo] = []
     for undo in database.undos(pipeline.name):
         if fence is not None and undo.fence != fence:
             continue
         is_committed = undo.fence == pipeline.owner and undo.number <= pipeline.number
-        if not is_committed:
-            content = zstandard.decompress(undo.content, max_output_size=_MAX_UNPACKED_BYTES)
-            database.restore(undo.collection, database.unpacked(content), undo.version)
+        if not is_committed and not _is_restored(database, undo):
+            left.append(undo)
         fences.add(undo.fence)
+    while left:  # a value of a unique index may have to be given back by another record first
+        rest = [undo for undo in left if not _is_restored(database, undo)]
+        if len(rest) == len(left):
+            _is_restored(database, rest[0], is_last=True)
+        left = rest
     for each in fences:
         database.drop_undos(pipeline.name, each)
+
+
+def _is_restored(database: DocumentDatabase, undo: Undo, *, is_last: bool = False) -> bool:
+    """Whether a record's documents could be given back; raises DestinationError for what may pass, or `is_last`."""
+    content = zstandard.decompress(undo.content, max_output_size=_MAX_UNPACKED_BYTES)
+    try:
+        database.restore(undo.collection, database.unpacked(content), undo.version, deletes=undo.deletes)
+    except DestinationError as error:
+        if is_last or error.__cause__ is None or database.is_transient(error.__cause__):
+            raise
+        return False
+    return True
+
+
+def _before(writes: Sequence[Write]) -> list[tuple[bool, list[Before]]]:
+    """What documents were before, of those that are written and of those that are deleted, which is said of each."""
+    several: dict[bool, list[Before]] = {}
+    for write in writes:
+        several.setdefault(write.action is Action.DELETE, []).append((write.id, write.before))
+    return [*several.items()]
 
 
 def counted(written: Iterable[tuple[Write, Outcome]]) -> Published:
@@ -200,6 +227,8 @@ def counted(written: Iterable[tuple[Write, Outcome]]) -> Published:
                 is_ignored = is_there or outcome is Outcome.EXISTS
                 ignored += is_ignored
                 inserted += not is_ignored
+            case Action.ADD:
+                inserted += 1
             case Action.SET:
                 updated += is_there
                 inserted += not is_there

@@ -300,6 +300,25 @@ def test_a_destination_can_be_pickled_before_use_with_its_login(engine):
     assert "s@cret" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"_op_type": "create"},
+        {"op_type": "create"},
+        {"bulk_kwargs": {"_op_type": "create"}},
+        {"bulk_kwargs": '{"op_type": "create"}'},
+        {"data_streams": "true"},
+    ],
+)
+def test_documents_that_are_only_created_go_into_data_streams(given):
+    assert SearchSettings.model_validate(own_names(given, SearchSettings)).streams_of_data is None
+
+
+def test_data_streams_are_named_one_by_one_or_not_at_all():
+    assert SearchSettings.model_validate({}).streams_of_data == ()
+    assert SearchSettings.model_validate({"data_streams": "a, b"}).streams_of_data == ("a", "b")
+
+
 def test_an_address_holds_settings():
     assert from_url("opensearch://h/") == {"host": "h"}
     assert from_url("opensearch:") == {}
@@ -317,7 +336,7 @@ def test_an_address_holds_settings():
     [
         ({"metadata_fields": {"orders": {"_id": "$.id"}}}, "key_properties"),
         ({"index_schema_fields": {"x": "$.x"}}, "one index"),
-        ({"_op_type": "create"}, "data stream"),
+        ({"_op_type": "update"}, "one of index, create"),
         ({"bulk_kwargs": {"expand_action_callback": 1}}, "means nothing here"),
         ({"index_format": "{{ to_daily(x) }}"}, "isn't a template"),
         ({"user": "a", "password": "b", "api_key": "c"}, "one of user, api_key"),

@@ -78,7 +78,12 @@ class ElasticsearchConnection:
         headers = {"accept": "application/json"} | ({} if body is None else {"content-type": kind})
         try:
             answer = self._client.perform_request(method, target, body=body, headers=headers)
-        except (errors.TransportError, UnsupportedProductError) as error:
+        except UnsupportedProductError as error:
+            raise DestinationError(
+                "this isn't a cluster of Elasticsearch, or one before 7.14; if it is OpenSearch, write 'opensearch' in "
+                "place of 'elasticsearch', as in `--to opensearch://...`"
+            ) from error
+        except errors.TransportError as error:
             raise DestinationError(
                 f"Elasticsearch can't be reached, or doesn't answer ({_said(error)}): look at the address, and at what "
                 "is between it and this machine"
@@ -96,8 +101,6 @@ class ElasticsearchConnection:
         self._client.close()
 
 
-def _said(error: errors.TransportError | UnsupportedProductError) -> str:
+def _said(error: errors.TransportError) -> str:
     """What was the matter, without the objects of whose it was."""
-    if isinstance(error, UnsupportedProductError):
-        return "it isn't Elasticsearch, or one before 7.14"
     return error.message.rpartition(">: ")[2] or type(error).__name__

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Iterator, Mapping, Sequence
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,11 @@ import msgspec
 import pyarrow as pa
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.datetime_ms import DatetimeMS
-from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 from pymongo import errors
 
 from tailrace.destinations.mongodb.connection import PASSING, client_of, may_pass, translated
+from tailrace.destinations.mongodb.ids import hashed, id_of, new_id
 from tailrace.destinations.mongodb.settings import Settings
 from tailrace.destinations.mongodb.values import Values
 from tailrace.destinations.mongodb.writes import MARK, Written, give_back
@@ -117,7 +115,7 @@ class MongoDatabase:
     def add_undo(self, undo: Undo) -> None:
         """Keep a record; see DocumentDatabase."""
         place = {"pipeline": undo.pipeline, "fence": undo.fence, "order": undo.order}
-        more = {"number": undo.number, "collection": undo.collection, "version": undo.version}
+        more = {"number": undo.number, "collection": undo.collection, "version": undo.version, "deletes": undo.deletes}
         name = f"{digest(undo.pipeline)}-{undo.fence}-{undo.order:010}"
         with translated():
             document = {"_id": name} | place | more | {"content": undo.content}
@@ -136,6 +134,7 @@ class MongoDatabase:
                     each["collection"],
                     each["version"],
                     bytes(each["content"]),
+                    each.get("deletes", True),
                 )
 
     def drop_undos(self, pipeline: str, fence: str) -> None:
@@ -160,6 +159,9 @@ class MongoDatabase:
     def beside(self, collection: str, fence: str) -> str:
         """The name of a collection that is built beside; see DocumentDatabase."""
         return f"_tailrace_new_{digest(collection)}_{fence}"
+
+    def accept(self, stream: Stream, collection: str) -> None:
+        """Nothing: a collection can have what any stream asks for."""
 
     def describe(self, collection: str) -> Description | None:
         """The collection; see DocumentDatabase."""
@@ -245,19 +247,17 @@ class MongoDatabase:
 
     def id_of(self, fields: Fields, key: Sequence[str]) -> Id:
         """The id of a document with a key; see DocumentDatabase."""
-        if len(key) == 1:
-            return fields[key[0]]
-        return {name: fields[name] for name in key}
+        return id_of(fields, key)
 
     def new_id(self, origin: str, line: int) -> ObjectId:
         """The id of a document without a key; see DocumentDatabase."""
-        return ObjectId(blake2b(origin.encode(), digest_size=7).digest() + line.to_bytes(5, "big"))
+        return new_id(origin, line)
 
     def read(self, collection: str, ids: Sequence[Id]) -> list[Stored | None]:
         """The documents of these ids; see DocumentDatabase."""
         with translated():
-            found = {_hashed(each["_id"]): _stored(each) for each in self._find(collection, {"_id": {"$in": [*ids]}})}
-        return [found.get(_hashed(at)) for at in ids]
+            found = {hashed(each["_id"]): _stored(each) for each in self._find(collection, {"_id": {"$in": [*ids]}})}
+        return [found.get(hashed(at)) for at in ids]
 
     def older(self, collection: str, field: str, version: int, unmarked: str | None) -> Iterator[list[Stored]]:
         """Documents whose field is below the version; see DocumentDatabase."""
@@ -283,10 +283,10 @@ class MongoDatabase:
                 self._write_some(collection, written, left)
         return written.outcomes("other programs write the same documents; load again")
 
-    def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
+    def restore(self, collection: str, documents: Sequence[Before], version: int, *, deletes: bool) -> None:
         """Give back what these were before; see DocumentDatabase."""
         with translated():
-            give_back(self._collection(collection), documents, version)
+            give_back(self._collection(collection), documents, version, deletes=deletes)
 
     def refresh(self, collections: Sequence[str]) -> None:
         """Nothing: readers see what was written."""
@@ -365,18 +365,3 @@ def _stored(document: dict[str, Any]) -> Stored:
     mark = document.get(MARK)
     version = mark.get("version") if isinstance(mark, dict) else None
     return Stored(document["_id"], int(version) if isinstance(version, int) else 0, document)
-
-
-def _hashed(value: Any) -> Hashable:
-    """An id by which documents can be looked up: two that the database takes for equal are equal."""
-    if isinstance(value, dict):
-        return tuple((name, _hashed(inner)) for name, inner in value.items())
-    if isinstance(value, list):
-        return tuple(map(_hashed, value))
-    if isinstance(value, Decimal128):
-        return value.to_decimal()
-    if isinstance(value, bool | DatetimeMS):
-        return type(value).__name__, int(value)
-    if isinstance(value, bytes):
-        return getattr(value, "subtype", 0), bytes(value)
-    return value  # type: ignore[no-any-return]

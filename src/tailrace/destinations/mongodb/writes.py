@@ -97,8 +97,11 @@ def _is_same_id(error: Mapping[str, Any]) -> bool:
     return error.get("code") == _DUPLICATE and [*error.get("keyPattern", {})] == ["_id"]
 
 
-def give_back(there: Collection[dict[str, Any]], documents: Sequence[Before], version: int) -> None:
-    """Give back what these were before, as far as they are of the VERSIONS that begin with that one, or gone."""
+def give_back(there: Collection[dict[str, Any]], documents: Sequence[Before], version: int, *, deletes: bool) -> None:
+    """Give back what these were before, as far as they are of the VERSIONS that begin with that one, or gone.
+
+    One that is gone is only given back where the run `deletes`: otherwise somebody else has deleted it.
+    """
     ours = {VERSION: {"$gte": version, "$lt": version + VERSIONS}}
     made = [at for at, was in documents if was is None]
     changed = [was.fields for _, was in documents if was is not None]
@@ -107,10 +110,25 @@ def give_back(there: Collection[dict[str, Any]], documents: Sequence[Before], ve
     if not changed:
         return
     replacing = [ReplaceOne({"_id": fields["_id"]} | ours, fields) for fields in changed]
-    if there.bulk_write(replacing, ordered=False).matched_count == len(changed):
+    if _replaced(there, replacing) == len(changed) or not deletes:
         return
     try:
         there.bulk_write([InsertOne(fields) for fields in changed], ordered=False)
     except BulkWriteError as error:  # what somebody else has put there stays
         if error.details["writeConcernErrors"] or not all(map(_is_same_id, error.details["writeErrors"])):
             raise
+
+
+def _replaced(there: Collection[dict[str, Any]], replacing: Sequence[ReplaceOne[dict[str, Any]]]) -> int:
+    """How many documents were replaced. A value of a unique index may first have to be given back by another one."""
+    done = 0
+    while True:
+        try:
+            return done + there.bulk_write([*replacing], ordered=False).matched_count
+        except BulkWriteError as error:
+            failed = error.details["writeErrors"]
+            is_passing = all(each.get("code") == _DUPLICATE for each in failed) and len(failed) < len(replacing)
+            if error.details["writeConcernErrors"] or not is_passing:
+                raise
+            done += error.details["nMatched"]
+            replacing = [replacing[each["index"]] for each in failed]

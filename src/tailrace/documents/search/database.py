@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +33,7 @@ from tailrace.documents.search.names import beside_name, cleaned, index_name
 from tailrace.documents.search.reading import Documents
 from tailrace.documents.search.records import Place, Records
 from tailrace.documents.search.settings import SearchSettings
+from tailrace.documents.search.streams import DataStreams
 from tailrace.documents.search.values import documents
 from tailrace.documents.search.writes import Written
 from tailrace.errors import ConfigError, DestinationError
@@ -39,6 +41,9 @@ from tailrace.model import Stream, TableName
 from tailrace.schema.evolve import TableColumn
 
 _AGAIN = 5
+_UNTOLD = frozenset({401, 403, NOT_FOUND})
+"""Statuses of a cluster that doesn't say to this login, or to nobody, which engine it is."""
+
 Connect = Callable[[Any], Connection]
 """Makes the client of a cluster, by its settings."""
 
@@ -60,11 +65,15 @@ class SearchDatabase:
         )
         self._indices = Indices(self._cluster, layout)
         self._documents = Documents(self._cluster, settings.rows_at_once)
+        self._streams = DataStreams(
+            self._cluster, self._indices, self._documents, settings.streams_of_data, settings.timestamp_field
+        )
         params = {"refresh": "wait_for"} if settings.refresh == "wait_for" else {}
         if settings.ingest_pipeline:
             params["pipeline"] = settings.ingest_pipeline
         self._bulk = Bulk(self._cluster, settings.bulk_bytes, params)
         self._today = datetime.now(UTC).date()
+        self._is_met = False
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._made_from
@@ -82,6 +91,10 @@ class SearchDatabase:
     def open(self) -> None:
         """Make what tailrace keeps its own records in; names have the date of now until the next time."""
         self._today = datetime.now(UTC).date()
+        self._streams.begin()
+        if not self._is_met and (found := self._cluster.ask("GET", "/", but=_UNTOLD)) is not None:
+            self._require_product(found)
+        self._is_met = True
         self._records.open()
 
     def pipeline(self, name: str) -> tuple[Pipeline, Place] | None:
@@ -131,13 +144,20 @@ class SearchDatabase:
         """The name of an index that is built beside; see DocumentDatabase."""
         return beside_name(collection, fence)
 
+    def accept(self, stream: Stream, collection: str) -> None:
+        """Refuse what a data stream can't have; see DocumentDatabase."""
+        self._streams.accept(stream, collection)
+
     def describe(self, collection: str) -> Description | None:
         """The index; see DocumentDatabase."""
         return self._indices.describe(collection)
 
     def create(self, collection: str, stream: Stream, description: Description, like: str | None = None) -> None:
         """Make the index; see DocumentDatabase."""
-        self._indices.create(collection, stream, description, like)
+        if self._streams.has(collection):
+            self._indices.create_data_stream(collection, stream, description)
+        else:
+            self._indices.create(collection, stream, description, like)
 
     def alter(self, collection: str, description: Description) -> None:
         """Let the index have the columns; see DocumentDatabase."""
@@ -193,11 +213,17 @@ class SearchDatabase:
         if unmarked is not None:
             conditions["must_not"] = [{"exists": {"field": unmarked}}]
         for several in self._documents.found(collection, {"bool": conditions}):
-            yield [found.stored for found in several]
+            older = [found.stored for found in several]
+            self._streams.require_none(collection, older)
+            yield older
 
     def write(self, collection: str, writes: Sequence[Write], mark: Mark) -> list[Outcome | str]:
         """Write documents; see DocumentDatabase."""
-        written = Written(writes, mark)
+        is_stream = self._streams.has(collection)
+        if is_stream:
+            writes = [replace(write, fields=self._streams.stamped(collection, write.fields)) for write in writes]
+        read = self._streams.read if is_stream else self._documents.read
+        written = Written(writes, mark, creates=is_stream)
         for _ in range(_AGAIN):
             left = written.left()
             if not left:
@@ -205,25 +231,34 @@ class SearchDatabase:
             items = self._bulk.write(collection, [written.request(at) for at in left])
             doubtful = written.take(left, items, self._cluster.product)
             if doubtful:
-                found = self._documents.read(collection, [writes[at].id for at in doubtful])
+                found = read(collection, [writes[at].id for at in doubtful])
                 unexplained = written.look(doubtful, found)
                 if unexplained is not None:
                     self._require_claimed(collection, *unexplained)
-        return written.outcomes("other programs write the same documents; load again")
+        outcomes = written.outcomes("other programs write the same documents; load again")
+        if is_stream:
+            self._streams.note(collection, mark, outcomes)
+        return outcomes
 
-    def restore(self, collection: str, documents: Sequence[Before], version: int) -> None:
+    def restore(self, collection: str, documents: Sequence[Before], version: int, *, deletes: bool) -> None:
         """Give back what these were before; see DocumentDatabase.
 
         They get the last of these versions: what the run still sends is older. One that is gone is deleted again, so
-        that a late write doesn't bring it back; a late creation does, with a version of the engine's behind that one.
+        that a late write doesn't bring it back; that of insert_ignore does, which has no version of its own.
         """
-        if self._cluster.ask("GET", path_of(collection), but={NOT_FOUND}) is None:
+        is_stream = self._indices.is_data_stream(collection)
+        if is_stream is None:
             return  # and with the index all that was written there
+        if is_stream:
+            self._streams.delete(collection, documents)
+            return
         found = self._documents.read(collection, [at for at, _ in documents])
         last = version + VERSIONS - 1
         requests: list[Request] = []
         for (at, was), now in zip(documents, found, strict=True):
             if now is not None and not (version <= now.stored.version < version + VERSIONS):
+                continue
+            if now is None and was is not None and not deletes:
                 continue
             own = last if now is None else max(last, now.version)
             if was is None:
@@ -236,8 +271,10 @@ class SearchDatabase:
 
     def refresh(self, collections: Sequence[str]) -> None:
         """Let readers see what was written, if that is wanted; see DocumentDatabase."""
-        if self._settings.refresh == "true":
-            for collection in collections:
+        for collection in collections:
+            if self._streams.has(collection):
+                self._streams.settle(collection)
+            if self._settings.refresh == "true":
                 self._cluster.ask("POST", path_of(collection, "_refresh"), but={NOT_FOUND})
 
     def is_transient(self, error: BaseException) -> bool:
@@ -247,15 +284,21 @@ class SearchDatabase:
     def check(self) -> Sequence[str]:
         """Which cluster it is; see DocumentDatabase."""
         found = self._cluster.ask("GET", "/")
-        version = found.get("version", {})
-        product = version.get("distribution", "elasticsearch")
-        if product != self._cluster.product.lower():
-            raise DestinationError(f"this is a cluster of {product}; the destination {product!r} loads into it")
-        return [f"{self._cluster.product} {version.get('number')}, the cluster {found.get('cluster_name')!r}"]
+        self._require_product(found)
+        return [f"{self._cluster.product} {found['version']['number']}, the cluster {found.get('cluster_name')!r}"]
 
     def close(self) -> None:
         """Close the connections; repeatable."""
         self._cluster.close()
+
+    def _require_product(self, found: Mapping[str, Any]) -> None:
+        """Raise DestinationError where the cluster says that it is of the other engine."""
+        product = found.get("version", {}).get("distribution", "elasticsearch")
+        if product != (own := self._cluster.product.lower()):
+            raise DestinationError(
+                f"this is a cluster of {product}, into which the destination {own!r} doesn't load: write {product!r} "
+                f"in its place, as in `--to {product}://...`"
+            )
 
     def _require_claimed(self, collection: str, name: str, version: int) -> None:
         """Raise DestinationError where a document's version is above all that tailrace has written with."""

@@ -1,4 +1,4 @@
-"""Indices: made with mappings, altered, described, and put into each other's place by an alias."""
+"""Indices and data streams: made with mappings, altered, described; and indices put into each other's place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from tailrace.model import Stream
 _FIELDS = 1000
 """The fields that an index has at most, unless its settings say more."""
 
+TIMESTAMP = "@timestamp"
+"""The field that all documents of a data stream have."""
+
 _EXISTS = 400
+_TEMPLATE_PRIORITY = 500
 _OF_ITSELF = frozenset({"creation_date", "provided_name", "uuid", "version", "resize", "routing", "blocks", "hidden"})
 """Settings of an index that another one can't have too."""
 
@@ -45,6 +49,28 @@ class Indices:
 
     def create(self, index: str, stream: Stream, description: Description, like: str | None) -> None:
         """Make an index for the stream; one that is built to replace another has its settings, and is hidden."""
+        body = self._body(stream, description, like)
+        if self._cluster.ask("PUT", path_of(index), body, but={_EXISTS}) is None and self._found(index) is None:
+            self._cluster.ask("PUT", path_of(index), body)  # which says why it can't be
+
+    def create_data_stream(self, name: str, stream: Stream, description: Description) -> None:
+        """Make a data stream by the cluster's templates or, where none fits, by one that is made for it."""
+        is_made = self._cluster.ask("PUT", path_of("_data_stream", name), but={_EXISTS}) is not None
+        if is_made or self.is_data_stream(name):
+            return
+        body = self._body(stream, description, None)
+        times = body["mappings"]["properties"]
+        times[TIMESTAMP] = (
+            {"type": "date"} if times.get(TIMESTAMP, {}).get("type") != "date_nanos" else times[TIMESTAMP]
+        )
+        template = {"index_patterns": [name], "data_stream": {}, "priority": _TEMPLATE_PRIORITY, "template": body}
+        self._cluster.ask("PUT", _template_of(name), template)
+        is_made = self._cluster.ask("PUT", path_of("_data_stream", name), but={_EXISTS}) is not None
+        if not is_made and not self.is_data_stream(name):
+            self._cluster.ask("PUT", path_of("_data_stream", name))  # as above
+
+    def _body(self, stream: Stream, description: Description, like: str | None) -> dict[str, Any]:
+        """What an index is made with."""
         columns, key = description.columns, description.key or ()
         properties = properties_of(columns, key, self._layout.lacks, stream)
         settings: dict[str, Any] = {}
@@ -63,9 +89,7 @@ class Indices:
         mappings = merged({"properties": properties, "_meta": meta_of(description)}, self._layout.mappings)
         if fields_of(mappings["properties"]) > _limit(settings):
             settings = merged(settings, _limited(fields_of(mappings["properties"])))
-        body = {"settings": {"index": settings}, "mappings": mappings}
-        if self._cluster.ask("PUT", path_of(index), body, but={_EXISTS}) is None and self._found(index) is None:
-            self._cluster.ask("PUT", path_of(index), body)  # which says why it can't be
+        return {"settings": {"index": settings}, "mappings": mappings}
 
     def alter(self, index: str, description: Description) -> None:
         """Let the index have these columns."""
@@ -82,10 +106,19 @@ class Indices:
         over = self._layout.mappings.get("properties", {})
         properties = {name: merged(each, over.get(name, {})) for name, each in properties.items()}
         count = fields_of({**there, **properties})
-        if count > _limit(found["settings"]["index"]):
-            self._cluster.ask("PUT", path_of(index, "_settings"), {"index": _limited(count)})
+        limit = _limited(count) if count > _limit(found["settings"]["index"]) else {}
         meta = {**mapping.get("_meta", {}), OURS: meta_of(both)[OURS]}
-        self._cluster.ask("PUT", path_of(index, "_mapping"), {"properties": properties, "_meta": meta})
+        change = {"properties": properties, "_meta": meta}
+        if "data_stream" in found:
+            self._alter_template(index, limit, change)
+        if limit:
+            self._cluster.ask("PUT", path_of(index, "_settings"), {"index": limit})
+        self._cluster.ask("PUT", path_of(index, "_mapping"), change)
+
+    def is_data_stream(self, name: str) -> bool | None:
+        """Whether that is a data stream; None where there is nothing of the name."""
+        answer = self._cluster.ask("GET", path_of(name), but={NOT_FOUND})
+        return None if answer is None else any("data_stream" in each for each in answer.values())
 
     def drop(self, index: str) -> None:
         """Drop an index, if there is one."""
@@ -106,6 +139,15 @@ class Indices:
         self._cluster.ask("PUT", path_of(swap.beside, "_settings"), {"index": {"hidden": False}})
         return not is_done
 
+    def _alter_template(self, name: str, settings: dict[str, Any], mappings: dict[str, Any]) -> None:
+        """Let the next backing indices have this too, if their template is the one that was made for them."""
+        answer = self._cluster.ask("GET", _template_of(name), but={NOT_FOUND})
+        if answer is None:
+            return
+        template = answer["index_templates"][0]["index_template"]
+        change = {"settings": {"index": settings}, "mappings": mappings}
+        self._cluster.ask("PUT", _template_of(name), merged(template, {"template": change}))
+
     def _actions(self, swap: Swap) -> list[dict[str, Any]]:
         """What takes the old index away, and gives its aliases to the new one."""
         old = self._cluster.ask("GET", path_of(swap.name), but={NOT_FOUND}) or {}
@@ -122,10 +164,8 @@ class Indices:
         if answer is None:
             return None
         if any("data_stream" in each for each in answer.values()):
-            raise DestinationError(
-                f"{index} is a data stream, in which no document can be changed, so that what isn't committed couldn't "
-                "be undone; load into an index of another name"
-            )
+            (stream,) = self._cluster.ask("GET", path_of("_data_stream", index))["data_streams"]
+            answer = {index: answer[stream["indices"][-1]["index_name"]]}
         if len(answer) > 1:
             several = ", ".join(sorted(answer)[:3])
             raise DestinationError(
@@ -138,6 +178,11 @@ class Indices:
                 f"the index {index} doesn't keep documents (`_source` is off); load into another one"
             )
         return found
+
+
+def _template_of(name: str) -> str:
+    """The path of the template that is made for a data stream."""
+    return path_of("_index_template", f"tailrace-{name}")
 
 
 def _limit(settings: Mapping[str, Any]) -> int:

@@ -18,10 +18,14 @@ _LEAST_OURS = 2**40
 _KEPT_FOR = "10m"
 
 
-class _Document(msgspec.Struct, frozen=True, rename={"id": "_id", "version": "_version", "source": "_source"}):
-    """A document of an answer."""
+_NAMES = {"id": "_id", "index": "_index", "version": "_version", "source": "_source"}
+
+
+class _Document(msgspec.Struct, frozen=True, rename=_NAMES):
+    """A document of an answer, and the index that it is in."""
 
     id: str
+    index: str = ""
     found: bool = True
     version: int = 0
     source: dict[str, msgspec.Raw] = {}

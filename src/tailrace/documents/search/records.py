@@ -70,7 +70,7 @@ class Records:
         name = f"undo-{_hash(undo.pipeline)}-{undo.fence}-{undo.order:010}"
         self._keep(undo.pipeline, undo.fence, name)
         place = {"kind": "undo", "pipeline": _hash(undo.pipeline), "fence": undo.fence, "order": undo.order}
-        more = {"number": undo.number, "collection": undo.collection, "version": undo.version}
+        more = {"number": undo.number, "collection": undo.collection, "version": undo.version, "deletes": undo.deletes}
         content = {"content": base64.b64encode(undo.content).decode()}
         self._cluster.ask("PUT", path_of(self._index, "_doc", name), place | more | content)
 
@@ -94,6 +94,7 @@ class Records:
                     each["collection"],
                     each["version"],
                     base64.b64decode(each["content"]),
+                    each.get("deletes", True),
                 )
             if len(hits) < _AT_ONCE:
                 return

@@ -18,6 +18,12 @@ def _listed(value: object) -> object:
     return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
 
 
+def _streams(value: object) -> object:
+    """Names that are written with commas between them, or a switch."""
+    is_switch = isinstance(value, str) and value.strip().lower() in {"true", "false"}
+    return value if is_switch else _listed(value)
+
+
 def _as_word(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
@@ -29,6 +35,7 @@ def _object(value: object) -> object:
 
 
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Streams = Annotated[bool | tuple[str, ...], BeforeValidator(_streams)]
 Objects = Annotated[dict[str, Any], BeforeValidator(_object)]
 
 
@@ -91,6 +98,16 @@ class SearchSettings(BaseModel):
         description="When searches see what a checkpoint has committed: at its end (`true`), at the next refresh of "
         "the index, for which each bulk waits (`wait_for`), or for which nothing waits (`false`).",
     )
+    data_streams: Streams = Field(
+        default=False,
+        description="Streams that go into data streams instead of indices: `true` for all, or their names, in which "
+        "`*` stands for anything. Documents are only added there.",
+    )
+    timestamp_field: str = Field(
+        "_sdc_extracted_at",
+        description="The field that gives the `@timestamp` of documents of a data stream that have none; where it is "
+        "missing too, they get the time at which they are written.",
+    )
     ingest_pipeline: str | None = Field(None, description="A pipeline of the cluster that documents go through.")
     connections: int = Field(4, gt=0, description="How many bulk requests run at once.")
     rows_at_once: int = Field(2000, gt=0, description="How many documents one bulk request has at most.")
@@ -126,6 +143,13 @@ class SearchSettings(BaseModel):
     def named(self, name: str) -> str:
         """The name of an index of tailrace's own."""
         return f"{cleaned(self.prefix) if self.prefix else ''}{cleaned(name, is_first=not self.prefix)}"
+
+    @property
+    def streams_of_data(self) -> tuple[str, ...] | None:
+        """Patterns of streams that go into data streams; None for all."""
+        if isinstance(self.data_streams, bool):
+            return None if self.data_streams else ()
+        return self.data_streams
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -20,9 +20,10 @@ _NO_INDEX = "index_not_found_exception"
 
 
 class Written:
-    """Writes, and their outcomes as they become known."""
+    """Writes, and their outcomes as they become known. `creates` says that documents can only be created."""
 
-    def __init__(self, writes: Sequence[Write], mark: Mark) -> None:
+    def __init__(self, writes: Sequence[Write], mark: Mark, *, creates: bool = False) -> None:
+        self._creates = creates
         self._writes = writes
         self._mark = mark
         self._outcomes: list[Outcome | str | None] = [_known(write) for write in writes]
@@ -38,8 +39,10 @@ class Written:
         write, version = self._writes[at], self._mark.version
         if write.action is Action.DELETE:
             return Request("delete", write.id, version)
-        if write.action is Action.CREATE:
+        if write.action is Action.CREATE or (write.action is Action.ADD and self._creates):
             return Request("create", write.id, None, msgspec.json.encode(write.fields | write.kept | self._stamp))
+        if write.action is Action.ADD:  # with a version, so that it isn't brought back once it is undone
+            return Request("index", write.id, version, msgspec.json.encode(write.fields | self._stamp))
         if write.action is Action.SET and write.before is not None:
             fields = write.before.fields | write.fields
             fields.pop(MARK, None)
@@ -70,7 +73,8 @@ class Written:
         """
         later: tuple[str, int] | None = None
         for at, there in zip(places, found, strict=True):
-            is_creation = self._writes[at].action is Action.CREATE
+            action = self._writes[at].action
+            is_creation = action is Action.CREATE or (action is Action.ADD and self._creates)
             if there is None:
                 # It is gone: by a deletion of a later version, which is known for a while, or just now.
                 self._outcomes[at] = None if is_creation else Outcome.NEWER
