@@ -38,9 +38,11 @@ SERVERS = (
 )
 DATABASES = ("duckdb", "sqlite", *(kind for kind in SERVERS if kind != "elasticsearch"))
 LONG = ("bigquery", "snowflake", "opensearch")
-AT_ANY_CALL = [*KINDS, "http", *(kind for kind in DATABASES if kind not in LONG)]
-AT_ANY_CALL += [pytest.param(kind, marks=pytest.mark.newest) for kind in (*LONG, "elasticsearch")]
-"""What stands in for warehouses takes five minutes and more for it, and a search engine one."""
+ALIKE = ("redshift", "mysql")
+"""What others stand for here: PostgreSQL and MariaDB reach their servers by the same calls."""
+AT_ANY_CALL = [*KINDS, "http", *(kind for kind in DATABASES if kind not in (*LONG, *ALIKE))]
+AT_ANY_CALL += [pytest.param(kind, marks=pytest.mark.newest) for kind in (*LONG, *ALIKE, "elasticsearch")]
+"""What stands in for warehouses takes five minutes and more for it, and the others one or two."""
 
 
 @pytest.fixture(params=DATABASES)

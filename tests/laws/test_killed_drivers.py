@@ -20,7 +20,7 @@ from tailrace.testing.messages import INT, record, schema, state
 from tailrace.testing.seams import MOMENTS, Crash, Watch
 
 FILES, ROWS = 3, 4
-EVERY = {"sqlite": 1, "delta": 2, "postgres": 3}
+EVERY = {"sqlite": 3, "delta": 5, "postgres": 7}
 """At every how many calls a run is killed."""
 
 

@@ -27,8 +27,7 @@ def assert_exact(place, read, told):
     assert told[-1] == FILES - 1
 
 
-@pytest.mark.parametrize("kind", ["postgres", "delta", "duckdb"])
-@pytest.mark.parametrize("backend", ["loky", "dask"])
+@pytest.mark.parametrize(("backend", "kind"), [("loky", "postgres"), ("loky", "duckdb"), ("dask", "delta")])
 def test_an_input_whose_worker_is_killed_is_loaded_once(backend, kind, request):
     server = request.getfixturevalue(f"{kind}_server") if kind in SERVERS else None
     with a_place(kind, server) as place:
@@ -38,7 +37,7 @@ def test_an_input_whose_worker_is_killed_is_loaded_once(backend, kind, request):
 
 
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("ip"), reason="only root can part networks")
-@pytest.mark.parametrize("kind", ["delta", "duckdb"])
+@pytest.mark.parametrize("kind", ["delta"])
 def test_an_input_whose_ray_worker_is_killed_is_loaded_once(kind):
     with a_place(kind) as place:
         script = Path(__file__).with_name("deadly_inputs.py")

@@ -81,13 +81,13 @@ def _setting(name: str, schema: Schema) -> dict[str, Any]:
     """A setting of the definition."""
     setting: dict[str, Any] = {"name": name}
     if schema.get("secret"):
-        setting |= {"kind": "string", "sensitive": True}
+        setting |= {"kind": "object" if "object" in _types(schema) else "string", "sensitive": True}
     elif kind := next((_KINDS[name] for name in _types(schema) if name in _KINDS and len(_types(schema)) == 1), None):
         setting["kind"] = kind
     elif "enum" in schema:
         words = [word for word in schema["enum"] if word is not None]
         setting |= {"kind": "options", "options": [{"label": word, "value": word} for word in words]}
-    return setting | {"label": schema["title"], "description": schema.get("description", "")}
+    return setting | {"label": _title(name), "description": schema.get("description", "")}
 
 
 def _types(schema: Schema) -> list[str]:

@@ -192,6 +192,7 @@ class Settings(StreamSettings):
     input_store: dict[str, Any] = Field(
         default_factory=dict,
         repr=False,
+        json_schema_extra={"writeOnly": True},
         description="How the object store of inputs is reached: endpoint, region, access_key_id, secret_access_key, "
         "session_token, role_arn, storage_options. Default: as AWS's, Google's or Azure's own tools do.",
     )
