@@ -16,7 +16,6 @@ from tailrace.inputs.columnar import arrow_tables, parquet_tables
 from tailrace.inputs.jsonl import record_blocks
 from tailrace.inputs.roots import Roots
 from tailrace.inputs.rows import is_sure, record_blocks_of
-from tailrace.model import RecordBlock
 from tailrace.runtime.feed import Parser
 from tailrace.runtime.target import Target
 from tailrace.singer.messages import BatchMessage, Block
@@ -69,7 +68,7 @@ class Batches:
                 error.add_note(f"line {line} is " + _named(*origin))
             raise
 
-    def records(self, batch: BatchMessage, position: int) -> Iterator[RecordBlock | int]:
+    def records(self, batch: BatchMessage, position: int) -> Iterator[Block | int]:
         """The records of a message in that position, and at last the position of the last of them.
 
         Rows that are sure to be the stream's go to the target at once.
@@ -78,21 +77,29 @@ class Batches:
         for file in self._roots.files(batch.manifest, position):
             self._origins.append(_Origin(last + 1, 1, file.name))
             if batch.format == "jsonl":
-                for block in _read(record_blocks(file, batch.stream, last, self._max_line_bytes), position):
-                    yield block
+                longest = self._max_line_bytes
+                found = record_blocks(file, batch.stream, last, max_line_bytes=longest, version=batch.version)
+                for block in _read(found, position):
+                    yield Block([block], NO_STATES)
                     last = block.last_line
                 continue
             tables = parquet_tables(file) if batch.format == "parquet" else arrow_tables(file)
-            for table in _read(tables, position):
-                plan = self._target.plan_of(batch.stream)
-                if plan is not None and is_sure(table, plan):
-                    self._target.count_from(last)
-                    self._target.accept_rows(batch.stream, table)
-                else:
-                    yield from _read(record_blocks_of(table, batch.stream, plan, last), position)
+            for table in _read(map(_sound, tables), position):
+                yield from self._rows(batch, position, table, last)
                 last += table.num_rows
         self._origins.append(_Origin(last + 1, batch.line + 1, None))
         yield last
+
+    def _rows(self, batch: BatchMessage, position: int, table: pa.Table, before: int) -> Iterator[Block]:
+        """The rows of a table that is counted from behind a position, but those that the target has taken at once."""
+        plan = self._target.plan_of(batch.stream)
+        if plan is not None and batch.version is None and is_sure(table, plan):
+            self._target.count_from(before)
+            self._target.accept_rows(batch.stream, table)
+            yield Block([], NO_STATES)
+            return
+        for records in _read(record_blocks_of(table, batch.stream, plan, before, batch.version), position):
+            yield Block([records], NO_STATES)
 
 
 class _Reading:
@@ -121,7 +128,7 @@ class _Reading:
                     if isinstance(records, int):
                         self._shift = records - batch.line
                     else:
-                        yield Block([records], NO_STATES)
+                        yield records
             yield from _worth(block.shifted(self._shift))
 
     def _next(self, blocks: Iterator[Block]) -> Block | None:
@@ -131,6 +138,12 @@ class _Reading:
         except MessageError as error:
             error.line += self._shift
             raise
+
+
+def _sound(table: pa.Table) -> pa.Table:
+    """The table, if its buffers hold what they should: Arrow trusts them otherwise."""
+    table.validate(full=True)
+    return table
 
 
 def _worth(block: Block) -> Iterator[Block]:

@@ -25,24 +25,26 @@ _MARK = b"\xef\xbb\xbf"
 
 
 def record_blocks(
-    given: InputFile, stream: str, before: int, max_line_bytes: int = _MAX_LINE_BYTES
+    given: InputFile, stream: str, before: int, *, max_line_bytes: int = _MAX_LINE_BYTES, version: int | None = None
 ) -> Iterator[RecordBlock]:
     """The lines of a file as RECORD lines of the stream, counted from behind `before`; those of white space are left.
 
-    A line that isn't one JSON value becomes a record that is text, which every schema refuses. Raises ConfigError for
+    A line that isn't one JSON value becomes a record that is text, which every schema refuses. All have the version,
+    if one is given. Raises ConfigError for
     a line of more than `max_line_bytes`.
     """
     start = b'{"type":"RECORD","stream":' + msgspec.json.encode(stream) + b',"record":'
+    end = b"}\n" if version is None else b',"version":%d}\n' % version
     line = before
     for lines in _whole_lines(given, max_line_bytes):
         count = lines.count(b"\n")
         if _are_sound(lines, count):
-            data = start + lines[:-1].replace(b"\n", b"}\n" + start) + b"}\n"
+            data = start + lines[:-1].replace(b"\n", end + start) + end
             yield RecordBlock.of(stream, data, (line + 1, count))
         else:
             for number, text in enumerate(lines.split(b"\n")[:-1], start=line + 1):
                 if text.strip():
-                    yield RecordBlock.of(stream, start + _sound(text) + b"}\n", (number, 1))
+                    yield RecordBlock.of(stream, start + _sound(text) + end, (number, 1))
         line += count
 
 

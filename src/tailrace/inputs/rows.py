@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from tailrace import compute as pc
@@ -15,6 +16,7 @@ from tailrace.model import Column, Kind, RecordBlock, Stream
 from tailrace.singer.writer import record_line
 
 _ROWS = 8_192
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
 _SAME: Mapping[Kind, frozenset[pa.DataType]] = {
     Kind.BOOL: frozenset({pa.bool_()}),
     Kind.INT: frozenset({pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32()}),
@@ -57,7 +59,9 @@ def _is_sure(values: pa.ChunkedArray, column: Column, *, is_key: bool) -> bool:
     return values.type in _SAME.get(column.kind, frozenset())
 
 
-def record_blocks_of(table: pa.Table, stream: str, plan: Stream | None, before: int) -> Iterator[RecordBlock]:
+def record_blocks_of(
+    table: pa.Table, stream: str, plan: Stream | None, before: int, version: int | None = None
+) -> Iterator[RecordBlock]:
     """The rows of a table as RECORD lines, counted from behind `before`.
 
     A null is left out where the plan's column takes none: files of columns can't say that a field is missing. Numbers
@@ -67,7 +71,7 @@ def record_blocks_of(table: pa.Table, stream: str, plan: Stream | None, before: 
     for start in range(0, table.num_rows, _ROWS):
         rows = _written(table.slice(start, _ROWS), columns)
         omitted = {name for name, column in columns.items() if not column.nullable}
-        lines = [record_line(stream, _record(row, omitted)) for row in rows]
+        lines = [record_line(stream, _record(row, omitted), version=version) for row in rows]
         yield RecordBlock.of(stream, b"".join(lines), (before + start + 1, len(lines)))
 
 
@@ -75,18 +79,33 @@ def _written(table: pa.Table, columns: Mapping[str, Column]) -> list[dict[str, A
     """The rows with values that JSON can say."""
     written = {name: _texts(table[name], name, columns.get(name)) for name in table.column_names}
     rows: list[dict[str, Any]] = pa.table(written).to_pylist(maps_as_pydicts="strict")
+    for name in (name for name in table.column_names if _is_json(table[name].type)):
+        for row in rows:
+            row[name] = None if row[name] is None else msgspec.Raw(_json(row[name]))
     return rows
+
+
+def _is_json(of: pa.DataType) -> bool:
+    return isinstance(of, pa.BaseExtensionType) and of.extension_name == "arrow.json"
+
+
+def _json(text: str) -> bytes:
+    """The text, which is JSON; raises ValueError otherwise."""
+    msgspec.json.decode(text, type=msgspec.Raw)
+    return text.encode()
 
 
 def _texts(values: pa.ChunkedArray, name: str, column: Column | None) -> pa.ChunkedArray:
     """The values, those of times as texts of all their digits, and bytes as the column's schema says."""
     of = values.type
+    if pa.types.is_dictionary(of):
+        return _texts(values.cast(of.value_type), name, column)
     if pa.types.is_timestamp(of):
         utc = values if of.tz is None else values.cast(pa.timestamp(of.unit, "UTC"))
         return pc.replace_substring(utc.cast(pa.string()), pattern=" ", replacement="T")
     if pa.types.is_time(of):
         return values.cast(pa.string())
-    if pa.types.is_binary(of) or pa.types.is_large_binary(of) or pa.types.is_fixed_size_binary(of):
+    if any(is_of(of) for is_of in _BYTES):
         if column is not None and column.kind is not Kind.BINARY:
             raise ConfigError(f"column {name!r} holds bytes, and the stream's is {column.spelling}")
         encode = base64.b16encode if column is not None and column.encoding == "base16" else base64.b64encode

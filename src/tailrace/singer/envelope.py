@@ -166,6 +166,14 @@ class _Envelope:
             raise self.wrong(key, "an object") from error
         return _Envelope(self.line, self.type, {f"{key}.{name}": value for name, value in fields.items()})
 
+    def integer(self, key: str) -> int:
+        """The field as an integer of 64 bits."""
+        raw = self.raw(key) or b""
+        number = int(raw) if _INTEGER.fullmatch(raw) else None
+        if number is None or not -(2**63) <= number < 2**63:
+            raise self.wrong(key, "an integer of 64 bits")
+        return number
+
     def flag(self, key: str) -> bool | None:
         """The field as true or false; None where it is missing or null."""
         raw = self.raw(key)
@@ -221,11 +229,7 @@ def _state(envelope: _Envelope) -> StateMessage:
 
 
 def _activate_version(envelope: _Envelope) -> ActivateVersionMessage:
-    raw = envelope.raw("version") or b""
-    version = int(raw) if _INTEGER.fullmatch(raw) else None
-    if version is None or not -(2**63) <= version < 2**63:
-        raise envelope.wrong("version", "an integer of 64 bits")
-    return ActivateVersionMessage(envelope.line, envelope.name("stream"), version)
+    return ActivateVersionMessage(envelope.line, envelope.name("stream"), envelope.integer("version"))
 
 
 def _log(envelope: _Envelope) -> LogLine:
@@ -243,7 +247,8 @@ def _batch(envelope: _Envelope) -> BatchMessage:
     manifest = envelope.names("manifest")
     if manifest is None:
         raise envelope.wrong("manifest", "a list of addresses of files")
-    return BatchMessage(envelope.line, envelope.name("stream"), format_, compression, manifest)
+    version = None if envelope.raw("version") is None else envelope.integer("version")
+    return BatchMessage(envelope.line, envelope.name("stream"), format_, compression, manifest, version)
 
 
 _MESSAGES: dict[str, Callable[[_Envelope], Message | StateMessage]] = {

@@ -60,8 +60,8 @@ class LogLine:
 class BatchMessage:
     """Records of the stream stand in files, the `manifest`: addresses as the tap wrote them, which nobody has checked.
 
-    `format` is jsonl, parquet or arrow, `compression` none, gzip or zstd; a Parquet file says itself how it is
-    compressed.
+    `format` is jsonl, parquet or arrow, `compression` none, gzip, zstd, or another one of Parquet's; `version` is that
+    of the records, as RECORD messages have it.
     """
 
     line: int
@@ -69,6 +69,7 @@ class BatchMessage:
     format: str
     compression: str
     manifest: tuple[str, ...]
+    version: int | None = None
 
 
 Message = RecordBlock | SchemaMessage | ActivateVersionMessage | BatchMessage | LogLine
