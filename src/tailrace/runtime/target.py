@@ -172,8 +172,7 @@ class Target:
 
     def accept_rows(self, name: str, table: pa.Table) -> None:
         """Take rows of an opened stream, in columns named by its fields; they count as lines of the input."""
-        pipeline = self._pipelines.of(name)
-        if pipeline is None:
+        if self.plan_of(name) is None or (pipeline := self._pipelines.of(name)) is None:
             raise RuntimeError(f"Target.open_stream({name!r}) comes first")
         pipeline.turn(self._monotonic_s(), is_adopting=False, line=self._line + 1)
         rows = rows_of(table, pipeline.stream, self._line + 1, self._clock)

@@ -145,6 +145,14 @@ def test_a_refused_record_is_named_with_its_file_and_what_a_state_covers_is_load
     assert told == [b"1"]
 
 
+def test_what_a_state_covers_is_loaded_and_no_more_where_records_and_columns_take_turns(memory, columns, tmp_path):
+    files = [columns(f"{n}.parquet", pa.table({"id": [n, n + 1], "n": ["a", "b"]})) for n in (10, 20)]
+    first, second = (batch(file, form="parquet") for file in files)
+    with pytest.raises(RecordError, match="line 11: "):
+        load([SCHEMA, record(1, "-"), first, state(1), record(2, "-"), second, record("x", "-")], memory, tmp_path)
+    assert rows(memory) == [(1, "-"), (10, "a"), (11, "b")]
+
+
 def test_a_later_line_is_named_by_its_true_number(memory, lines, tmp_path):
     file = lines("a.jsonl", *({"id": n, "n": "a"} for n in range(100)))
     with pytest.raises(RecordError, match="line 103") as raised:
