@@ -13,6 +13,7 @@ import pyarrow as pa
 from tailrace import compute as pc
 from tailrace.errors import ConfigError
 from tailrace.model import Column, Kind, RecordBlock, Stream
+from tailrace.schema.texts import JSON_TEXTS
 from tailrace.singer.writer import record_line
 
 _ROWS = 8_192
@@ -29,6 +30,10 @@ _SAME: Mapping[Kind, frozenset[pa.DataType]] = {
     Kind.BINARY: frozenset({pa.binary(), pa.large_binary()}),
 }
 """The Arrow types whose values are those of the kind as they stand."""
+_PLAIN: Mapping[pa.DataType, Kind] = {
+    of: kind for kind, types in _SAME.items() for of in types if kind in {Kind.BOOL, Kind.INT, Kind.FLOAT, Kind.DATE}
+} | {pa.string(): Kind.TEXT}
+"""The Arrow types whose values Arrow writes as JSON does, and the kinds by which it does."""
 
 
 def is_sure(table: pa.Table, stream: Stream) -> bool:
@@ -68,17 +73,52 @@ def record_blocks_of(
     that JSON hasn't become texts. Raises ConfigError for values that no JSON can say.
     """
     columns = {column.path[0]: column for column in plan.columns if len(column.path) == 1} if plan else {}
+    omitted = {name for name, column in columns.items() if not column.nullable}
     for start in range(0, table.num_rows, _ROWS):
-        rows = _written(table.slice(start, _ROWS), columns)
-        omitted = {name for name, column in columns.items() if not column.nullable}
-        lines = [record_line(stream, _record(row, omitted), version=version) for row in rows]
-        yield RecordBlock.of(stream, b"".join(lines), (before + start + 1, len(lines)))
+        some = table.slice(start, _ROWS)
+        written = pa.table({name: _texts(some[name], name, columns.get(name)) for name in some.column_names})
+        if version is None and _is_plain(written, omitted):
+            lines = _joined(written, stream)
+        else:
+            rows = _python(written)
+            lines = b"".join(record_line(stream, _record(row, omitted), version=version) for row in rows)
+        yield RecordBlock.of(stream, lines, (before + start + 1, some.num_rows))
 
 
-def _written(table: pa.Table, columns: Mapping[str, Column]) -> list[dict[str, Any]]:
+def _is_plain(table: pa.Table, omitted: set[str]) -> bool:
+    """Whether each value is one that Arrow writes as JSON does, and none is left out."""
+    return bool(table.num_columns) and all(
+        values.type in _PLAIN
+        and not (values.null_count and name in omitted)
+        and (values.type != pa.float64() or pc.all(pc.is_finite(values), min_count=0).as_py())
+        for name, values in zip(table.column_names, table.columns, strict=True)
+    )
+
+
+def _joined(table: pa.Table, stream: str) -> bytes:
+    """RECORD lines of plain values, made by columns."""
+    parts: list[Any] = []
+    before = f'{{"type":"RECORD","stream":{_quoted(stream)},"record":{{'
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        texts = _numbers(values) if values.type == pa.float64() else JSON_TEXTS[_PLAIN[values.type]](values)
+        parts += [f"{before}{_quoted(name)}:", pc.fill_null(texts, "null")]
+        before = ","
+    lines = pc.binary_join_element_wise(*parts, "}}\n", "")
+    return "".join(lines.to_pylist()).encode()
+
+
+def _numbers(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Finite floats as JSON has them: 3.0 stays a fraction, which Arrow would write as an integer."""
+    return pa.chunked_array([[None if each is None else repr(each) for each in values.to_pylist()]], pa.string())
+
+
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()
+
+
+def _python(table: pa.Table) -> list[dict[str, Any]]:
     """The rows with values that JSON can say."""
-    written = {name: _texts(table[name], name, columns.get(name)) for name in table.column_names}
-    rows: list[dict[str, Any]] = pa.table(written).to_pylist(maps_as_pydicts="strict")
+    rows: list[dict[str, Any]] = table.to_pylist(maps_as_pydicts="strict")
     for name in (name for name in table.column_names if _is_json(table[name].type)):
         for row in rows:
             row[name] = None if row[name] is None else msgspec.Raw(_json(row[name]))

@@ -18,6 +18,7 @@ import tailrace
 from tailrace.destinations.memory import MemoryDestination
 from tailrace.errors import ConfigError, MessageError, RecordError, RecordsWithoutSchemaError
 from tailrace.inputs import batches as expanding
+from tailrace.inputs import rows as record_rows
 
 SCHEMA = {
     "type": "SCHEMA",
@@ -324,6 +325,13 @@ def test_values_of_every_kind_are_exact(memory, columns, tmp_path):
     assert second == dict.fromkeys(TYPES) | {"id": 1}
 
 
+IS_SURE, IS_PLAIN = expanding.is_sure, record_rows._is_plain
+
+
+def never(*_):
+    return False
+
+
 VALUES = {
     "f": st.floats(allow_nan=False, allow_infinity=False),
     "t": st.text(max_size=5),
@@ -341,17 +349,31 @@ def test_rows_taken_as_they_stand_are_those_that_records_come_to(data):
     count = data.draw(st.integers(0, 5))
     found = {name: data.draw(st.lists(st.none() | VALUES[name], min_size=count, max_size=count)) for name in names}
     table = pa.table({"id": pa.array(range(count), pa.int64())} | {n: pa.array(v, TYPES[n]) for n, v in found.items()})
-    sure, doubted = (loaded(table, is_sure=is_sure) for is_sure in (None, lambda *_: False))
-    assert sure == doubted
+    sure, joined, written = (loaded(table, *way) for way in ((IS_SURE, IS_PLAIN), (never, IS_PLAIN), (never, never)))
+    assert sure == joined == written
 
 
-def loaded(table, is_sure):
+def loaded(table, is_sure, is_plain):
     memory = MemoryDestination(uuid.uuid4().hex)
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         taken = []
-        judge = is_sure or expanding.is_sure
-        patch.setattr(expanding, "is_sure", lambda *given: taken.append(judge(*given)) or taken[-1])
+        patch.setattr(expanding, "is_sure", lambda *given: taken.append(is_sure(*given)) or taken[-1])
+        patch.setattr(record_rows, "_is_plain", is_plain)
         parquet.write_table(table, f"{folder}/a.parquet")
         load([TYPED, batch(f"{folder}/a.parquet", form="parquet")], memory, folder)
-        assert all(taken) is (is_sure is None or not taken)
+        assert all(taken) is (is_sure is IS_SURE or not taken)
     return sorted(memory.tables().get("s", []), key=lambda row: row["id"])
+
+
+def test_a_fraction_in_an_integer_field_is_judged_alike_however_it_is_written(columns, tmp_path):
+    table = pa.table({"id": [1.0, 2.5, -0.0, 1e15], "n": ["a", "b", "c", "d"]})
+    found = []
+    for way in (IS_PLAIN, never):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(record_rows, "_is_plain", way)
+            aside = tmp_path / f"{len(found)}.jsonl"
+            settings = {"on_invalid": "quarantine", "quarantine": str(aside)}
+            kept = MemoryDestination(uuid.uuid4().hex)
+            load([SCHEMA, batch(columns("a.parquet", table), form="parquet")], kept, tmp_path, **settings)
+            found.append((rows(kept), [json.loads(line).get("record") for line in aside.read_text().splitlines()]))
+    assert found[0] == found[1]
