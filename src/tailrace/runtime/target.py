@@ -140,6 +140,8 @@ class Target:
         Without stagers, `rows_of` gives the rows of a receipt, with their lines. The end of the input is a safe point
         if it has a STATE. False, with nothing done, where its plans are gone.
         """
+        for receipt in staged.receipts:
+            self.plan_of(receipt.stream.name)  # its records before become rows, and may have it grow
         if not self._adopter.has_plans_of(staged):
             return False
         is_safe = staged.state is not None and not self._policy.is_held and not self._adopter.replaces(staged)
