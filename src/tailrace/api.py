@@ -16,6 +16,7 @@ from tailrace.config.sources import split
 from tailrace.destination import Destination
 from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError, MessageError
+from tailrace.inputs.batches import Batches
 from tailrace.inputs.feed import InputFeed, Rows
 from tailrace.inputs.loaded import LoadedFiles
 from tailrace.inputs.places import files_of
@@ -67,11 +68,7 @@ def load(
                 raise ConfigError("the source is no file", key="new_only", hint='name files, as in "dir/*.csv"')
             if stream is not None:
                 return feed_rows(target, stream, source, key)
-            reader = Reader(max_line_bytes=run_settings.max_line_bytes)
-            if source == "-" or hasattr(source, "read"):
-                with open_source(cast(str | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
-                    return feed_chunks(target, reader, pump, stopping=threading.Event())
-            return feed_lines(target, reader, _lines(cast("Iterable[Any]", source)))
+            return _load_messages(source, target, run_settings)
     finally:
         target.close()
 
@@ -107,6 +104,16 @@ def maintain(
         return [*maintained(destination, tables, keep)]
     finally:
         destination.close()
+
+
+def _load_messages(source: object, target: Target, settings: Settings) -> Report:
+    batches = Batches(target, settings)
+    reader = batches.reading(Reader(max_line_bytes=settings.max_line_bytes))
+    with batches.naming_origins():
+        if source == "-" or hasattr(source, "read"):
+            with open_source(cast(str | BinaryIO, source)) as opened, ChunkPump(opened) as pump:
+                return feed_chunks(target, reader, pump, stopping=threading.Event())
+        return feed_lines(target, reader, _lines(cast("Iterable[Any]", source)))
 
 
 def _files_named(source: object) -> list[str] | None:

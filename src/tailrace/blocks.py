@@ -78,6 +78,12 @@ class RecordBlock:
             RecordBlock(self.stream, (data[end:],), right, self.count - until),
         )
 
+    def shifted(self, by: int) -> RecordBlock:
+        """The same records, so many lines later."""
+        numbers = self._numbers
+        spans = ((first + by, count) for first, count in zip(numbers[::2], numbers[1::2], strict=True))
+        return RecordBlock(self.stream, self.pieces, packed(spans), self.count)
+
     @classmethod
     def join(cls, blocks: Iterable[RecordBlock]) -> RecordBlock:
         """One block of all the records of several blocks of one stream, given in input order (at least one)."""

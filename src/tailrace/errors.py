@@ -35,14 +35,17 @@ class TailraceError(Exception):
 class ConfigError(TailraceError):
     """A setting is wrong or missing; the operator acts.
 
-    `key` is the setting as the operator writes it, `hint` the next step.
+    `key` is the setting as the operator writes it, `hint` the next step, `line` the input line that asks for it.
     """
 
     exit_code = 2
 
-    def __init__(self, message: str, *, key: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, key: str | None = None, hint: str | None = None, line: int | None = None
+    ) -> None:
         self.key = key
         self.hint = hint
+        self.line = line
         prefix = f"{key}: " if key else ""
         suffix = f" ({hint})" if hint else ""
         super().__init__(f"{prefix}{message}{suffix}")

@@ -174,7 +174,7 @@ ERRORS = {
     "batch_config": (
         setting("batch_config.encoding=x"),
         2,
-        "batch_config: there is no such setting (BATCH messages aren't loaded",
+        "batch_config: there is no such setting (it is a tap's; name the folders of its files in batch_roots",
     ),
     "another kind of files": (setting("file_type=delta", "--to", "s3://b/p"), 2, "as in `--to delta`"),
     "a kind of files that isn't there": (

@@ -55,7 +55,7 @@ BAD_LINES = {
     "null": (b"null\n", "line 3: a message must be a JSON object"),
     "an unknown type": (b'{"type":"RECROD","stream":"s"}\n', "line 3: the message's type 'RECROD' isn't known"),
     "a deep state": (b'{"type":"STATE","value":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n", "line 3"),
-    "a batch": (b'{"type":"BATCH","stream":"s","manifest":[]}\n', "line 3: BATCH messages aren't supported yet"),
+    "a batch": (b'{"type":"BATCH","stream":"s","manifest":[]}\n', "line 3: the BATCH message's 'encoding' is missing"),
     "a stream without its schema": (b'{"type":"RECORD","stream":"x","record":{}}\n', "line 3: a message of stream 'x'"),
     "half a record at the end": (GOOD[:-5], "line 3: the input ends in the middle of this line"),
 }

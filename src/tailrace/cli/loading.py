@@ -23,11 +23,12 @@ from tailrace import log
 from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
 from tailrace.config.settings import listed
 from tailrace.errors import ConfigError, TapError, advice_on_space
+from tailrace.inputs.batches import Batches
 from tailrace.inputs.feed import InputFeed, Rows
 from tailrace.inputs.formats import Format
 from tailrace.inputs.loaded import LoadedFiles, is_of_files, told_of
 from tailrace.inputs.places import files_of
-from tailrace.runtime.feed import feed_chunks, feed_lines
+from tailrace.runtime.feed import Parser, feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
 from tailrace.runtime.states import refresh
@@ -50,7 +51,7 @@ FullRefresh = Annotated[
     ),
 ]
 
-Feed = Callable[[Target, Reader, threading.Event, bytes | None], Report]
+Feed = Callable[[Target, Parser, threading.Event, bytes | None], Report]
 
 
 def load(
@@ -112,7 +113,7 @@ def _load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
         _load(made, _from_files([kept.name], rows, made, new_only=False), report)
 
 
-def _from_stdin(target: Target, reader: Reader, stopping: threading.Event, _state: bytes | None) -> Report:
+def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, _state: bytes | None) -> Report:
     with open_source("-") as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
         return feed_chunks(target, reader, pump, stopping=stopping)
 
@@ -120,7 +121,7 @@ def _from_stdin(target: Target, reader: Reader, stopping: threading.Event, _stat
 def _from_files(sources: list[str], rows: Rows, made: Setup, *, new_only: bool) -> Feed:
     inputs = files_of(sources, made.settings.input_store)
 
-    def feed(target: Target, _reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
+    def feed(target: Target, _reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
         loaded = LoadedFiles.of(state) if new_only else None
         feeding = InputFeed(target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded)
         with _view(target, lambda: feeding.share):
@@ -147,7 +148,7 @@ def run(
             "no pipeline given", key="--pipeline", hint="the destination remembers the tap's state under its name"
         )
 
-    def feed(target: Target, reader: Reader, stopping: threading.Event, state: bytes | None) -> Report:
+    def feed(target: Target, reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
         if is_of_files(state):
             raise ConfigError(
                 "the pipeline remembers files, and no state of a tap", key="--pipeline", hint="give the tap another one"
@@ -183,7 +184,7 @@ def replay(
         aside = file.with_name(f"{file.stem}.again{file.suffix}")
         made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
 
-    def feed(target: Target, reader: Reader, _stopping: threading.Event, _state: bytes | None) -> Report:
+    def feed(target: Target, reader: Parser, _stopping: threading.Event, _state: bytes | None) -> Report:
         with _view(target):
             return feed_lines(target, reader, quarantined_messages(file))
 
@@ -201,9 +202,10 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
             writer.tell(told)
 
     target = Target(made.open(), made.settings, tell=tell)
-    reader = Reader(max_line_bytes=made.settings.max_line_bytes)
     try:
-        with _signals(stopping) as received:
+        batches = Batches(target, made.settings)
+        reader = batches.reading(Reader(max_line_bytes=made.settings.max_line_bytes))
+        with _signals(stopping) as received, batches.naming_origins():
             last = target.begin()
             gc.freeze()  # what is there now stays to the end: no search for garbage need look at it again
             feed(target, reader, stopping, last.state if last else None)

@@ -42,7 +42,7 @@ _KINDS = {
 """What a value must be, by the beginning of pydantic's type of an error."""
 
 _NOT_HERE = {
-    "batch_config": "BATCH messages aren't loaded: leave it out, and turn batches off in the tap's config",
+    "batch_config": "it is a tap's; name the folders of its files in batch_roots",
 }
 """What to do about names that other targets know and none of our settings is near."""
 

@@ -196,6 +196,11 @@ class Settings(StreamSettings):
         description="How the object store of inputs is reached: endpoint, region, access_key_id, secret_access_key, "
         "session_token, role_arn, storage_options. Default: as AWS's, Google's or Azure's own tools do.",
     )
+    batch_roots: Names = Field(
+        (),
+        description="Folders and addresses (s3://bucket/path, gs://, az://) below which the files of the tap's BATCH "
+        "messages may stand; no other file is read. Default: none, so that BATCH messages are refused.",
+    )
     parallel: ParallelSettings | None = Field(
         None,
         description="Of several inputs, whole ones are worked on at once: backend, workers, address, spool. "

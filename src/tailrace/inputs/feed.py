@@ -13,6 +13,7 @@ import pyarrow as pa
 from tailrace.config import Settings
 from tailrace.errors import ConfigError, RecordError, TailraceError, Violation
 from tailrace.inputs.ahead import ahead
+from tailrace.inputs.batches import Batches
 from tailrace.inputs.columnar import arrow_tables, parquet_tables
 from tailrace.inputs.csv import RaggedRow, csv_tables
 from tailrace.inputs.formats import Format, format_of, name_of
@@ -27,7 +28,7 @@ from tailrace.parallel.positions import base_of, input_and_line
 from tailrace.parallel.start import schemas_at_start
 from tailrace.parallel.task import Left
 from tailrace.runtime.adoption import StagedInput
-from tailrace.runtime.feed import committing_what_has_a_state, read_chunks
+from tailrace.runtime.feed import Parser, committing_what_has_a_state, read_chunks
 from tailrace.runtime.report import Report
 from tailrace.runtime.target import Target
 from tailrace.schema.arrow import columns_of_arrow
@@ -53,7 +54,7 @@ class Rows:
 class _Messages:
     """A reader's blocks, with their states or without; the last one is remembered."""
 
-    def __init__(self, reader: Reader, has_states: bool) -> None:  # noqa: FBT001 private
+    def __init__(self, reader: Parser, has_states: bool) -> None:  # noqa: FBT001 private
         self.last_state: bytes | None = None
         self._reader = reader
         self._has_states = has_states
@@ -101,6 +102,7 @@ class InputFeed:
         self._given = len(inputs)
         self._last_state: bytes | None = None
         self._refused: list[Refused] = []
+        self._batches = Batches(target, settings)
 
     @property
     def share(self) -> float | None:
@@ -166,7 +168,8 @@ class InputFeed:
         return replace(staged, state=self._loaded.add(given, staged.state)) if self._loaded else staged
 
     def _read_messages(self, given: InputFile, before: int) -> bool:
-        reader = _Messages(Reader(max_line_bytes=self._settings.max_line_bytes, before=before), self._loaded is None)
+        parser = self._batches.reading(Reader(max_line_bytes=self._settings.max_line_bytes, before=before))
+        reader = _Messages(parser, self._loaded is None)
         with decompressed(given.open(), given.name, given.size) as source, ChunkPump(source) as self._pump:
             is_whole = read_chunks(self._target, reader, self._pump, self._stopping)
         self._pump = None
@@ -235,8 +238,14 @@ class InputFeed:
         try:
             yield
         except TailraceError as error:
-            line: int | None = getattr(error, "line", None)
-            number, at = input_and_line(line or 0)
-            if 0 < number <= len(self._inputs):
-                error.add_note(f"line {line} is line {at} of {self._inputs[number - 1].name}")
+            line: int = getattr(error, "line", None) or 0
+            file, true_line = self._batches.origin_of(line) or (None, line)
+            said = line if f"line {line}" in str(error) else true_line
+            number, at = input_and_line(true_line)
+            if file is not None:
+                error.add_note(f"line {said} is record {true_line} of {file}")
+            elif 0 < number <= len(self._inputs):
+                error.add_note(f"line {said} is line {at} of {self._inputs[number - 1].name}")
+            elif said != true_line:
+                error.add_note(f"line {said} is line {true_line} of {self._inputs[0].name}")
             raise

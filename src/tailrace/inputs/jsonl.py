@@ -10,6 +10,7 @@ import msgspec
 
 from tailrace.config import Settings
 from tailrace.decode import decoder
+from tailrace.errors import ConfigError
 from tailrace.inputs.places import InputFile
 from tailrace.model import Clock, RecordBlock, Traits
 from tailrace.runtime.streams import Streams
@@ -18,26 +19,32 @@ from tailrace.singer.source import decompressed
 
 _CHUNK_BYTES = 2**20
 _SHOWN_BYTES = 80
+_MAX_LINE_BYTES = 2**30
 _LINES = msgspec.json.Decoder(msgspec.Raw)
 _MARK = b"\xef\xbb\xbf"
 
 
-def record_blocks(given: InputFile, stream: str, before: int) -> Iterator[RecordBlock]:
+def record_blocks(
+    given: InputFile, stream: str, before: int, *, max_line_bytes: int = _MAX_LINE_BYTES, version: int | None = None
+) -> Iterator[RecordBlock]:
     """The lines of a file as RECORD lines of the stream, counted from behind `before`; those of white space are left.
 
-    A line that isn't one JSON value becomes a record that is text, which every schema refuses.
+    A line that isn't one JSON value becomes a record that is text, which every schema refuses. All have the version,
+    if one is given. Raises ConfigError for
+    a line of more than `max_line_bytes`.
     """
     start = b'{"type":"RECORD","stream":' + msgspec.json.encode(stream) + b',"record":'
+    end = b"}\n" if version is None else b',"version":%d}\n' % version
     line = before
-    for lines in _whole_lines(given):
+    for lines in _whole_lines(given, max_line_bytes):
         count = lines.count(b"\n")
         if _are_sound(lines, count):
-            data = start + lines[:-1].replace(b"\n", b"}\n" + start) + b"}\n"
+            data = start + lines[:-1].replace(b"\n", end + start) + end
             yield RecordBlock.of(stream, data, (line + 1, count))
         else:
             for number, text in enumerate(lines.split(b"\n")[:-1], start=line + 1):
                 if text.strip():
-                    yield RecordBlock.of(stream, start + _sound(text) + b"}\n", (number, 1))
+                    yield RecordBlock.of(stream, start + _sound(text) + end, (number, 1))
         line += count
 
 
@@ -57,7 +64,7 @@ def inferred_schema(given: InputFile, stream: str, settings: Settings, traits: T
     return replace(message, json_schema=plan.json_schema)
 
 
-def _whole_lines(given: InputFile) -> Iterator[bytes]:
+def _whole_lines(given: InputFile, max_line_bytes: int) -> Iterator[bytes]:
     """The file's content in pieces that end with a line."""
     held: list[bytes] = []
     with decompressed(given.open(), given.name) as source:
@@ -70,6 +77,8 @@ def _whole_lines(given: InputFile) -> Iterator[bytes]:
                 yield b"".join((*held, chunk[:end]))
                 held.clear()
             held.append(chunk[end:])
+            if sum(map(len, held)) > max_line_bytes:
+                raise ConfigError(f"{given.name} has a line of more than {max_line_bytes} bytes", key="max_line_bytes")
     if any(piece.strip() for piece in held):
         yield b"".join((*held, b"\n"))
 

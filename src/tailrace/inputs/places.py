@@ -125,13 +125,8 @@ def _local(source: str) -> list[LocalFile]:
 def _stored(source: str, storage: Mapping[str, Any]) -> list[StoredFile]:
     """Files of an object store, listed below the part of the address that has no pattern."""
     from tailrace.objects import Folder  # noqa: PLC0415 as above
-    from tailrace.objects.settings import StoreSettings  # noqa: PLC0415 as above
 
-    try:
-        settings = StoreSettings.model_validate(dict(storage))
-    except ValidationError as error:
-        wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
-        raise ConfigError(f"it can't have {wrong} so", key="input_store", hint="see the page about inputs") from None
+    settings = _store_settings(storage)
     parts = urlsplit(source)
     root, path = f"{parts.scheme}://{parts.netloc}", source.partition("://")[2].partition("/")[2]
     folder, wanted = Folder(settings, root), _regex(path)
@@ -145,6 +140,28 @@ def _stored(source: str, storage: Mapping[str, Any]) -> list[StoredFile]:
         raise _none(source)
     files = (StoredFile(root, each.path, each.size, each.tag, settings) for each in listed)
     return sorted(files, key=lambda file: file.path)
+
+
+def stored_file(root: str, path: str, storage: Mapping[str, Any]) -> StoredFile:
+    """The file of that very path in the bucket or container at an address; ConfigError where there is none."""
+    from tailrace.objects import Folder  # noqa: PLC0415 as above
+
+    settings = _store_settings(storage)
+    with _as_config_error(f"{root}/{path}"):
+        found = Folder(settings, root).found(path)
+    if found is None:
+        raise ConfigError(f"there is no file {root}/{path}", hint="see whether something removes it early")
+    return StoredFile(root, path, found.size, found.tag, settings)
+
+
+def _store_settings(storage: Mapping[str, Any]) -> Any:
+    from tailrace.objects.settings import StoreSettings  # noqa: PLC0415 as above
+
+    try:
+        return StoreSettings.model_validate(dict(storage))
+    except ValidationError as error:
+        wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
+        raise ConfigError(f"it can't have {wrong} so", key="input_store", hint="see the page about inputs") from None
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

@@ -64,6 +64,8 @@ def read_chunks(
         if not chunk and not is_whole():
             break
         for block in reader.feed(chunk) if chunk else reader.finish():
+            if stopping.is_set():
+                return False
             target.accept(block)
         if not chunk:
             return True

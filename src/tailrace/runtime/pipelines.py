@@ -28,6 +28,13 @@ class Pipelines:
         """The present plan of every stream."""
         return [pipeline.stream for pipeline in self._pipelines.values()]
 
+    def plan_of(self, name: str, now_s: float) -> Stream | None:
+        """The present plan of a stream, with all its records decoded; None before its first one."""
+        if (pipeline := self.of(name)) is None:
+            return None
+        pipeline.decode(None, now_s)
+        return pipeline.stream
+
     def open(self, stream: Stream, line: int) -> StreamPipeline:
         """The stream's pipeline, which takes records under this plan from that line on."""
         pipeline = self._pipelines.get(stream.name)

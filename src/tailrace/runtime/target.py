@@ -14,7 +14,7 @@ import pyarrow as pa
 from tailrace.config import Settings
 from tailrace.decode.columns import rows_of
 from tailrace.destination import Destination
-from tailrace.errors import ConfigError, RecordsWithoutSchemaError
+from tailrace.errors import ConfigError, MessageError, RecordsWithoutSchemaError
 from tailrace.log import get_logger
 from tailrace.model import Checkpoint, Clock, Column, Method, Published, Receipt, RecordBlock, Refused, Stream, unnamed
 from tailrace.runtime.activations import Activations
@@ -31,7 +31,8 @@ from tailrace.runtime.report import Report, Tally
 from tailrace.runtime.retry import Retry
 from tailrace.runtime.sink import decoding_threads
 from tailrace.runtime.streams import Streams
-from tailrace.singer.messages import ActivateVersionMessage, Block, LogLine, Message, SchemaMessage, message_before
+from tailrace.singer.messages import ActivateVersionMessage, BatchMessage, Block, LogLine, Message, SchemaMessage
+from tailrace.singer.messages import message_before as part_before
 from tailrace.singer.states import PassedState, StateMessages
 
 _log = get_logger("target")
@@ -112,11 +113,11 @@ class Target:
         """
         failure, failed_line, taken = None, _BEYOND, list[Message]()
         for message in block.messages:
-            if (before := message_before(message, failed_line)) is not None:
+            if (before := part_before(message, failed_line)) is not None:
                 try:
                     self._take(before)
                     taken.append(before)
-                except (ConfigError, RecordsWithoutSchemaError, *LINE_ERRORS) as error:
+                except (ConfigError, MessageError, *LINE_ERRORS) as error:
                     failure, failed_line = error, getattr(error, "line", None) or before.line
         self._note(taken, block.states.until(failed_line - 1))
         if failure is not None:
@@ -139,6 +140,8 @@ class Target:
         Without stagers, `rows_of` gives the rows of a receipt, with their lines. The end of the input is a safe point
         if it has a STATE. False, with nothing done, where its plans are gone.
         """
+        for receipt in staged.receipts:
+            self.plan_of(receipt.stream.name)  # its records before become rows, and may have it grow
         if not self._adopter.has_plans_of(staged):
             return False
         is_safe = staged.state is not None and not self._policy.is_held and not self._adopter.replaces(staged)
@@ -171,8 +174,7 @@ class Target:
 
     def accept_rows(self, name: str, table: pa.Table) -> None:
         """Take rows of an opened stream, in columns named by its fields; they count as lines of the input."""
-        pipeline = self._pipelines.of(name)
-        if pipeline is None:
+        if self.plan_of(name) is None or (pipeline := self._pipelines.of(name)) is None:
             raise RuntimeError(f"Target.open_stream({name!r}) comes first")
         pipeline.turn(self._monotonic_s(), is_adopting=False, line=self._line + 1)
         rows = rows_of(table, pipeline.stream, self._line + 1, self._clock)
@@ -182,6 +184,10 @@ class Target:
         self._policy.read(rows.num_rows, rows.nbytes)
         self._advance([name])
         self.keep_time()
+
+    def plan_of(self, name: str) -> Stream | None:
+        """The plan of a stream once all its records are decoded that were taken; None where it has none."""
+        return self._pipelines.plan_of(name, self._monotonic_s())
 
     def refuse(self, name: str, refused: Sequence[Refused]) -> None:
         """Refuse what can't be a row of an opened stream."""
@@ -269,6 +275,8 @@ class Target:
                 self._take_schema(message)
             case ActivateVersionMessage():
                 self._activate(message)
+            case BatchMessage():
+                raise MessageError("BATCH messages can't be taken here; have the tap send RECORDs", line=message.line)
 
     def _note(self, taken: Sequence[Message], states: StateMessages) -> None:
         """Count what was taken of a block, and note the states that have passed with it."""
@@ -387,9 +395,5 @@ class Target:
         if request.state is not None:
             self.tally.state = request.state
             self._tell(request.state)
-        _log.info(
-            "checkpoint",
-            number=checkpoint.number,
-            records=sum(receipt.rows for receipt in checkpoint.publish),
-            line=request.until_line,
-        )
+        records = sum(receipt.rows for receipt in checkpoint.publish)
+        _log.info("checkpoint", number=checkpoint.number, records=records, line=request.until_line)

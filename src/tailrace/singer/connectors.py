@@ -87,6 +87,19 @@ def write_records(stream_name: str, records: Iterable[Mapping[str, Any]]) -> Non
         write_record(stream_name, record)
 
 
+def write_batch(
+    stream_name: str,
+    manifest: Sequence[str],
+    encoding_format: str = "jsonl",
+    compression: str | None = None,
+    version: int | None = None,
+) -> None:
+    """Write a BATCH message for the files at these addresses; `encoding_format` is jsonl, parquet or arrow."""
+    encoding = {"format": encoding_format, "compression": compression or "none"}
+    message = {"type": "BATCH", "stream": stream_name, "encoding": encoding, "manifest": list(manifest)}
+    write_message(message if version is None else message | {"version": version})
+
+
 def write_state(value: Any) -> None:
     """Write a STATE message."""
     _write(state_line(value))

@@ -12,7 +12,14 @@ import msgspec
 
 from tailrace.errors import MessageError
 from tailrace.model import RecordBlock
-from tailrace.singer.messages import ActivateVersionMessage, LogLine, Message, SchemaMessage, StateMessage
+from tailrace.singer.messages import (
+    ActivateVersionMessage,
+    BatchMessage,
+    LogLine,
+    Message,
+    SchemaMessage,
+    StateMessage,
+)
 from tailrace.singer.unreadable import EXCERPT_BYTES, excerpt, reason_unreadable, record_stream
 
 _SPACE = rb"[ \t\r]*+"
@@ -51,6 +58,9 @@ class _LogHead(msgspec.Struct):
 _HEAD = msgspec.json.Decoder(_Head)
 _LOG_HEAD = msgspec.json.Decoder(_LogHead)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_PLAIN = ("none", "gzip", "zstd")
+_COMPRESSIONS = {"jsonl": _PLAIN, "parquet": (*_PLAIN, "snappy", "brotli", "lz4"), "arrow": _PLAIN}
+"""The formats of BATCH files, and how each may be compressed."""
 _INTEGER = re.compile(rb"-?[0-9]{1,19}")
 
 
@@ -148,6 +158,22 @@ class _Envelope:
         except msgspec.DecodeError as error:
             raise self.wrong(key, "a list of strings or null") from error
 
+    def within(self, key: str) -> _Envelope:
+        """The field's own members, by their paths."""
+        try:
+            fields = _FIELDS.decode(self.raw(key) or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self.wrong(key, "an object") from error
+        return _Envelope(self.line, self.type, {f"{key}.{name}": value for name, value in fields.items()})
+
+    def integer(self, key: str) -> int:
+        """The field as an integer of 64 bits."""
+        raw = self.raw(key) or b""
+        number = int(raw) if _INTEGER.fullmatch(raw) else None
+        if number is None or not -(2**63) <= number < 2**63:
+            raise self.wrong(key, "an integer of 64 bits")
+        return number
+
     def flag(self, key: str) -> bool | None:
         """The field as true or false; None where it is missing or null."""
         raw = self.raw(key)
@@ -203,23 +229,26 @@ def _state(envelope: _Envelope) -> StateMessage:
 
 
 def _activate_version(envelope: _Envelope) -> ActivateVersionMessage:
-    raw = envelope.raw("version") or b""
-    version = int(raw) if _INTEGER.fullmatch(raw) else None
-    if version is None or not -(2**63) <= version < 2**63:
-        raise envelope.wrong("version", "an integer of 64 bits")
-    return ActivateVersionMessage(envelope.line, envelope.name("stream"), version)
+    return ActivateVersionMessage(envelope.line, envelope.name("stream"), envelope.integer("version"))
 
 
 def _log(envelope: _Envelope) -> LogLine:
     return LogLine(envelope.line, envelope.text("level"), envelope.text("message"))
 
 
-def _batch(envelope: _Envelope) -> Message:
-    raise MessageError(
-        "BATCH messages aren't supported yet; turn batches off in the tap's config (remove its `batch_config`), "
-        "so that it sends RECORD messages",
-        line=envelope.line,
-    )
+def _batch(envelope: _Envelope) -> BatchMessage:
+    encoding = envelope.within("encoding")
+    format_ = encoding.text("encoding.format")
+    if format_ not in _COMPRESSIONS:
+        raise encoding.wrong("encoding.format", f"one of {', '.join(_COMPRESSIONS)}")
+    compression = "none" if encoding.raw("encoding.compression") is None else encoding.text("encoding.compression")
+    if compression not in _COMPRESSIONS[format_]:
+        raise encoding.wrong("encoding.compression", f"one of {', '.join(_COMPRESSIONS[format_])}")
+    manifest = envelope.names("manifest")
+    if manifest is None:
+        raise envelope.wrong("manifest", "a list of addresses of files")
+    version = None if envelope.raw("version") is None else envelope.integer("version")
+    return BatchMessage(envelope.line, envelope.name("stream"), format_, compression, manifest, version)
 
 
 _MESSAGES: dict[str, Callable[[_Envelope], Message | StateMessage]] = {

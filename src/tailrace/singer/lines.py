@@ -14,7 +14,7 @@ from typing import Protocol
 from tailrace.errors import MessageError
 from tailrace.model import RecordBlock
 from tailrace.singer.envelope import RECORD_PREFIX, log_line, message_of, stream_of
-from tailrace.singer.messages import ActivateVersionMessage, Block, Message, SchemaMessage, StateMessage
+from tailrace.singer.messages import ActivateVersionMessage, BatchMessage, Block, Message, SchemaMessage, StateMessage
 from tailrace.singer.states import PassedState, StateMessages
 
 _SPACE = b" \t\r\n"
@@ -143,7 +143,7 @@ class PythonSplitter:
         elif isinstance(message, StateMessage):
             open_.states.append(PassedState(line, message.value, open_.records, open_.size))
         elif not (isinstance(message, SchemaMessage) and self._is_known(message.stream, data)):
-            if isinstance(message, SchemaMessage | ActivateVersionMessage):
+            if isinstance(message, SchemaMessage | ActivateVersionMessage | BatchMessage):
                 open_.part(message.stream)
             open_.messages.append(message)
 

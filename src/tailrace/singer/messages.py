@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailrace.model import RecordBlock
 from tailrace.singer.states import StateMessages
@@ -56,7 +56,23 @@ class LogLine:
     message: str
 
 
-Message = RecordBlock | SchemaMessage | ActivateVersionMessage | LogLine
+@dataclass(frozen=True, slots=True)
+class BatchMessage:
+    """Records of the stream stand in files, the `manifest`: addresses as the tap wrote them, which nobody has checked.
+
+    `format` is jsonl, parquet or arrow, `compression` none, gzip, zstd, or another one of Parquet's; `version` is that
+    of the records, as RECORD messages have it.
+    """
+
+    line: int
+    stream: str
+    format: str
+    compression: str
+    manifest: tuple[str, ...]
+    version: int | None = None
+
+
+Message = RecordBlock | SchemaMessage | ActivateVersionMessage | BatchMessage | LogLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,8 @@ class Block:
     """What lines that were read together come to.
 
     `messages` are in the order of their lines within each stream: a block of all its RECORD lines, parted only by its
-    own SCHEMA or ACTIVATE_VERSION, or by a line that may be one of these. `states` stand between them by their lines.
+    own SCHEMA, ACTIVATE_VERSION or BATCH, or by a line that may be one of these. `states` stand between them by their
+    lines.
     """
 
     messages: Sequence[Message]
@@ -75,9 +92,33 @@ class Block:
         messages = (message_before(message, line) for message in self.messages)
         return Block([message for message in messages if message is not None], self.states.until(line - 1))
 
+    def after(self, line: int) -> Block:
+        """What the lines after that one come to."""
+        messages = (message_after(message, line) for message in self.messages)
+        earlier = [each for each in self.before(line + 1).messages if isinstance(each, RecordBlock)]
+        count, size = sum(block.count for block in earlier), sum(block.size for block in earlier)
+        return Block([message for message in messages if message is not None], self.states.after(line, count, size))
+
+    def shifted(self, by: int) -> Block:
+        """The same, so many lines later."""
+        if not by:
+            return self
+        messages = [
+            message.shifted(by) if isinstance(message, RecordBlock) else replace(message, line=message.line + by)
+            for message in self.messages
+        ]
+        return Block(messages, self.states.shifted(by))
+
 
 def message_before(message: Message, line: int) -> Message | None:
     """What there is of a message before that line."""
     if isinstance(message, RecordBlock):
         return message.until(line - 1)[0]
     return message if message.line < line else None
+
+
+def message_after(message: Message, line: int) -> Message | None:
+    """What there is of a message after that line."""
+    if isinstance(message, RecordBlock):
+        return message.until(line)[1]
+    return message if message.line > line else None

@@ -77,5 +77,16 @@ class StateMessages:
         count = bisect_right(self.lines, last_line)
         return self if count == len(self) else StateMessages.of(self[at] for at in range(count))
 
+    def after(self, line: int, records: int, size: int) -> StateMessages:
+        """Those after that line, with so many records of so many bytes, up to there, no longer counted."""
+        later = (self[at] for at in range(bisect_right(self.lines, line), len(self)))
+        return StateMessages.of(
+            state._replace(records=state.records - records, record_bytes=state.record_bytes - size) for state in later
+        )
+
+    def shifted(self, by: int) -> StateMessages:
+        """The same states, so many lines later."""
+        return StateMessages.of(state._replace(line=state.line + by) for state in self)
+
 
 NO_STATES = StateMessages(b"", b"")

@@ -1,12 +1,14 @@
 """Messages besides records: what a line may say, and how each way of being wrong is told."""
 
+import json
+
 import pytest
 from reading import messages_of
 
 from tailrace.errors import MessageError
 from tailrace.log import printable
 from tailrace.model import RecordBlock
-from tailrace.singer.messages import ActivateVersionMessage, LogLine, SchemaMessage, StateMessage
+from tailrace.singer.messages import ActivateVersionMessage, BatchMessage, LogLine, SchemaMessage, StateMessage
 from tailrace.singer.reader import Reader
 
 DEEP = b"[" * 10_000 + b"]" * 10_000
@@ -122,8 +124,58 @@ def test_a_log_line_may_come_with_its_type_or_without():
     assert read(b'{"message": "slow", "level": "info", "logger": "x"}') == LogLine(1, "info", "slow")
 
 
-def test_batches_are_refused_with_what_to_do():
-    assert "turn batches off in the tap's config" in error_of(b'{"type": "BATCH", "stream": "a", "manifest": []}')
+def batch(**members):
+    whole = {"type": "BATCH", "stream": "a", "encoding": {"format": "jsonl"}, "manifest": []} | members
+    return json.dumps(whole).encode()
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({}, BatchMessage(1, "a", "jsonl", "none", ())),
+        ({"encoding": {"format": "jsonl", "compression": None}}, BatchMessage(1, "a", "jsonl", "none", ())),
+        (
+            {"encoding": {"format": "parquet", "compression": "snappy", "more": 1}, "manifest": ["s3://b/c", "d"]},
+            BatchMessage(1, "a", "parquet", "snappy", ("s3://b/c", "d")),
+        ),
+        (
+            {"encoding": {"format": "arrow", "compression": "zstd"}, "version": 7},
+            BatchMessage(1, "a", "arrow", "zstd", (), 7),
+        ),
+        ({"version": None}, BatchMessage(1, "a", "jsonl", "none", ())),
+    ],
+)
+def test_a_batch_has_a_format_a_compression_a_manifest_and_maybe_a_version(members, told):
+    assert read(batch(**members)) == told
+
+
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ({"stream": ""}, "the BATCH message's 'stream' is \"\"; it must be a name"),
+        ({"encoding": None}, "the BATCH message's 'encoding' is null; it must be an object"),
+        ({"encoding": "jsonl"}, "the BATCH message's 'encoding' is \"jsonl\"; it must be an object"),
+        ({"encoding": {}}, "the BATCH message's 'encoding.format' is missing; it must be a string"),
+        (
+            {"encoding": {"format": "csv"}},
+            "the BATCH message's 'encoding.format' is \"csv\"; it must be one of jsonl, parquet, arrow",
+        ),
+        (
+            {"encoding": {"format": "jsonl", "compression": "snappy"}},
+            "the BATCH message's 'encoding.compression' is \"snappy\"; it must be one of none, gzip, zstd",
+        ),
+        (
+            {"encoding": {"format": "jsonl", "compression": 1}},
+            "the BATCH message's 'encoding.compression' is 1; it must be a string",
+        ),
+        ({"manifest": None}, "the BATCH message's 'manifest' is null; it must be a list of addresses of files"),
+        ({"manifest": "file:///a"}, "the BATCH message's 'manifest' is \"file:///a\"; it must be a list of strings or"),
+        ({"manifest": [1]}, "the BATCH message's 'manifest' is [1]; it must be a list of strings or null"),
+        ({"version": 1.5}, "the BATCH message's 'version' is 1.5; it must be an integer of 64 bits"),
+    ],
+)
+def test_a_batch_of_another_shape_is_an_error_that_names_the_field(members, text):
+    assert text in error_of(batch(**members))
 
 
 @pytest.mark.parametrize(

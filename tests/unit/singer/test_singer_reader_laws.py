@@ -9,7 +9,7 @@ from reading import messages_of
 
 from tailrace.model import RecordBlock
 from tailrace.singer.lines import NativeSplitter, PythonSplitter
-from tailrace.singer.messages import ActivateVersionMessage, LogLine, StateMessage
+from tailrace.singer.messages import ActivateVersionMessage, BatchMessage, LogLine, StateMessage
 from tailrace.singer.reader import Reader
 
 TEXTS = st.text('ab"\\\n\r\t:{}é語\0\u2028', max_size=5) | st.sampled_from(
@@ -50,6 +50,15 @@ def others(draw):
             [
                 ([("type", "STATE"), ("value", "x")], StateMessage(0, b'"x"')),
                 ([("type", "ACTIVATE_VERSION"), ("stream", "a"), ("version", -5)], ActivateVersionMessage(0, "a", -5)),
+                (
+                    [
+                        ("type", "BATCH"),
+                        ("stream", "a"),
+                        ("encoding", {"format": "jsonl"}),
+                        ("manifest", ["file:///x"]),
+                    ],
+                    BatchMessage(0, "a", "jsonl", "none", ("file:///x",)),
+                ),
                 ([("level", "INFO"), ("message", "RECORD")], LogLine(0, "INFO", "RECORD")),
             ]
         )
