@@ -18,7 +18,7 @@ from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError, MessageError
 from tailrace.inputs.feed import InputFeed, Rows
 from tailrace.inputs.formats import format_named
-from tailrace.inputs.loaded import LoadedFiles
+from tailrace.inputs.loaded import loaded_files, require_named
 from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
@@ -59,12 +59,14 @@ def load(
     destination, run_settings = _opened(to, settings)
     target = Target(destination, run_settings, tell=tell or (lambda _state: None))
     try:
+        if new_only:
+            require_named(run_settings.pipeline)
         last = target.begin()
+        loaded = loaded_files(last.state if last else None, new_only=new_only)
         with _view(target, progress):
             if (names := _files_named(source)) is not None:
                 rows = Rows(stream, tuple(key), None if input_format is None else format_named(input_format))
                 inputs = files_of(names, run_settings.input_store)
-                loaded = LoadedFiles.of(last.state if last else None) if new_only else None
                 stopping = threading.Event()
                 return InputFeed(target, run_settings, inputs, stopping=stopping, rows=rows, loaded=loaded).run()
             if new_only:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class LocalFile:
             raise ConfigError(f"{path} can't be read: {error.strerror}", key=_KEY) from error
         if path.is_dir():
             raise ConfigError(f"{path} is a folder", key=_KEY, hint=f"name its files, as in '{path}/*'")
-        return cls(str(path), found.st_size, str(found.st_mtime_ns))
+        return cls(os.path.abspath(path), found.st_size, str(found.st_mtime_ns))  # noqa: PTH100 links are names too
 
     def open(self) -> BinaryIO:
         """Its bytes; see InputFile."""
