@@ -82,8 +82,7 @@ def csv_tables(given: InputFile, refuse: Refuse) -> Iterator[pa.Table]:
         for block in ahead(_blocks(given, header, refuse)):
             values = threads.map(ColumnInference.take, columns, block.columns)
             blocks.append(_spooled(spool, pa.record_batch([*values], names=[*header.names])))
-        types = [pa.string() if pa.types.is_null(column.type) else column.type for column in columns]
-        schema = pa.schema([*zip(header.names, types, strict=True)])
+        schema = pa.schema([*zip(header.names, (column.type for column in columns), strict=True)])
         yield schema.empty_table()
         if all(_is_right(block, schema) for block in blocks):
             spool.flush()

@@ -107,7 +107,9 @@ class ColumnInference:
 
     def read(self, texts: pa.Array) -> pa.Array:
         """The texts in the column's type, once all of them have passed."""
-        if pa.types.is_null(self.type) or pa.types.is_string(self.type):
+        if pa.types.is_null(self.type):
+            return pa.nulls(len(texts))
+        if pa.types.is_string(self.type):
             return texts
         return _cast(texts, self.type)
 

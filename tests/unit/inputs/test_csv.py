@@ -111,3 +111,15 @@ def test_integers_go_to_the_ends_of_64_bits(read):
 
 def test_floats_of_powers_are_exact(read):
     assert read("a\n1e-300\n0e-400\n1.5E3\n")["a"] == [1e-300, 0.0, 1500.0]
+
+
+def test_a_column_without_values_is_null_and_one_whose_values_come_late_is_what_they_are(read):
+    assert read("a,b\n1,\n2,\n") == {"a": [1, 2], "b": [None, None]}
+    found = read("a,b,c\n" + "1,,\n" * 1_200_000 + "2,7,007\n")
+    assert (found["b"][-2:], found["c"][-2:]) == ([None, 7], [None, "007"])
+
+
+def test_the_type_of_a_column_without_values_is_that_of_nulls(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,\n")
+    tables = [*csv_tables(LocalFile.at(tmp_path / "a.csv"), pytest.fail)]
+    assert {table.schema.field("b").type for table in tables} == {pa.null()}
