@@ -206,6 +206,10 @@ def test_files_of_a_store_are_listed_by_patterns_and_loaded_once(s3_server, tmp_
     client.put_object(Bucket=bucket, Key="run/a.csv", Body=b"id,of\n2,again\n")
     assert load(f"s3://{bucket}/run/**/*.csv", to, **settings).total.loaded == 1
     assert load(f"s3://{bucket}/run/deep/c.csv", to, **settings).total.read == 0
+    client.put_object(Bucket=bucket, Key="odd/[x] é.csv", Body=b"id,of\n3,odd\n")
+    assert load(f"s3://{bucket}/odd/[x] é.csv", to, stream="t", input_store=store).total.loaded == 1
+    with pytest.raises(ConfigError, match=r"s3://.*/ is no file \(name its files, as in 's3://.*/\*'\)"):
+        load(f"s3://{bucket}/", to, stream="t", input_store=store)
     with pytest.raises(ConfigError, match=r"there is no file s3://.*/run/d\.csv"):
         load(f"s3://{bucket}/run/d.csv", to, stream="t", input_store=store)
 

@@ -131,7 +131,7 @@ class ColumnInference:
 
     def _numbers(self, texts: pa.Array) -> pa.Array | None:
         digits = self._digits or _Digits()
-        integers = _integers(texts)
+        integers = _integers(texts) if digits.is_short else None
         if integers is not None:
             bounds = pc.min_max(integers).as_py()
             longest = max(len(str(abs(bounds["min"]))), len(str(abs(bounds["max"]))))
@@ -164,14 +164,24 @@ def _cast(texts: pa.Array, to: pa.DataType) -> pa.Array:
 
 def _integers(texts: pa.Array) -> pa.Array | None:
     """The texts as integers of 64 bits, if each is written as such a number always is: no `007`, no `+7`."""
+    data = _characters(texts)
+    if b"." in data:  # which saves Arrow from failing over each text
+        return None
     try:
         values = pc.cast(texts, pa.int64())
     except pa.ArrowInvalid:
         return None
-    data = texts.buffers()[2].to_pybytes()
     if b"x" in data or b"X" in data or pc.min(values).as_py() == _LEAST:  # Arrow reads 0xFF too
         return values if pc.all(pc.equal(pc.cast(values, pa.string()), texts)).as_py() else None
     return values if pc.sum(pc.binary_length(texts)).as_py() == _shortest_length(values) else None
+
+
+def _characters(texts: pa.Array) -> bytes:
+    """All texts as one."""
+    _, places, data = texts.buffers()
+    offsets = memoryview(places).cast("B").cast("i")
+    start, end = offsets[texts.offset], offsets[texts.offset + len(texts)]
+    return data.slice(start, end - start).to_pybytes() if data else b""
 
 
 def _shortest_length(integers: pa.Array) -> int:
@@ -200,7 +210,8 @@ def _measured(texts: pa.Array, digits: _Digits) -> bool:
         if not pc.all(pc.or_(plain, pc.match_substring_regex(texts, pattern=_POWER)), min_count=0).as_py():
             return False
         digits.has_power = True
-    mantissas = pc.replace_substring_regex(texts, pattern=r"^-|[eE].*$", replacement="")
+        texts = pc.replace_substring_regex(texts, pattern=r"[eE].*$", replacement="")
+    mantissas = pc.ascii_ltrim(texts, characters="-")
     points = pc.find_substring(mantissas, pattern=".")
     lengths = pc.binary_length(mantissas)
     is_whole = pc.less(points, 0)
