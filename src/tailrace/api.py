@@ -18,7 +18,8 @@ from tailrace.destinations import open_destination, scheme_of, settings_model
 from tailrace.errors import ConfigError, MessageError
 from tailrace.inputs.batches import Batches
 from tailrace.inputs.feed import InputFeed, Rows
-from tailrace.inputs.loaded import LoadedFiles
+from tailrace.inputs.formats import format_named
+from tailrace.inputs.loaded import loaded_files, require_named
 from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import feed_chunks, feed_lines
 from tailrace.runtime.report import Report
@@ -36,6 +37,7 @@ def load(
     *,
     stream: str | None = None,
     key: Sequence[str] = (),
+    input_format: str | None = None,
     new_only: bool = False,
     progress: bool | None = None,
     tell: Callable[[bytes], None] | None = None,
@@ -46,9 +48,10 @@ def load(
     `source` is a path (.gz and .zst too), an address or a pattern of several, a list of Paths, a binary stream, an
     iterable of Singer messages (mappings, or lines as str or bytes), or, with `stream` given, rows: an iterable of
     mappings, or anything that speaks the Arrow C stream interface, as Arrow tables and readers, pandas and polars
-    frames do. `key` names the fields that identify a row. `to` is a URL or name, with the destination's settings among
-    `settings`, or a destination, which is closed at the end. `new_only` leaves out files that the pipeline has loaded
-    as they are now, which its state says from then on. `tell` is called with every state that has become true,
+    frames do. `key` names the fields that identify a row. `input_format` says what files are (singer, csv, jsonl,
+    parquet or arrow); else it is found out by how each begins. `to` is a URL or name, with the destination's settings
+    among `settings`, or a destination, which is closed at the end. `new_only` leaves out files that the pipeline has
+    loaded as they are now, which its state says from then on. `tell` is called with every state that has become true,
     as JSON, from another thread. `progress` shows the run while it goes on, below a notebook's cell or on a terminal's
     stderr; left out, it is shown in notebooks. A notebook shows the report as a table.
 
@@ -57,11 +60,14 @@ def load(
     destination, run_settings = _opened(to, settings)
     target = Target(destination, run_settings, tell=tell or (lambda _state: None))
     try:
+        if new_only:
+            require_named(run_settings.pipeline)
         last = target.begin()
+        loaded = loaded_files(last.state if last else None, new_only=new_only)
         with _view(target, progress):
             if (names := _files_named(source)) is not None:
-                rows, inputs = Rows(stream, tuple(key)), files_of(names, run_settings.input_store)
-                loaded = LoadedFiles.of(last.state if last else None) if new_only else None
+                rows = Rows(stream, tuple(key), None if input_format is None else format_named(input_format))
+                inputs = files_of(names, run_settings.input_store)
                 stopping = threading.Event()
                 return InputFeed(target, run_settings, inputs, stopping=stopping, rows=rows, loaded=loaded).run()
             if new_only:

@@ -86,6 +86,7 @@ class Column:
     (base64, base16) says how BINARY is written in JSON. `sql_type` overrides the destination's spelling of the kind;
     `is_sql_type_sent` says that the tap has sent it. `keep` means that an update leaves the value that the row has.
     `constant` is the text of a Fill.CONSTANT column. `nested`, by `schema.nested`, says what structs JSON becomes.
+    `is_empty` means that all values are null, which say nothing of their kind.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Column:
     constant: str | None = None
     nested: str | None = None
     is_sql_type_sent: bool = False
+    is_empty: bool = False
 
     @property
     def arrow(self) -> pa.DataType:

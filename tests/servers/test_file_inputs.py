@@ -206,6 +206,10 @@ def test_files_of_a_store_are_listed_by_patterns_and_loaded_once(s3_server, tmp_
     client.put_object(Bucket=bucket, Key="run/a.csv", Body=b"id,of\n2,again\n")
     assert load(f"s3://{bucket}/run/**/*.csv", to, **settings).total.loaded == 1
     assert load(f"s3://{bucket}/run/deep/c.csv", to, **settings).total.read == 0
+    client.put_object(Bucket=bucket, Key="odd/[x] é.csv", Body=b"id,of\n3,odd\n")
+    assert load(f"s3://{bucket}/odd/[x] é.csv", to, stream="t", input_store=store).total.loaded == 1
+    with pytest.raises(ConfigError, match=r"s3://.*/ is no file \(name its files, as in 's3://.*/\*'\)"):
+        load(f"s3://{bucket}/", to, stream="t", input_store=store)
     with pytest.raises(ConfigError, match=r"there is no file s3://.*/run/d\.csv"):
         load(f"s3://{bucket}/run/d.csv", to, stream="t", input_store=store)
 
@@ -219,3 +223,19 @@ def test_a_ragged_row_names_its_file_and_line(tmp_path):
     settings = {"on_invalid": "quarantine", "quarantine": tmp_path / "q"}
     report = load(str(tmp_path / "*.csv"), f"sqlite:///{tmp_path}/s.db", stream="t", **settings)
     assert (report.total.read, report.total.loaded, report.total.quarantined) == (3, 2, 1)
+
+
+def test_a_column_without_values_leaves_a_tables_column_as_it_is(place, tmp_path):
+    (tmp_path / "t.csv").write_text("id,n,at,x\n1,5,2024-01-31,a\n")
+    load(tmp_path / "t.csv", place.url, key=["id"])
+    (tmp_path / "t.csv").write_text("id,n,at,x\n2,,,\n1,,,b\n")
+    load(tmp_path / "t.csv", place.url, key=["id"])
+    nulls = pa.nulls(1)
+    pq.write_table(pa.table({"id": [3], "n": nulls, "at": nulls, "x": nulls}), tmp_path / "t.parquet")
+    load(tmp_path / "t.parquet", place.url, key=["id"])
+    load([{"id": 4, "n": None, "x": None}], place.url, stream="t", key=["id"])
+    (tmp_path / "t.csv").write_text("id,n,at,x\n5,6,2024-02-29,c\n")
+    load(tmp_path / "t.csv", place.url, key=["id"])
+    rows = sorted((row["id"], row["n"], row["at"], row["x"]) for row in place.rows("t"))
+    assert rows[:1] + rows[4:] == [(1, None, None, "b"), (5, 6, date(2024, 2, 29), "c")]
+    assert [row[0] for row in rows if row[1:] == (None, None, None)] == [2, 3, 4]

@@ -26,7 +26,7 @@ from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.inputs.batches import Batches
 from tailrace.inputs.feed import InputFeed, Rows
 from tailrace.inputs.formats import Format
-from tailrace.inputs.loaded import LoadedFiles, is_of_files, told_of
+from tailrace.inputs.loaded import loaded_files, require_named, require_no_files, told_of
 from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import Parser, feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
@@ -87,12 +87,10 @@ def load(
     named = sources or ["-"]
     made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
     rows = Rows(stream, tuple(listed(",".join(key or ()))), format_)
-    if new_only and (made.settings.pipeline is None or named == ["-"]):
-        raise ConfigError(
-            "no pipeline given" if named != ["-"] else "stdin isn't a file",
-            key="--new-only",
-            hint="files are remembered under the name of a --pipeline",
-        )
+    if new_only:
+        require_named(made.settings.pipeline)
+        if named == ["-"]:
+            raise ConfigError("stdin isn't a file", key="--new-only", hint="name files, as in 'dir/*.csv'")
     if named == ["-"] and format_ not in {None, Format.SINGER}:
         _load_kept(rows, made, report)
         return
@@ -113,7 +111,8 @@ def _load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
         _load(made, _from_files([kept.name], rows, made, new_only=False), report)
 
 
-def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, _state: bytes | None) -> Report:
+def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
+    require_no_files(state)
     with open_source("-") as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
         return feed_chunks(target, reader, pump, stopping=stopping)
 
@@ -122,7 +121,7 @@ def _from_files(sources: list[str], rows: Rows, made: Setup, *, new_only: bool) 
     inputs = files_of(sources, made.settings.input_store)
 
     def feed(target: Target, _reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
-        loaded = LoadedFiles.of(state) if new_only else None
+        loaded = loaded_files(state, new_only=new_only)
         feeding = InputFeed(target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded)
         with _view(target, lambda: feeding.share):
             return feeding.run()
@@ -149,10 +148,7 @@ def run(
         )
 
     def feed(target: Target, reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
-        if is_of_files(state):
-            raise ConfigError(
-                "the pipeline remembers files, and no state of a tap", key="--pipeline", hint="give the tap another one"
-            )
+        require_no_files(state)
         if full_refresh:
             refreshed = refresh(state, full_refresh)
             target.replace_streams(full_refresh if refreshed.is_fresh else [*map(escape, refreshed.streams)])

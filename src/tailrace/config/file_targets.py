@@ -39,6 +39,10 @@ def _cloud(value: Any, _given: Given) -> Values:
 
 def _format(value: Any, _given: Given) -> Values:
     """`format` of target-s3."""
+    if not isinstance(value, Mapping):
+        raise ValueError(  # noqa: TRY004 _meant tells ValueErrors
+            "it is no setting of this destination; what files are says --format or `input_format`"
+        )
     return {"format": value["format_type"]} if value.get("format_type") else {}
 
 

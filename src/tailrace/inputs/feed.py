@@ -119,7 +119,8 @@ class InputFeed:
                 _log.info("files are loaded already, and left out", files=self._given - len(self._inputs))
             if not self._inputs:
                 return self._target.report()
-            by_workers = self._executor is not None or self._settings.parallel is not None
+            is_of_messages = self._rows.format in {None, Format.SINGER}
+            by_workers = is_of_messages and (self._executor is not None or self._settings.parallel is not None)
             is_whole = self._read_by_workers() if by_workers else self._read_all()
             return self._target.end() if is_whole else self._target.stop()
 
@@ -178,10 +179,10 @@ class InputFeed:
 
     def _read_records(self, given: InputFile, before: int) -> bool:
         stream = self._rows.stream or name_of(given)
-        found = inferred_schema(given, stream, self._settings, self._target.destination.traits)
+        found = inferred_schema(given, stream, before, self._settings, self._target.destination.traits)
         schema = replace(found, line=before, key_properties=self._rows.key)
         self._target.accept(Block([schema], NO_STATES))
-        for block in record_blocks(given, stream, before):
+        for block in record_blocks(given, stream, before, self._settings.max_line_bytes):
             if self._stopping.is_set():
                 return False
             self._target.accept(Block([block], NO_STATES))
@@ -220,7 +221,7 @@ class InputFeed:
         violation = Violation("keyword", "$", f"{len(row.columns)} cells, as the header has", got)
         line = before + 1 + (row.number or 0)
         if self._settings.on_invalid == "fail":
-            raise RecordError(stream, line, [violation])
+            raise RecordError(stream, before + row.line(), [violation])
         record = dict(zip(row.columns, row.cells, strict=False))
         raw = msgspec.json.encode({"type": "RECORD", "stream": stream, "record": record})
         self._refused.append(Refused(stream, line, raw, (violation,)))

@@ -16,6 +16,7 @@ from tailrace.singer.unreadable import is_like_csv
 _START_BYTES = 2**16
 _MESSAGES = frozenset({"RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "LOG"})
 _MESSAGE = re.compile(rb'\{\s*"type"\s*:\s*"[A-Z_]+"\s*,\s*"(?:stream|value|record|schema)"')
+_CONTENTS = ("record", "schema", "value")
 _TABLES = frozenset({".csv", ".tsv"})
 _COMPRESSED = frozenset({".gz", ".zst"})
 
@@ -28,6 +29,13 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     ARROW = "arrow"
+
+
+def format_named(name: str) -> Format:
+    """The format of that name; raises ConfigError where there is none."""
+    if name not in {*Format}:
+        raise ConfigError(f"there is no format {name!r}", key="input_format", hint=f"it is one of {', '.join(Format)}")
+    return Format(name)
 
 
 def format_of(given: InputFile) -> Format:
@@ -61,11 +69,12 @@ def _plain(name: str) -> PurePosixPath:
 
 
 def _is_record(line: bytes) -> bool:
-    """Whether a line is an object and no Singer message. One that is too long to be read here is taken for one."""
+    """Whether a line that begins an object is no Singer message. What can't be read here is one if it begins so."""
     try:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return len(line) > _START_BYTES - 2 and _MESSAGE.match(line) is None
+        return line != b"{" and _MESSAGE.match(line) is None
     type_ = found.get("type")
-    is_message = isinstance(type_, str) and type_.upper() in _MESSAGES and {"stream", "value", "message"} & {*found}
-    return not is_message
+    if not isinstance(type_, str) or type_.upper() not in _MESSAGES or not {"stream", "value", "message"} & {*found}:
+        return True
+    return type_ not in _MESSAGES and not any(isinstance(found.get(name), dict) for name in _CONTENTS)

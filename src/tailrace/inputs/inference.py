@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,11 @@ _FLOAT_DIGITS: Final = 15
 """Decimal digits that every float keeps."""
 _DECIMAL_DIGITS: Final = 38
 _LOOKED_AT: Final = 200
+_LEAST: Final = -(2**63)
+_NORMAL: Final = sys.float_info.min
+"""The least float with all of its digits."""
+_LAST_US: Final = 253_402_300_799_999_999
+"""The end of the year 9999."""
 
 _NUMBER = r"^(0|-?[1-9][0-9]*)$|^-?(0|[1-9][0-9]*)\.[0-9]+$"
 _POWER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?[eE][+-]?[0-9]{1,3}$"
@@ -35,9 +41,11 @@ class _Class:
         if not pc.all(pc.match_substring_regex(texts, pattern=self.pattern), min_count=0).as_py():
             return None
         try:
-            return _cast(texts, self.type)
+            values = _cast(texts, self.type)
         except pa.ArrowInvalid:
             return None
+        is_late = pa.types.is_timestamp(self.type) and (pc.max(values).value or 0) > _LAST_US
+        return None if is_late else values
 
 
 _CLASSES = (
@@ -99,7 +107,9 @@ class ColumnInference:
 
     def read(self, texts: pa.Array) -> pa.Array:
         """The texts in the column's type, once all of them have passed."""
-        if pa.types.is_null(self.type) or pa.types.is_string(self.type):
+        if pa.types.is_null(self.type):
+            return pa.nulls(len(texts))
+        if pa.types.is_string(self.type):
             return texts
         return _cast(texts, self.type)
 
@@ -121,7 +131,7 @@ class ColumnInference:
 
     def _numbers(self, texts: pa.Array) -> pa.Array | None:
         digits = self._digits or _Digits()
-        integers = _integers(texts)
+        integers = _integers(texts) if digits.is_short else None
         if integers is not None:
             bounds = pc.min_max(integers).as_py()
             longest = max(len(str(abs(bounds["min"]))), len(str(abs(bounds["max"]))))
@@ -137,8 +147,7 @@ class ColumnInference:
         if pa.types.is_int64(type_):
             return integers
         values = pc.cast(texts, type_)
-        is_held = not digits.has_power or pc.all(pc.is_finite(values), min_count=0).as_py()
-        return values if is_held else None
+        return values if not digits.has_power or _are_held(texts, values) else None
 
 
 _CLASS_OF = {form.type: form for form in _CLASSES}
@@ -155,11 +164,24 @@ def _cast(texts: pa.Array, to: pa.DataType) -> pa.Array:
 
 def _integers(texts: pa.Array) -> pa.Array | None:
     """The texts as integers of 64 bits, if each is written as such a number always is: no `007`, no `+7`."""
+    data = _characters(texts)
+    if b"." in data:  # which saves Arrow from failing over each text
+        return None
     try:
         values = pc.cast(texts, pa.int64())
     except pa.ArrowInvalid:
         return None
+    if b"x" in data or b"X" in data or pc.min(values).as_py() == _LEAST:  # Arrow reads 0xFF too
+        return values if pc.all(pc.equal(pc.cast(values, pa.string()), texts)).as_py() else None
     return values if pc.sum(pc.binary_length(texts)).as_py() == _shortest_length(values) else None
+
+
+def _characters(texts: pa.Array) -> bytes:
+    """All texts as one."""
+    _, places, data = texts.buffers()
+    offsets = memoryview(places).cast("B").cast("i")
+    start, end = offsets[texts.offset], offsets[texts.offset + len(texts)]
+    return data.slice(start, end - start).to_pybytes() if data else b""
 
 
 def _shortest_length(integers: pa.Array) -> int:
@@ -173,6 +195,14 @@ def _shortest_length(integers: pa.Array) -> int:
     return int(length)
 
 
+def _are_held(texts: pa.Array, floats: pa.Array) -> bool:
+    """Whether the floats are what the texts say, none of which is too large or too small for one."""
+    if not pc.all(pc.is_finite(floats), min_count=0).as_py():
+        return False
+    small = pc.less(pc.abs(floats), _NORMAL)
+    return not pc.any(pc.and_(small, pc.match_substring_regex(texts, pattern="^[^eE]*[1-9]"))).as_py()
+
+
 def _measured(texts: pa.Array, digits: _Digits) -> bool:
     """Count the digits of numbers; False where a text isn't one."""
     plain = pc.match_substring_regex(texts, pattern=_NUMBER)
@@ -180,7 +210,8 @@ def _measured(texts: pa.Array, digits: _Digits) -> bool:
         if not pc.all(pc.or_(plain, pc.match_substring_regex(texts, pattern=_POWER)), min_count=0).as_py():
             return False
         digits.has_power = True
-    mantissas = pc.replace_substring_regex(texts, pattern=r"^-|[eE].*$", replacement="")
+        texts = pc.replace_substring_regex(texts, pattern=r"[eE].*$", replacement="")
+    mantissas = pc.ascii_ltrim(texts, characters="-")
     points = pc.find_substring(mantissas, pattern=".")
     lengths = pc.binary_length(mantissas)
     is_whole = pc.less(points, 0)

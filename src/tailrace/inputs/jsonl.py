@@ -10,9 +10,9 @@ import msgspec
 
 from tailrace.config import Settings
 from tailrace.decode import decoder
-from tailrace.errors import ConfigError
+from tailrace.errors import MessageError, RecordError
 from tailrace.inputs.places import InputFile
-from tailrace.model import Clock, RecordBlock, Traits
+from tailrace.model import Clock, RecordBlock, Refused, Traits
 from tailrace.runtime.streams import Streams
 from tailrace.singer.messages import SchemaMessage
 from tailrace.singer.source import decompressed
@@ -25,19 +25,20 @@ _MARK = b"\xef\xbb\xbf"
 
 
 def record_blocks(
-    given: InputFile, stream: str, before: int, *, max_line_bytes: int = _MAX_LINE_BYTES, version: int | None = None
+    given: InputFile, stream: str, before: int, max_line_bytes: int = _MAX_LINE_BYTES, *, version: int | None = None
 ) -> Iterator[RecordBlock]:
     """The lines of a file as RECORD lines of the stream, counted from behind `before`; those of white space are left.
 
     A line that isn't one JSON value becomes a record that is text, which every schema refuses. All have the version,
-    if one is given. Raises ConfigError for
-    a line of more than `max_line_bytes`.
+    if one is given. Raises MessageError for a line that is too long.
     """
     start = b'{"type":"RECORD","stream":' + msgspec.json.encode(stream) + b',"record":'
     end = b"}\n" if version is None else b',"version":%d}\n' % version
     line = before
     for lines in _whole_lines(given, max_line_bytes):
         count = lines.count(b"\n")
+        if len(lines) > max_line_bytes:
+            _require_short(lines, line, max_line_bytes)
         if _are_sound(lines, count):
             data = start + lines[:-1].replace(b"\n", end + start) + end
             yield RecordBlock.of(stream, data, (line + 1, count))
@@ -48,8 +49,11 @@ def record_blocks(
         line += count
 
 
-def inferred_schema(given: InputFile, stream: str, settings: Settings, traits: Traits) -> SchemaMessage:
-    """The SCHEMA that the records of all lines come to, as streams grow by fields that no schema names."""
+def inferred_schema(given: InputFile, stream: str, before: int, settings: Settings, traits: Traits) -> SchemaMessage:
+    """The SCHEMA that the records of all lines come to, as streams grow by fields that no schema names.
+
+    Raises RecordError where no line is a record.
+    """
     message = SchemaMessage(0, stream, b'{"type":"object","properties":{}}', None, (), None, None)
     streams = Streams(settings.model_copy(update={"unknown_fields": "evolve", "streams": {}}), traits)
     clock = Clock(datetime.now(UTC), lambda: datetime.now(UTC))
@@ -57,15 +61,19 @@ def inferred_schema(given: InputFile, stream: str, settings: Settings, traits: T
     if plan is None:
         return message
     decoding = decoder(plan, clock)
-    for block in record_blocks(given, stream, 0):
-        while (growth := decoding.decode(block).growth) is not None:
+    refused: Refused | None = None
+    for block in record_blocks(given, stream, before, settings.max_line_bytes):
+        while (growth := (decoded := decoding.decode(block)).growth) is not None:
             plan = streams.grow(plan, growth)
             decoding = decoder(plan, clock)
+        refused = refused or next(iter(decoded.refused), None)
+    if refused and not plan.columns:
+        raise RecordError(stream, refused.line, refused.violations)
     return replace(message, json_schema=plan.json_schema)
 
 
 def _whole_lines(given: InputFile, max_line_bytes: int) -> Iterator[bytes]:
-    """The file's content in pieces that end with a line."""
+    """The file's content in pieces that end with a line; the last one with what is too long for a line."""
     held: list[bytes] = []
     with decompressed(given.open(), given.name) as source:
         is_start = True
@@ -78,9 +86,17 @@ def _whole_lines(given: InputFile, max_line_bytes: int) -> Iterator[bytes]:
                 held.clear()
             held.append(chunk[end:])
             if sum(map(len, held)) > max_line_bytes:
-                raise ConfigError(f"{given.name} has a line of more than {max_line_bytes} bytes", key="max_line_bytes")
+                break
     if any(piece.strip() for piece in held):
         yield b"".join((*held, b"\n"))
+
+
+def _require_short(lines: bytes, before: int, max_line_bytes: int) -> None:
+    """Raise MessageError for the first line that is too long."""
+    for number, text in enumerate(lines.split(b"\n"), start=before + 1):
+        if len(text) > max_line_bytes:
+            reason = f"the line is longer than {max_line_bytes} bytes; raise max_line_bytes if it is meant to be"
+            raise MessageError(reason, line=number)
 
 
 def _are_sound(lines: bytes, count: int) -> bool:

@@ -46,6 +46,35 @@ class LoadedFiles:
         return msgspec.json.encode({_FILES: self._files, _STATE: self._state})
 
 
+def loaded_files(state: bytes | None, *, new_only: bool) -> LoadedFiles | None:
+    """The files that a pipeline's last state says are loaded, for a run that leaves these out; else None.
+
+    Raises ConfigError where the state is another's.
+    """
+    if new_only:
+        return LoadedFiles.of(state)
+    require_no_files(state)
+    return None
+
+
+def require_no_files(state: bytes | None) -> None:
+    """Raise ConfigError where a pipeline's state says which files it has loaded, which other states would replace."""
+    if is_of_files(state):
+        raise ConfigError(
+            "the pipeline remembers which files it has loaded, and would forget them",
+            key="--pipeline",
+            hint="load files into it with --new-only, or give the run a pipeline of its own",
+        )
+
+
+def require_named(pipeline: str | None) -> None:
+    """Raise ConfigError where no pipeline can remember files."""
+    if pipeline is None:
+        raise ConfigError(
+            "no pipeline given", key="--new-only", hint="files are remembered under the name of a --pipeline"
+        )
+
+
 def is_of_files(state: bytes | None) -> bool:
     """Whether a pipeline's state says which files it has loaded."""
     found = msgspec.json.decode(state) if state else None

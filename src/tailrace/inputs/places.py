@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from tailrace.errors import ConfigError, DestinationError
+
+if TYPE_CHECKING:
+    from tailrace.objects.folder import Folder, Listed
 
 _KEY = "INPUT"
 _PATTERN = re.compile(r"[*?\[]")
@@ -58,7 +62,7 @@ class LocalFile:
             raise ConfigError(f"{path} can't be read: {error.strerror}", key=_KEY) from error
         if path.is_dir():
             raise ConfigError(f"{path} is a folder", key=_KEY, hint=f"name its files, as in '{path}/*'")
-        return cls(str(path), found.st_size, str(found.st_mtime_ns))
+        return cls(os.path.abspath(path), found.st_size, str(found.st_mtime_ns))  # noqa: PTH100 links are names too
 
     def open(self) -> BinaryIO:
         """Its bytes; see InputFile."""
@@ -123,18 +127,18 @@ def _local(source: str) -> list[LocalFile]:
 
 
 def _stored(source: str, storage: Mapping[str, Any]) -> list[StoredFile]:
-    """Files of an object store, listed below the part of the address that has no pattern."""
+    """Files of an object store."""
     from tailrace.objects import Folder  # noqa: PLC0415 as above
 
     settings = _store_settings(storage)
     parts = urlsplit(source)
     root, path = f"{parts.scheme}://{parts.netloc}", source.partition("://")[2].partition("/")[2]
-    folder, wanted = Folder(settings, root), _regex(path)
+    if not path:
+        raise ConfigError(f"{source} is no file", key=_KEY, hint=f"name its files, as in '{root}/*'")
+    folder = Folder(settings, root)
     with _as_config_error(source):
-        if _PATTERN.search(path):
-            below = _PATTERN.split(path, maxsplit=1)[0].rpartition("/")[0]
-            listed = [each for each in folder.listed(below) if wanted.fullmatch(each.path)]
-        else:
+        listed = _matching(folder, path) if _PATTERN.search(path) else []
+        if not listed:  # a pattern may be a file's name too
             listed = [each for each in (folder.found(path),) if each is not None]
     if not listed:
         raise _none(source)
@@ -162,6 +166,13 @@ def _store_settings(storage: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
         raise ConfigError(f"it can't have {wrong} so", key="input_store", hint="see the page about inputs") from None
+
+
+def _matching(folder: Folder, pattern: str) -> list[Listed]:
+    """The files of a pattern, listed below the part of it that is none."""
+    below = _PATTERN.split(pattern, maxsplit=1)[0].rpartition("/")[0]
+    wanted = _regex(pattern)
+    return [each for each in folder.listed(below) if wanted.fullmatch(each.path)]
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

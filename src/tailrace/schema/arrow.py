@@ -88,6 +88,7 @@ def _column(field: pa.Field, stream: str) -> Column:
         scale=scale,
         nullable=field.nullable or pa.types.is_null(field.type),
         required=not field.nullable,
+        is_empty=pa.types.is_null(field.type),
     )
 
 

@@ -76,6 +76,8 @@ def converted(values: pa.ChunkedArray, have: Column, want: Column) -> pa.Chunked
 
 
 def _cast(values: pa.ChunkedArray, column: Column, target: TableColumn) -> pa.ChunkedArray:
+    if column.is_empty and target.arrow is not None:
+        return pa.chunked_array([pa.nulls(len(values), target.arrow)])
     if target.kind is None or (target.kind is column.kind and target.arrow in (None, column.arrow)):
         return values
     cast = CASTS.get((column.kind, target.kind))

@@ -263,7 +263,9 @@ def _added(column: Column, name: str, have: TableColumn | None) -> _Choice:
 
 
 def _is_held(column: Column, there: TableColumn) -> bool:
-    """Whether the table's column takes the values unaltered; a type set by hand always does."""
+    """Whether the table's column takes the values unaltered; a type set by hand always does, as any takes nulls."""
+    if column.is_empty:
+        return True
     if there.nested:
         return False
     if there.kind is None or column.sql_type is not None or there.kind in FITS[column.kind]:

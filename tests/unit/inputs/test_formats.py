@@ -20,7 +20,7 @@ LONG = '{"text":"' + "x" * 100_000 + '"}\n'
         ("a.dat", '"id";"a b"\n1;2\n', Format.CSV),
         ("a.txt", "Starting, please wait\n", Format.SINGER),
         ("a.csv", '{"type":"SCHEMA","stream":"s","schema":{}}\n', Format.SINGER),
-        ("a.jsonl", '\n{"type":"state","value":1}\n', Format.SINGER),
+        ("a.jsonl", '\n{"type":"state","value":{}}\n', Format.SINGER),
         ("a.jsonl", '{"type":"STATE"}\n', Format.JSONL),
         ("a.singer", '{"id":1}\n', Format.JSONL),
         ("a.jsonl", '\ufeff{"type":"cat"}\n', Format.JSONL),
