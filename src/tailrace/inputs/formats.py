@@ -15,7 +15,7 @@ from tailrace.singer.unreadable import is_like_csv
 
 _START_BYTES = 2**16
 _MESSAGES = frozenset({"RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "LOG"})
-_MESSAGE = re.compile(rb'\{\s*"type"\s*:\s*"[A-Z_]+"\s*,\s*"(?:stream|value|record|schema)"')
+_MESSAGE = re.compile(rb'\{\s*"type"\s*:\s*"(?:[A-Z_]+"\s*,\s*"(?:stream|value|record|schema)"|[A-Z_]*$)')
 _CONTENTS = ("record", "schema", "value")
 _TABLES = frozenset({".csv", ".tsv"})
 _COMPRESSED = frozenset({".gz", ".zst"})

@@ -8,7 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from tailrace.errors import ConfigError
-from tailrace.inputs.places import InputFile
+from tailrace.inputs.places import InputFile, known_name
 
 _FILES, _STATE = "tailrace_files", "state"
 
@@ -36,11 +36,11 @@ class LoadedFiles:
 
     def has(self, file: InputFile) -> bool:
         """Whether the file is loaded as it is now."""
-        return self._files.get(file.name) == [file.size, file.tag]
+        return self._files.get(known_name(file)) == [file.size, file.tag]
 
     def add(self, file: InputFile, state: bytes | None) -> bytes:
         """Note that a file is loaded, with the last STATE in it; the pipeline's state from then on."""
-        self._files[file.name] = [file.size, file.tag]
+        self._files[known_name(file)] = [file.size, file.tag]
         if state is not None:
             self._state = msgspec.json.decode(state)
         return msgspec.json.encode({_FILES: self._files, _STATE: self._state})

@@ -62,7 +62,7 @@ class LocalFile:
             raise ConfigError(f"{path} can't be read: {error.strerror}", key=_KEY) from error
         if path.is_dir():
             raise ConfigError(f"{path} is a folder", key=_KEY, hint=f"name its files, as in '{path}/*'")
-        return cls(os.path.abspath(path), found.st_size, str(found.st_mtime_ns))  # noqa: PTH100 links are names too
+        return cls(str(path), found.st_size, str(found.st_mtime_ns))
 
     def open(self) -> BinaryIO:
         """Its bytes; see InputFile."""
@@ -103,6 +103,11 @@ def is_address(source: str) -> bool:
     return len(scheme) > 1 and "://" in source
 
 
+def known_name(file: InputFile) -> str:
+    """The one name that a file has, however its path is spelled."""
+    return file.name if is_address(file.name) else os.path.abspath(file.name)  # noqa: PTH100 links are names too
+
+
 def files_of(sources: Iterable[str], storage: Mapping[str, Any]) -> list[InputFile]:
     """The files that arguments name, each once, in the order of arguments; those of a pattern by their names.
 
@@ -111,7 +116,7 @@ def files_of(sources: Iterable[str], storage: Mapping[str, Any]) -> list[InputFi
     found: dict[str, InputFile] = {}
     for source in sources:
         for file in _stored(source, storage) if is_address(source) else _local(source):
-            found.setdefault(file.name, file)
+            found.setdefault(known_name(file), file)
     return [*found.values()]
 
 

@@ -26,6 +26,7 @@ def file(tmp_path):
         ('{"type":"RECORD","id":1}\n', Format.JSONL),
         ('{"type":"user","stream":"x"}\n', Format.JSONL),
         ('{"a":NaN}\n', Format.JSONL),
+        ('{"type":"SCH', Format.SINGER),
         ('{"a":"é"}\n'.encode("latin-1"), Format.JSONL),
         ('{"a":"' + "x" * 100_000 + '"}\n', Format.JSONL),
         ('{"type":"STATE","value":"CA"}\n', Format.SINGER),
