@@ -46,7 +46,8 @@ def outputs_of(client, code):
 
 
 @pytest.fixture
-def messages(tmp_path):
+def messages(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     sent = [schema({"id": INT}, stream="<b>many</b>"), *(record({"id": n}, stream="<b>many</b>") for n in range(4000))]
     (tmp_path / "many.singer").write_text("".join(json.dumps(message) + "\n" for message in sent))
     with kernel_in(tmp_path) as client:
