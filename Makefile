@@ -31,7 +31,7 @@ test:                  ## everything: lint, types, all tests on real databases, 
 	$(PYTHON) -m coverage erase
 	$(WHOLE) -n 3 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		$(addprefix --ignore ,$(UNCOUNTED)) tests
-	PYTHONPATH=.work/album $(WHOLE) -n 4 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
+	PYTHONPATH=.work/album $(WHOLE) -n 5 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
 
 # Each as soon as what it needs is there. What cargo does is done beside what pip does, which takes one core alone.
 ready: packages native wheel programs tap album services decoder lint types

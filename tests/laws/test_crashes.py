@@ -37,15 +37,23 @@ SERVERS = (
     "elasticsearch",
 )
 DATABASES = ("duckdb", "sqlite", *(kind for kind in SERVERS if kind != "elasticsearch"))
-LONG = ("bigquery", "snowflake", "opensearch")
 ALIKE = ("redshift", "mysql")
 """What others stand for here: PostgreSQL and MariaDB reach their servers by the same calls."""
-AT_ANY_CALL = [*KINDS, "http", *(kind for kind in DATABASES if kind not in (*LONG, *ALIKE))]
-AT_ANY_CALL += [pytest.param(kind, marks=pytest.mark.newest) for kind in (*LONG, *ALIKE, "elasticsearch")]
+LONG = ("iceberg", "bigquery", "snowflake", "opensearch", "elasticsearch", *ALIKE)
+WAREHOUSES = ("bigquery", "snowflake")
+
+
+def with_newest(kinds, newest):
+    """The kinds, of which these run on the newest servers alone."""
+    return [pytest.param(kind, marks=pytest.mark.newest if kind in newest else ()) for kind in kinds]
+
+
+AT_ANY_CALL = with_newest([*KINDS, "http", *DATABASES, "elasticsearch"], LONG)
 """What stands in for warehouses takes five minutes and more for it, and the others one or two."""
+KILLED = with_newest([*KINDS, *DATABASES], WAREHOUSES)
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=with_newest(DATABASES, (*WAREHOUSES, "redshift", "mariadb")))
 def kind(request):
     """Of what kind a place is; how a run is told to end, or fails, is nothing to a lake."""
     return request.param
@@ -104,7 +112,7 @@ def test_runs_that_crash_at_any_call_come_to_exactly_the_source(kind, place):
     assert tally.crashes["after"] > 10
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *DATABASES], indirect=True)
+@pytest.mark.parametrize("kind", KILLED, indirect=True)
 def test_processes_of_the_command_line_that_are_killed_come_to_exactly_the_source(kind, places, tmp_path):
     source = Replay(seed=1, rows=ROWS_OF_LAKES if kind in KINDS else SOURCE.rows, state_every=40, people=60)
     instants = Runs(places(), source, tmp_path, start=genuine).instants(seed=1)

@@ -39,7 +39,7 @@ from tailrace.testing.messages import (
 )
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
-EXAMPLES = {"delta": 24, "iceberg": 12}
+EXAMPLES = {"delta": 14, "iceberg": 7}
 TABLE, TAGS = "things", 5
 NESTED = {"type": ["null", "array"], "items": {"type": ["null", "object"], "properties": {"x": INT, "y": TEXT}}}
 
