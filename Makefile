@@ -6,7 +6,7 @@ PYTEST := $(PYTHON) -m pytest -W error
 AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
 # These would take a third longer if branches were counted, and meet next to none that others don't.
-UNCOUNTED := $(filter-out $(patsubst %,tests/laws/test_%.py,inputs batches workers),$(wildcard tests/laws/test_*.py)) \
+UNCOUNTED := $(filter-out $(patsubst %,tests/laws/test_%.py,inputs workers),$(wildcard tests/laws/test_*.py)) \
 	tests/conformance tests/attacks tests/runners tests/cli/test_real_tap.py \
 	tests/cli/test_standard_streams.py $(patsubst %,tests/servers/test_%.py,errors injection many_loads)
 
@@ -31,7 +31,7 @@ test:                  ## everything: lint, types, all tests on real databases, 
 	$(PYTHON) -m coverage erase
 	$(WHOLE) -n 3 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		$(addprefix --ignore ,$(UNCOUNTED)) tests
-	PYTHONPATH=.work/album $(WHOLE) -n 5 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
+	PYTHONPATH=.work/album $(WHOLE) -n 4 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
 
 # Each as soon as what it needs is there. What cargo does is done beside what pip does, which takes one core alone.
 ready: packages native wheel programs tap album services decoder lint types
