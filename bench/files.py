@@ -35,9 +35,9 @@ def of_rows(rows: int) -> list[str]:
     folder = WORK / "files"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    table = _flights(rows)
-    duckdb.sql(f"COPY (FROM table) TO '{folder / 'flights.csv'}'")
-    pq.write_table(table, folder / "flights.parquet")
+    found = _flights(rows)
+    duckdb.sql(f"COPY (FROM found) TO '{folder / 'flights.csv'}'")
+    pq.write_table(found, folder / "flights.parquet")
     lines = [
         f"## Files of {rows:,} flights into DuckDB",
         "",

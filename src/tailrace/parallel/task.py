@@ -7,8 +7,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-import pyarrow as pa
-
+from tailrace import compute as pc
 from tailrace.config import Settings
 from tailrace.destination import Stager
 from tailrace.errors import DestinationError, TailraceError
@@ -137,7 +136,7 @@ class _Elsewhere:
     def stage(self, batch: Batch) -> Receipt:
         """Stage the rows under their positions; see Destination."""
         plan = replace(batch.stream, revision=0)
-        lines = pa.array(batch.rows[LINE].to_numpy() + self.base, pa.int64())
+        lines = pc.add(batch.rows[LINE], self.base)
         rows = batch.rows.set_column(batch.rows.num_columns - 1, batch.rows.schema.field(LINE), lines)
         placed = Batch(plan, rows, batch.checkpoint)
         before = self._used.get(plan)
