@@ -92,6 +92,11 @@ def test_they_load_in_a_clean_environment(dists, clean, kind, tmp_path):
     assert run(tailrace, "--version").startswith("tailrace ")
     for to in (f"sqlite:///{tmp_path}/orders.db", f"duckdb:///{tmp_path}/orders.duckdb"):
         run(tailrace, "load", str(ORDERS), "--to", to)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.singer").write_bytes(ORDERS.read_bytes())
+    files = [f"sqlite:///{tmp_path}/two.db", "--set", "parallel.backend=loky", "--set", "parallel.workers=2"]
+    run(tailrace, "load", f"{tmp_path}/*.singer", "--to", *files)
+    run(tailrace, "load", str(ORDERS.with_name("people.csv")), "--to", f"sqlite:///{tmp_path}/people.db")
     assert int(run(str(clean), "-c", COUNT, str(tmp_path / "orders.db"))) > 0
     decoder = "from tailrace.decode import IS_NATIVE; print(IS_NATIVE)"
     assert run(str(clean), "-c", decoder).strip() == str(HAS_RUST)
