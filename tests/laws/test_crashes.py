@@ -21,7 +21,7 @@ from tailrace.testing.replay import Replay
 
 SOURCE = Replay(seed=7, rows=2000, state_every=40, people=60)
 SILENT_AT = 1250
-ROWS_OF_LAKES, KILLS = 800, 3
+ROWS_OF_LAKES, KILLS = 800, 2
 ONE_CHECKPOINT = ("checkpoint_rows=1000000",)
 """Settings under which nothing but the end of a run ends a checkpoint."""
 
