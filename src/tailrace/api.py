@@ -87,9 +87,10 @@ def is_notebook() -> bool:
 
 def _view(target: Target, progress: bool | None) -> AbstractContextManager[object]:  # noqa: FBT001 private
     """What shows the run where that is wanted: in a notebook, unless told otherwise."""
-    if progress is False or (progress is None and not is_notebook()):
+    in_notebook = is_notebook()
+    if not (in_notebook if progress is None else progress):
         return nullcontext()
-    if is_notebook():
+    if in_notebook:
         shown: AbstractContextManager[object] = import_module("tailrace.runtime.notebook").notebook_view(target)
         return shown
     view: AbstractContextManager[object] = import_module("tailrace.runtime.progress").live_view(target)

@@ -91,7 +91,7 @@ class FunctionDestination:
         token = secrets.token_hex(8)
         with self._lock:
             self._rows[token] = batch.rows.num_rows
-        return Receipt(batch.stream, batch.checkpoint, batch.rows.num_rows, batch.first_line, batch.last_line, token)
+        return batch.receipt(batch.rows.num_rows, token)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Call the function, and then store the state; see Destination."""

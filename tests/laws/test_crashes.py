@@ -112,9 +112,8 @@ def test_runs_that_crash_at_any_call_come_to_exactly_the_source(kind, place):
     assert tally.crashes["after"] > 10
 
 
-@pytest.mark.parametrize("kind", KILLED, indirect=True)
-def test_processes_of_the_command_line_that_are_killed_come_to_exactly_the_source(kind, places, tmp_path):
-    source = Replay(seed=1, rows=ROWS_OF_LAKES if kind in KINDS else SOURCE.rows, state_every=40, people=60)
+def load_while_killed(places, source, tmp_path):
+    """Load the source, again and again, by genuine processes that are killed at random instants."""
     instants = Runs(places(), source, tmp_path, start=genuine).instants(seed=1)
     kills = 0
     while kills < KILLS:
@@ -125,6 +124,12 @@ def test_processes_of_the_command_line_that_are_killed_come_to_exactly_the_sourc
             told += ended.told
             runs.require_truth(told, was_interrupted=True)
         runs.complete()
+
+
+@pytest.mark.parametrize("kind", KILLED, indirect=True)
+def test_processes_of_the_command_line_that_are_killed_come_to_exactly_the_source(kind, places, tmp_path):
+    source = Replay(seed=1, rows=ROWS_OF_LAKES if kind in KINDS else SOURCE.rows, state_every=40, people=60)
+    load_while_killed(places, source, tmp_path)
 
 
 def test_sigterm_commits_and_tells_the_last_state_and_leaves_what_comes_behind_it(runs):

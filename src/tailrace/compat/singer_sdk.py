@@ -90,7 +90,7 @@ class HostedTarget:
         token = secrets.token_hex(8)
         with self._lock:
             self._rows[token] = batch.rows.num_rows
-        return Receipt(batch.stream, batch.checkpoint, batch.rows.num_rows, batch.first_line, batch.last_line, token)
+        return batch.receipt(batch.rows.num_rows, token)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Feed and drain the sinks, and then store the state; see Destination."""

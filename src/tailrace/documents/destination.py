@@ -91,7 +91,7 @@ class DocumentDestination:
                 f"stream {stream.name!r}: {mapping.collection} doesn't take {len(refused)} rows unchanged", refused
             )
         self._spool.add(batch)
-        return Receipt(stream, batch.checkpoint, batch.rows.num_rows, batch.first_line, batch.last_line, fence)
+        return batch.receipt(batch.rows.num_rows, fence)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Write the documents, then the checkpoint; see Destination. Repeatable after a failure.

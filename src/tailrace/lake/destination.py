@@ -139,7 +139,7 @@ class LakeDestination:
         with self._lock:
             self._rows += batch.rows.num_rows
             self._notes.say(stream, read)
-        return Receipt(stream, batch.checkpoint, batch.rows.num_rows, batch.first_line, batch.last_line, self._token)
+        return batch.receipt(batch.rows.num_rows, self._token)
 
     def stager(self, stream: Stream) -> LakeStager:
         """What writes the stream's rows into files in another process; see Distributed."""

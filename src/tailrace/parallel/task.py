@@ -146,7 +146,7 @@ class _Elsewhere:
         count = (before.rows if before else 0) + rows.num_rows
         self._used[plan] = Receipt(plan, batch.checkpoint, count, first_line, placed.last_line)
         self.stagers[plan].stage(placed)
-        return Receipt(batch.stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line)
+        return batch.receipt(rows.num_rows)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Seal what is staged; see Destination."""

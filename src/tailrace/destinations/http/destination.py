@@ -128,7 +128,7 @@ class HttpDestination:
         token = secrets.token_hex(8)
         with self._lock:
             self._rows[token] = rows.num_rows
-        return Receipt(stream, batch.checkpoint, rows.num_rows, batch.first_line, batch.last_line, token)
+        return batch.receipt(rows.num_rows, token)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Send the rows and then store the state; see Destination.

@@ -154,7 +154,7 @@ class MemoryDestination:
                 raise RowsRefusedError(f"the table {stream.table} refuses {len(reasons)} rows", reasons)
             token = secrets.token_hex(8)
             self._staged[token] = batch, fit
-            return Receipt(stream, batch.checkpoint, len(staged), batch.first_line, batch.last_line, token)
+            return batch.receipt(len(staged), token)
 
     def commit(self, checkpoint: Checkpoint) -> Mapping[str, Published]:
         """Publish the receipts, apply the activations and store the state; see Destination."""
