@@ -85,7 +85,7 @@ def arguments() -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parts = ["decoding", *(of.stream for of in FILE_INPUTS), *servers.KINDS, "lakes", "memory"]
-    parts += ["warehouses", "documents", "shapes", "files"]
+    parts += ["warehouses", "documents", "peers", "shapes", "files"]
     loaders = {name for kind in (*servers.KINDS.values(), *lakes.KINDS) for name in kind.loaders} | {*LOADERS}
     parser.add_argument("--only", choices=parts)
     parser.add_argument("--skip", action="append", default=[], choices=sorted(loaders))
@@ -113,7 +113,8 @@ def main() -> None:
         "memory": lambda: memory(sorted({min(records, most) for records in MEMORY_RECORDS})),
         "lakes": lambda: lakes.tables(most, skip),
         "warehouses": lambda: warehouses.tables(most),
-        "documents": lambda: documents.tables(most, skip),
+        "documents": lambda: documents.tables(most),
+        "peers": lambda: documents.peers(most),
         "files": lambda: files.tables(most),
         "shapes": lambda: shapes.measured_tables(most),
     }
