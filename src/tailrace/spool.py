@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -14,6 +12,7 @@ import pyarrow as pa
 
 from tailrace.errors import DestinationError
 from tailrace.model import Batch, Stream
+from tailrace.scratch import ScratchFolder
 
 _IN_MEMORY_BYTES = 8 << 20
 """Up to so many bytes of rows wait in memory; most runs are small."""
@@ -41,7 +40,7 @@ class Spool:
 
     _batches: dict[Stream, list[_Waiting]] = field(default_factory=dict)
     _bytes: int = 0
-    _folder: tempfile.TemporaryDirectory[str] | None = None
+    _folder: ScratchFolder | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,16 +79,15 @@ class Spool:
         self._bytes = 0
         folder, self._folder = self._folder, None
         if folder is not None:
-            with suppress(OSError):
-                folder.cleanup()
+            folder.close()
 
     def _next_path(self) -> Path:
         if self._folder is None:
             try:
-                self._folder = tempfile.TemporaryDirectory(prefix="tailrace-spool-", ignore_cleanup_errors=True)
+                self._folder = ScratchFolder("spool")
             except OSError as error:
                 raise DestinationError(f"no temporary folder can be made: {error.strerror}") from error
-        return Path(self._folder.name) / f"{next(self._numbers)}.arrow"
+        return self._folder.path / f"{next(self._numbers)}.arrow"
 
 
 def _write(path: Path, rows: pa.Table) -> None:

@@ -14,12 +14,25 @@ SOURCE = Path(__file__).parents[2] / "src" / "tailrace"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 KITS = {"sql", "objects", "lake", "documents", "spool", "checkpoint_files"}
-BOTTOM = {"tunnels", "installed", "errors", "log", "config", "model", "pipelines", "blocks", "compute", "disk"}
+BOTTOM = {
+    "tunnels",
+    "installed",
+    "errors",
+    "log",
+    "config",
+    "model",
+    "pipelines",
+    "blocks",
+    "compute",
+    "disk",
+    "scratch",
+}
 ALLOWED = {
     "errors": set(),
     "log": set(),
     "compute": set(),
     "disk": set(),
+    "scratch": set(),
     "blocks": set(),
     "pipelines": set(),
     "installed": set(),
@@ -27,7 +40,7 @@ ALLOWED = {
     "model": {"errors", "pipelines", "blocks"},
     "config": {"errors", "log", "model", "pipelines"},
     "destination": {"model", "errors", "functions"},  # `@tailrace.destination` is the module, which calls it
-    "spool": {"model", "errors"},
+    "spool": {"model", "errors", "scratch"},
     "checkpoint_files": {"model", "errors", "log", "disk"},
     "functions": BOTTOM | {"destination", "schema", "spool", "checkpoint_files"},
     "singer": BOTTOM,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from tailrace.errors import DestinationError
 from tailrace.model import TableName
+from tailrace.scratch import ScratchFolder
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import table_of
 from tailrace.sql.glot import exp
@@ -104,11 +104,11 @@ def engine() -> Iterator[Engine]:
 def _spilling_folder() -> Iterator[str]:
     """A temporary folder, removed at the end; raises DestinationError if none can be made."""
     try:
-        folder = tempfile.TemporaryDirectory(prefix="tailrace-merge-", ignore_cleanup_errors=True)
+        folder = ScratchFolder("merge")
     except OSError as error:
         raise DestinationError(f"merging: no temporary folder can be made: {error.strerror}") from error
-    with folder as name:
-        yield name
+    with folder:
+        yield str(folder.path)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -24,6 +23,7 @@ from tailrace.parallel.start import Input
 from tailrace.parallel.task import Left, Task, stage_input
 from tailrace.runtime.adoption import StagedInput
 from tailrace.runtime.target import Target
+from tailrace.scratch import ScratchFolder
 from tailrace.singer.messages import SchemaMessage
 
 _log = get_logger("parallel")
@@ -161,9 +161,9 @@ def opened_inputs(target: Target, settings: Settings, executor: Executor | None 
     parallel = settings.parallel or ParallelSettings()
     with (
         closing(executor or executor_of(parallel)) as workers,
-        TemporaryDirectory(prefix="tailrace-inputs-", dir=parallel.spool, ignore_cleanup_errors=True) as spool,
+        ScratchFolder("inputs", parallel.spool) as spool,
     ):
-        yield Inputs(target, _share(settings, parallel, workers), workers, Path(spool))
+        yield Inputs(target, _share(settings, parallel, workers), workers, spool.path)
 
 
 def _share(settings: Settings, parallel: ParallelSettings, executor: Executor) -> Settings:

@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from tailrace.errors import ConfigError, advice_on_space
+from tailrace.scratch import ScratchFolder
 from tailrace.singer.processes import Group
 
 _BLOCK_BYTES = 2**16
@@ -186,8 +186,8 @@ def _file_of(state: bytes) -> Iterator[Path]:
     """A file with the state that its owner alone can read, gone at the end."""
     with ExitStack() as kept:
         try:
-            folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-tap-"))
-            path = Path(folder) / "state.json"
+            folder = kept.enter_context(ScratchFolder("tap"))
+            path = folder.path / "state.json"
             path.touch(mode=0o600)
             path.write_bytes(state)
         except OSError as error:
