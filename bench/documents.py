@@ -186,7 +186,7 @@ def peers(most: int) -> list[str]:
         f"The median of {ROUNDS} rounds, all in turns, but for what takes 20 seconds and more. The server stands on "
         "the same two cores, and starting counts. PyPI has no target for OpenSearch that is installed today."
     )
-    lines = ["## Document stores and search engines: others' targets", "", about, ""]
+    lines = ["## Others' targets for document stores and search engines", "", about, ""]
     keyed = replace(INPUTS[2], records=min(PEER_RECORDS, most))
     for key in (key for key, kind in KINDS.items() if kind.peers):
         lines += side_by_side(key, keyed, peers=True)
