@@ -89,18 +89,6 @@ def test_another_unique_index_is_an_error_and_never_updates_another_row(query, a
     assert query("SELECT * FROM things") == [(1, "taken")]
 
 
-@pytest.mark.parametrize("method", ["upsert", "insert_ignore"])
-def test_a_table_without_an_index_is_merged_without_reading_it_for_each_row(query, any_mysql_url, method):
-    query("CREATE TABLE things (id bigint, name varchar(20))")
-    messages = [schema({"id": INT, "name": TEXT}, ["id"]), *(record({"id": n, "name": "x"}) for n in range(20_000))]
-    load(any_mysql_url, *messages, method=method)
-    reads = "SHOW GLOBAL STATUS LIKE 'Handler_read_rnd_next'"
-    before = int(query(reads)[0][1])
-    load(any_mysql_url, *messages, method=method)
-    assert int(query(reads)[0][1]) - before < 100 * 20_000
-    assert query("SELECT count(*) FROM things") == [(20_000,)]
-
-
 def test_a_key_of_zero_stays_zero_where_the_server_counts_by_itself(query, any_mysql_url):
     query("CREATE TABLE things (id bigint AUTO_INCREMENT PRIMARY KEY, name text)")
     for _ in range(2):

@@ -8,7 +8,7 @@ from tailrace.destinations.mysql.table_checks import TABLE_CHECKS
 from tailrace.sql.placeholders import count_marks, percent
 from tailrace.testing.messages import INT, TEXT, record, schema
 
-ROWS = 8_000
+ROWS = 3_000
 DELETED = {"type": ["string", "null"], "format": "date-time"}
 
 
