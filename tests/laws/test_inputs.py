@@ -22,7 +22,7 @@ from tailrace.inputs.places import files_of
 from tailrace.runtime.target import Target
 
 MORE = int(os.environ.get("TAILRACE_EXAMPLES", "0"))
-EXAMPLES = {"memory": 60, "sqlite": 20, "duckdb": 10, "postgres": 6, "mysql": 3, "delta": 6, "iceberg": 2}
+EXAMPLES = {"memory": 60, "sqlite": 25, "duckdb": 10, "postgres": 6, "mysql": 3, "delta": 6, "iceberg": 2}
 
 
 def parts_of(lines, chance):
