@@ -3,6 +3,7 @@
 //! What isn't certain is left to the Python package's reference decoder, so that both always say the same.
 
 pub mod columns;
+pub mod csv;
 pub mod decode;
 pub mod delimited;
 pub mod envelope;

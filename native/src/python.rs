@@ -1,15 +1,14 @@
 //! What Python sees: `Splitter`, and `Decoder`, which gives its columns through Arrow's C data interface.
 
-use std::sync::Arc;
-
 use arrow_array::ffi::{FFI_ArrowArray, to_ffi};
-use arrow_array::{Array, StructArray};
+use arrow_array::{Array, ArrayRef, StructArray};
 use arrow_schema::{ArrowError, Field, Fields};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyCapsule};
 
+use crate::csv;
 use crate::decode::{Decoded, Doubtful, Noted, decode};
 use crate::layout::RecordLayout;
 use crate::refused::Refusals;
@@ -19,6 +18,15 @@ use crate::split::{self, Part, Records, State};
 #[pyclass(frozen)]
 struct Columns {
     rows: StructArray,
+}
+
+impl Columns {
+    /// Columns of these names.
+    fn named<'a>(names: impl IntoIterator<Item = &'a str>, columns: Vec<ArrayRef>) -> Result<Self, ArrowError> {
+        let field = |(name, column): (&str, &ArrayRef)| Field::new(name, column.data_type().clone(), true);
+        let fields: Fields = names.into_iter().zip(&columns).map(field).collect();
+        Ok(Self { rows: StructArray::try_new(fields, columns, None)? })
+    }
 }
 
 #[pymethods]
@@ -86,11 +94,7 @@ impl Decoder {
 
 fn answer(layout: &RecordLayout, decoded: Decoded) -> Result<Answer, ArrowError> {
     let names = layout.columns.iter().map(|column| column.name.as_str()).chain(["version", "extracted_at", "line"]);
-    let fields: Fields = names
-        .zip(&decoded.columns)
-        .map(|(name, column)| Arc::new(Field::new(name, column.data_type().clone(), true)))
-        .collect();
-    let rows = StructArray::try_new(fields, decoded.columns, None)?;
+    let columns = Columns::named(names, decoded.columns)?;
     let doubtful =
         decoded.doubtful.into_iter().map(|Doubtful { line, piece, bytes }| (line, piece, bytes.start, bytes.end));
     let refusals = Refusals { refused: decoded.refused, reasons: decoded.reasons };
@@ -100,7 +104,21 @@ fn answer(layout: &RecordLayout, decoded: Decoded) -> Result<Answer, ArrowError>
         found.into_iter().map(|each| (each.name, each.count, each.first_line, each.places.into())).collect()
     };
     let (inexact, coerced, odd) = (notes(decoded.inexact), notes(decoded.coerced), notes(decoded.odd));
-    Ok((Columns { rows }, doubtful.collect(), refusals, growth, decoded.unknown, inexact, coerced, odd))
+    Ok((columns, doubtful.collect(), refusals, growth, decoded.unknown, inexact, coerced, odd))
+}
+
+/// The columns of rows of a CSV file, one for each name: of integers where all cells are such, of texts where they
+/// aren't or the flag says so. None where another reader is to say what they are. Other Python threads go on meanwhile.
+#[pyfunction]
+fn csv_columns(
+    py: Python<'_>,
+    block: PyBackedBytes,
+    delimiter: u8,
+    names: Vec<String>,
+    are_texts: Vec<bool>,
+) -> PyResult<Option<Columns>> {
+    let found = py.detach(|| csv::columns(&block, delimiter, are_texts));
+    found.map(|columns| Columns::named(names.iter().map(String::as_str), columns)).transpose().map_err(failed)
 }
 
 fn failed(error: ArrowError) -> PyErr {
@@ -207,6 +225,7 @@ fn tailrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(crate::loading::pg_copy, module)?)?;
     module.add_function(wrap_pyfunction!(crate::loading::delimited_lines, module)?)?;
+    module.add_function(wrap_pyfunction!(csv_columns, module)?)?;
     module.add_class::<Decoder>()?;
     module.add_class::<Refusals>()?;
     module.add_class::<Splitter>()

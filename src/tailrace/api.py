@@ -32,7 +32,7 @@ from tailrace.singer.writer import message_line
 
 
 def load(
-    source: str | Path | BinaryIO | Sequence[Path] | Iterable[Any],
+    source: str | Path | BinaryIO | Sequence[str | Path] | Iterable[Any],
     to: str | Destination,
     *,
     stream: str | None = None,
@@ -45,7 +45,7 @@ def load(
 ) -> Report:
     """Load a source into a destination; the report of what became of every record.
 
-    `source` is a path (.gz and .zst too), an address or a pattern of several, a list of Paths, a binary stream, an
+    `source` is a path (.gz and .zst too), an address or a pattern of several, a list of such, a binary stream, an
     iterable of Singer messages (mappings, or lines as str or bytes), or, with `stream` given, rows: an iterable of
     mappings, or anything that speaks the Arrow C stream interface, as Arrow tables and readers, pandas and polars
     frames do. `key` names the fields that identify a row. `input_format` says what files are (singer, csv, jsonl,
@@ -125,9 +125,14 @@ def _load_messages(source: object, target: Target, settings: Settings) -> Report
 
 def _files_named(source: object) -> list[str] | None:
     """The paths, patterns and addresses that a source is; None for any other source."""
-    if isinstance(source, list | tuple) and source and all(isinstance(each, Path) for each in source):
+    if isinstance(source, list | tuple) and source and all(map(_is_name, source)):
         return [str(each) for each in source]
     return [str(source)] if isinstance(source, str | Path) and source != "-" else None
+
+
+def _is_name(item: object) -> bool:
+    """Whether an item of a list names files, and isn't a line of messages."""
+    return isinstance(item, Path) or (isinstance(item, str) and item.strip()[:1] not in {"", "{"})
 
 
 def _lines(messages: Iterable[Any]) -> Iterator[bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
+
+from tailrace.alone import imported
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(import_module("pyarrow.compute"), name)
+    return getattr(imported("pyarrow.compute"), name)

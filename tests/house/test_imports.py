@@ -15,6 +15,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 KITS = {"sql", "objects", "lake", "documents", "spool", "checkpoint_files"}
 BOTTOM = {
+    "alone",
     "tunnels",
     "installed",
     "errors",
@@ -30,7 +31,8 @@ BOTTOM = {
 ALLOWED = {
     "errors": set(),
     "log": set(),
-    "compute": set(),
+    "alone": set(),
+    "compute": {"alone"},
     "disk": set(),
     "scratch": set(),
     "blocks": set(),

@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from tailrace import __version__
-from tailrace.cli.arrow import import_arrow_alone
+from tailrace.alone import import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
 
 VERBS = {

@@ -24,7 +24,7 @@ from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFi
 from tailrace.config.settings import listed
 from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.inputs.batches import Batches
-from tailrace.inputs.feed import InputFeed, Rows
+from tailrace.inputs.feed import InputFeed, Rows, workers_for
 from tailrace.inputs.formats import Format
 from tailrace.inputs.loaded import loaded_files, require_named, require_no_files, told_of
 from tailrace.inputs.places import files_of
@@ -94,10 +94,12 @@ def load(
     if named == ["-"] and format_ not in {None, Format.SINGER}:
         _load_kept(rows, made, report)
         return
-    feed = _from_stdin if named == ["-"] else _from_files(named, rows, made, new_only=new_only)
-    if named == ["-"] and sys.stdin is not None and sys.stdin.isatty():
+    if named != ["-"]:
+        _load_files(named, rows, made, report, new_only=new_only)
+        return
+    if sys.stdin is not None and sys.stdin.isatty():
         _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
-    _load(made, feed, report)
+    _load(made, _from_stdin, report)
 
 
 def _load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
@@ -108,7 +110,7 @@ def _load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
         with open_source("-") as source:
             shutil.copyfileobj(source, kept, 2**20)
         kept.flush()
-        _load(made, _from_files([kept.name], rows, made, new_only=False), report)
+        _load_files([kept.name], rows, made, report, new_only=False)
 
 
 def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
@@ -117,16 +119,20 @@ def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, state
         return feed_chunks(target, reader, pump, stopping=stopping)
 
 
-def _from_files(sources: list[str], rows: Rows, made: Setup, *, new_only: bool) -> Feed:
+def _load_files(sources: list[str], rows: Rows, made: Setup, report: Path | None, *, new_only: bool) -> None:
+    """Load files; the workers of this machine start while the destination is opened."""
     inputs = files_of(sources, made.settings.input_store)
+    with workers_for(made.settings, rows) as workers:
 
-    def feed(target: Target, _reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
-        loaded = loaded_files(state, new_only=new_only)
-        feeding = InputFeed(target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded)
-        with _view(target, lambda: feeding.share):
-            return feeding.run()
+        def feed(target: Target, _reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
+            loaded = loaded_files(state, new_only=new_only)
+            feeding = InputFeed(
+                target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded, executor=workers
+            )
+            with _view(target, lambda: feeding.share):
+                return feeding.run()
 
-    return feed
+        _load(made, feed, report)
 
 
 def run(

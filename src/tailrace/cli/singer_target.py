@@ -11,8 +11,8 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from tailrace import __version__
+from tailrace.alone import import_arrow_alone
 from tailrace.cli import GARBAGE_AT
-from tailrace.cli.arrow import import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
 
 

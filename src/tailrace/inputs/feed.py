@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -15,7 +16,8 @@ from tailrace.errors import ConfigError, RecordError, TailraceError, Violation
 from tailrace.inputs.ahead import ahead
 from tailrace.inputs.batches import Batches
 from tailrace.inputs.columnar import arrow_tables, parquet_tables
-from tailrace.inputs.csv import RaggedRow, csv_tables
+from tailrace.inputs.csv import Columns, csv_tables, csv_tables_as, look_at
+from tailrace.inputs.csv_blocks import RaggedRow
 from tailrace.inputs.formats import Format, format_of, name_of
 from tailrace.inputs.jsonl import inferred_schema, record_blocks
 from tailrace.inputs.loaded import LoadedFiles
@@ -23,7 +25,7 @@ from tailrace.inputs.places import InputFile
 from tailrace.log import get_logger
 from tailrace.model import Refused
 from tailrace.parallel.driver import opened_inputs
-from tailrace.parallel.executors import Executor
+from tailrace.parallel.executors import Executor, executor_of
 from tailrace.parallel.positions import base_of, input_and_line
 from tailrace.parallel.start import schemas_at_start
 from tailrace.parallel.task import Left
@@ -51,6 +53,13 @@ class Rows:
     format: Format | None = None
 
 
+def workers_for(settings: Settings, rows: Rows) -> AbstractContextManager[Executor | None]:
+    """The workers that the settings ask for, where files may be Singer messages; they begin to start."""
+    if settings.parallel is None or rows.format not in {None, Format.SINGER}:
+        return nullcontext()
+    return closing(executor_of(settings.parallel))
+
+
 class _Messages:
     """A reader's blocks, with their states or without; the last one is remembered."""
 
@@ -75,8 +84,9 @@ class InputFeed:
     """Feeds inputs into a target, whose tables are then as if the inputs were one.
 
     Checkpoints end where a STATE stands, and between inputs that workers have staged. What only a run in order can do
-    with an input is done here, in its turn. Workers are the executor's, or else those of `settings.parallel`. With
-    `loaded`, files that are loaded are left out, and states say which those are after each file.
+    with an input is done here, in its turn. Workers are the executor's, which stays open, or else those of
+    `settings.parallel`. With `loaded`, files that are loaded are left out, and states say which those are after each
+    file.
     """
 
     def __init__(
@@ -101,7 +111,8 @@ class InputFeed:
         self._at = 0
         self._given = len(inputs)
         self._last_state: bytes | None = None
-        self._refused: list[Refused] = []
+        self._refused: deque[Refused] = deque()
+        self._columns: dict[str, Columns | None] = {}
         self._batches = Batches(target, settings)
 
     @property
@@ -119,16 +130,15 @@ class InputFeed:
                 _log.info("files are loaded already, and left out", files=self._given - len(self._inputs))
             if not self._inputs:
                 return self._target.report()
-            is_of_messages = self._rows.format in {None, Format.SINGER}
-            by_workers = is_of_messages and (self._executor is not None or self._settings.parallel is not None)
-            is_whole = self._read_by_workers() if by_workers else self._read_all()
+            with nullcontext(self._executor) if self._executor else workers_for(self._settings, self._rows) as workers:
+                is_whole = self._read_by_workers(workers) if workers else self._read_all()
             return self._target.end() if is_whole else self._target.stop()
 
     def _read_all(self) -> bool:
         return all(self._read(number, given) for number, given in enumerate(self._inputs, start=1))
 
-    def _read_by_workers(self) -> bool:
-        with opened_inputs(self._target, self._settings, self._executor) as workers:
+    def _read_by_workers(self, executor: Executor) -> bool:
+        with opened_inputs(self._target, self._settings, executor) as workers:
             workers.plan(schemas_at_start(self._inputs[0], self._settings.max_line_bytes))
             for number, result in workers.staged(self._inputs):
                 given = self._inputs[number - 1]
@@ -148,7 +158,7 @@ class InputFeed:
         """Read an input in this process; whether all of it was read."""
         self._at = number - 1
         before = base_of(number) if len(self._inputs) > 1 else 0
-        format_ = self._rows.format or format_of(given)
+        format_ = self._format_of(given)
         match format_:
             case Format.SINGER:
                 is_whole = self._read_messages(given, before)
@@ -178,7 +188,7 @@ class InputFeed:
         return is_whole
 
     def _read_records(self, given: InputFile, before: int) -> bool:
-        stream = self._rows.stream or name_of(given)
+        stream = self._stream_of(given)
         found = inferred_schema(given, stream, before, self._settings, self._target.destination.traits)
         schema = replace(found, line=before, key_properties=self._rows.key)
         self._target.accept(Block([schema], NO_STATES))
@@ -189,7 +199,7 @@ class InputFeed:
         return True
 
     def _read_tables(self, given: InputFile, format_: Format, before: int) -> bool:
-        stream = self._rows.stream or name_of(given)
+        stream = self._stream_of(given)
         columns, last = None, before
         for table in ahead(self._tables(given, format_, stream, before)):
             if self._stopping.is_set():
@@ -198,13 +208,11 @@ class InputFeed:
                 columns = columns_of_arrow(table.schema, stream)
                 self._require_key(given, table.schema.names)
                 self._target.count_from(before + (format_ is Format.CSV))
-                refused, self._refused = self._refused, []
                 self._target.open_stream(stream, columns, self._rows.key)
-                self._target.refuse(stream, refused)
-                last = max(last, *(each.line for each in refused), before)
+            last = max(last, self._refuse_found(stream))
             for start in range(0, table.num_rows, _ROWS_AT_ONCE):
                 self._target.accept_rows(stream, table.slice(start, _ROWS_AT_ONCE))
-        self._target.count_from(max(self._target.line, last))
+        self._target.count_from(max(self._target.line, last, self._refuse_found(stream)))
         return True
 
     def _tables(self, given: InputFile, format_: Format, stream: str, before: int) -> Iterator[pa.Table]:
@@ -213,7 +221,37 @@ class InputFeed:
         if format_ is Format.ARROW:
             return arrow_tables(given)
 
-        return csv_tables(given, lambda row: self._refuse(row, stream, before))
+        def refuse(row: RaggedRow) -> None:
+            self._refuse(row, stream, before)
+
+        columns = self._columns_of(stream)
+        return csv_tables(given, refuse) if columns is None else csv_tables_as(given, refuse, columns)
+
+    def _columns_of(self, stream: str) -> Columns | None:
+        """What the columns of a stream are over all of its CSV files, where it has several."""
+        if stream not in self._columns:
+            files = [each for each in self._inputs if self._stream_of(each) == stream]
+            if len(files) > 1:
+                files = [each for each in files if self._format_of(each) is Format.CSV]
+            found: Columns = {}
+            for each in files if len(files) > 1 else ():
+                look_at(each, found)
+            self._columns[stream] = found or None
+        return self._columns[stream]
+
+    def _stream_of(self, given: InputFile) -> str:
+        return self._rows.stream or name_of(given)
+
+    def _format_of(self, given: InputFile) -> Format:
+        return self._rows.format or format_of(given)
+
+    def _refuse_found(self, stream: str) -> int:
+        """Refuse the rows that were found to be none; the last line of them."""
+        refused: list[Refused] = []
+        while self._refused:
+            refused.append(self._refused.popleft())
+        self._target.refuse(stream, refused)
+        return max((each.line for each in refused), default=0)
 
     def _refuse(self, row: RaggedRow, stream: str, before: int) -> None:
         """Remember a row to be refused, which the header is a line before; or end the run at once."""

@@ -21,6 +21,9 @@ _NORMAL: Final = sys.float_info.min
 _LAST_US: Final = 253_402_300_799_999_999
 """The end of the year 9999."""
 
+_NARROW: Final = ((2, pa.int8()), (4, pa.int16()), (9, pa.int32()))
+"""The types that hold all integers of so many digits."""
+
 _NUMBER = r"^(0|-?[1-9][0-9]*)$|^-?(0|[1-9][0-9]*)\.[0-9]+$"
 _POWER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?[eE][+-]?[0-9]{1,3}$"
 _DATE = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
@@ -86,8 +89,9 @@ class _Digits:
 class ColumnInference:
     """The type of one column, from all of its texts that have passed.
 
-    `take` gives the texts of a block in the type as it is known then; where `type` differs from it in the end, the
-    block has to be read again.
+    `take` gives the texts of a block in the type as it is known then, integers in as few bits as they need; where
+    `type` differs from it in the end, the block may have to be read again. Both take what a block has as integers of
+    64 bits, too, where each of its texts is written as that always is.
     """
 
     def __init__(self) -> None:
@@ -95,23 +99,28 @@ class ColumnInference:
         self._digits: _Digits | None = None
         self._is_text = False
 
-    def take(self, texts: pa.Array) -> pa.Array:
+    @property
+    def takes_integers(self) -> bool:
+        """Whether all texts that have passed are integers of 64 bits."""
+        is_short = self._digits.is_short if self._digits else pa.types.is_null(self.type)
+        return is_short and not self._is_text
+
+    def take(self, given: pa.Array) -> pa.Array:
         """Look at the texts of a block, in which null is no text; the block's values in the present type."""
-        if not self._is_text and texts.null_count < len(texts):
-            values = self._seen(texts)
+        if not self._is_text and given.null_count < len(given):
+            is_read = pa.types.is_int64(given.type) and self.takes_integers
+            values = self._counted(given) if is_read else self._seen(_texts(given))
             if values is not None:
                 self.type = values.type
-                return values
+                return self._narrowed(values)
             self._is_text, self.type = True, pa.string()
-        return self.read(texts)
+        return self.read(given)
 
-    def read(self, texts: pa.Array) -> pa.Array:
+    def read(self, given: pa.Array) -> pa.Array:
         """The texts in the column's type, once all of them have passed."""
         if pa.types.is_null(self.type):
-            return pa.nulls(len(texts))
-        if pa.types.is_string(self.type):
-            return texts
-        return _cast(texts, self.type)
+            return pa.nulls(len(given))
+        return given if given.type == self.type else _cast(_texts(given), self.type)
 
     def _seen(self, texts: pa.Array) -> pa.Array | None:
         """The texts as values of a type that holds those before too; None where there is none but text."""
@@ -129,13 +138,27 @@ class ColumnInference:
         form = next((form for form in _CLASSES if all(re.match(form.pattern, text) for text in few)), None)
         return form.cast(texts) if form else None
 
+    def _narrowed(self, values: pa.Array) -> pa.Array:
+        """Integers in as few bits as all of the column's have needed yet; other values as they are."""
+        if self._digits is None or not pa.types.is_int64(values.type):
+            return values
+        before = self._digits.before
+        fitting = (type_ for digits, type_ in _NARROW if before <= digits)
+        return pc.cast(values, next(fitting, pa.int64()), safe=False)
+
+    def _counted(self, values: pa.Array) -> pa.Array:
+        """Integers, of which some aren't null, once their digits are counted."""
+        digits = self._digits = self._digits or _Digits()
+        bounds = pc.min_max(values).as_py()
+        longest = max(len(str(abs(bounds["min"]))), len(str(abs(bounds["max"]))))
+        digits.before, digits.in_all = max(digits.before, longest), max(digits.in_all, longest)
+        return values
+
     def _numbers(self, texts: pa.Array) -> pa.Array | None:
         digits = self._digits or _Digits()
         integers = _integers(texts) if digits.is_short else None
         if integers is not None:
-            bounds = pc.min_max(integers).as_py()
-            longest = max(len(str(abs(bounds["min"]))), len(str(abs(bounds["max"]))))
-            digits.before, digits.in_all = max(digits.before, longest), max(digits.in_all, longest)
+            self._counted(integers)
         elif not _measured(texts, digits):
             return None
         digits.is_short = digits.is_short and integers is not None
@@ -152,6 +175,11 @@ class ColumnInference:
 
 _CLASS_OF = {form.type: form for form in _CLASSES}
 _BOOL_TEXTS = frozenset(_BOOLS.to_pylist())
+
+
+def _texts(given: pa.Array) -> pa.Array:
+    """The texts of which integers were read."""
+    return given if pa.types.is_string(given.type) else pc.cast(given, pa.string())
 
 
 def _cast(texts: pa.Array, to: pa.DataType) -> pa.Array:

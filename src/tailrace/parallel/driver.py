@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tailrace.destination import Distributed, Stager
 from tailrace.errors import TailraceError
 from tailrace.log import get_logger
 from tailrace.model import Receipt, Stream
-from tailrace.parallel.executors import Executor, executor_of
+from tailrace.parallel.executors import Executor
 from tailrace.parallel.positions import base_of
 from tailrace.parallel.spool import SpoolStager, spooled_rows
 from tailrace.parallel.start import Input
@@ -156,13 +156,10 @@ class Inputs:
 
 
 @contextmanager
-def opened_inputs(target: Target, settings: Settings, executor: Executor | None = None) -> Iterator[Inputs]:
-    """The inputs of a run, with the workers of the executor, or else those that the settings ask for."""
+def opened_inputs(target: Target, settings: Settings, workers: Executor) -> Iterator[Inputs]:
+    """The inputs of a run, with these workers."""
     parallel = settings.parallel or ParallelSettings()
-    with (
-        closing(executor or executor_of(parallel)) as workers,
-        ScratchFolder("inputs", parallel.spool) as spool,
-    ):
+    with ScratchFolder("inputs", parallel.spool) as spool:
         yield Inputs(target, _share(settings, parallel, workers), workers, spool.path)
 
 

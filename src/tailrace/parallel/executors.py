@@ -9,9 +9,11 @@ from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
+from tailrace.alone import imported
 from tailrace.config import ParallelSettings
 from tailrace.errors import ConfigError
 from tailrace.installed import advice_on_extra
+from tailrace.parallel.ready import get_ready
 
 _Result = TypeVar("_Result")
 
@@ -53,19 +55,24 @@ class _Threads:
 
 
 class _Processes:
-    """Joblib's loky. A process that dies takes all calls with it; then there are new ones."""
+    """Joblib's loky, whose processes start at once. One that dies takes all calls with it; then there are new ones."""
 
     def __init__(self, settings: ParallelSettings) -> None:
         self.workers = settings.workers or os.cpu_count() or 1
-        self._loky = import_module("joblib.externals.loky")
-        self._pool = self._loky.ProcessPoolExecutor(self.workers)
+        self._loky = imported("joblib.externals.loky", {"numpy"})
+        self._pool = self._started()
+
+    def _started(self) -> Any:
+        pool = self._loky.ProcessPoolExecutor(self.workers, initializer=get_ready)
+        pool.submit(int)  # no process starts before the first call
+        return pool
 
     def submit(self, work: Callable[[Any], _Result], argument: Any) -> Future[_Result]:
         try:
             future: Future[_Result] = self._pool.submit(work, argument)
         except BrokenProcessPool:
             self.close()
-            self._pool = self._loky.ProcessPoolExecutor(self.workers)
+            self._pool = self._started()
             future = self._pool.submit(work, argument)
         return future
 
