@@ -21,8 +21,9 @@ from tailrace.inputs.places import InputFile
 from tailrace.singer.source import decompressed
 
 _READ_BYTES = 2**20
+_PIECE_BYTES = 4 * 2**20
+_LONGEST_LINE_BYTES = 16 * 2**20
 _BLOCK_BYTES = 4 * 2**20
-_LONGEST_LINE_BYTES = 4 * _BLOCK_BYTES
 _AHEAD = 3
 """Blocks that are read natively at once, or wait for those before."""
 
@@ -101,7 +102,7 @@ def _pieces(source: BinaryIO) -> Iterator[_Piece]:
         kept.append(data)
         size = sum(map(len, kept))
         end = data.rfind(b"\n") + 1
-        if size >= _BLOCK_BYTES and end:
+        if size >= _PIECE_BYTES and end:
             yield _Piece(b"".join([*kept[:-1], data[:end]]), is_whole=True)
             kept = [data[end:]]
         elif size >= _LONGEST_LINE_BYTES:
@@ -269,11 +270,18 @@ class _Quoted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            piece = next(self._pieces, b"")
-            self.quotes += piece.count(b'"')
-            self._rest = memoryview(piece)
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+        """Fill all of the buffer: rows mustn't be longer than what Arrow reads at once."""
+        filled = 0
+        while filled < len(buffer) and (self._rest or self._take()):
+            size = min(len(buffer) - filled, len(self._rest))
+            buffer[filled : filled + size] = self._rest[:size]
+            self._rest = self._rest[size:]
+            filled += size
+        return filled
+
+    def _take(self) -> bool:
+        """Take the next piece; whether there is one."""
+        piece = next(self._pieces, b"")
+        self.quotes += piece.count(b'"')
+        self._rest = memoryview(piece)
+        return bool(piece)

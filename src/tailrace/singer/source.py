@@ -188,6 +188,17 @@ class _Source(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return self.readall()
+        if not self._rest:
+            chunk = next(self._chunks, b"")
+            if len(chunk) <= size:
+                return chunk
+            self._rest = memoryview(chunk)
+        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        return data
+
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
             self._rest = memoryview(next(self._chunks, b""))

@@ -1,18 +1,24 @@
 """CSV files as they are found: how their headers are told, where rows end, and what is refused."""
 
 import gzip
+import sys
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace.errors import ConfigError
-from tailrace.inputs.csv import csv_tables
+from tailrace.inputs import csv_blocks
+from tailrace.inputs.csv import csv_tables, csv_tables_as, look_at
 from tailrace.inputs.places import LocalFile
 
 
-@pytest.fixture
-def read(tmp_path):
+@pytest.fixture(params=["native", "arrow"])
+def read(request, tmp_path, monkeypatch):
     """The rows of a CSV file of that content, as lists by columns."""
+    if request.param == "arrow":
+        monkeypatch.setitem(sys.modules, "tailrace_native", None)
 
     def rows(content, name="a.csv", refuse=None):
         path = tmp_path / name
@@ -123,3 +129,51 @@ def test_the_type_of_a_column_without_values_is_that_of_nulls(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,\n")
     tables = [*csv_tables(LocalFile.at(tmp_path / "a.csv"), pytest.fail)]
     assert {table.schema.field("b").type for table in tables} == {pa.null()}
+
+
+CELLS = ["1", "-20", "007", "1.5", "x", "é", '"a,b"', '"\n"', '5"', ""]
+ROWS = st.lists(st.sampled_from([*CELLS, ",", ",", "\n", "\n", "\r\n", "\r"]))
+
+
+@given(ROWS.map("".join), st.integers(1, 20))
+def test_what_is_read_natively_piece_by_piece_is_what_arrow_reads(tmp_path_factory, text, piece_bytes):
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    path.write_text("a,b\n" + text, newline="")
+
+    def found():
+        refused = []
+        try:
+            tables = [*csv_tables(LocalFile.at(path), lambda row: refused.append((row.number, row.cells)))]
+        except ConfigError as error:
+            return str(error)
+        return tables[0].schema, pa.concat_tables(tables).to_pydict(), refused
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "tailrace_native", None)
+        by_arrow = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_blocks, "_READ_BYTES", 1 + piece_bytes // 4)
+        patch.setattr(csv_blocks, "_PIECE_BYTES", piece_bytes)
+        assert found() == by_arrow
+
+
+def test_a_line_that_is_longer_than_any_should_be_is_read_all_the_same(read, monkeypatch):
+    monkeypatch.setattr(csv_blocks, "_READ_BYTES", 8)
+    monkeypatch.setattr(csv_blocks, "_PIECE_BYTES", 8)
+    monkeypatch.setattr(csv_blocks, "_LONGEST_LINE_BYTES", 16)
+    assert read(f"a,b\n1,{'x' * 50}\n2,y\n") == {"a": [1, 2], "b": ["x" * 50, "y"]}
+
+
+def test_columns_that_have_looked_at_several_files_say_what_all_texts_are(tmp_path):
+    contents = ["id,n,x\n1,2,a\n", "id,n,z\n2,2.5,\n3\n", "x,id\n7,007\n"]
+    files = []
+    for number, content in enumerate(contents):
+        (tmp_path / f"{number}.csv").write_text(content)
+        files.append(LocalFile.at(tmp_path / f"{number}.csv"))
+    columns, refused = {}, []
+    for file in files:
+        look_at(file, columns)
+    tables = [pa.concat_tables(csv_tables_as(file, refused.append, columns)).to_pydict() for file in files]
+    assert tables[0] == {"id": ["1"], "n": [2.0], "x": ["a"]}
+    assert tables[1:] == [{"id": ["2"], "n": [2.5], "z": [None]}, {"x": ["7"], "id": ["007"]}]
+    assert [row.cells for row in refused] == [["3"]]
