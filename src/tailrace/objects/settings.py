@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.exceptions import NoCredentialsError
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from tailrace.objects.errors import translated_errors
+
+if TYPE_CHECKING:
+    import boto3
 
 ATTEMPTS, ATTEMPTS_S = 8, 60
 """How often, and for how many seconds, a store is asked before it counts as failed."""
@@ -20,6 +22,13 @@ _KEYS_OF_ROLES = {
     "secret_access_key": "SecretAccessKey",
     "session_token": "SessionToken",
 }
+
+
+def aws_session(*keys: str | None, region_name: str | None = None) -> boto3.Session:
+    """A session with the access key, secret and token that are given, or else those of AWS's own settings."""
+    import boto3  # noqa: PLC0415 it takes longer than all else that files of this machine need
+
+    return boto3.Session(*keys, region_name=region_name)
 
 
 class AwsSettings(BaseModel):
@@ -57,7 +66,7 @@ class AwsSettings(BaseModel):
         """A session with the keys that are set, or else those of AWS's own settings."""
         token = self.session_token.get_secret_value() if self.session_token else None
         secret = self.secret_access_key.get_secret_value() if self.secret_access_key else None
-        return boto3.Session(self.access_key_id, secret, token, self.region)
+        return aws_session(self.access_key_id, secret, token, region_name=self.region)
 
     def credentials(self) -> Mapping[str, str]:
         """Key, secret and, for a key that is given for a while, token; those of AWS's own settings where none are set.
@@ -69,7 +78,7 @@ class AwsSettings(BaseModel):
             keys = (self.access_key_id, self.secret_access_key.get_secret_value(), token)
         else:
             with translated_errors():
-                chain = boto3.Session(region_name=self.region).get_credentials()
+                chain = aws_session(region_name=self.region).get_credentials()
                 if chain is None:
                     raise NoCredentialsError
                 frozen = chain.get_frozen_credentials()
@@ -111,7 +120,7 @@ class StoreSettings(AwsSettings):
         options = {"max_retries": str(ATTEMPTS), "retry_timeout": f"{ATTEMPTS_S}s", **self.storage_options}
         if urlsplit(url).scheme not in {"s3", "s3a"}:
             return options
-        given = {"aws_region": self.region or boto3.Session().region_name, "aws_endpoint_url": self.endpoint}
+        given = {"aws_region": self.region or aws_session().region_name, "aws_endpoint_url": self.endpoint}
         options |= {name: value for name, value in given.items() if value}
         options |= {f"aws_{name}": value for name, value in self.credentials().items()}
         is_open = self.endpoint is not None and self.endpoint.startswith("http:")
