@@ -4,11 +4,12 @@
 
 #![forbid(unsafe_code)]
 
-use arrow_array::ArrayRef;
-use memchr::{memchr, memchr_iter, memchr3};
+use std::sync::Arc;
 
-use crate::columns::{Filling, Values};
-use crate::layout::{Column, Kind};
+use arrow_array::{ArrayRef, Int64Array, StringArray};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::ArrowError;
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// Any number of so many digits fits into 64 bits, without a sign.
 const MAX_DIGITS: usize = 19;
@@ -21,56 +22,65 @@ enum Failed {
     NoInteger(usize),
 }
 
+/// The values of a column; nulls have one too, which means nothing. The ends of texts count bytes.
+enum Values {
+    Integers(Vec<i64>),
+    Texts { bytes: Vec<u8>, ends: Vec<i32> },
+}
+
+/// A column that is being filled, and the rows in which it is null.
+struct Filling {
+    values: Values,
+    nulls: Vec<usize>,
+}
+
 /// The columns of a block of whole lines, an empty cell being null; None where another reader is to say what they are.
 ///
 /// A column is of texts where its flag says so, or where a cell isn't an integer of 64 bits as such are always written.
 pub fn columns(block: &[u8], delimiter: u8, mut are_texts: Vec<bool>) -> Option<Vec<ArrayRef>> {
-    let ends_alone = |at| block.get(at + 1) != Some(&b'\n');
-    if memchr(b'"', block).is_some() || memchr_iter(b'\r', block).any(ends_alone) || str::from_utf8(block).is_err() {
+    if !has_plain_lines(block) || str::from_utf8(block).is_err() {
         return None;
     }
     loop {
         match filled(block, delimiter, &are_texts) {
-            Ok(columns) => {
-                return columns
-                    .into_iter()
-                    .zip(&are_texts)
-                    .map(|(column, &is_text)| column.finish(&Column::plain("", kind(is_text))).ok())
-                    .collect();
-            }
+            Ok(columns) => return columns.into_iter().map(|column| column.finish().ok()).collect(),
             Err(Failed::NoInteger(column)) => are_texts[column] = true,
             Err(Failed::Ragged) => return None,
         }
     }
 }
 
-fn kind(is_text: bool) -> Kind {
-    if is_text { Kind::Text } else { Kind::Int }
+/// Whether there are no quotes, and no carriage return but before a line feed.
+fn has_plain_lines(block: &[u8]) -> bool {
+    let Some(first) = memchr2(b'"', b'\r', block) else { return true };
+    let rest = &block[first..];
+    memchr(b'"', rest).is_none() && memchr_iter(b'\r', rest).all(|at| rest.get(at + 1) == Some(&b'\n'))
 }
 
 fn filled(block: &[u8], delimiter: u8, are_texts: &[bool]) -> Result<Vec<Filling>, Failed> {
     let rows = memchr_iter(b'\n', block).count() + 1;
-    let mut columns: Vec<Filling> = are_texts.iter().map(|&is_text| Filling::new(kind(is_text), rows)).collect();
+    let mut columns: Vec<Filling> = are_texts.iter().map(|&is_text| Filling::new(is_text, rows)).collect();
     let last = columns.len().checked_sub(1).ok_or(Failed::Ragged)?;
-    let mut at = 0;
+    let (mut at, mut row) = (0, 0);
     while at < block.len() {
         if let Some(next) = next_line(block, at) {
             at = next; // an empty line is no row
             continue;
         }
         for (place, column) in columns.iter_mut().enumerate() {
-            let end = match column.values {
-                Values::Texts { .. } => text(block, at, delimiter, column),
-                _ => integer(block, at, column).ok_or(Failed::NoInteger(place))?,
-            };
-            let (is_next, line) = (block.get(end) == Some(&delimiter), next_line(block, end));
-            at = match line {
+            let end = column.take(block, at, delimiter, row).ok_or(Failed::NoInteger(place))?;
+            let is_next = block.get(end) == Some(&delimiter);
+            if is_next && place < last {
+                at = end + 1;
+                continue;
+            }
+            at = match next_line(block, end) {
                 Some(next) if place == last => next,
-                None if is_next && place < last => end + 1,
                 None if !is_next => return Err(Failed::NoInteger(place)),
                 _ => return Err(Failed::Ragged),
             };
         }
+        row += 1;
     }
     Ok(columns)
 }
@@ -86,25 +96,66 @@ fn next_line(block: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Take in the text that begins here, and give the place behind it.
-#[inline]
-fn text(block: &[u8], at: usize, delimiter: u8, column: &mut Filling) -> usize {
-    let rest = &block[at..];
-    let text = &rest[..memchr3(delimiter, b'\n', b'\r', rest).unwrap_or(rest.len())];
-    if text.is_empty() {
-        column.push_null();
-    } else if let Values::Texts { bytes, ends } = &mut column.values {
-        bytes.extend_from_slice(text);
-        ends.push(bytes.len() as i32);
-        column.count();
+impl Filling {
+    fn new(is_text: bool, rows: usize) -> Self {
+        let values = if is_text {
+            let mut ends = Vec::with_capacity(rows + 1);
+            ends.push(0);
+            Values::Texts { bytes: Vec::new(), ends }
+        } else {
+            Values::Integers(Vec::with_capacity(rows))
+        };
+        Self { values, nulls: Vec::new() }
     }
-    at + text.len()
+
+    /// Take in what begins here as the row's cell, and give the place behind it; None where that can't be.
+    #[inline]
+    fn take(&mut self, block: &[u8], at: usize, delimiter: u8, row: usize) -> Option<usize> {
+        let (end, is_null) = match &mut self.values {
+            Values::Integers(values) => {
+                let (value, end) = integer(block, at)?;
+                values.push(value);
+                (end, end == at)
+            }
+            Values::Texts { bytes, ends } => {
+                let rest = &block[at..];
+                let size = rest.iter().position(|&byte| byte == delimiter || byte == b'\n' || byte == b'\r');
+                let text = &rest[..size.unwrap_or(rest.len())];
+                bytes.extend_from_slice(text);
+                ends.push(bytes.len() as i32);
+                (at + text.len(), text.is_empty())
+            }
+        };
+        if is_null {
+            self.nulls.push(row);
+        }
+        Some(end)
+    }
+
+    fn finish(self) -> Result<ArrayRef, ArrowError> {
+        let rows = match &self.values {
+            Values::Integers(values) => values.len(),
+            Values::Texts { ends, .. } => ends.len() - 1,
+        };
+        let nulls = (!self.nulls.is_empty()).then(|| {
+            let mut valid = BooleanBufferBuilder::new(rows);
+            valid.append_n(rows, true);
+            self.nulls.iter().for_each(|&row| valid.set_bit(row, false));
+            NullBuffer::new(valid.finish())
+        });
+        Ok(match self.values {
+            Values::Integers(values) => Arc::new(Int64Array::try_new(values.into(), nulls)?),
+            Values::Texts { bytes, ends } => {
+                Arc::new(StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(ends)), bytes.into(), nulls)?)
+            }
+        })
+    }
 }
 
-/// Take in the integer that begins here, or null where no digit does, and give the place behind it; None where it is
-/// too large, or isn't written as it always is.
+/// The integer that begins here and the place behind it, which is this one where no digit stands; None where it is too
+/// large, or isn't written as it always is.
 #[inline]
-fn integer(block: &[u8], at: usize, column: &mut Filling) -> Option<usize> {
+fn integer(block: &[u8], at: usize) -> Option<(i64, usize)> {
     let is_negative = block.get(at) == Some(&b'-');
     let first = at + usize::from(is_negative);
     let (mut end, mut size) = (first, 0_u64);
@@ -114,15 +165,13 @@ fn integer(block: &[u8], at: usize, column: &mut Filling) -> Option<usize> {
     }
     let digits = end - first;
     if digits == 0 {
-        column.push_null();
-        return (!is_negative).then_some(end);
+        return (!is_negative).then_some((0, at));
     }
     let is_padded = block[first] == b'0' && (digits > 1 || is_negative);
     if digits > MAX_DIGITS || is_padded || size > i64::MAX as u64 + u64::from(is_negative) {
         return None;
     }
-    column.push_integer(if is_negative { (size as i64).wrapping_neg() } else { size as i64 });
-    Some(end)
+    Some((if is_negative { (size as i64).wrapping_neg() } else { size as i64 }, end))
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ UNNEEDED = {
     "tenacity",
     "tomllib",
 }
-UNNEEDED |= {"unittest", "yaml", "zstandard"}
+UNNEEDED |= {"boto3", "unittest", "yaml", "zstandard"}
 """What no small load needs, wherever it is installed."""
 OF_OTHERS = {"tailrace.lake", "tailrace.objects", "tailrace.cli.inspecting", "tailrace.cli.upkeep"}
 SMALL = """\
@@ -253,7 +253,9 @@ def modules_of(folder, *words):
     return set(json.loads((folder / "modules").read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize(("sent", "unneeded"), [("", {"sqlglot"}), (SMALL, set())], ids=["empty", "small"])
+@pytest.mark.parametrize(
+    ("sent", "unneeded"), [("", {"sqlglot"}), (SMALL, set()), ("id,n\n1,2.5\n", set())], ids=["empty", "small", "csv"]
+)
 def test_a_load_into_duckdb_imports_nothing_that_it_has_no_use_for(sent, unneeded, tmp_path):
     (tmp_path / "input").write_text(sent, encoding="utf-8")
     loaded = modules_of(tmp_path, "load", "input", "--to", "duckdb:///x.duckdb")
@@ -262,6 +264,11 @@ def test_a_load_into_duckdb_imports_nothing_that_it_has_no_use_for(sent, unneede
     assert {name for name in loaded if re.fullmatch(r"tailrace\.destinations\.\w+", name)} == {
         "tailrace.destinations.duckdb"
     }
+
+
+def test_a_load_into_files_of_this_machine_needs_neither_aws_nor_numpy(tmp_path):
+    (tmp_path / "input").write_text(SMALL, encoding="utf-8")
+    assert not modules_of(tmp_path, "load", "input", "--to", f"files://{tmp_path}/lake") & {"boto3", "numpy", "pandas"}
 
 
 @pytest.mark.parametrize("option", ["--version", "--help"])
