@@ -107,17 +107,17 @@ fn answer(layout: &RecordLayout, decoded: Decoded) -> Result<Answer, ArrowError>
     Ok((columns, doubtful.collect(), refusals, growth, decoded.unknown, inexact, coerced, odd))
 }
 
-/// The columns of rows of a CSV file, one for each name: of integers where all cells are such, of texts where they
-/// aren't or the flag says so. None where another reader is to say what they are. Other Python threads go on meanwhile.
+/// The columns of rows of a CSV file, one for each name, of values where all cells have the form that its letter stands
+/// for, else of texts. None where another reader is to say what they are. Other Python threads go on meanwhile.
 #[pyfunction]
 fn csv_columns(
     py: Python<'_>,
     block: PyBackedBytes,
     delimiter: u8,
     names: Vec<String>,
-    are_texts: Vec<bool>,
+    forms: PyBackedBytes,
 ) -> PyResult<Option<Columns>> {
-    let found = py.detach(|| csv::columns(&block, delimiter, are_texts));
+    let found = py.detach(|| csv::columns(&block, delimiter, forms.iter().copied().map(csv::Form::of).collect()));
     found.map(|columns| Columns::named(names.iter().map(String::as_str), columns)).transpose().map_err(failed)
 }
 

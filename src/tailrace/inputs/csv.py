@@ -84,12 +84,15 @@ def _read(
     """The blocks of a file as their columns give their values."""
     own = [columns[name] for name in header.names]
 
-    def are_texts() -> list[bool]:
-        return [not column.takes_integers for column in own]
+    def forms() -> bytes:
+        return "".join(column.form for column in own).encode()
 
     with ThreadPoolExecutor(_THREADS, "tailrace-columns") as threads:
-        for block in ahead(csv_blocks(given, header, refuse, are_texts, threads)):
-            yield pa.record_batch([*threads.map(values_of, own, block.columns)], names=[*header.names])
+        for block in ahead(csv_blocks(given, header, refuse, forms, threads)):
+            found = [*zip(own, block.columns, strict=True)]
+            is_light = all(column.is_text or not pa.types.is_string(given.type) for column, given in found)
+            mapped = map if is_light else threads.map
+            yield pa.record_batch([*mapped(values_of, own, block.columns)], names=[*header.names])
 
 
 def _schema(header: Header, columns: Columns) -> pa.Schema:

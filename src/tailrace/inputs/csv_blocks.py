@@ -65,19 +65,20 @@ class Header:
 
 
 def csv_blocks(
-    given: InputFile, header: Header, refuse: Refuse, are_texts: Callable[[], Sequence[bool]], threads: Executor
+    given: InputFile, header: Header, refuse: Refuse, forms: Callable[[], bytes], threads: Executor
 ) -> Iterator[pa.RecordBatch]:
     """The rows behind the header, block by block, in columns of texts.
 
-    A column that `are_texts` doesn't name comes as integers where all of a block's texts are such as they are always
-    written. Raises ConfigError for what isn't CSV.
+    `forms` has a letter for each column, by which a block may have values instead where all of its texts are written as
+    such always are: i for integers, d for days, t and z for times in no zone and in UTC. Raises ConfigError for what
+    isn't CSV.
     """
     failures: list[Exception] = []
     with decompressed(given.open(), given.name) as source, _as_config_error(given.name, failures):
         _skip(source, header.bytes)
         pieces, rows = _pieces(source), 0
         if find_spec("tailrace_native"):
-            reading = _Reading(header, pieces, are_texts, threads)
+            reading = _Reading(header, pieces, forms, threads)
             for block in reading.blocks():
                 rows += block.num_rows
                 yield block
@@ -115,13 +116,11 @@ def _pieces(source: BinaryIO) -> Iterator[_Piece]:
 class _Reading:
     """Reads pieces natively, several at once, as long as that can be; the others are `left` then."""
 
-    def __init__(
-        self, header: Header, pieces: Iterator[_Piece], are_texts: Callable[[], Sequence[bool]], threads: Executor
-    ) -> None:
+    def __init__(self, header: Header, pieces: Iterator[_Piece], forms: Callable[[], bytes], threads: Executor) -> None:
         self.left = pieces
         self._read = import_module("tailrace_native").csv_columns
         self._header = header
-        self._are_texts = are_texts
+        self._forms = forms
         self._threads = threads
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
@@ -129,7 +128,7 @@ class _Reading:
         pieces, waiting = self.left, deque[tuple[_Piece, Future[pa.RecordBatch | None]]]()
         while True:
             for piece in islice(pieces, _AHEAD - len(waiting)):
-                waiting.append((piece, self._threads.submit(self._block, piece, [*self._are_texts()])))
+                waiting.append((piece, self._threads.submit(self._block, piece, self._forms())))
             if not waiting:
                 return
             piece, read = waiting.popleft()
@@ -138,11 +137,11 @@ class _Reading:
                 return
             yield block
 
-    def _block(self, piece: _Piece, are_texts: Sequence[bool]) -> pa.RecordBatch | None:
+    def _block(self, piece: _Piece, forms: bytes) -> pa.RecordBatch | None:
         """The rows of a piece; None where Arrow's reader is to say what they are."""
         if not piece.is_whole:
             return None
-        found = self._read(piece.data, ord(self._header.delimiter), self._header.names, are_texts)
+        found = self._read(piece.data, ord(self._header.delimiter), self._header.names, forms)
         return None if found is None else pa.record_batch(found)
 
 

@@ -90,30 +90,38 @@ class ColumnInference:
     """The type of one column, from all of its texts that have passed.
 
     `take` gives the texts of a block in the type as it is known then, integers in as few bits as they need; where
-    `type` differs from it in the end, the block may have to be read again. Both take what a block has as integers of
-    64 bits, too, where each of its texts is written as that always is.
+    `type` differs from it in the end, the block may have to be read again. Both take values instead of texts, too,
+    where each text is written as values of that form always are. `is_text` says that no other type holds all texts.
     """
 
     def __init__(self) -> None:
         self.type: pa.DataType = pa.null()
         self._digits: _Digits | None = None
-        self._is_text = False
+        self.is_text = False
 
     @property
-    def takes_integers(self) -> bool:
-        """Whether all texts that have passed are integers of 64 bits."""
+    def form(self) -> str:
+        """What the texts that have passed are: i for integers of 64 bits, d for days, t and z for times, else s."""
+        if self._takes_integers:
+            return "i"
+        return _FORMS.get(self.type, "s")
+
+    @property
+    def _takes_integers(self) -> bool:
         is_short = self._digits.is_short if self._digits else pa.types.is_null(self.type)
-        return is_short and not self._is_text
+        return is_short and not self.is_text
 
     def take(self, given: pa.Array) -> pa.Array:
         """Look at the texts of a block, in which null is no text; the block's values in the present type."""
-        if not self._is_text and given.null_count < len(given):
-            is_read = pa.types.is_int64(given.type) and self.takes_integers
+        if pa.types.is_temporal(given.type):  # as all texts before were
+            return given
+        if not self.is_text and given.null_count < len(given):
+            is_read = pa.types.is_int64(given.type) and self._takes_integers
             values = self._counted(given) if is_read else self._seen(_texts(given))
             if values is not None:
                 self.type = values.type
                 return self._narrowed(values)
-            self._is_text, self.type = True, pa.string()
+            self.is_text, self.type = True, pa.string()
         return self.read(given)
 
     def read(self, given: pa.Array) -> pa.Array:
@@ -173,6 +181,7 @@ class ColumnInference:
         return values if not digits.has_power or _are_held(texts, values) else None
 
 
+_FORMS = {pa.date32(): "d", pa.timestamp("us"): "t", pa.timestamp("us", tz="UTC"): "z"}
 _CLASS_OF = {form.type: form for form in _CLASSES}
 _BOOL_TEXTS = frozenset(_BOOLS.to_pylist())
 
