@@ -17,7 +17,7 @@ from tailrace.alone import import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
 
 VERBS = {
-    "load": ("loading", "Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."),
+    "load": ("load", "Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."),
     "run": ("loading", "Start a tap from the state that the destination remembers, and load what it sends."),
     "replay": ("loading", "Load the records of a quarantine file again, after you mended them or the settings."),
     "recover": (

@@ -1,4 +1,4 @@
-"""The verbs that load: `load`, `run` and `replay`."""
+"""The verbs `run` and `replay`, and what `load` does once it knows what to load."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ import typer
 
 from tailrace import log
 from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
-from tailrace.config.settings import listed
 from tailrace.errors import ConfigError, TapError, advice_on_space
 from tailrace.inputs.batches import Batches
-from tailrace.inputs.feed import InputFeed, Rows, workers_for
-from tailrace.inputs.formats import Format
-from tailrace.inputs.loaded import loaded_files, require_named, require_no_files, told_of
+from tailrace.inputs.feed import InputFeed, Rows
+from tailrace.inputs.loaded import loaded_files, require_no_files, told_of
 from tailrace.inputs.places import files_of
+from tailrace.parallel.executors import Executor
 from tailrace.runtime.feed import Parser, feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
@@ -54,55 +53,14 @@ FullRefresh = Annotated[
 Feed = Callable[[Target, Parser, threading.Event, bytes | None], Report]
 
 
-def load(
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="INPUT...",
-            help="Files (.gz, .zst too), patterns of some, or addresses as s3://bucket/run/*; - is stdin.",
-        ),
-    ] = None,
-    to: To = None,
-    config: Config = None,
-    sets: Set = None,
-    pipeline: Pipeline = None,
-    stream: Annotated[
-        str | None, typer.Option("--stream", help="The stream that files of rows are; else each has its file's name.")
-    ] = None,
-    key: Annotated[
-        list[str] | None,
-        typer.Option("--key", metavar="FIELD", help="A field that identifies a row of files. May be repeated."),
-    ] = None,
-    format_: Annotated[
-        Format | None, typer.Option("--format", help="What files are; else it is found out by how each begins.")
-    ] = None,
-    new_only: Annotated[  # noqa: FBT002 typer's option
-        bool, typer.Option("--new-only", help="Leave out files that the pipeline has loaded, as they are now.")
-    ] = False,
-    report: ReportFile = None,
-    log_level: LogLevel = None,
-    log_format: LogFormat = None,
-) -> None:
-    """Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."""
-    named = sources or ["-"]
-    made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
-    rows = Rows(stream, tuple(listed(",".join(key or ()))), format_)
-    if new_only:
-        require_named(made.settings.pipeline)
-        if named == ["-"]:
-            raise ConfigError("stdin isn't a file", key="--new-only", hint="name files, as in 'dir/*.csv'")
-    if named == ["-"] and format_ not in {None, Format.SINGER}:
-        _load_kept(rows, made, report)
-        return
-    if named != ["-"]:
-        _load_files(named, rows, made, report, new_only=new_only)
-        return
+def load_stdin(made: Setup, report: Path | None) -> None:
+    """Load the messages that come by stdin."""
     if sys.stdin is not None and sys.stdin.isatty():
         _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
     _load(made, _from_stdin, report)
 
 
-def _load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
+def load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
     """Load a file of rows that comes by stdin; it is kept on this machine meanwhile, since it is read twice."""
     if rows.stream is None:
         raise ConfigError("no stream given", key="--stream", hint="what comes by stdin has no file's name")
@@ -110,7 +68,7 @@ def _load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
         with open_source("-") as source:
             shutil.copyfileobj(source, kept, 2**20)
         kept.flush()
-        _load_files([kept.name], rows, made, report, new_only=False)
+        load_files([kept.name], rows, made, report, None, new_only=False)
 
 
 def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
@@ -119,20 +77,21 @@ def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, state
         return feed_chunks(target, reader, pump, stopping=stopping)
 
 
-def _load_files(sources: list[str], rows: Rows, made: Setup, report: Path | None, *, new_only: bool) -> None:
-    """Load files; the workers of this machine start while the destination is opened."""
+def load_files(
+    sources: list[str], rows: Rows, made: Setup, report: Path | None, workers: Executor | None, *, new_only: bool
+) -> None:
+    """Load files, by these workers where there are any."""
     inputs = files_of(sources, made.settings.input_store)
-    with workers_for(made.settings, rows) as workers:
 
-        def feed(target: Target, _reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
-            loaded = loaded_files(state, new_only=new_only)
-            feeding = InputFeed(
-                target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded, executor=workers
-            )
-            with _view(target, lambda: feeding.share):
-                return feeding.run()
+    def feed(target: Target, _reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
+        loaded = loaded_files(state, new_only=new_only)
+        feeding = InputFeed(
+            target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded, executor=workers
+        )
+        with _view(target, lambda: feeding.share):
+            return feeding.run()
 
-        _load(made, feed, report)
+    _load(made, feed, report)
 
 
 def run(

@@ -36,7 +36,7 @@ def target(
     if about:
         typer.echo(_about(form))
     else:
-        import_module("tailrace.cli.loading").load([source], config=[Path(path) for path in config or ()])
+        import_module("tailrace.cli.load").load([source], config=[Path(path) for path in config or ()])
 
 
 def _about(form: str) -> str:

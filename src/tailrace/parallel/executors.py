@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, closing, nullcontext
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
@@ -31,6 +32,11 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End what was started for this run."""
+
+
+def workers_for(settings: ParallelSettings | None) -> AbstractContextManager[Executor | None]:
+    """What works as the settings say, if there are any, until the end of the context."""
+    return nullcontext() if settings is None else closing(executor_of(settings))
 
 
 def executor_of(settings: ParallelSettings) -> Executor:
