@@ -12,6 +12,9 @@ from typing import Any, ClassVar
 UNUSED = frozenset({"cloudpickle", "numpy", "pandas"})
 """Together they take longer to import than Arrow itself."""
 
+GARBAGE_AT = 100_000
+"""New objects at which Python looks for garbage: at its own 700, that takes a fifth of a start, and finds none."""
+
 
 class _Missing:
     """An import finder that reports those packages as missing, to one thread."""

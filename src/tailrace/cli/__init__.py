@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from tailrace import __version__
-from tailrace.alone import import_arrow_alone
+from tailrace.alone import GARBAGE_AT, import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
 
 VERBS = {
@@ -43,9 +43,6 @@ VERBS = {
     "init": ("inspecting", "Print a commented config file for a destination: `tailrace init duckdb > tailrace.yaml`."),
 }
 """Each verb, in the order of the help: the module that has it, and what the help says of it."""
-
-GARBAGE_AT = 100_000
-"""New objects at which Python looks for garbage: at its own 700, that takes a fifth of a start, and finds none."""
 
 
 def command_line(words: Sequence[str] = ()) -> typer.Typer:

@@ -11,8 +11,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from tailrace import __version__
-from tailrace.alone import import_arrow_alone
-from tailrace.cli import GARBAGE_AT
+from tailrace.alone import GARBAGE_AT, import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
 
 

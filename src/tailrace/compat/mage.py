@@ -8,8 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from tailrace.alone import import_arrow_alone
-from tailrace.cli import GARBAGE_AT
+from tailrace.alone import GARBAGE_AT, import_arrow_alone
 from tailrace.cli.exit_codes import leave
 
 
