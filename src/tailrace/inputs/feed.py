@@ -77,9 +77,9 @@ class InputFeed:
     """Feeds inputs into a target, whose tables are then as if the inputs were one.
 
     Checkpoints end where a STATE stands, and between inputs that workers have staged. What only a run in order can do
-    with an input is done here, in its turn. Workers are the executor's, which stays open, or else those of
-    `settings.parallel`. With `loaded`, files that are loaded are left out, and states say which those are after each
-    file.
+    with an input is done here, in its turn. Workers are the executor's, which is closed behind the last input, or else
+    those of `settings.parallel`. With `loaded`, files that are loaded are left out, and states say which those are
+    after each file.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -157,9 +157,9 @@ class Inputs:
 
 @contextmanager
 def opened_inputs(target: Target, settings: Settings, workers: Executor) -> Iterator[Inputs]:
-    """The inputs of a run, with these workers."""
+    """The inputs of a run, with these workers, which end with the context."""
     parallel = settings.parallel or ParallelSettings()
-    with ScratchFolder("inputs", parallel.spool) as spool:
+    with closing(workers), ScratchFolder("inputs", parallel.spool) as spool:
         yield Inputs(target, _share(settings, parallel, workers), workers, spool.path)
 
 

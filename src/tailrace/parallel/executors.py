@@ -31,7 +31,7 @@ class Executor(Protocol):
         """Whether a call failed with its worker, and may be submitted again."""
 
     def close(self) -> None:
-        """End what was started for this run."""
+        """End what was started for this run. Repeatable."""
 
 
 def workers_for(settings: ParallelSettings | None) -> AbstractContextManager[Executor | None]:
