@@ -59,7 +59,7 @@ ALLOWED = {
     "inputs": BOTTOM | {"singer", "schema", "decode", "objects", "destination", "runtime", "parallel"},
     "testing": BOTTOM | {"singer", "schema", "decode", "destination", "runtime", "api"},
     "api": BOTTOM | {"singer", "schema", "destination", "destinations", "runtime", "inputs"},
-    "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime", "inputs"},
+    "cli": BOTTOM | {"singer", "schema", "decode", "destination", "destinations", "runtime", "inputs", "parallel"},
     "compat": BOTTOM
     | {"singer", "schema", "destination", "destinations", "runtime", "cli"}
     | {"spool", "checkpoint_files", "api"},
