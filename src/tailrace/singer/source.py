@@ -188,13 +188,20 @@ class _Source(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def read1(self, max_bytes: int) -> bytes:
+        """What there is to read; a chunk that fits isn't copied."""
         if not self._rest:
-            self._rest = memoryview(next(self._chunks, b""))
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+            chunk = next(self._chunks, b"")
+            if len(chunk) <= max_bytes:
+                return chunk
+            self._rest = memoryview(chunk)
+        data, self._rest = bytes(self._rest[:max_bytes]), self._rest[max_bytes:]
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
         if self._owned:
