@@ -27,7 +27,6 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from tailrace.destination import Destination
 from tailrace.destinations.duckdb.catalog import CATALOG, TableReader
 from tailrace.destinations.duckdb.json_texts import known_json, without_doubtful_json
-from tailrace.destinations.duckdb.ready import CHECKPOINTS
 from tailrace.destinations.duckdb.refusals import Check, Refusals
 from tailrace.destinations.duckdb.remedies import DUCKDB
 from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
@@ -38,7 +37,6 @@ from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
-from tailrace.sql.expressions import column_of, insert_into, rows_of, segment
 from tailrace.sql.keys import ByComment
 from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName, WithLoads
 from tailrace.sql.staging import InTransaction
@@ -102,7 +100,6 @@ DIALECT = Dialect(
     shows_types_as_made=True,
     knows_arrow_json=True,
     designs=frozenset({"indexes"}),
-    checkpoints=CHECKPOINTS,
 )
 
 
@@ -111,8 +108,7 @@ class DuckDBStatements(Statements):
 
     def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:
         """INSERT of the staged rows from line ? to before line ?: to sort them costs more than to insert them."""
-        rows = rows_of(staging, *map(column_of, columns)).where(segment(), copy=False)
-        return self.written(insert_into(table, columns, rows))
+        return self.insert_from(table, columns, staging) + self.within_lines
 
 
 STATEMENTS = DuckDBStatements(DIALECT)
