@@ -13,6 +13,7 @@ noted as the table's comment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
+from tailrace.sql.checkpoints import TABLE as CHECKPOINTS
 from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
@@ -133,6 +135,10 @@ _FEW_ROWS = 2048
 
 _REFUSALS = Refusals(STATEMENTS, _ROWS)
 
+_VACUUM = "max_vacuum_tasks"
+_DELETES_ROWS = re.compile(rf"DELETE FROM (?!\S*{CHECKPOINTS}\b)", re.IGNORECASE)  # noqa: S608 no statement
+"""What leaves row groups with so few rows that they are to be put together."""
+
 
 class Settings(BaseModel):
     """The settings of DuckDB."""
@@ -182,7 +188,7 @@ class DuckDBFile:
             connection = duckdb.connect(self.path, config=dict(self.config))
         except duckdb.Error as error:
             raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {RULES.said(error)}") from error
-        session = _DuckDBSession(connection)
+        session = _DuckDBSession(connection, has_own_vacuum=_VACUUM in self.config)
         for option, value in (
             ("TimeZone", "UTC"),
             ("memory_limit", self.memory_limit),
@@ -191,6 +197,8 @@ class DuckDBFile:
             ("write_buffer_row_group_count", 1),
             # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
             ("preserve_insertion_order", False),
+            # Row groups that threads leave half full would be written again, which takes half as long as the load.
+            (_VACUUM, 0),
             # Else a name that isn't a table is looked up among Python's variables.
             ("python_enable_replacements", False),
         ):
@@ -229,8 +237,9 @@ class DuckDBFile:
 class _DuckDBSession:
     """A connection to the file. Batches for one table that come one after the other are rows of one INSERT."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, has_own_vacuum: bool = False) -> None:
         self._connection = connection
+        self._may_vacuum = has_own_vacuum
         self._tables = TableReader(connection)
         self._streaming: StreamingInsert | None = None
         self._fed: tuple[TableName, pa.Schema] | None = None
@@ -240,6 +249,9 @@ class _DuckDBSession:
         self._end_streaming()
         self._tables.note(sql)
         with RULES.translated():
+            if not self._may_vacuum and _DELETES_ROWS.match(sql):
+                self._connection.execute(f"RESET {_VACUUM}")
+                self._may_vacuum = True
             return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
