@@ -207,6 +207,7 @@ fn tailrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(crate::loading::pg_copy, module)?)?;
     module.add_function(wrap_pyfunction!(crate::loading::delimited_lines, module)?)?;
+    module.add_function(wrap_pyfunction!(crate::loading::has_surrogates, module)?)?;
     module.add_class::<Decoder>()?;
     module.add_class::<Refusals>()?;
     module.add_class::<Splitter>()
