@@ -23,6 +23,11 @@ pub struct Bits {
 }
 
 impl Bits {
+    fn ones(count: usize) -> Self {
+        let word = (1 << (count % 64)) - 1;
+        Self { words: vec![u64::MAX; count / 64], word, count }
+    }
+
     #[inline]
     pub fn push(&mut self, bit: bool) {
         self.word |= u64::from(bit) << (self.count % 64);
@@ -61,13 +66,27 @@ pub enum Values {
     Texts { bytes: Vec<u8>, ends: Vec<i32> },
 }
 
+impl Values {
+    /// How many there are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Bools(values) => values.count,
+            Self::Days(values) => values.len(),
+            Self::Integers(values) => values.len(),
+            Self::Floats(values) => values.len(),
+            Self::Decimals(values) => values.len(),
+            Self::Texts { ends, .. } => ends.len() - 1,
+        }
+    }
+}
+
 /// A column that is being filled. `inexact` are the rows whose float doesn't hold their number, `coerced` those whose
-/// value came in another form than the schema's.
+/// value came in another form than the schema's. Which rows are `valid` is noted from the first null on.
 pub struct Filling {
     pub values: Values,
     pub inexact: Vec<(usize, Places)>,
     pub coerced: Vec<usize>,
-    valid: Bits,
+    valid: Option<Bits>,
 }
 
 impl Filling {
@@ -84,13 +103,15 @@ impl Filling {
                 Values::Texts { bytes: Vec::new(), ends }
             }
         };
-        Self { values, inexact: Vec::new(), coerced: Vec::new(), valid: Bits::default() }
+        Self { values, inexact: Vec::new(), coerced: Vec::new(), valid: None }
     }
 
     /// Count the value that was pushed last as a row's.
     #[inline]
     pub fn count(&mut self) {
-        self.valid.push(true);
+        if let Some(valid) = &mut self.valid {
+            valid.push(true);
+        }
     }
 
     #[inline]
@@ -103,6 +124,7 @@ impl Filling {
 
     #[inline]
     pub fn push_null(&mut self) {
+        self.valid.get_or_insert_with(|| Bits::ones(self.values.len())).push(false);
         match &mut self.values {
             Values::Bools(values) => values.push(false),
             Values::Days(values) => values.push(0),
@@ -111,7 +133,6 @@ impl Filling {
             Values::Decimals(values) => values.push(0),
             Values::Texts { ends, .. } => ends.push(ends.last().copied().unwrap_or_default()),
         }
-        self.valid.push(false);
     }
 
     /// Take back what goes beyond that many rows, a value that isn't counted yet included.
@@ -127,7 +148,9 @@ impl Filling {
                 bytes.truncate(ends.last().copied().unwrap_or_default() as usize);
             }
         }
-        self.valid.truncate(rows);
+        if let Some(valid) = &mut self.valid {
+            valid.truncate(rows);
+        }
         while self.inexact.last().is_some_and(|&(row, _)| row >= rows) {
             self.inexact.pop();
         }
@@ -138,7 +161,7 @@ impl Filling {
 
     /// The column as an Arrow array.
     pub fn finish(self, column: &Column) -> Result<ArrayRef, ArrowError> {
-        let nulls = Some(NullBuffer::new(self.valid.finish())).filter(|nulls| nulls.null_count() > 0);
+        let nulls = self.valid.map(|valid| NullBuffer::new(valid.finish())).filter(|nulls| nulls.null_count() > 0);
         Ok(match (self.values, column.kind) {
             (Values::Bools(bits), _) => Arc::new(BooleanArray::new(bits.finish(), nulls)),
             (Values::Days(days), _) => Arc::new(Date32Array::try_new(days.into(), nulls)?),
@@ -174,8 +197,8 @@ mod tests {
     #[test]
     fn bits_are_taken_back_at_every_place_of_a_word() {
         for kept in 0..130 {
-            let mut bits = Bits::default();
-            (0..130).for_each(|_| bits.push(true));
+            let mut bits = Bits::ones(130 - kept);
+            (0..kept).for_each(|_| bits.push(true));
             bits.truncate(kept);
             bits.push(false);
             let bits = bits.finish();

@@ -24,6 +24,27 @@ pub struct Text<'a> {
     pub has_escapes: bool,
 }
 
+/// A text that is often looked for: what it begins with is compared at once.
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub text: Vec<u8>,
+    start: u128,
+    mask: u128,
+}
+
+/// How many bytes of a token are compared at once.
+const START: usize = 16;
+
+impl Token {
+    pub fn new(text: Vec<u8>) -> Self {
+        let (mut start, mut mask) = ([0; START], [0; START]);
+        let length = text.len().min(START);
+        start[..length].copy_from_slice(&text[..length]);
+        mask[..length].fill(u8::MAX);
+        Self { text, start: u128::from_le_bytes(start), mask: u128::from_le_bytes(mask) }
+    }
+}
+
 /// A place in UTF-8 text. Nothing reads past a line feed, for JSON has none within a line of Singer's.
 pub struct Cursor<'a> {
     data: &'a [u8],
@@ -70,6 +91,22 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
+    /// Go past this token, if it comes next.
+    #[inline]
+    pub fn take_token(&mut self, token: &Token) -> bool {
+        let Some(bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<START>()) else {
+            return self.take(&token.text);
+        };
+        let begins = (u128::from_le_bytes(*bytes) ^ token.start) & token.mask == 0;
+        if token.text.len() > START {
+            return begins && self.take(&token.text);
+        }
+        if begins {
+            self.at += token.text.len();
+        }
+        begins
+    }
+
     /// Go past this byte, if it comes next.
     #[inline]
     pub fn take_byte(&mut self, expected: u8) -> bool {
@@ -96,9 +133,24 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Go past this byte with a blank or none behind it, as JSON is mostly written, if that is what comes next.
+    #[inline]
+    fn take_separator(&mut self, separator: u8) -> bool {
+        let length = match self.data.get(self.at..).and_then(|rest| rest.first_chunk::<3>()) {
+            Some([first, b' ', behind]) if *first == separator && *behind > b' ' => 2,
+            Some([first, behind, _]) if *first == separator && *behind > b' ' => 1,
+            _ => return false,
+        };
+        self.at += length;
+        true
+    }
+
     /// Go past the colon between a name and its value.
     #[inline]
     pub fn colon(&mut self) -> Sure<()> {
+        if self.take_separator(b':') {
+            return Ok(());
+        }
         self.skip_space();
         self.expect(b':')?;
         self.skip_space();
@@ -108,6 +160,9 @@ impl<'a> Cursor<'a> {
     /// Go past what comes after a member: true when it is a comma, false when it is the closing byte.
     #[inline]
     pub fn goes_on(&mut self, closing: u8) -> Sure<bool> {
+        if self.take_separator(b',') {
+            return Ok(true);
+        }
         self.skip_space();
         if self.take_byte(b',') {
             self.skip_space();
@@ -268,6 +323,33 @@ mod tests {
     fn values_are_skipped_whole() {
         for text in ["0", "-0.5e+10", "\"\"", "\"a\\\"b\\u00e9\"", "[]", "[1, {\"a\" : [null]}]", "true", "{ }"] {
             assert_eq!(skipped(text), Ok(text.len()), "{text}");
+        }
+    }
+
+    #[test]
+    fn separators_are_passed_however_many_blanks_stand_around_them() {
+        for text in ["1,2", "1, 2", "1 ,2", "1 , 2", "1,\t 2", "1,  2"] {
+            let mut cursor = Cursor::new(text.as_bytes(), 1);
+            assert_eq!((cursor.goes_on(b']'), cursor.peek()), (Ok(true), b'2'), "{text}");
+            let text = text.replace(',', ":");
+            let mut cursor = Cursor::new(text.as_bytes(), 1);
+            assert_eq!((cursor.colon(), cursor.peek()), (Ok(()), b'2'), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_taken_where_all_of_it_comes_next() {
+        for length in 1..40 {
+            let text = "x".repeat(length);
+            let token = Token::new(text.clone().into_bytes());
+            for behind in 0..20 {
+                let data = format!("{text}{}", "y".repeat(behind));
+                let mut cursor = Cursor::new(data.as_bytes(), 0);
+                assert!(cursor.take_token(&token) && cursor.at() == length, "{data}");
+                let other = format!("{}z{}", &text[1..], "y".repeat(behind));
+                let mut cursor = Cursor::new(other.as_bytes(), 0);
+                assert!(!cursor.take_token(&token) && cursor.at() == 0, "{other}");
+            }
         }
     }
 

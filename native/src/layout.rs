@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use crate::json::Token;
 use crate::keywords::{self, Keywords};
 
 /// What is done with fields that the schema doesn't name.
@@ -111,7 +112,7 @@ pub enum Use {
 /// doesn't fit is refused, and becomes nothing else.
 #[derive(Clone, Debug)]
 pub struct Field {
-    pub key: Vec<u8>,
+    pub key: Token,
     pub path: String,
     pub takes: Use,
     pub is_key: bool,
@@ -222,7 +223,7 @@ impl RecordLayout {
                 _ => return Err(format!("the field {:?} fills no column of the layout", spec.name)),
             };
             fields.push(Field {
-                key,
+                key: Token::new(key),
                 path: spec.path,
                 takes,
                 is_key: spec.is_key,

@@ -226,6 +226,7 @@ fn tailrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(crate::loading::pg_copy, module)?)?;
     module.add_function(wrap_pyfunction!(crate::loading::delimited_lines, module)?)?;
     module.add_function(wrap_pyfunction!(csv_columns, module)?)?;
+    module.add_function(wrap_pyfunction!(crate::loading::has_surrogates, module)?)?;
     module.add_class::<Decoder>()?;
     module.add_class::<Refusals>()?;
     module.add_class::<Splitter>()

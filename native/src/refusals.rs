@@ -232,7 +232,7 @@ fn members_of<'a>(cursor: &mut Cursor<'a>, object: &Object, depth: usize) -> Sur
         let raw = cursor.value(depth)?;
         // A name without escapes is no key that has some.
         let field = match object.fields.get(expected) {
-            Some(next) if !text.has_escapes && next.key[1..next.key.len() - 1] == *text.raw => Some(expected),
+            Some(next) if !text.has_escapes && next.key.text[1..next.key.text.len() - 1] == *text.raw => Some(expected),
             _ => object.by_name.get(name.as_ref()).copied(),
         };
         expected = field.map_or(expected, |at| at + 1);

@@ -164,7 +164,7 @@ impl<'a> Run<'a> {
         while goes_on {
             let expected = self.followers[place];
             let field = match object.fields.get(expected) {
-                Some(field) if cursor.take(&field.key) => Some(expected),
+                Some(field) if cursor.take_token(&field.key) => Some(expected),
                 _ => {
                     let name = cursor.string()?;
                     let field = self.find_field(object, name)?;

@@ -97,7 +97,6 @@ struct Open<'a> {
 impl Splitter {
     /// The parts of a block of lines that each end in a line feed, of which the first has that number.
     pub fn split(&mut self, block: &[u8], first_line: i64) -> Parts {
-        let is_utf8 = std::str::from_utf8(block).is_ok();
         let mut open = Open::default();
         let (mut prefix, mut place): (&[u8], usize) = (b"", 0);
         let mut at = 0;
@@ -112,7 +111,7 @@ impl Splitter {
                 (prefix, place) = (&block[at..end], found);
                 open.add(place, bytes, line);
             } else if !text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
-                self.take(&mut open, block, bytes, line, is_utf8);
+                self.take(&mut open, block, bytes, line);
             }
             at += length + 1;
         }
@@ -121,9 +120,9 @@ impl Splitter {
     }
 
     /// Take a line that doesn't begin as records mostly do.
-    fn take<'a>(&mut self, open: &mut Open<'a>, block: &'a [u8], bytes: Range<usize>, line: i64, is_utf8: bool) {
-        let is_certain = is_utf8 || std::str::from_utf8(&block[bytes.clone()]).is_ok();
-        let found = if is_certain { message(block, bytes.start).ok() } else { None };
+    fn take<'a>(&mut self, open: &mut Open<'a>, block: &'a [u8], bytes: Range<usize>, line: i64) {
+        let is_utf8 = std::str::from_utf8(&block[bytes.clone()]).is_ok();
+        let found = if is_utf8 { message(block, bytes.start).ok() } else { None };
         let is_log = found == Some(Message::Log);
         match found {
             Some(Message::Record(stream)) => match open.place_of(stream) {

@@ -69,6 +69,12 @@ fn code_unit(data: &[u8], at: usize) -> Sure<u32> {
     escape[2..].iter().try_fold(0, |unit, &byte| Ok(unit * 16 + char::from(byte).to_digit(16).ok_or(Doubt)?))
 }
 
+/// Whether there is an escape of a surrogate in JSON.
+pub fn has_surrogate(json: &[u8]) -> bool {
+    memchr::memmem::find_iter(json, b"\\u")
+        .any(|at| matches!(json.get(at + 2..at + 4), Some([b'd' | b'D', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F'])))
+}
+
 /// Write what a string with escapes stands for behind what is there.
 pub fn unescape(raw: &[u8], text: &mut Vec<u8>) -> Sure<()> {
     let mut at = 0;
@@ -106,5 +112,14 @@ mod tests {
         let mut text = Vec::new();
         unescape(br"a\n\u00e9\ud83d\ude00\\\/z", &mut text).unwrap();
         assert_eq!(text, "a\né😀\\/z".as_bytes());
+    }
+
+    #[test]
+    fn escapes_of_surrogates_are_found_wherever_they_stand() {
+        for (json, expected) in
+            [(r"\ud83d", true), (r"a\u00e9\uDBff", true), (r"\ud7ff", false), (r"\u00d8", false), (r"ud83d\u", false)]
+        {
+            assert_eq!(has_surrogate(json.as_bytes()), expected, "{json}");
+        }
     }
 }

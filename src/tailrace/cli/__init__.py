@@ -15,6 +15,7 @@ import typer
 from tailrace import __version__
 from tailrace.alone import GARBAGE_AT, import_arrow_alone
 from tailrace.cli.exit_codes import exit_code_of, leave
+from tailrace.cli.memory import keep_freed_memory
 
 VERBS = {
     "load": ("load", "Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."),
@@ -94,4 +95,5 @@ def _common(
 def main() -> NoReturn:
     """Run the command line; errors go to stderr and become exit codes."""
     gc.set_threshold(GARBAGE_AT)
+    keep_freed_memory()
     leave(exit_code_of(command_line(sys.argv[1:])))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from botocore.exceptions import NoCredentialsError
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from tailrace.objects.errors import translated_errors
@@ -22,13 +22,6 @@ _KEYS_OF_ROLES = {
     "secret_access_key": "SecretAccessKey",
     "session_token": "SessionToken",
 }
-
-
-def aws_session(*keys: str | None, region_name: str | None = None) -> boto3.Session:
-    """A session with the access key, secret and token that are given, or else those of AWS's own settings."""
-    import boto3  # noqa: PLC0415 it takes longer than all else that files of this machine need
-
-    return boto3.Session(*keys, region_name=region_name)
 
 
 class AwsSettings(BaseModel):
@@ -66,7 +59,15 @@ class AwsSettings(BaseModel):
         """A session with the keys that are set, or else those of AWS's own settings."""
         token = self.session_token.get_secret_value() if self.session_token else None
         secret = self.secret_access_key.get_secret_value() if self.secret_access_key else None
-        return aws_session(self.access_key_id, secret, token, region_name=self.region)
+        return _session(self.access_key_id, secret, token, self.region)
+
+    def found_session(self) -> boto3.Session:
+        """A session with the keys of AWS's own settings."""
+        return _session(region_name=self.region)
+
+    def found_region(self) -> str | None:
+        """The region that is set, or else that of AWS's own settings."""
+        return self.region or _session().region_name
 
     def credentials(self) -> Mapping[str, str]:
         """Key, secret and, for a key that is given for a while, token; those of AWS's own settings where none are set.
@@ -78,9 +79,9 @@ class AwsSettings(BaseModel):
             keys = (self.access_key_id, self.secret_access_key.get_secret_value(), token)
         else:
             with translated_errors():
-                chain = aws_session(region_name=self.region).get_credentials()
+                chain = self.found_session().get_credentials()
                 if chain is None:
-                    raise NoCredentialsError
+                    raise import_module("botocore.exceptions").NoCredentialsError
                 frozen = chain.get_frozen_credentials()
                 keys = (frozen.access_key, frozen.secret_key, frozen.token)
         names = ("access_key_id", "secret_access_key", "session_token")
@@ -120,8 +121,14 @@ class StoreSettings(AwsSettings):
         options = {"max_retries": str(ATTEMPTS), "retry_timeout": f"{ATTEMPTS_S}s", **self.storage_options}
         if urlsplit(url).scheme not in {"s3", "s3a"}:
             return options
-        given = {"aws_region": self.region or aws_session().region_name, "aws_endpoint_url": self.endpoint}
+        given = {"aws_region": self.found_region(), "aws_endpoint_url": self.endpoint}
         options |= {name: value for name, value in given.items() if value}
         options |= {f"aws_{name}": value for name, value in self.credentials().items()}
         is_open = self.endpoint is not None and self.endpoint.startswith("http:")
         return {"aws_conditional_put": "etag", "aws_allow_http": str(is_open).lower()} | options
+
+
+def _session(*keys: str | None, **given: str | None) -> boto3.Session:
+    """A session of boto3, which is imported late: it takes long, and stores of others and of this machine need none."""
+    session: boto3.Session = import_module("boto3").Session(*keys, **given)
+    return session

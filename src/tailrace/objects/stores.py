@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
-from tailrace.objects.settings import ATTEMPTS, ATTEMPTS_S, AwsSettings, StoreSettings, aws_session
+from tailrace.objects.settings import ATTEMPTS, ATTEMPTS_S, AwsSettings, StoreSettings
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
@@ -34,7 +35,7 @@ def opened_store(settings: AwsSettings, url: str) -> ObjectStore:
     options: dict[str, Any] = dict(settings.storage_options) if isinstance(settings, StoreSettings) else {}
     if parts.scheme not in {"s3", "s3a"}:
         return from_url(url, config=cast("Any", options), retry_config=retry)
-    given = {"region": settings.region or aws_session().region_name, "endpoint": settings.endpoint}
+    given = {"region": settings.found_region(), "endpoint": settings.endpoint}
     options |= {name: value for name, value in given.items() if value}
     if provider := _provider(settings):
         options["credential_provider"] = provider
@@ -64,6 +65,4 @@ def _provider(settings: AwsSettings) -> Any:
     if settings.access_key_id:
         return None
     settings.credentials()  # without any keys, AWS's own error says what to do
-    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 it imports boto3
-
-    return Boto3CredentialProvider(aws_session(region_name=settings.region))
+    return import_module("obstore.auth.boto3").Boto3CredentialProvider(settings.found_session())

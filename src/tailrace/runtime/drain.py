@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from importlib import import_module
 
 import pyarrow as pa
 
@@ -209,7 +209,7 @@ class Drain:
                 rests += [item for item in group if isinstance(item, CheckpointRequest)]
                 self._failure = error
             finally:
-                self._budget.change(held_bytes(rests) - held_bytes(group))
+                self._budget.change(held_bytes(rests))
                 with self._changed:
                     self._waiting.extendleft(reversed(rests))
                     self._is_busy = False
@@ -252,10 +252,8 @@ class Drain:
         if len(batches) == 1:
             attempts = [self._attempt(batches[0])]
         else:
-            joblib = import_module("joblib")  # it takes a while, and most runs don't need it
-            attempts = joblib.Parallel(n_jobs=len(batches), backend="threading")(
-                joblib.delayed(self._attempt)(batch) for batch in batches
-            )
+            with ThreadPoolExecutor(len(batches), thread_name_prefix="tailrace-staging") as threads:
+                attempts = [*threads.map(self._attempt, batches)]
         for part, receipt in (staged for attempt in attempts for staged in attempt.staged):
             self._receipts.append(receipt)
             self._copies.add(part)
@@ -271,6 +269,7 @@ class Drain:
                 self._stage_fit(batch, attempt.staged)
         except BaseException as error:  # noqa: BLE001 it is raised again in the reader's thread
             attempt.failure = error
+        self._budget.change(-held_bytes([batch]))
         return attempt
 
     def _stage_fit(self, batch: Batch, staged: list[tuple[Batch, Receipt]]) -> None:

@@ -22,6 +22,8 @@ from tailrace.runtime.sink import DECODE_BYTES, Sink
 from tailrace.runtime.streams import Streams
 
 _MAX_DECODERS = 100
+_FIRST_ROWS, _FIRST_BYTES = 10_000, 2 * 2**20
+"""What the first batch of a stream has at most, and each later one more, so that the destination begins early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class StreamPipeline:
         self._prepared = 0
         self._is_adopting: bool | None = None
         self._held_bytes = 0
+        self._batches = 0
         self._open = self._sink(stream)
         self._sinks = [self._open]
         self._announce(stream, line)
@@ -81,8 +84,10 @@ class StreamPipeline:
     @property
     def is_full(self) -> bool:
         """Whether there are rows enough for a batch."""
-        settings = self._shared.settings
-        return any(s.row_count >= settings.batch_rows or s.row_bytes >= settings.batch_bytes for s in self._sinks)
+        settings, number = self._shared.settings, self._batches + 1
+        rows = min(settings.batch_rows, number * _FIRST_ROWS)
+        size = min(settings.batch_bytes, number * _FIRST_BYTES)
+        return any(sink.row_count >= rows or sink.row_bytes >= size for sink in self._sinks)
 
     def is_old(self, now_s: float) -> bool:
         """Whether the first record has waited long enough."""
@@ -266,3 +271,4 @@ class StreamPipeline:
         if self._prepared != stream.revision:
             self._prepare(stream, batch.first_line)
         self._shared.drain.put(batch)
+        self._batches += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ DECODING_THREADS = min(4, os.cpu_count() or 1)
 MAX_AHEAD = 3
 """Blocks of one plan that are decoded at once, while the reader goes on."""
 
+_NICE = 10
 _VALUE_BYTES = 8
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -41,7 +43,13 @@ class _Ahead:
 
 def decoding_threads() -> Executor:
     """The threads in which blocks are decoded; they are started when they are needed."""
-    return ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="tailrace-decoder")
+    return ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="tailrace-decoder", initializer=_give_way)
+
+
+def _give_way() -> None:
+    """Have what decodes ahead let others go first that stage, where a thread can be nice by itself."""
+    if sys.platform == "linux":
+        os.nice(_NICE)
 
 
 class OneByOne(Executor):

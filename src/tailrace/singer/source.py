@@ -189,6 +189,7 @@ class _Source(io.RawIOBase):
         return True
 
     def read(self, size: int = -1, /) -> bytes:
+        """What there is to read; a chunk that fits isn't copied."""
         if size < 0:
             return self.readall()
         if not self._rest:
@@ -200,12 +201,9 @@ class _Source(io.RawIOBase):
         return data
 
     def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = memoryview(next(self._chunks, b""))
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
         if self._owned:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,15 +10,11 @@ from tailrace.model import Checkpoint, Kind, TableName
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
-from tailrace.sql.expressions import column_of, is_given, table_of
-from tailrace.sql.glot import exp
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 
 TABLE = "_tailrace_checkpoints"
 """The name of the table, in the destination's default schema."""
-
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _TURNS = ""
 """The pipeline of no run."""
@@ -31,6 +26,9 @@ _COLUMNS = (
     TableColumn("state", Kind.TEXT),
     TableColumn("committed_at", Kind.TIMESTAMPTZ),
 )
+
+
+_EXPECTED = ("pipeline", "number", "fence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,74 +111,41 @@ class Checkpoints:
     @property
     def create(self) -> str:
         """CREATE TABLE, unless it exists."""
-        return self._ready("create") or self._statements.create_table(self.table, _COLUMNS, ("pipeline",), exists=True)
+        return self._statements.create_table(self.table, _COLUMNS, ("pipeline",), exists=True)
 
     @property
     def read(self) -> str:
         """Number, fence, state and time (as text) of the pipeline ?."""
-        if ready := self._ready("read"):
-            return ready
-        at = exp.cast(column_of("committed_at"), "TEXT").as_("committed_at", quoted=True)
-        row = exp.select(column_of("number"), column_of("fence"), column_of("state"), at).from_(table_of(self.table))
-        return self._statements.written(row.where(is_given("pipeline")))
+        columns = ("number", "fence", "state")
+        return self._statements.select_given(self.table, columns, ["pipeline"], texts=["committed_at"])
 
     @property
     def insert(self) -> str:
         """INSERT of a pipeline's row: pipeline ?, number ?, fence ?."""
-        if ready := self._ready("insert"):
-            return ready
-        names = [column.name for column in _COLUMNS[:3]]
-        into = exp.Schema(this=table_of(self.table), expressions=[exp.to_identifier(n, quoted=True) for n in names])
-        row = exp.Tuple(expressions=[exp.Placeholder() for _ in names])
-        return self._statements.written(exp.Insert(this=into, expression=exp.Values(expressions=[row])))
+        return self._statements.insert_values(self.table, [column.name for column in _COLUMNS[:3]])
 
     @property
     def take(self) -> str:
         """UPDATE that gives the fence ? to the pipeline ?."""
-        if ready := self._ready("take"):
-            return ready
-        return self._statements.written(
-            exp.Update(
-                this=table_of(self.table),
-                expressions=[is_given("fence")],
-                where=exp.Where(this=is_given("pipeline")),
-            )
-        )
+        return self._statements.update_given(self.table, ["fence"], ["pipeline"])
 
     @property
     def advance(self) -> str:
         """UPDATE to number ?, state ?, time ?, where pipeline is ?, number is ? and fence is ?."""
-        if ready := self._ready("advance"):
-            return ready
-        changes = [is_given(name) for name in ("number", "state", "committed_at")]
+        changes = ("number", "state", "committed_at")
         # A conflict with a run that takes over may be found only where both write the same column.
-        changes.append(exp.EQ(this=column_of("fence"), expression=column_of("fence")))
-        return self._statements.written(exp.Update(this=table_of(self.table), expressions=changes, where=_expected()))
+        return self._statements.update_given(self.table, changes, _EXPECTED, same=["fence"])
 
     @property
     def forget(self) -> str:
         """DELETE where pipeline is ?, number is ? and fence is ?."""
-        if ready := self._ready("forget"):
-            return ready
-        return self._statements.written(exp.Delete(this=table_of(self.table), where=_expected()))
-
-    def _ready(self, name: str) -> str | None:
-        """The statement that the dialect has ready, where the table's name needs no more than quotes around it."""
-        text = self._statements.dialect.checkpoints.get(name)
-        names = [self.table.schema or "", self.table.name]
-        if text is None or not all(_PLAIN_NAME.fullmatch(name) for name in names):
-            return None
-        return text.format(table=".".join(f'"{name}"' for name in names))
+        return self._statements.delete_given(self.table, _EXPECTED)
 
 
 def _instant(text: str) -> datetime:
     """A time as the database writes it, which is UTC."""
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _expected() -> exp.Where:
-    return exp.Where(this=exp.and_(*(is_given(name) for name in ("pipeline", "number", "fence"))))
 
 
 def prefix(pipeline: str) -> str:

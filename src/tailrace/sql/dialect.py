@@ -59,8 +59,8 @@ class Dialect:
     them; `shows_types_as_made` whether the catalog has the types of a new table just as `types` spells them;
     `knows_arrow_json` whether JSON is loaded as Arrow's extension type for it, which isn't checked a second time;
     `enforces_keys` whether a PRIMARY KEY is more than a note; `excludes_by_table` whether of two transactions
-    that change rows of one table one fails, whatever the rows. `checkpoints` are statements of Checkpoints that are
-    ready, where sqlglot needn't be imported for them.
+    that change rows of one table one fails, whatever the rows. `quote` stands around names, and `text_cast` is the
+    type of a CAST that makes a text.
     """
 
     sqlglot: str
@@ -85,7 +85,8 @@ class Dialect:
     key_types: Mapping[Kind, Callable[[int], str]] = field(default_factory=dict)
     unkeyable: frozenset[Kind] = frozenset()
     designs: frozenset[str] = frozenset()
-    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    quote: str = '"'
+    text_cast: str = "TEXT"
 
     def spelled(self, column: Column | TableColumn) -> str:
         """The type that a column has in CREATE TABLE: its own override, or the spelling of its kind."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql.expressions import column_of, is_given, table_of
-from tailrace.sql.glot import exp
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 from tailrace.sql.tables import Tables
@@ -53,7 +50,7 @@ class Exchanges:
 
     def finish(self, session: Session, pipeline: str) -> None:
         """Do what the pipeline's commits have decided. Repeatable: what a crash has left is done the next time."""
-        for decided in self._decided(session, is_given("pipeline"), (pipeline,)):
+        for decided in self._decided(session, pipeline):
             self._finish(session, decided)
 
     def recover(self, session: Session, pipeline: str) -> None:
@@ -68,14 +65,13 @@ class Exchanges:
                 with suppress(DestinationError):
                     self._finish(session, decided)
 
-    def _decided(
-        self, session: Session, where: exp.Expr | None = None, parameters: Sequence[object] = ()
-    ) -> list[Exchange]:
-        rows = exp.select(*(column_of(name) for name in _NAMES)).from_(table_of(self.table))
-        sql = self._statements.written(rows.where(where) if where else rows)
+    def _decided(self, session: Session, pipeline: str | None = None) -> list[Exchange]:
+        """What the pipeline's commits have decided, or those of all."""
+        given = {} if pipeline is None else {"pipeline": pipeline}
+        sql = self._statements.select_given(self.table, _NAMES, [*given])
         return [
-            Exchange(str(pipeline), TableName(str(new), _text(new_schema)), TableName(str(name), _text(schema)))
-            for pipeline, new_schema, new, schema, name in session.query(sql, parameters)
+            Exchange(str(of), TableName(str(new), _text(new_schema)), TableName(str(name), _text(schema)))
+            for of, new_schema, new, schema, name in session.query(sql, [*given.values()])
         ]
 
     def _finish(self, session: Session, decided: Exchange) -> None:
@@ -86,9 +82,7 @@ class Exchanges:
         except DestinationError:
             if self._tables.exists(session, new):  # otherwise another run has done it just now
                 raise
-        done = exp.and_(is_given("pipeline"), is_given("new_name"))
-        sql = self._statements.written(exp.Delete(this=table_of(self.table), where=exp.Where(this=done)))
-        session.execute(sql, (decided.pipeline, new.name))
+        session.execute(self._statements.delete_given(self.table, _KEY), (decided.pipeline, new.name))
 
     def _exchange(self, session: Session, new: TableName, table: TableName) -> None:
         is_there = self._tables.exists(session, table)

@@ -78,11 +78,6 @@ def segment(table: str | None = None) -> exp.Condition:
     )
 
 
-def is_given(name: str) -> exp.EQ:
-    """That a column is ?; in an UPDATE, that it becomes it."""
-    return equal(column_of(name), exp.Placeholder())
-
-
 def between(name: str, table: str) -> exp.Condition:
     """That a column is at least ? and at most ?."""
     least, greatest = column_of(name, table), column_of(name, table)

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from tailrace.model import Checkpoint, Kind, Published, TableName
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.evolve import TableColumn
-from tailrace.sql.expressions import table_of
-from tailrace.sql.glot import exp
 from tailrace.sql.session import Session
 from tailrace.sql.statements import Statements
 
@@ -61,10 +59,7 @@ class Loads:
 
     def insert(self, count: int) -> str:
         """INSERT of that many rows, with a ? for each value."""
-        names = [exp.to_identifier(column.name, quoted=True) for column in _COLUMNS]
-        into = exp.Schema(this=table_of(self.table), expressions=names)
-        rows = [exp.Tuple(expressions=[exp.Placeholder() for _ in _COLUMNS]) for _ in range(count)]
-        return self._statements.written(exp.Insert(this=into, expression=exp.Values(expressions=rows)))
+        return self._statements.insert_values(self.table, [column.name for column in _COLUMNS], count)
 
 
 def _row(checkpoint: Checkpoint, run: Run, stream: str, done: Published) -> tuple[object, ...]:

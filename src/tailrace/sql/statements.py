@@ -1,15 +1,14 @@
-"""The SQL texts of a database, built with sqlglot: identifiers are always quoted, and values are parameters, `?`."""
+"""The SQL texts of a database that are built with sqlglot, beside those that are plain."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from tailrace.model import LINE, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.names import digest
-from tailrace.sql.design import PLAIN, Design
-from tailrace.sql.dialect import Dialect
+from tailrace.sql.design import Design
 from tailrace.sql.expressions import (
     between,
     column_of,
@@ -26,7 +25,7 @@ from tailrace.sql.expressions import (
     table_of,
 )
 from tailrace.sql.glot import exp
-from tailrace.sql.keys import note
+from tailrace.sql.plain_statements import PlainStatements
 from tailrace.sql.selections import (
     MATCH,
     Mark,
@@ -46,62 +45,20 @@ from tailrace.sql.selections import (
 
 
 @dataclass(frozen=True)
-class Statements:
+class Statements(PlainStatements):
     """The texts of one dialect. A destination's subclass says what its database says differently."""
-
-    dialect: Dialect
 
     def written(self, expression: exp.Expr) -> str:
         """The text of an expression, which is used up by it."""
         return expression.sql(dialect=self.dialect.sqlglot, copy=False)
 
-    def create_schema(self, schema: str) -> str:
-        """CREATE SCHEMA, unless it exists."""
-        return self.written(exp.Create(this=exp.Table(db=identifier(schema)), kind="SCHEMA", exists=True))
-
-    def create_table(
-        self,
-        table: TableName,
-        columns: Iterable[TableColumn],
-        key: Sequence[str] = (),
-        design: Design = PLAIN,
-        *,
-        temporary: bool = False,
-        unlogged: bool = False,
-        exists: bool = False,
-    ) -> str:
-        """CREATE TABLE, or CREATE TABLE IF NOT EXISTS where it may be there."""
-        parts: list[exp.Expression] = [self.definition(column) for column in self.with_key(columns, key)]
-        if key:
-            parts.append(exp.PrimaryKey(expressions=[identifier(name) for name in key]))
-        properties: list[exp.Expression] = [exp.TemporaryProperty()] if temporary else []
-        properties += [self.without_log()] if unlogged else []
-        create = exp.Create(
-            this=exp.Schema(this=table_of(table), expressions=parts),
-            kind="TABLE",
-            exists=exists,
-            properties=exp.Properties(expressions=properties) if properties else None,
-        )
-        return self.written(create) + self.layout_of(design)
-
     def lasting(self, table: TableName) -> list[str]:  # noqa: ARG002 others keep all tables
         """What keeps a table from going by itself once it has just been made."""
         return []
 
-    def without_log(self) -> exp.Expression:
-        """What makes a table one that needn't outlive a crash."""
-        return exp.UnloggedProperty()
-
     def show_key(self, table: TableName) -> str | None:  # noqa: ARG002 some show it
         """What shows a table's PRIMARY KEY, where the catalog can't be asked for it; see Tables.found."""
         return None
-
-    def create_noted(
-        self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN
-    ) -> list[str]:
-        """CREATE TABLE of a table whose key is noted, as `key: ["a", "b"]`: as its comment."""
-        comment = exp.Comment(this=table_of(table), kind="TABLE", expression=exp.Literal.string(note(key)))
-        return [self.create_table(table, columns, (), design), self.written(comment)]
 
     def create_index(self, table: TableName, columns: Sequence[TableColumn]) -> str:
         """CREATE INDEX, under a name that no other table's index has."""
@@ -117,21 +74,9 @@ class Statements:
         """A column, as CREATE INDEX has it."""
         return column_of(column.name)
 
-    def layout_of(self, design: Design) -> str:  # noqa: ARG002 each database has its own
-        """What stands behind the columns of CREATE TABLE for that layout."""
-        return ""
-
     def literal(self, value: str | float | bool) -> str:  # noqa: FBT001 it is what is written
         """A value of the settings, as it stands in a statement."""
         return self.written(exp.convert(value))
-
-    def add_column(self, table: TableName, column: TableColumn) -> str:
-        """ALTER TABLE that adds a column."""
-        return self.alter(table, self.definition(column))
-
-    def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> list[str]:
-        """What adds several columns, in as few statements as may be."""
-        return [self.add_column(table, column) for column in columns]
 
     def alter_type(self, table: TableName, column: TableColumn) -> str:
         """ALTER TABLE that gives a column another type."""
@@ -158,10 +103,6 @@ class Statements:
         """What a table needs to be kept in that layout once it has taken the place of another."""
         return []
 
-    def drop_table(self, table: TableName) -> str:
-        """DROP TABLE, if it exists."""
-        return self.written(exp.Drop(tables=[table_of(table)], kind="TABLE", exists=True))
-
     def drop_temporary(self, table: TableName) -> str:
         """DROP TABLE of a temporary table, within a transaction."""
         return self.written(exp.Drop(tables=[table_of(table)], kind="TABLE"))
@@ -170,49 +111,12 @@ class Statements:
         """ALTER TABLE that does one thing."""
         return self.written(exp.Alter(this=table_of(table), kind="TABLE", actions=[action]))
 
-    def definition(self, column: TableColumn) -> exp.ColumnDef:
-        """A column, as CREATE TABLE and ADD COLUMN have it."""
-        not_null = [] if column.nullable else [exp.ColumnConstraint(kind=exp.NotNullColumnConstraint())]
-        sql_type = exp.Var(this=self.dialect.spelled(column))
-        return exp.ColumnDef(this=identifier(column.name), kind=sql_type, constraints=not_null)
-
-    def with_key(self, columns: Iterable[TableColumn], key: Sequence[str]) -> list[TableColumn]:
-        """The columns, with the types that they have in a key."""
-        columns, of = list(columns), self.dialect.key_types
-        keyed = {c.name: of[c.kind] for c in columns if c.name in key and c.kind and c.kind in of and not c.sql_type}
-        return [replace(c, sql_type=keyed[c.name](len(keyed))) if c.name in keyed else c for c in columns]
-
-    def count_rows(self, table: TableName) -> str:
-        """The number of the table's rows."""
-        return self.written(rows_of(table, exp.Count(this=exp.Star())))
-
-    def insert_values(self, table: TableName, columns: Sequence[str], count: int = 1) -> str:
-        """INSERT of so many rows, each with a parameter for each column."""
-        rows = [exp.Tuple(expressions=[exp.Placeholder() for _ in columns]) for _ in range(count)]
-        return self.written(insert_into(table, columns, exp.Values(expressions=rows)))
-
-    def insert_from(self, table: TableName, columns: Sequence[str], source: TableName) -> str:
-        """INSERT of all rows of a source that has these columns."""
-        rows = rows_of(source, *map(column_of, columns))
-        return self.written(insert_into(table, columns, rows))
-
-    def delete_rows(self, table: TableName) -> str:
-        """DELETE of all rows."""
-        return self.written(exp.Delete(this=table_of(table)))
-
-    def delete_lines(self, staging: TableName) -> str:
-        """DELETE of the staged rows from line ? to before line ?."""
-        return self.written(exp.Delete(this=table_of(staging), where=exp.Where(this=segment())))
-
-    def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:
-        """INSERT of the staged rows from line ? to before line ?, in their order."""
-        rows = rows_of(staging, *map(column_of, columns)).where(segment(), copy=False)
-        return self.written(insert_into(table, columns, rows.order_by(column_of(LINE), copy=False)))
-
     def count_segment(self, staging: TableName, marks: Sequence[Mark] = ()) -> str:
         """The number of staged rows from line ? to before line ?; with `marks`, of those that ask for deletion."""
-        rows = rows_of(staging, exp.Count(this=exp.Star())).where(segment(), copy=False)
-        return self.written(rows.where(is_marked(marks), copy=False) if marks else rows)
+        if not marks:
+            return f"{self.count_rows(staging)}{self.within_lines}"
+        rows = rows_of(staging, exp.Count(this=exp.Star())).where(segment(), is_marked(marks), copy=False)
+        return self.written(rows)
 
     def create_winners(
         self,

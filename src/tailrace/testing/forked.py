@@ -32,8 +32,6 @@ LIMIT_S = 300.0
 """After which a load that doesn't end is killed, so that a law fails instead of waiting for ever."""
 
 _LATE_IMPORTS = (
-    "joblib",
-    "multiprocessing.dummy",
     "pyarrow.compute",
     "pyarrow.parquet",
     "pyiceberg.avro.decoder_fast",

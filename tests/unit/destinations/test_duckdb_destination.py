@@ -9,7 +9,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from tailrace.destinations.duckdb import DIALECT
+from tailrace.destinations.duckdb import DIALECT, DuckDBFile
 from tailrace.errors import DestinationError, RowsRefusedError, SchemaError
 from tailrace.model import Column, Kind
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
@@ -206,3 +206,14 @@ def test_tables_of_any_name_are_found_again(duckdb_file, name):
             destination.prepare(stream(ID, NAME, Column("size", ("size",), Kind.INT), name=name))
     quoted = name.replace('"', '""')
     assert sorted(duckdb_file.rows(f'SELECT id FROM "{quoted}"')) == [(1,), (2,)]
+
+
+def test_row_groups_are_put_together_where_rows_were_deleted_and_no_others(duckdb_file):
+    asked = "SELECT current_setting('max_vacuum_tasks')"
+    with closing(DuckDBFile(str(duckdb_file.path), "384MB", 2).open()) as session:
+        for name in ("_tailrace_checkpoints", "things"):
+            session.execute(f"CREATE TABLE {name} AS SELECT 1 AS id")
+        session.execute('DELETE FROM "main"."_tailrace_checkpoints" WHERE "id" = 1')
+        assert session.query(asked) == [(0,)]
+        session.execute('DELETE FROM "main"."things" WHERE "id" = 1')
+        assert session.query(asked)[0][0] > 0

@@ -1,5 +1,7 @@
 """The sink: blocks are decoded ahead and taken in the order of their lines, whatever comes of them."""
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -9,7 +11,7 @@ from tailrace.config import StreamSettings
 from tailrace.decode import decoder
 from tailrace.model import LINE, Clock, RecordBlock, Traits
 from tailrace.runtime import sink as sinks
-from tailrace.runtime.sink import Sink
+from tailrace.runtime.sink import Sink, decoding_threads
 from tailrace.schema.stream import planned_stream
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)
@@ -86,3 +88,9 @@ def test_a_block_is_to_be_taken_once_it_is_decoded_or_enough_are_begun(sink, mon
     assert sink.has_decoded
     taken(sink)
     assert not sink.has_decoded
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are nice by themselves on Linux alone")
+def test_decoding_gives_way_to_other_threads():
+    with decoding_threads() as threads:
+        assert threads.submit(os.nice, 0).result() == min(19, os.nice(0) + 10)

@@ -14,7 +14,7 @@ from tailrace.schema.evolve import TableColumn
 from tailrace.sql.exchanges import TABLE, Exchange, Exchanges
 from tailrace.sql.tables import Tables
 
-MYSQL = MySQLStatements(replace(DIALECT, sqlglot="mysql"))
+MYSQL = MySQLStatements(replace(DIALECT, sqlglot="mysql", quote="`"))
 THINGS, NEW = TableName("things"), TableName("new")
 EXCHANGES = Exchanges(MYSQL, Tables(MYSQL, TRAITS, None), None)
 

@@ -84,7 +84,7 @@ WIDE = TableColumn("name", Kind.JSON)
 @pytest.mark.parametrize(
     ("have", "want", "expected"),
     [
-        (None, [ID, NAME], ['CREATE TABLE "beside" ("id" INTEGER NOT NULL PRIMARY KEY, "name" TEXT)']),
+        (None, [ID, NAME], ['CREATE TABLE "beside" ("id" INTEGER NOT NULL, "name" TEXT, PRIMARY KEY ("id"))']),
         ((ID, NAME), [ID, NAME], []),
         ((ID,), [ID, NAME], ['ALTER TABLE "beside" ADD COLUMN "name" TEXT']),
         ((ID, NAME), [ID, WIDE], ['ALTER TABLE "beside" ALTER COLUMN "name" TYPE JSON_TEXT']),

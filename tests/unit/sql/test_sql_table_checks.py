@@ -16,6 +16,7 @@ from tailrace.testing.parts import ID, NAME, stream
 MYSQL = replace(
     DIALECT,
     sqlglot="mysql",
+    quote="`",
     unkeyable=frozenset({Kind.JSON}),
     relaxes=True,
     alterable=frozenset({(Kind.INT, Kind.TEXT), (Kind.INT, Kind.DECIMAL)}),

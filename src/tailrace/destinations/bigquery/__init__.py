@@ -45,6 +45,8 @@ TRAITS = Traits(
 
 DIALECT = Dialect(
     sqlglot="bigquery",
+    quote="`",
+    text_cast="STRING",
     types={
         Kind.BOOL: "BOOL",
         Kind.INT: "INT64",

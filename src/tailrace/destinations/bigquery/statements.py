@@ -9,7 +9,7 @@ from tailrace.model import LINE, Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
 from tailrace.schema.keys import by
 from tailrace.sql.design import PLAIN, Design
-from tailrace.sql.expressions import column_of, identifier, rows_of, table_of
+from tailrace.sql.expressions import column_of, rows_of, table_of
 from tailrace.sql.glot import exp
 from tailrace.sql.keys import alter_of, note
 from tailrace.sql.selections import Upsert
@@ -25,7 +25,7 @@ class BigQueryStatements(Statements):
     def create_schema(self, schema: str) -> str:
         """CREATE SCHEMA, unless it exists, where it is to be."""
         where = f" OPTIONS (location={self.literal(self.location)})" if self.location else ""
-        return f"CREATE SCHEMA IF NOT EXISTS {self.written(identifier(schema))}{where}"
+        return f"CREATE SCHEMA IF NOT EXISTS {self.quoted(schema)}{where}"
 
     def create_table(
         self,
@@ -45,7 +45,7 @@ class BigQueryStatements(Statements):
 
     def lasting(self, table: TableName) -> list[str]:
         """No expiration, whatever the dataset's tables have by default."""
-        return [f"ALTER TABLE {self.written(table_of(table))} SET OPTIONS (expiration_timestamp=NULL)"]
+        return [f"ALTER TABLE {self.table(table)} SET OPTIONS (expiration_timestamp=NULL)"]
 
     def create_noted(
         self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN
@@ -56,13 +56,12 @@ class BigQueryStatements(Statements):
 
     def layout_of(self, design: Design) -> str:
         """CLUSTER BY; see Statements."""
-        names = ", ".join(self.written(identifier(name)) for name in design.cluster_by)
-        return f" CLUSTER BY {names}" if names else ""
+        return f" CLUSTER BY {self.names(design.cluster_by)}" if design.cluster_by else ""
 
     def add_columns(self, table: TableName, columns: Sequence[TableColumn]) -> list[str]:
         """One ALTER TABLE for all columns, since a table can't be altered often."""
-        added = ", ".join(f"ADD COLUMN {self.written(self.definition(column))}" for column in columns)
-        return [f"ALTER TABLE {self.written(table_of(table))} {added}"] if columns else []
+        added = ", ".join(f"ADD COLUMN {self.definition(column)}" for column in columns)
+        return [f"ALTER TABLE {self.table(table)} {added}"] if columns else []
 
     def exchange_tables(self, new: TableName, table: TableName, old: TableName) -> list[str]:  # noqa: ARG002 none is kept
         """What puts a copy of the new table in the place of the table, whether it is there or not."""
@@ -89,7 +88,7 @@ class BigQueryStatements(Statements):
         if not design.partition_by:
             return ""
         kinds = {column.name: column.kind for column in columns}
-        name, kind = self.written(identifier(design.partition_by)), kinds[design.partition_by]
+        name, kind = self.quoted(design.partition_by), kinds[design.partition_by]
         unit = design.partition_unit
         match kind:
             case Kind.INT:

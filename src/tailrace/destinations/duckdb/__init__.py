@@ -13,6 +13,7 @@ noted as the table's comment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,18 +28,17 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from tailrace.destination import Destination
 from tailrace.destinations.duckdb.catalog import CATALOG, TableReader
 from tailrace.destinations.duckdb.json_texts import known_json, without_doubtful_json
-from tailrace.destinations.duckdb.ready import CHECKPOINTS
 from tailrace.destinations.duckdb.refusals import Check, Refusals
 from tailrace.destinations.duckdb.remedies import DUCKDB
 from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import Kind, TableName, Traits
 from tailrace.schema.kinds import WIDENINGS
+from tailrace.sql.checkpoints import TABLE as CHECKPOINTS
 from tailrace.sql.design import Designs
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
-from tailrace.sql.expressions import column_of, insert_into, rows_of, segment
 from tailrace.sql.keys import ByComment
 from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName, WithLoads
 from tailrace.sql.staging import InTransaction
@@ -102,7 +102,6 @@ DIALECT = Dialect(
     shows_types_as_made=True,
     knows_arrow_json=True,
     designs=frozenset({"indexes"}),
-    checkpoints=CHECKPOINTS,
 )
 
 
@@ -111,8 +110,7 @@ class DuckDBStatements(Statements):
 
     def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:
         """INSERT of the staged rows from line ? to before line ?: to sort them costs more than to insert them."""
-        rows = rows_of(staging, *map(column_of, columns)).where(segment(), copy=False)
-        return self.written(insert_into(table, columns, rows))
+        return self.insert_from(table, columns, staging) + self.within_lines
 
 
 STATEMENTS = DuckDBStatements(DIALECT)
@@ -136,6 +134,10 @@ _FEW_ROWS = 2048
 """Fewer rows are inserted at once, unless rows of the same table came before: no thread is worth it for them."""
 
 _REFUSALS = Refusals(STATEMENTS, _ROWS)
+
+_VACUUM = "max_vacuum_tasks"
+_DELETES_ROWS = re.compile(rf"DELETE FROM (?!\S*{CHECKPOINTS}\b)", re.IGNORECASE)  # noqa: S608 no statement
+"""What leaves row groups with so few rows that they are to be put together."""
 
 
 class Settings(BaseModel):
@@ -186,7 +188,7 @@ class DuckDBFile:
             connection = duckdb.connect(self.path, config=dict(self.config))
         except duckdb.Error as error:
             raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {RULES.said(error)}") from error
-        session = _DuckDBSession(connection)
+        session = _DuckDBSession(connection, has_own_vacuum=_VACUUM in self.config)
         for option, value in (
             ("TimeZone", "UTC"),
             ("memory_limit", self.memory_limit),
@@ -195,6 +197,8 @@ class DuckDBFile:
             ("write_buffer_row_group_count", 1),
             # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
             ("preserve_insertion_order", False),
+            # Row groups that threads leave half full would be written again, which takes half as long as the load.
+            (_VACUUM, 0),
             # Else a name that isn't a table is looked up among Python's variables.
             ("python_enable_replacements", False),
         ):
@@ -233,8 +237,9 @@ class DuckDBFile:
 class _DuckDBSession:
     """A connection to the file. Batches for one table that come one after the other are rows of one INSERT."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, has_own_vacuum: bool = False) -> None:
         self._connection = connection
+        self._may_vacuum = has_own_vacuum
         self._tables = TableReader(connection)
         self._streaming: StreamingInsert | None = None
         self._fed: tuple[TableName, pa.Schema] | None = None
@@ -244,6 +249,9 @@ class _DuckDBSession:
         self._end_streaming()
         self._tables.note(sql)
         with RULES.translated():
+            if not self._may_vacuum and _DELETES_ROWS.match(sql):
+                self._connection.execute(f"RESET {_VACUUM}")
+                self._may_vacuum = True
             return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:

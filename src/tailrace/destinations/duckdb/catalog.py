@@ -10,7 +10,7 @@ import duckdb
 
 from tailrace.model import TableName
 from tailrace.sql.catalogs import Catalog
-from tailrace.sql.expressions import table_of
+from tailrace.sql.quoting import quoted_table
 
 CATALOG = Catalog(
     columns="""
@@ -210,4 +210,4 @@ def _begin_of(create: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _written(table: TableName) -> str:
-    return table_of(table).sql(dialect="duckdb")
+    return quoted_table(table, "duckdb")

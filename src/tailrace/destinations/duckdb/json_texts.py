@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from importlib import import_module
+from importlib.util import find_spec
 
 import pyarrow as pa
 
 from tailrace import compute as pc
 
-_MAY_BE_HALF_A_CHARACTER = r"\\u[dD][89a-fA-F]"
-"""An escape of a surrogate. One that isn't followed by another isn't JSON to DuckDB."""
+_SURROGATE = r"\\u[dD][89a-fA-F]"
+"""An escape of a surrogate. One that is half a character isn't JSON to DuckDB."""
 
 
 def known_json(rows: pa.Table) -> Collection[str]:
@@ -22,6 +24,13 @@ def without_doubtful_json(rows: pa.Table) -> pa.Table:
     for name in known_json(rows):
         place = rows.schema.get_field_index(name)
         texts = pa.chunked_array([chunk.storage for chunk in rows.column(place).chunks], pa.string())
-        if pc.any(pc.match_substring_regex(texts, _MAY_BE_HALF_A_CHARACTER)).as_py():
+        if _has_surrogates(texts):
             rows = rows.set_column(place, name, texts)
     return rows
+
+
+def _has_surrogates(texts: pa.ChunkedArray) -> bool:
+    if find_spec("tailrace_native") is None:
+        return bool(pc.any(pc.match_substring_regex(texts, _SURROGATE)).as_py())
+    found = import_module("tailrace_native").has_surrogates
+    return any(found(pa.record_batch([chunk], names=["texts"])) for chunk in texts.chunks)

@@ -34,7 +34,6 @@ from tailrace.model import Kind, Traits
 from tailrace.sql.destination import SqlDestination
 from tailrace.sql.dialect import Ddl, Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
-from tailrace.sql.glot import exp
 from tailrace.sql.settings import Options
 from tailrace.sql.staging import InTables
 from tailrace.sql.url import server_settings
@@ -59,6 +58,8 @@ def _key_bytes(columns: int) -> str:
 
 DIALECT = Dialect(
     sqlglot="mysql",
+    quote="`",
+    text_cast="CHAR",
     types={
         Kind.BOOL: "boolean",
         Kind.INT: "bigint",
@@ -187,7 +188,7 @@ class MySQLServer:
         session = MySQLSession(connection, STATEMENTS, given.database)
         prepare(session, given.lock_timeout_s)
         if session.query(CATALOG.schemas, (given.database,)):
-            session.execute(f"USE {exp.to_identifier(given.database, quoted=True).sql(dialect=DIALECT.sqlglot)}")
+            session.execute(f"USE {STATEMENTS.quoted(given.database)}")
         return session
 
     def exists(self) -> bool:

@@ -14,6 +14,7 @@ from tailrace.sql.design import PLAIN, Design
 from tailrace.sql.expressions import column_of, identifier, insert_into, is_set, keys_equal, subquery, table_of
 from tailrace.sql.glot import exp
 from tailrace.sql.keys import alter_of, names_of, note
+from tailrace.sql.quoting import literal
 from tailrace.sql.selections import MATCH, Upsert, nulls, winning_rows
 from tailrace.sql.statements import Statements
 
@@ -32,12 +33,12 @@ class MySQLStatements(Statements):
         """CREATE TABLE with the key as its comment, where that isn't too long."""
         create, text = self.create_table(table, columns, (), design), note(key)
         is_held = len(text) <= _LONGEST_COMMENT
-        return [f"{create} COMMENT={self.written(exp.Literal.string(text))}" if is_held else create]
+        return [f"{create} COMMENT={literal(text, self.dialect.sqlglot)}" if is_held else create]
 
     def indexed(self, column: TableColumn) -> exp.Expression:
         """A column, as CREATE INDEX has it: of long texts and bytes what they begin with."""
         is_long = column.kind in self.dialect.key_types and not column.sql_type
-        name = self.written(column_of(column.name))
+        name = self.quoted(column.name)
         return exp.Var(this=f"{name}({_INDEXED})") if is_long else column_of(column.name)
 
     def alter_type(self, table: TableName, column: TableColumn) -> str:
@@ -101,20 +102,18 @@ class MySQLStatements(Statements):
         """LOAD DATA of these columns; bytes come as hexadecimal digits."""
         fields, changes = [], []
         for place, column in enumerate(columns):
-            name = self.written(identifier(column.name))
+            name = self.quoted(column.name)
             fields.append(f"@v{place}" if pa.types.is_binary(column.type) else name)
             if pa.types.is_binary(column.type):
                 changes.append(f"{name} = UNHEX(@v{place})")
         return (
-            f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {self.written(table_of(table))} CHARACTER SET utf8mb4 "
+            f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {self.table(table)} CHARACTER SET utf8mb4 "
             "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
             f"({', '.join(fields)})" + (f" SET {', '.join(changes)}" if changes else "")
         )
 
     def _renaming(self, *pairs: tuple[TableName, TableName]) -> str:
-        return "RENAME TABLE " + ", ".join(
-            f"{self.written(table_of(have))} TO {self.written(table_of(want))}" for have, want in pairs
-        )
+        return "RENAME TABLE " + ", ".join(f"{self.table(have)} TO {self.table(want)}" for have, want in pairs)
 
 
 @dataclass(frozen=True, slots=True)

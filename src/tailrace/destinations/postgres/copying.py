@@ -11,7 +11,7 @@ from pyarrow import csv
 
 from tailrace import compute as pc
 from tailrace.model import TableName
-from tailrace.sql.glot import exp
+from tailrace.sql.quoting import quoted, quoted_table
 
 ROWS_AT_ONCE = 10_000
 _HEADER = b"\n"
@@ -47,12 +47,9 @@ def refused_row(error: BaseException | None, rows: pa.Table) -> int | None:
 
 def copy_statement(table: TableName, columns: Sequence[str], *, is_binary: bool = False) -> bytes:
     """COPY of these columns, from text or from binary."""
-    into = exp.Schema(
-        this=exp.table_(table.name, db=table.schema, quoted=True),
-        expressions=[exp.to_identifier(name, quoted=True) for name in columns],
-    )
+    names = ", ".join(quoted(name, "postgres") for name in columns)
     how = "FORMAT binary" if is_binary else "FORMAT csv, HEADER"
-    return f"COPY {into.sql(dialect='postgres')} FROM STDIN ({how})".encode()
+    return f"COPY {quoted_table(table, 'postgres')} ({names}) FROM STDIN ({how})".encode()
 
 
 def written(values: pa.ChunkedArray) -> pa.ChunkedArray:

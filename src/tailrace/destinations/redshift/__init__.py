@@ -74,6 +74,7 @@ TRAITS = Traits(
 
 DIALECT = Dialect(
     sqlglot="redshift",
+    text_cast="VARCHAR(MAX)",
     types={
         **TYPES,
         Kind.TEXT: "varchar(65535)",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
+from botocore.exceptions import BotoCoreError, ClientError
+from obstore.exceptions import BaseError
 from redshift_connector.error import Error, InterfaceError, OperationalError
 
 from tailrace.destinations.redshift.remedies import REDSHIFT
 from tailrace.objects.answers import is_lasting
-from tailrace.objects.errors import RAISED, is_passing
+from tailrace.objects.errors import is_passing
 from tailrace.sql.error_rules import ErrorRules
 
 
@@ -38,7 +40,7 @@ def _words_of(error: BaseException) -> str:
 RULES = ErrorRules(
     name="Redshift",
     # What the driver lets through when a connection breaks, and what S3 is called by, are among them.
-    raised=(Error, OSError, struct.error, *RAISED),
+    raised=(Error, OSError, struct.error, BaseError, BotoCoreError, ClientError),
     state_of=_state_of,
     words_of=_words_of,
     remedies=REDSHIFT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from tailrace.model import TableName
 from tailrace.sql.design import Design
@@ -14,6 +15,8 @@ from tailrace.sql.statements import Statements
 
 class RedshiftStatements(Statements):
     """The texts of Redshift."""
+
+    mark: ClassVar[str] = "%s"
 
     def deleting(self, table: TableName, rows: exp.Select, key: Sequence[str]) -> exp.Delete:
         """DELETE; the table of a DELETE can't have another name in its condition."""
@@ -28,4 +31,4 @@ class RedshiftStatements(Statements):
 
     def lock_table(self, table: TableName) -> str:
         """LOCK, since keys aren't enforced."""
-        return f"LOCK {self.written(table_of(table))}"
+        return f"LOCK {self.table(table)}"

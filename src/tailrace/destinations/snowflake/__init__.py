@@ -55,6 +55,7 @@ TRAITS = Traits(
 
 DIALECT = Dialect(
     sqlglot="snowflake",
+    text_cast="VARCHAR",
     types={
         Kind.BOOL: "BOOLEAN",
         Kind.INT: "NUMBER(19,0)",

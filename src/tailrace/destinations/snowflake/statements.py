@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tailrace.model import Stream, TableName
 from tailrace.schema.evolve import TableColumn
@@ -20,14 +21,16 @@ class SnowflakeStatements(Statements):
     """The texts of Snowflake. `is_upper`: all names are in capitals, as they are where nobody quotes them."""
 
     is_upper: bool = False
+    # It spares what would keep the table for days after it is dropped.
+    unlogged: ClassVar[str] = "TRANSIENT"
 
     def written(self, expression: exp.Expr) -> str:
         """The text of an expression."""
         return super().written(expression.transform(_in_capitals) if self.is_upper else expression)
 
-    def without_log(self) -> exp.Expression:
-        """TRANSIENT, which spares what would keep the table for days after it is dropped."""
-        return exp.TransientProperty()
+    def quoted(self, name: str) -> str:
+        """A name."""
+        return super().quoted(name.upper() if self.is_upper else name)
 
     def create_noted(
         self, table: TableName, columns: Iterable[TableColumn], key: Sequence[str], design: Design = PLAIN
@@ -48,18 +51,17 @@ class SnowflakeStatements(Statements):
 
     def resume_layout(self, table: TableName, design: Design) -> list[str]:
         """RESUME RECLUSTER: a clone is clustered as its source is, and isn't kept so by itself."""
-        return [f"ALTER TABLE {self.written(table_of(table))} RESUME RECLUSTER"] if design.cluster_by else []
+        return [f"ALTER TABLE {self.table(table)} RESUME RECLUSTER"] if design.cluster_by else []
 
     def show_key(self, table: TableName) -> str:
         """SHOW PRIMARY KEYS, which nothing else tells the columns of."""
-        return f"SHOW PRIMARY KEYS IN TABLE {self.written(table_of(table))}"
+        return f"SHOW PRIMARY KEYS IN TABLE {self.table(table)}"
 
     def layout_of(self, design: Design) -> str:
         """CLUSTER BY; see Statements."""
         if not design.cluster_by:
             return ""
-        names = ", ".join(self.written(exp.to_identifier(name, quoted=True)) for name in design.cluster_by)
-        return f" CLUSTER BY ({names})"
+        return f" CLUSTER BY ({self.names(design.cluster_by)})"
 
 
 def rekey(stream: Stream, have: tuple[str, ...], _: str | None) -> str:
