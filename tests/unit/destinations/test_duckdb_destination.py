@@ -9,6 +9,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
+from tailrace.destinations import duckdb as module
 from tailrace.destinations.duckdb import DIALECT
 from tailrace.errors import DestinationError, RowsRefusedError, SchemaError
 from tailrace.model import Column, Kind
@@ -206,3 +207,31 @@ def test_tables_of_any_name_are_found_again(duckdb_file, name):
             destination.prepare(stream(ID, NAME, Column("size", ("size",), Kind.INT), name=name))
     quoted = name.replace('"', '""')
     assert sorted(duckdb_file.rows(f'SELECT id FROM "{quoted}"')) == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_a_value_gets_the_memory_that_it_needs_unless_memory_limit_says_how_much(duckdb_file, monkeypatch, key):
+    monkeypatch.setattr(module, "_LEAST_BYTES", 30 * 10**6)
+    things, row = stream(key=key), (1, "x" * 30_000_000)
+    with (
+        closing(duckdb_file.open(memory_limit="30MB")) as destination,
+        pytest.raises(DestinationError, match="raise `memory_limit`"),
+    ):
+        commit_rows(destination, things, row)
+    with closing(duckdb_file.open()) as destination:
+        commit_rows(destination, things, row)
+    assert duckdb_file.rows("SELECT length(name) FROM things") == [(30_000_000,)]
+
+
+def test_wide_tables_get_the_memory_that_their_columns_need(duckdb_file, monkeypatch):
+    monkeypatch.setattr(module, "_LEAST_BYTES", 30 * 10**6)
+    columns = [Column(f"c{number}", (f"c{number}",), Kind.INT) for number in range(300)]
+    wide, rows = stream(ID, *columns), [(number, *[None] * 300) for number in range(5000)]
+    with (
+        closing(duckdb_file.open(memory_limit="30MB")) as destination,
+        pytest.raises(DestinationError, match="raise `memory_limit`"),
+    ):
+        commit_rows(destination, wide, *rows)
+    with closing(duckdb_file.open()) as destination:
+        commit_rows(destination, wide, *rows)
+    assert duckdb_file.rows("SELECT count(*) FROM things") == [(5000,)]

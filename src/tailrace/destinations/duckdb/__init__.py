@@ -40,6 +40,7 @@ from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.expressions import column_of, insert_into, rows_of, segment
 from tailrace.sql.keys import ByComment
+from tailrace.sql.room import needed_bytes
 from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName, WithLoads
 from tailrace.sql.staging import InTransaction
 from tailrace.sql.statements import Statements
@@ -132,6 +133,9 @@ RULES = ErrorRules(
 
 _ROWS = TableName("_tailrace_rows")
 
+_LEAST_BYTES = 384 * 10**6
+"""What DuckDB may keep in memory, unless rows need more, or the settings say how much."""
+
 _FEW_ROWS = 2048
 """Fewer rows are inserted at once, unless rows of the same table came before: no thread is worth it for them."""
 
@@ -148,8 +152,10 @@ class Settings(BaseModel):
         description="The database file, made when it isn't there; `:memory:` for a database that ends with the run.",
     )
     schema_name: SchemaName = "main"
-    memory_limit: str = Field(
-        "384MB", description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk."
+    memory_limit: str | None = Field(
+        None,
+        description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk. Default: 384MB, and "
+        "more for rows that need it, of more than 480 columns or with values of more than 80 MB.",
     )
     threads: int = Field(2, gt=0, description="Threads of DuckDB; each takes memory of its own.")
     config: dict[str, str | int | float | bool] = Field(
@@ -175,7 +181,7 @@ class DuckDBFile:
     """A database file."""
 
     path: str
-    memory_limit: str
+    memory_limit: str | None
     threads: int
     config: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
     rules: ClassVar[ErrorRules] = RULES
@@ -186,10 +192,11 @@ class DuckDBFile:
             connection = duckdb.connect(self.path, config=dict(self.config))
         except duckdb.Error as error:
             raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {RULES.said(error)}") from error
-        session = _DuckDBSession(connection)
+        is_limited = self.memory_limit is not None or "memory_limit" in self.config
+        session = _DuckDBSession(connection, None if is_limited else _LEAST_BYTES)
         for option, value in (
             ("TimeZone", "UTC"),
-            ("memory_limit", self.memory_limit),
+            ("memory_limit", self.memory_limit or f"{_LEAST_BYTES}B"),
             ("threads", self.threads),
             # Row groups go to the file as soon as they are full, rather than five at a time.
             ("write_buffer_row_group_count", 1),
@@ -231,10 +238,14 @@ class DuckDBFile:
 
 
 class _DuckDBSession:
-    """A connection to the file. Batches for one table that come one after the other are rows of one INSERT."""
+    """A connection to the file. Batches for one table that come one after the other are rows of one INSERT.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    `limit_bytes` is DuckDB's limit of memory, where it may be raised for rows that need more.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, limit_bytes: int | None) -> None:
         self._connection = connection
+        self._limit_bytes = limit_bytes
         self._tables = TableReader(connection)
         self._streaming: StreamingInsert | None = None
         self._fed: tuple[TableName, pa.Schema] | None = None
@@ -259,6 +270,7 @@ class _DuckDBSession:
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
         rows = without_doubtful_json(rows)
+        self._make_room(rows)
         if self._streaming is None or self._fed != (table, rows.schema) or _has_null(rows, self._required):
             checks = self._checks(table, columns, rows)
             if checks:
@@ -275,6 +287,12 @@ class _DuckDBSession:
         except BaseException:
             self._streaming = None
             raise
+
+    def _make_room(self, rows: pa.Table) -> None:
+        """Raise the limit of memory where rows like these need more, which DuckDB can't put on the disk."""
+        if self._limit_bytes is not None and (needed := needed_bytes(rows)) > self._limit_bytes:
+            self.execute("SET memory_limit = ?", (f"{needed}B",))
+            self._limit_bytes = needed
 
     def _load_checked(self, table: TableName, columns: Sequence[str], rows: pa.Table, checks: Sequence[Check]) -> None:
         with RULES.translated():
