@@ -12,4 +12,4 @@ _COPIES = 3
 
 def needed_bytes(rows: pa.Table) -> int:
     """Bytes for rows like these to be merged: blocks of each column stay in memory, and so do copies of a value."""
-    return _BASE_BYTES + rows.num_columns * _BLOCKS * _BLOCK_BYTES + _COPIES * rows.nbytes
+    return _BASE_BYTES + int(rows.num_columns) * _BLOCKS * _BLOCK_BYTES + _COPIES * int(rows.nbytes)
