@@ -29,6 +29,7 @@ from tailrace.inputs.formats import Format
 from tailrace.inputs.loaded import loaded_files, require_named, require_no_files, told_of
 from tailrace.inputs.places import files_of
 from tailrace.runtime.feed import Parser, feed_chunks, feed_lines
+from tailrace.runtime.heap import limit_arenas
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
 from tailrace.runtime.states import refresh
@@ -189,6 +190,7 @@ def replay(
 
 def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
     """A run: connect, recover, feed, and report on stderr; raises typer.Exit after a signal."""
+    limit_arenas()
     _try(report_file)
     stopping = threading.Event()
     writer = StateWriter(sys.stdout.buffer)

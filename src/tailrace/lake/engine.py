@@ -33,6 +33,8 @@ STATEMENTS = Statements(_DIALECT)
 _ROWS = TableName("_tailrace_rows")
 _BATCH_ROWS = 50_000
 _LEAST_BYTES, _THREADS = 256 * 10**6, 2
+_FLUSH = "8MB"
+"""Freed memory that DuckDB's allocator may keep."""
 
 
 class Engine:
@@ -95,6 +97,7 @@ def engine() -> Iterator[Engine]:
     """An empty engine, closed at the end."""
     with _spilling_folder() as folder:
         config: dict[str, Any] = {"memory_limit": f"{_LEAST_BYTES}B", "threads": _THREADS, "temp_directory": folder}
+        config |= dict.fromkeys(("allocator_flush_threshold", "allocator_bulk_deallocation_flush_threshold"), _FLUSH)
         made = Engine(duckdb.connect(":memory:", config=config))
         try:
             made.execute("SET TimeZone = 'UTC'")

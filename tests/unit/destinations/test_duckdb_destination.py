@@ -235,3 +235,13 @@ def test_wide_tables_get_the_memory_that_their_columns_need(duckdb_file, monkeyp
     with closing(duckdb_file.open()) as destination:
         commit_rows(destination, wide, *rows)
     assert duckdb_file.rows("SELECT count(*) FROM things") == [(5000,)]
+
+
+def test_a_new_column_of_a_table_is_no_longer_in_memory_once_it_is_committed(duckdb_file):
+    log = duckdb_file.path.with_name("things.duckdb.wal")
+    with closing(duckdb_file.open()) as destination:
+        commit_rows(destination, stream(), (1, "a"))
+        assert log.stat().st_size > 0
+        commit_rows(destination, stream(ID, NAME, column(Kind.INT)), (2, "b", 3))
+        assert not log.exists() or log.stat().st_size == 0
+    assert sorted(duckdb_file.rows("SELECT id, x FROM things")) == [(1, None), (2, 3)]

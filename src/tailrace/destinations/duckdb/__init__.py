@@ -136,6 +136,10 @@ _ROWS = TableName("_tailrace_rows")
 _LEAST_BYTES = 384 * 10**6
 """What DuckDB may keep in memory, unless rows need more, or the settings say how much."""
 
+_MUCH_BYTES = 64 * 2**20
+_HELD = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()"
+"""What DuckDB keeps in memory, which is worth to be released from so many bytes on."""
+
 _FEW_ROWS = 2048
 """Fewer rows are inserted at once, unless rows of the same table came before: no thread is worth it for them."""
 
@@ -198,6 +202,9 @@ class DuckDBFile:
             ("TimeZone", "UTC"),
             ("memory_limit", self.memory_limit or f"{_LEAST_BYTES}B"),
             ("threads", self.threads),
+            # Freed memory goes back to the system.
+            ("allocator_flush_threshold", "8MB"),
+            ("allocator_bulk_deallocation_flush_threshold", "8MB"),
             # Row groups go to the file as soon as they are full, rather than five at a time.
             ("write_buffer_row_group_count", 1),
             # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
@@ -246,6 +253,7 @@ class _DuckDBSession:
     def __init__(self, connection: duckdb.DuckDBPyConnection, limit_bytes: int | None) -> None:
         self._connection = connection
         self._limit_bytes = limit_bytes
+        self._has_altered = False
         self._tables = TableReader(connection)
         self._streaming: StreamingInsert | None = None
         self._fed: tuple[TableName, pa.Schema] | None = None
@@ -255,7 +263,12 @@ class _DuckDBSession:
         self._end_streaming()
         self._tables.note(sql)
         with RULES.translated():
-            return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
+            changed = max(self._connection.execute(sql, list(parameters)).rowcount, 0)
+        if sql.startswith("ALTER TABLE"):
+            self._has_altered = True
+            if self._connection.execute(_HELD).fetchall()[0][0] > _MUCH_BYTES:
+                self._evict()
+        return changed
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         self._end_streaming()
@@ -325,12 +338,23 @@ class _DuckDBSession:
             streaming.end()
 
     def release_memory(self) -> None:
-        """Release the cached blocks of tables, which would grow with the file up to the memory limit."""
-        with RULES.translated():
-            limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])
-        with suppress(duckdb.Error):  # it has released what it could: there may be no space to spill the rest
-            self._connection.execute("SET memory_limit = '1MB'")
-        self.execute("SET memory_limit = ?", (limit,))
+        """Release the cached blocks of tables, which would grow with the file up to the memory limit.
+
+        A column that was added or altered stays in memory, for all rows of its table, until the file is checkpointed.
+        """
+        if self._has_altered:
+            with suppress(duckdb.Error):  # the rows are committed all the same
+                self._connection.execute("CHECKPOINT")
+            self._has_altered = False
+        self._evict()
+
+    def _evict(self) -> None:
+        """Have DuckDB keep nothing in memory that it can read again, or put on the disk."""
+        [(limit,)] = self.query("SELECT current_setting('memory_limit')")
+        with RULES.translated(), self._connection.cursor() as aside:  # an error would end the transaction here
+            with suppress(duckdb.Error):  # it has released what it could: there may be no space to spill the rest
+                aside.execute("SET memory_limit = '1MB'")
+            aside.execute("SET memory_limit = ?", (limit,))
 
     def close(self) -> None:
         with suppress(DestinationError):  # what isn't committed is undone
