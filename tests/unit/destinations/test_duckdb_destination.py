@@ -9,8 +9,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from tailrace.destinations import duckdb as module
-from tailrace.destinations.duckdb import DIALECT
+from tailrace.destinations.duckdb import DIALECT, memory
 from tailrace.errors import DestinationError, RowsRefusedError, SchemaError
 from tailrace.model import Column, Kind
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
@@ -211,7 +210,7 @@ def test_tables_of_any_name_are_found_again(duckdb_file, name):
 
 @pytest.mark.parametrize("key", [("id",), ()])
 def test_a_value_gets_the_memory_that_it_needs_unless_memory_limit_says_how_much(duckdb_file, monkeypatch, key):
-    monkeypatch.setattr(module, "_LEAST_BYTES", 30 * 10**6)
+    monkeypatch.setattr(memory, "LEAST_BYTES", 30 * 10**6)
     things, row = stream(key=key), (1, "x" * 30_000_000)
     with (
         closing(duckdb_file.open(memory_limit="30MB")) as destination,
@@ -224,7 +223,7 @@ def test_a_value_gets_the_memory_that_it_needs_unless_memory_limit_says_how_much
 
 
 def test_wide_tables_get_the_memory_that_their_columns_need(duckdb_file, monkeypatch):
-    monkeypatch.setattr(module, "_LEAST_BYTES", 30 * 10**6)
+    monkeypatch.setattr(memory, "LEAST_BYTES", 30 * 10**6)
     columns = [Column(f"c{number}", (f"c{number}",), Kind.INT) for number in range(300)]
     wide, rows = stream(ID, *columns), [(number, *[None] * 300) for number in range(5000)]
     with (

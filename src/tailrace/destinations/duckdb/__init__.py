@@ -25,6 +25,7 @@ import pyarrow as pa
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.destination import Destination
+from tailrace.destinations.duckdb import memory
 from tailrace.destinations.duckdb.catalog import CATALOG, TableReader
 from tailrace.destinations.duckdb.json_texts import known_json, without_doubtful_json
 from tailrace.destinations.duckdb.ready import CHECKPOINTS
@@ -40,7 +41,6 @@ from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.expressions import column_of, insert_into, rows_of, segment
 from tailrace.sql.keys import ByComment
-from tailrace.sql.room import needed_bytes
 from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName, WithLoads
 from tailrace.sql.staging import InTransaction
 from tailrace.sql.statements import Statements
@@ -133,13 +133,6 @@ RULES = ErrorRules(
 
 _ROWS = TableName("_tailrace_rows")
 
-_LEAST_BYTES = 384 * 10**6
-"""What DuckDB may keep in memory, unless rows need more, or the settings say how much."""
-
-_MUCH_BYTES = 64 * 2**20
-_HELD = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()"
-"""What DuckDB keeps in memory, which is worth to be released from so many bytes on."""
-
 _FEW_ROWS = 2048
 """Fewer rows are inserted at once, unless rows of the same table came before: no thread is worth it for them."""
 
@@ -197,10 +190,10 @@ class DuckDBFile:
         except duckdb.Error as error:
             raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {RULES.said(error)}") from error
         is_limited = self.memory_limit is not None or "memory_limit" in self.config
-        session = _DuckDBSession(connection, None if is_limited else _LEAST_BYTES)
+        session = _DuckDBSession(connection, None if is_limited else memory.LEAST_BYTES)
         for option, value in (
             ("TimeZone", "UTC"),
-            ("memory_limit", self.memory_limit or f"{_LEAST_BYTES}B"),
+            ("memory_limit", self.memory_limit or f"{memory.LEAST_BYTES}B"),
             ("threads", self.threads),
             # Freed memory goes back to the system.
             ("allocator_flush_threshold", "8MB"),
@@ -252,8 +245,7 @@ class _DuckDBSession:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, limit_bytes: int | None) -> None:
         self._connection = connection
-        self._limit_bytes = limit_bytes
-        self._has_altered = False
+        self._memory = memory.Memory(connection, limit_bytes)
         self._tables = TableReader(connection)
         self._streaming: StreamingInsert | None = None
         self._fed: tuple[TableName, pa.Schema] | None = None
@@ -264,10 +256,8 @@ class _DuckDBSession:
         self._tables.note(sql)
         with RULES.translated():
             changed = max(self._connection.execute(sql, list(parameters)).rowcount, 0)
-        if sql.startswith("ALTER TABLE"):
-            self._has_altered = True
-            if self._connection.execute(_HELD).fetchall()[0][0] > _MUCH_BYTES:
-                self._evict()
+            if sql.startswith("ALTER TABLE"):
+                self._memory.altered()
         return changed
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
@@ -283,7 +273,10 @@ class _DuckDBSession:
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
         rows = without_doubtful_json(rows)
-        self._make_room(rows)
+        if self._memory.lacks_room(rows):
+            self._end_streaming()
+            with RULES.translated():
+                self._memory.make_room(rows)
         if self._streaming is None or self._fed != (table, rows.schema) or _has_null(rows, self._required):
             checks = self._checks(table, columns, rows)
             if checks:
@@ -300,12 +293,6 @@ class _DuckDBSession:
         except BaseException:
             self._streaming = None
             raise
-
-    def _make_room(self, rows: pa.Table) -> None:
-        """Raise the limit of memory where rows like these need more, which DuckDB can't put on the disk."""
-        if self._limit_bytes is not None and (needed := needed_bytes(rows)) > self._limit_bytes:
-            self.execute("SET memory_limit = ?", (f"{needed}B",))
-            self._limit_bytes = needed
 
     def _load_checked(self, table: TableName, columns: Sequence[str], rows: pa.Table, checks: Sequence[Check]) -> None:
         with RULES.translated():
@@ -338,23 +325,10 @@ class _DuckDBSession:
             streaming.end()
 
     def release_memory(self) -> None:
-        """Release the cached blocks of tables, which would grow with the file up to the memory limit.
-
-        A column that was added or altered stays in memory, for all rows of its table, until the file is checkpointed.
-        """
-        if self._has_altered:
-            with suppress(duckdb.Error):  # the rows are committed all the same
-                self._connection.execute("CHECKPOINT")
-            self._has_altered = False
-        self._evict()
-
-    def _evict(self) -> None:
-        """Have DuckDB keep nothing in memory that it can read again, or put on the disk."""
-        [(limit,)] = self.query("SELECT current_setting('memory_limit')")
-        with RULES.translated(), self._connection.cursor() as aside:  # an error would end the transaction here
-            with suppress(duckdb.Error):  # it has released what it could: there may be no space to spill the rest
-                aside.execute("SET memory_limit = '1MB'")
-            aside.execute("SET memory_limit = ?", (limit,))
+        """Release what DuckDB keeps in memory; see Session."""
+        self._end_streaming()
+        with RULES.translated():
+            self._memory.release()
 
     def close(self) -> None:
         with suppress(DestinationError):  # what isn't committed is undone
