@@ -54,11 +54,10 @@ class Memory:
             self._evict()
 
     def _checkpoint(self) -> None:
-        """Have the file take what was altered, with little more memory than that takes now."""
-        held = self._held_bytes()
-        is_little = self._limit_bytes == LEAST_BYTES and held > _MUCH_BYTES
+        """Have the file take what was altered, with little more memory than that takes now, unless rows need more."""
+        is_plain = self._limit_bytes == LEAST_BYTES
         with (
-            self._limited_to(f"{held + _MUCH_BYTES}B") if is_little else nullcontext(),
+            self._limited_to(f"{self._held_bytes() + _MUCH_BYTES}B") if is_plain else nullcontext(),
             suppress(duckdb.Error),  # the rows are committed all the same
         ):
             self._connection.execute("CHECKPOINT")
