@@ -1,10 +1,12 @@
-"""Arrow without the packages that it imports where they are installed, and that a process of our own has no use for."""
+"""What suits a process that is tailrace's own: seldom looking for garbage, heaps that keep some, and Arrow alone."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from threading import get_ident
 from typing import Any, ClassVar
@@ -12,8 +14,26 @@ from typing import Any, ClassVar
 UNUSED = frozenset({"cloudpickle", "numpy", "pandas"})
 """Together they take longer to import than Arrow itself."""
 
-GARBAGE_AT = 100_000
+_GARBAGE_AT = 100_000
 """New objects at which Python looks for garbage: at its own 700, that takes a fifth of a start, and finds none."""
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
+"""Parameters of glibc's mallopt()."""
+
+_HEAPS = {_TRIM_THRESHOLD: 16 * 2**20, _TOP_PAD: 4 * 2**20, _MMAP_THRESHOLD: 2 * 2**20, _ARENA_MAX: 2}
+"""Few heaps, since each keeps what threads have freed; and some of it kept, where the system would clear it anew."""
+
+
+def settle() -> None:
+    """Have Python look for garbage seldom, and glibc's allocator, if that is the process's, keep heaps that suit us.
+
+    Before there are threads.
+    """
+    gc.set_threshold(_GARBAGE_AT)
+    with suppress(AttributeError, OSError, TypeError):  # another library of C
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in _HEAPS.items():
+            mallopt(parameter, value)
 
 
 class _Missing:

@@ -1,20 +1,25 @@
 """What the target holds stays within `max_memory_bytes`, save for a chunk and a batch, however slow the destination.
 
 That is so for records that take no more room as columns than as JSON, as these do; where few of many columns are
-filled, what is decoded together is larger than what was read, and so is a batch.
+filled, what is decoded together is larger than what was read, and so is a batch. A merge in a lake takes files a part
+at a time, however large they are.
 """
 
 import json
 import threading
+from contextlib import closing
 
 import pytest
 
 from tailrace.config import Settings
+from tailrace.destinations import open_destination
 from tailrace.destinations.memory import MemoryDestination
+from tailrace.lake.engine import Engine
 from tailrace.runtime import target as targets
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.target import Target
 from tailrace.singer.reader import Reader
+from tailrace.testing.parts import NAME, commit_rows, stream
 
 LIMIT = 2**20
 CHUNK = 2**16
@@ -96,3 +101,23 @@ def test_no_more_is_held_than_the_limit_a_chunk_and_a_batch(size, streams, state
     assert LIMIT <= budget.most <= LIMIT + CHUNK + destination.largest
     assert destination.largest <= LIMIT
     assert budget.held == 0
+
+
+@pytest.mark.parametrize(
+    "lake", ["delta://{}", "iceberg+sqlite:///{}/catalog.db?warehouse={}"], ids=["delta", "iceberg"]
+)
+def test_a_merge_takes_no_more_of_a_file_at_once_than_a_few_mib(lake, tmp_path, monkeypatch):
+    taken = []
+
+    class WatchedEngine(Engine):
+        def rows_as(self, table, rows):
+            taken.append(rows.nbytes)
+            return super().rows_as(table, rows)
+
+    monkeypatch.setattr("tailrace.lake.engine.Engine", WatchedEngine)
+    things = stream(NAME, key=("name",))
+    with closing(open_destination(lake.format(tmp_path, tmp_path), {})) as destination:
+        commit_rows(destination, things, *((f"{number:01000}",) for number in range(20_000)))
+        commit_rows(destination, things, (f"{19_999:01000}",), (f"{20_000:01000}",))
+    assert sum(taken) > 40 * LIMIT
+    assert max(taken) < 17 * LIMIT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,9 +12,8 @@ from typing import NoReturn
 import typer
 
 from tailrace import __version__
-from tailrace.alone import GARBAGE_AT, import_arrow_alone
+from tailrace.alone import import_arrow_alone, settle
 from tailrace.cli.exit_codes import exit_code_of, leave
-from tailrace.cli.memory import keep_freed_memory
 
 VERBS = {
     "load": ("load", "Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."),
@@ -94,6 +92,5 @@ def _common(
 
 def main() -> NoReturn:
     """Run the command line; errors go to stderr and become exit codes."""
-    gc.set_threshold(GARBAGE_AT)
-    keep_freed_memory()
+    settle()
     leave(exit_code_of(command_line(sys.argv[1:])))

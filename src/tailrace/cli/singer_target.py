@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from tailrace import __version__
-from tailrace.alone import GARBAGE_AT, import_arrow_alone
+from tailrace.alone import import_arrow_alone, settle
 from tailrace.cli.exit_codes import exit_code_of, leave
 
 
@@ -47,7 +46,7 @@ def _about(form: str) -> str:
 
 def main() -> NoReturn:
     """Run `target-tailrace`; errors go to stderr and become exit codes."""
-    gc.set_threshold(GARBAGE_AT)
+    settle()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(target)
     leave(exit_code_of(app))

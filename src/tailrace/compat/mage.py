@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from tailrace.alone import GARBAGE_AT, import_arrow_alone
+from tailrace.alone import import_arrow_alone, settle
 from tailrace.cli.exit_codes import leave
 
 
@@ -39,7 +38,7 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> NoReturn:
     """Run the command, and end the process."""
     given = arguments().parse_args()
-    gc.set_threshold(GARBAGE_AT)
+    settle()
     import_arrow_alone()
     leave(import_module("tailrace.compat.mage_run").run(given))
 

@@ -15,6 +15,7 @@ from tailrace.scratch import ScratchFolder
 from tailrace.sql.dialect import Dialect, Merge
 from tailrace.sql.expressions import table_of
 from tailrace.sql.glot import exp
+from tailrace.sql.room import needed_bytes
 from tailrace.sql.statements import Statements
 
 _DIALECT = Dialect(
@@ -23,7 +24,7 @@ _DIALECT = Dialect(
     kinds={},
     alterable=frozenset(),
     relaxes=False,
-    merge=Merge.UPDATE,
+    merge=Merge.REWRITE,
     keeps_key_in_comment=False,
 )
 STATEMENTS = Statements(_DIALECT)
@@ -31,7 +32,9 @@ STATEMENTS = Statements(_DIALECT)
 
 _ROWS = TableName("_tailrace_rows")
 _BATCH_ROWS = 50_000
-_MEMORY, _THREADS = "512MB", 2
+_LEAST_BYTES, _THREADS = 256 * 10**6, 2
+_FLUSH = "8MB"
+"""Freed memory that DuckDB's allocator may keep."""
 
 
 class Engine:
@@ -39,6 +42,7 @@ class Engine:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._limit_bytes = _LEAST_BYTES
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; see Session."""
@@ -70,6 +74,9 @@ class Engine:
     @contextmanager
     def rows_as(self, table: TableName, rows: pa.Table) -> Iterator[None]:
         """Make rows readable as a table of that name for a while."""
+        if (needed := needed_bytes(rows)) > self._limit_bytes:
+            self.execute("SET memory_limit = ?", (f"{needed}B",))
+            self._limit_bytes = needed
         with _translated_errors():
             self._connection.register(table.name, rows)
         try:
@@ -89,7 +96,8 @@ class Engine:
 def engine() -> Iterator[Engine]:
     """An empty engine, closed at the end."""
     with _spilling_folder() as folder:
-        config: dict[str, Any] = {"memory_limit": _MEMORY, "threads": _THREADS, "temp_directory": folder}
+        config: dict[str, Any] = {"memory_limit": f"{_LEAST_BYTES}B", "threads": _THREADS, "temp_directory": folder}
+        config |= dict.fromkeys(("allocator_flush_threshold", "allocator_bulk_deallocation_flush_threshold"), _FLUSH)
         made = Engine(duckdb.connect(":memory:", config=config))
         try:
             made.execute("SET TimeZone = 'UTC'")

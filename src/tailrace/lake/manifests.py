@@ -15,6 +15,7 @@ from tailrace.lake.entries import MAINTENANCE, Change, Entry, Part, part_name, s
 from tailrace.lake.journal import FOLDER, ObjectJournal
 from tailrace.lake.listing import Listed, Listing, in_order
 from tailrace.lake.parts import Parts
+from tailrace.lake.reading import batches_of
 from tailrace.lake.tables import Layout
 from tailrace.model import TableName
 from tailrace.objects import Folder
@@ -23,7 +24,6 @@ from tailrace.schema.evolve import TableColumn
 
 _GONE = f"{FOLDER}/gone"
 _LEASE = timedelta(hours=1)
-_BATCH_ROWS = 50_000
 _Since = dict[str, datetime]
 
 
@@ -134,7 +134,7 @@ class Upkeep:
         try:
             for part in group:
                 with self.root.open(part.path) as source:
-                    for batch in pa.parquet.ParquetFile(source).iter_batches(_BATCH_ROWS):
+                    for batch in batches_of(pa.parquet.ParquetFile(source)):
                         parts.add(pa.table(batch))
             sealed = parts.seal()
         except BaseException:

@@ -18,6 +18,7 @@ from tailrace.lake import queries
 from tailrace.lake.engine import STATEMENTS, Engine, engine
 from tailrace.lake.entries import Change, Entry, Staged, part_name
 from tailrace.lake.parts import Parts
+from tailrace.lake.reading import batches_of
 from tailrace.lake.tables import ConflictError, LakeTable, LiveFile, Store
 from tailrace.model import LINE, Activation, Fill, Method, Published, Stream, TableName
 from tailrace.schema.steps import steps_of
@@ -28,7 +29,6 @@ _TABLE = TableName("_tailrace_table")
 _KEYS = TableName("_tailrace_keys")
 _BEFORE = TableName("_tailrace_before")
 _FILE = TableName("_tailrace_file")
-_BATCH_ROWS = 50_000
 _TRIES, _LONGEST_WAIT_S = 100, 1.0
 
 
@@ -199,8 +199,7 @@ class _Merging:
         wanted = [*self.key, *filter(None, (self._version, self._deletion))]
         if not wanted or not self._may_change(file):
             return False
-        keys = [*table.read(file, wanted)]
-        if not keys or not self._count(pa.Table.from_batches(keys)):
+        if not any(self._count(pa.table(keys)) for keys in table.read(file, wanted)):
             return False
         for batch in table.read(file):
             rows = pa.table(batch)
@@ -272,8 +271,7 @@ class _Merging:
     def _rows(self, staged: Staged) -> Iterator[pa.Table]:
         for part in staged.files:
             with self.waiting.open(part.path) as file:
-                for batch in pa.parquet.ParquetFile(file).iter_batches(_BATCH_ROWS):
-                    yield pa.table(batch)
+                yield from map(pa.table, batches_of(pa.parquet.ParquetFile(file)))
 
     def _may_change(self, file: LiveFile) -> bool:
         """Whether the file may have a row with a staged key, or of an older version, by its bounds."""
@@ -287,7 +285,7 @@ class _Merging:
             return True
 
     def _count(self, keys: pa.Table) -> int:
-        """How many rows of a file change."""
+        """How many of some rows of a file change."""
         sql = queries.count_changed(_FILE, _KEYS, self.key, self._version, self._deletion)
         with self.memory.rows_as(_FILE, keys):
             counted = self.memory.query(sql, (self._last_version,) if self._version else ())

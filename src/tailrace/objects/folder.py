@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _REMOVALS = 4
 _READ_WHOLE_BYTES = 16 * 2**20
 
+_PARTS_AT_ONCE = 4
+"""Parts of one file that are uploaded at once, each of 5 MiB, which are in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -72,7 +75,7 @@ class Folder:
     def put_file(self, name: str, file: IO[bytes]) -> None:
         """Upload an open file from its position on, replacing one of that name."""
         with translated_errors(self.url):
-            obstore.put(self._opened(), name, file)
+            obstore.put(self._opened(), name, file, max_concurrency=_PARTS_AT_ONCE)
         self.sync(name)
 
     def get(self, name: str) -> bytes:

@@ -16,6 +16,7 @@ from tailrace.errors import RecordError, RowsRefusedError, SchemaError, naming_l
 from tailrace.model import LINE, Activation, Batch, Checkpoint, Published, Receipt, Stream
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.checkpoint import committed
+from tailrace.runtime.heap import Heap
 from tailrace.runtime.items import Adoption, CheckpointRequest, Item, Preparation, held_bytes, item_until
 from tailrace.runtime.parting import Copies, batch_after
 from tailrace.runtime.retry import Retry
@@ -82,6 +83,7 @@ class Drain:
         self._now = now
         self._receipts: list[Receipt] = []
         self._copies = Copies(budget)
+        self._heap = Heap()
         self._refused: set[int] = set()
         self._waiting: deque[Item] = deque()
         self._changed = threading.Condition()
@@ -257,6 +259,7 @@ class Drain:
         for part, receipt in (staged for attempt in attempts for staged in attempt.staged):
             self._receipts.append(receipt)
             self._copies.add(part)
+        self._heap.staged(sum(batch.rows.nbytes for batch in batches))
         failures = [attempt.failure for attempt in attempts if attempt.failure is not None]
         if failures:
             self._failure = min(failures, key=_place_of)
@@ -308,6 +311,8 @@ class Drain:
         self._number += 1
         self._state = checkpoint.state
         self._observer.told(checkpoint, request, published)
+        if not request.final:
+            self._heap.committed()
 
     def _committed(self, request: CheckpointRequest) -> tuple[Checkpoint, Mapping[str, Published]]:
         """The checkpoint, once it is committed, without rows that the destination refuses only then."""

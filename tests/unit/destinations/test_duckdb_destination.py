@@ -9,7 +9,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from tailrace.destinations.duckdb import DIALECT, DuckDBFile
+from tailrace.destinations.duckdb import DIALECT, DuckDBFile, memory
 from tailrace.errors import DestinationError, RowsRefusedError, SchemaError
 from tailrace.model import Column, Kind
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
@@ -217,3 +217,41 @@ def test_row_groups_are_put_together_where_rows_were_deleted_and_no_others(duckd
         assert session.query(asked) == [(0,)]
         session.execute('DELETE FROM "main"."things" WHERE "id" = 1')
         assert session.query(asked)[0][0] > 0
+
+
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_a_value_gets_the_memory_that_it_needs_unless_memory_limit_says_how_much(duckdb_file, monkeypatch, key):
+    monkeypatch.setattr(memory, "LEAST_BYTES", 30 * 10**6)
+    things, row = stream(key=key), (1, "x" * 30_000_000)
+    with (
+        closing(duckdb_file.open(memory_limit="30MB")) as destination,
+        pytest.raises(DestinationError, match="raise `memory_limit`"),
+    ):
+        commit_rows(destination, things, row)
+    with closing(duckdb_file.open()) as destination:
+        commit_rows(destination, things, row)
+    assert duckdb_file.rows("SELECT length(name) FROM things") == [(30_000_000,)]
+
+
+def test_wide_tables_get_the_memory_that_their_columns_need(duckdb_file, monkeypatch):
+    monkeypatch.setattr(memory, "LEAST_BYTES", 30 * 10**6)
+    columns = [Column(f"c{number}", (f"c{number}",), Kind.INT) for number in range(300)]
+    wide, rows = stream(ID, *columns), [(number, *[None] * 300) for number in range(5000)]
+    with (
+        closing(duckdb_file.open(memory_limit="30MB")) as destination,
+        pytest.raises(DestinationError, match="raise `memory_limit`"),
+    ):
+        commit_rows(destination, wide, *rows)
+    with closing(duckdb_file.open()) as destination:
+        commit_rows(destination, wide, *rows)
+    assert duckdb_file.rows("SELECT count(*) FROM things") == [(5000,)]
+
+
+def test_a_new_column_of_a_table_is_no_longer_in_memory_once_it_is_committed(duckdb_file):
+    log = duckdb_file.path.with_name("things.duckdb.wal")
+    with closing(duckdb_file.open()) as destination:
+        commit_rows(destination, stream(), (1, "a"))
+        assert log.stat().st_size > 0
+        commit_rows(destination, stream(ID, NAME, column(Kind.INT)), (2, "b", 3))
+        assert not log.exists() or log.stat().st_size == 0
+    assert sorted(duckdb_file.rows("SELECT id, x FROM things")) == [(1, None), (2, 3)]

@@ -25,6 +25,7 @@ from tailrace.lake.entries import Change, Entry, Part, part_name
 from tailrace.lake.marks import found_in, marked_schema
 from tailrace.lake.partitions import NULL_FOLDER
 from tailrace.lake.parts import Parts
+from tailrace.lake.reading import batches_of
 from tailrace.lake.tables import ConflictError, ExistingTable, Layout, LiveFile
 from tailrace.objects import Folder
 from tailrace.objects.answers import explained
@@ -97,7 +98,7 @@ class DeltaView:
         with self.folder.open(unquote(action["path"])) as source:
             parquet = pa.parquet.ParquetFile(source)
             names = [name for name in parquet.schema_arrow.names if name in wanted.names]
-            for batch in parquet.iter_batches(columns=names):
+            for batch in batches_of(parquet, names):
                 values = [
                     batch[field.name].cast(field.type)
                     if field.name in names

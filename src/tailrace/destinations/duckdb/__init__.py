@@ -26,6 +26,7 @@ import pyarrow as pa
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace.destination import Destination
+from tailrace.destinations.duckdb import memory
 from tailrace.destinations.duckdb.catalog import CATALOG, TableReader
 from tailrace.destinations.duckdb.json_texts import known_json, without_doubtful_json
 from tailrace.destinations.duckdb.refusals import Check, Refusals
@@ -150,8 +151,10 @@ class Settings(BaseModel):
         description="The database file, made when it isn't there; `:memory:` for a database that ends with the run.",
     )
     schema_name: SchemaName = "main"
-    memory_limit: str = Field(
-        "384MB", description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk."
+    memory_limit: str | None = Field(
+        None,
+        description="What DuckDB may keep in memory, as it writes sizes; more goes to the disk. Default: 384MB, and "
+        "more for rows that need it, of more than 480 columns or with values of more than 80 MB.",
     )
     threads: int = Field(2, gt=0, description="Threads of DuckDB; each takes memory of its own.")
     config: dict[str, str | int | float | bool] = Field(
@@ -177,7 +180,7 @@ class DuckDBFile:
     """A database file."""
 
     path: str
-    memory_limit: str
+    memory_limit: str | None
     threads: int
     config: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)
     rules: ClassVar[ErrorRules] = RULES
@@ -188,11 +191,17 @@ class DuckDBFile:
             connection = duckdb.connect(self.path, config=dict(self.config))
         except duckdb.Error as error:
             raise DestinationError(f"the DuckDB file {self.path!r} can't be opened: {RULES.said(error)}") from error
-        session = _DuckDBSession(connection, has_own_vacuum=_VACUUM in self.config)
+        is_limited = self.memory_limit is not None or "memory_limit" in self.config
+        session = _DuckDBSession(
+            connection, None if is_limited else memory.LEAST_BYTES, has_own_vacuum=_VACUUM in self.config
+        )
         for option, value in (
             ("TimeZone", "UTC"),
-            ("memory_limit", self.memory_limit),
+            ("memory_limit", self.memory_limit or f"{memory.LEAST_BYTES}B"),
             ("threads", self.threads),
+            # Freed memory goes back to the system.
+            ("allocator_flush_threshold", "8MB"),
+            ("allocator_bulk_deallocation_flush_threshold", "8MB"),
             # Row groups go to the file as soon as they are full, rather than five at a time.
             ("write_buffer_row_group_count", 1),
             # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
@@ -235,10 +244,16 @@ class DuckDBFile:
 
 
 class _DuckDBSession:
-    """A connection to the file. Batches for one table that come one after the other are rows of one INSERT."""
+    """A connection to the file. Batches for one table that come one after the other are rows of one INSERT.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, has_own_vacuum: bool = False) -> None:
+    `limit_bytes` is DuckDB's limit of memory, where it may be raised for rows that need more.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, limit_bytes: int | None, *, has_own_vacuum: bool = False
+    ) -> None:
         self._connection = connection
+        self._memory = memory.Memory(connection, limit_bytes)
         self._may_vacuum = has_own_vacuum
         self._tables = TableReader(connection)
         self._streaming: StreamingInsert | None = None
@@ -252,7 +267,10 @@ class _DuckDBSession:
             if not self._may_vacuum and _DELETES_ROWS.match(sql):
                 self._connection.execute(f"RESET {_VACUUM}")
                 self._may_vacuum = True
-            return max(self._connection.execute(sql, list(parameters)).rowcount, 0)
+            changed = max(self._connection.execute(sql, list(parameters)).rowcount, 0)
+            if sql.startswith("ALTER TABLE"):
+                self._memory.altered()
+        return changed
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         self._end_streaming()
@@ -267,6 +285,10 @@ class _DuckDBSession:
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
         rows = without_doubtful_json(rows)
+        if self._memory.lacks_room(rows):
+            self._end_streaming()
+            with RULES.translated():
+                self._memory.make_room(rows)
         if self._streaming is None or self._fed != (table, rows.schema) or _has_null(rows, self._required):
             checks = self._checks(table, columns, rows)
             if checks:
@@ -315,12 +337,10 @@ class _DuckDBSession:
             streaming.end()
 
     def release_memory(self) -> None:
-        """Release the cached blocks of tables, which would grow with the file up to the memory limit."""
+        """Release what DuckDB keeps in memory; see Session."""
+        self._end_streaming()
         with RULES.translated():
-            limit = str(self.query("SELECT current_setting('memory_limit')")[0][0])
-        with suppress(duckdb.Error):  # it has released what it could: there may be no space to spill the rest
-            self._connection.execute("SET memory_limit = '1MB'")
-        self.execute("SET memory_limit = ?", (limit,))
+            self._memory.release()
 
     def close(self) -> None:
         with suppress(DestinationError):  # what isn't committed is undone

@@ -21,6 +21,7 @@ from pyiceberg.transforms import IdentityTransform
 from tailrace import compute as pc
 from tailrace.destinations.iceberg.types import arrow_of
 from tailrace.errors import DestinationError
+from tailrace.lake.reading import batches_of
 
 _Names = Sequence[MappedField] | None
 """The names that identify the fields of a file without ids; None if it has ids."""
@@ -46,7 +47,7 @@ def read_rows(table: Table, task: FileScanTask, schema: Schema) -> Iterator[pa.R
         constants = _partition_values(table, task, {number for number in ids if number not in indexes})
         columns = [parquet.schema_arrow.names[indexes[number][0]] for number in ids if number in indexes]
         first = 0
-        for batch in parquet.iter_batches(columns=columns):
+        for batch in batches_of(parquet, columns):
             rows = batch if deleted is None else _without(batch, deleted, first)
             first += batch.num_rows
             of_batch = _indexes(rows.schema, names)

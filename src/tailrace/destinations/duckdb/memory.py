@@ -1,0 +1,83 @@
+"""DuckDB's memory: more for rows that need it, and no more kept than what is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+
+import duckdb
+import pyarrow as pa
+
+from tailrace.sql.room import needed_bytes
+
+LEAST_BYTES = 384 * 10**6
+"""What DuckDB may keep in memory, unless rows need more, or the settings say how much."""
+
+_MUCH_BYTES = 64 * 2**20
+_HELD = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()"
+"""What DuckDB keeps in memory. From so many bytes on it is worth to be released; as many suffice to write a file."""
+
+
+class Memory:
+    """The memory of a connection on which no statement is at work. Raises DuckDB's errors.
+
+    `limit_bytes` is DuckDB's limit, where it may be raised. A column that was added or altered stays in memory, for all
+    rows of its table, until the file is checkpointed.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, limit_bytes: int | None) -> None:
+        self._connection = connection
+        self._limit_bytes = limit_bytes
+        self._has_altered = False
+
+    def lacks_room(self, rows: pa.Table) -> bool:
+        """Whether rows like these need more than the limit, where that may be raised."""
+        return self._limit_bytes is not None and needed_bytes(rows) > self._limit_bytes
+
+    def make_room(self, rows: pa.Table) -> None:
+        """Raise the limit for rows like these."""
+        self._limit_bytes = needed_bytes(rows)
+        self._connection.execute("SET memory_limit = ?", (f"{self._limit_bytes}B",))
+
+    def altered(self) -> None:
+        """Release what an ALTER TABLE has left in memory, where that is much."""
+        self._has_altered = True
+        if self._held_bytes() > _MUCH_BYTES:
+            self._evict()
+
+    def release(self) -> None:
+        """Keep nothing behind a commit: the cached blocks of tables would grow with the file up to the limit."""
+        self._evict()
+        if self._has_altered:
+            self._has_altered = False
+            self._checkpoint()
+            self._evict()
+
+    def _checkpoint(self) -> None:
+        """Have the file take what was altered, with little more memory than that takes now, unless rows need more."""
+        is_plain = self._limit_bytes == LEAST_BYTES
+        with (
+            self._limited_to(f"{self._held_bytes() + _MUCH_BYTES}B") if is_plain else nullcontext(),
+            suppress(duckdb.Error),  # the rows are committed all the same
+        ):
+            self._connection.execute("CHECKPOINT")
+
+    def _evict(self) -> None:
+        """Release what can be read again, or put on the disk."""
+        with self._limited_to("1MB"):
+            pass
+
+    @contextmanager
+    def _limited_to(self, limit: str) -> Iterator[None]:
+        """Have DuckDB keep as little in memory for a while, or as near to that as it can."""
+        [(usual,)] = self._connection.execute("SELECT current_setting('memory_limit')").fetchall()
+        with self._connection.cursor() as aside:  # an error would end the transaction here
+            with suppress(duckdb.Error):  # it has released what it could: there may be no space to spill the rest
+                aside.execute("SET memory_limit = ?", (limit,))
+            try:
+                yield
+            finally:
+                aside.execute("SET memory_limit = ?", (usual,))
+
+    def _held_bytes(self) -> int:
+        return int(self._connection.execute(_HELD).fetchall()[0][0])
