@@ -13,9 +13,13 @@ from tailrace.sql.room import needed_bytes
 LEAST_BYTES = 384 * 10**6
 """What DuckDB may keep in memory, unless rows need more, or the settings say how much."""
 
-_MUCH_BYTES = 64 * 2**20
+_MUCH_BYTES = 128 * 2**20
+"""From so many bytes that DuckDB keeps in memory on, it is worth its time to release them amid a transaction."""
+
+_WRITING_BYTES = 64 * 2**20
+"""What it takes to write a file, and more: 16 MiB have been enough, and with 4 MiB the file had to be opened anew."""
+
 _HELD = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()"
-"""What DuckDB keeps in memory. From so many bytes on it is worth to be released; as many suffice to write a file."""
 
 
 class Memory:
@@ -57,7 +61,7 @@ class Memory:
         """Have the file take what was altered, with little more memory than that takes now, unless rows need more."""
         is_plain = self._limit_bytes == LEAST_BYTES
         with (
-            self._limited_to(f"{self._held_bytes() + _MUCH_BYTES}B") if is_plain else nullcontext(),
+            self._limited_to(f"{self._held_bytes() + _WRITING_BYTES}B") if is_plain else nullcontext(),
             suppress(duckdb.Error),  # the rows are committed all the same
         ):
             self._connection.execute("CHECKPOINT")
