@@ -13,7 +13,7 @@ from tailrace.sql.room import needed_bytes
 LEAST_BYTES = 384 * 10**6
 """What DuckDB may keep in memory, unless rows need more, or the settings say how much."""
 
-_MUCH_BYTES = 128 * 2**20
+_MUCH_BYTES = 96 * 2**20
 """From so many bytes that DuckDB keeps in memory on, it is worth its time to release them amid a transaction."""
 
 _WRITING_BYTES = 64 * 2**20
