@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -16,8 +17,6 @@ from tailrace.errors import ConfigError, RecordError, TailraceError, Violation
 from tailrace.inputs.ahead import ahead
 from tailrace.inputs.batches import Batches
 from tailrace.inputs.columnar import arrow_tables, parquet_tables
-from tailrace.inputs.csv import Columns, csv_tables, csv_tables_as, look_at
-from tailrace.inputs.csv_blocks import RaggedRow
 from tailrace.inputs.formats import Format, format_of, name_of
 from tailrace.inputs.jsonl import inferred_schema, record_blocks
 from tailrace.inputs.loaded import LoadedFiles
@@ -38,6 +37,10 @@ from tailrace.singer.messages import Block
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, decompressed
 from tailrace.singer.states import NO_STATES, PassedState, StateMessages
+
+if TYPE_CHECKING:
+    from tailrace.inputs.csv import Columns
+    from tailrace.inputs.csv_blocks import RaggedRow
 
 _log = get_logger("inputs")
 _ROWS_AT_ONCE = 50_000
@@ -217,6 +220,7 @@ class InputFeed:
             return parquet_tables(given)
         if format_ is Format.ARROW:
             return arrow_tables(given)
+        from tailrace.inputs.csv import csv_tables, csv_tables_as  # noqa: PLC0415 who reads no CSV needs nothing of it
 
         def refuse(row: RaggedRow) -> None:
             self._refuse(row, stream, before)
@@ -226,6 +230,8 @@ class InputFeed:
 
     def _columns_of(self, stream: str) -> Columns | None:
         """What the columns of a stream are over all of its CSV files, where it has several."""
+        from tailrace.inputs.csv import look_at  # noqa: PLC0415 as above
+
         if stream not in self._columns:
             files = [each for each in self._inputs if self._stream_of(each) == stream]
             if len(files) > 1:

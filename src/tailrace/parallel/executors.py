@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
@@ -76,14 +75,14 @@ class _Processes:
     def submit(self, work: Callable[[Any], _Result], argument: Any) -> Future[_Result]:
         try:
             future: Future[_Result] = self._pool.submit(work, argument)
-        except BrokenProcessPool:
+        except BrokenExecutor:
             self.close()
             self._pool = self._started()
             future = self._pool.submit(work, argument)
         return future
 
     def is_loss(self, error: BaseException) -> bool:
-        return isinstance(error, BrokenProcessPool)
+        return isinstance(error, BrokenExecutor)
 
     def close(self) -> None:
         self._pool.shutdown(kill_workers=True)
