@@ -7,17 +7,15 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from tailrace.disk import sync
+from tailrace.disk import sync, try_lock
 from tailrace.errors import DestinationError, FencedError, advice_on_space
 from tailrace.log import get_logger
 from tailrace.model import Checkpoint
@@ -216,13 +214,8 @@ def _checkpoint(kept: _Kept) -> Checkpoint | None:
 
 def _is_ours(number: int, path: Path) -> bool:
     """Whether the open file is locked for us now; where files can't be locked the log says so."""
-    if find_spec("fcntl") is None:
+    is_ours = try_lock(number)
+    if is_ours is None:
         _log.warning("files can't be locked here; see that no two runs use one", file=str(path))
         return True
-    fcntl = import_module("fcntl")
-    lock: Callable[[int, int], None] = fcntl.flock
-    try:
-        lock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return is_ours

@@ -9,12 +9,12 @@ import time
 import weakref
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
-from importlib.util import find_spec
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tailrace.disk import try_lock
 
 _ABANDONED_S = 60
 """A folder that is younger may be one that its run is about to lock."""
@@ -49,7 +49,7 @@ def remove_abandoned(parent: Path) -> None:
             with suppress(OSError), _opened(path) as number:
                 found = os.fstat(number)
                 is_ours = found.st_uid == os.geteuid() and time.time() - found.st_mtime > _ABANDONED_S
-                if is_ours and _lock(number):
+                if is_ours and try_lock(number):
                     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -68,28 +68,14 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(number)
 
 
-def _locked(path: Path) -> int | None:
-    """The folder, open and locked; None where folders can't be locked, and nothing is removed by others either."""
-    if find_spec("fcntl") is None:
-        return None
-    number = os.open(path, os.O_RDONLY)
-    _lock(number)
-    return number
+def _locked(path: Path) -> ExitStack:
+    """The folder, open and locked until the stack is closed; where it can't be, others don't remove it either."""
+    lock = ExitStack()
+    with suppress(OSError):
+        try_lock(lock.enter_context(_opened(path)))
+    return lock
 
 
-def _lock(number: int) -> bool:
-    """Whether the open folder is locked for us now."""
-    if find_spec("fcntl") is None:
-        return False
-    fcntl = import_module("fcntl")
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # somebody has it, or its file system has no locks
-        return False
-    return True
-
-
-def _remove(path: Path, number: int | None) -> None:
+def _remove(path: Path, lock: ExitStack) -> None:
     shutil.rmtree(path, ignore_errors=True)
-    if number is not None:
-        os.close(number)
+    lock.close()

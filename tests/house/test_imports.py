@@ -34,7 +34,7 @@ ALLOWED = {
     "alone": set(),
     "compute": {"alone"},
     "disk": set(),
-    "scratch": set(),
+    "scratch": {"disk"},
     "blocks": set(),
     "pipelines": set(),
     "installed": set(),

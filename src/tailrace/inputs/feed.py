@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from tailrace.inputs.places import InputFile
 from tailrace.log import get_logger
 from tailrace.model import Refused
 from tailrace.parallel.driver import opened_inputs
-from tailrace.parallel.executors import Executor, workers_for
+from tailrace.parallel.executors import Executor, executor_of
 from tailrace.parallel.positions import base_of, input_and_line
 from tailrace.parallel.start import schemas_at_start
 from tailrace.parallel.task import Left
@@ -126,13 +126,14 @@ class InputFeed:
                 _log.info("files are loaded already, and left out", files=self._given - len(self._inputs))
             if not self._inputs:
                 return self._target.report()
-            with nullcontext(self._executor) if self._executor else self._workers() as workers:
-                is_whole = self._read_by_workers(workers) if workers else self._read_all()
+            workers = self._executor or self._workers()
+            is_whole = self._read_by_workers(workers) if workers else self._read_all()
             return self._target.end() if is_whole else self._target.stop()
 
-    def _workers(self) -> AbstractContextManager[Executor | None]:
+    def _workers(self) -> Executor | None:
         """The workers that the settings ask for, where files may be Singer messages."""
-        return workers_for(self._settings.parallel if self._rows.format in {None, Format.SINGER} else None)
+        parallel = self._settings.parallel if self._rows.format in {None, Format.SINGER} else None
+        return executor_of(parallel) if parallel else None
 
     def _read_all(self) -> bool:
         return all(self._read(number, given) for number, given in enumerate(self._inputs, start=1))

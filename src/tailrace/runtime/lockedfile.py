@@ -6,11 +6,9 @@ import errno
 import os
 import stat
 from contextlib import ExitStack, suppress
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
-from tailrace.disk import sync
+from tailrace.disk import sync, try_lock
 from tailrace.errors import ConfigError, advice_on_space
 from tailrace.log import get_logger
 
@@ -124,16 +122,14 @@ class LockedFile:
 
 def lock(number: int, path: Path, *, shared: bool) -> bool:
     """Whether the open file is ours now, alone or with other readers; where none can be locked the log says so."""
-    if find_spec("fcntl") is None:
-        _log.warning("files can't be locked here; see that no two runs use one", file=str(path))
-        return True
-    fcntl = import_module("fcntl")
     try:
-        fcntl.flock(number, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        is_ours = try_lock(number, shared=shared)
     except OSError as error:
         if error.errno not in _UNLOCKABLE:
             raise
         _log.warning("the file can't be locked where it is; see that no two runs use it", file=str(path))
-    return True
+        return True
+    if is_ours is None:
+        _log.warning("files can't be locked here; see that no two runs use one", file=str(path))
+        return True
+    return is_ours
