@@ -11,7 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 import demo
 
-TABLES = {"airlines": 16, "airports": 1458, "flights": 336_776, "planes": 3322, "weather": 26_115}
+TABLES = {"airlines": 16, "airports": 1458, "flights": 56_130, "planes": 3322, "weather": 26_115}
+EVERY = 6
+"""Of the flights every sixth is read, of all days of the year: the tap takes half a minute for all."""
 
 
 @pytest.fixture
@@ -20,6 +22,9 @@ def loaded(tmp_path):
     if not demo.TAP.exists():
         pytest.skip("the tap isn't set up: run scripts/setup-tap")
     demo.unpack(tmp_path / "csv")
+    flights = tmp_path / "csv" / "flights.csv"
+    header, *lines = flights.read_text(encoding="utf-8").splitlines(keepends=True)
+    flights.write_text("".join([header, *lines[::EVERY]]), encoding="utf-8")
     database = tmp_path / "flights.duckdb"
     load = [str(demo.TAILRACE), "load", "--to", f"duckdb:///{database}"]
     with subprocess.Popen(demo.tap_command(tmp_path / "csv"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tap:

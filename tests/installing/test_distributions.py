@@ -18,6 +18,7 @@ COUNT = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT
 
 def run(*command, **more):
     clean = {name: value for name, value in trusting_all().items() if not name.startswith(("PYTHON", "COV_"))}
+    clean["PIP_NO_COMPILE"] = "1"  # what is imported is compiled then
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=clean | more)
     assert done.returncode == 0, done.stderr
     return done.stdout
