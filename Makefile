@@ -40,7 +40,7 @@ uncounted:
 	PYTHONPATH=.work/album $(WHOLE) -n 3 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
 
 # Each as soon as what it needs is there. What cargo does is done beside what pip does, which takes one core alone.
-ready: packages native wheel programs tap album services decoder lint types
+ready: packages wheel programs types services tap album decoder native lint
 
 check:                 ## what to run while working: lint, types, unit tests
 	$(AT_ONCE) decoder
@@ -94,7 +94,7 @@ types: packages
 unit: decoder
 	$(PYTEST) -n 2 tests/unit tests/statements tests/house
 
-native:                ## the tests of tailrace-native's crate
+native: wheel          ## the tests of tailrace-native's crate
 	$(call cargo,test,--quiet --no-default-features)
 
 newest: setup services ## conformance and laws on the newest of what can be had; writes docs/proven.json and .md

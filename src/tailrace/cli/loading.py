@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from glob import escape
 from importlib import import_module
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from types import FrameType
 from typing import Annotated
 
@@ -33,6 +32,7 @@ from tailrace.runtime.report import Report
 from tailrace.runtime.states import refresh
 from tailrace.runtime.summary import report_table
 from tailrace.runtime.target import Target
+from tailrace.scratch import ScratchFolder
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, open_source
 from tailrace.singer.state import StateWriter
@@ -64,11 +64,11 @@ def load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
     """Load a file of rows that comes by stdin; it is kept on this machine meanwhile, since it is read twice."""
     if rows.stream is None:
         raise ConfigError("no stream given", key="--stream", hint="what comes by stdin has no file's name")
-    with NamedTemporaryFile() as kept:
-        with open_source("-") as source:
+    with ScratchFolder("stdin") as folder:
+        path = folder.path / "stdin"
+        with open_source("-") as source, path.open("wb") as kept:
             shutil.copyfileobj(source, kept, 2**20)
-        kept.flush()
-        load_files([kept.name], rows, made, report, None, new_only=False)
+        load_files([str(path)], rows, made, report, None, new_only=False)
 
 
 def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:

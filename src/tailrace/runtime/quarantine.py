@@ -1,9 +1,10 @@
 """The quarantine: a JSON Lines file of refused records, durable before the checkpoint that skips them is committed.
 
-The file holds four kinds of entries, told apart by their first key: `schema` (a stream's SCHEMA message, before
-its first refused record of a run), `record` (a refused record as sent, with its reasons), `checkpoint` (all of
-that run's entries up to that line are covered by that checkpoint once it is committed), and `void` (entries of that
-earlier run behind that line count for nothing: no committed checkpoint covers them, so their records came again).
+The file holds four kinds of entries, told apart by their first key: `schema` (a stream's SCHEMA message, before its
+first refused record of a run), `record` (a refused record as sent, with its reasons; `record_base64` where it isn't
+UTF-8), `checkpoint` (all of that run's entries up to that line are covered by that checkpoint once it is committed),
+and `void` (entries of that earlier run behind that line count for nothing: no committed checkpoint covers them, so
+their records came again).
 Entries are added at the end and never taken away. One run at a time has the file.
 """
 
