@@ -82,14 +82,18 @@ pub fn decode(
     let mut aside = Aside::new(layout, is_bare);
     for (piece, &data) in pieces.iter().enumerate() {
         let mut at = 0;
+        if run.must_grow() {
+            break;
+        }
         run.begin(data);
         while at < data.len()
+            && !run.must_grow()
             && let Some(line) = lines.next()
         {
             let end = run.read_line(at, line).unwrap_or_else(|_| {
                 run.take_back();
                 let end = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |offset| at + offset + 1);
-                aside.put(data, Doubtful { line, piece, bytes: at..end });
+                aside.put(data, run.is_utf8, Doubtful { line, piece, bytes: at..end });
                 end
             });
             at = end;
@@ -104,34 +108,47 @@ pub struct Aside<'l> {
     pub refused: Vec<Refused>,
     judge: Judge<'l>,
     is_bare: bool,
-    reasons: HashMap<Vec<Violation>, usize>,
+    pub reasons: Reasons,
 }
 
 impl<'l> Aside<'l> {
     fn new(layout: &'l RecordLayout, is_bare: bool) -> Self {
         let judge = Judge::new(layout);
-        Self { doubtful: Vec::new(), refused: Vec::new(), judge, is_bare, reasons: HashMap::new() }
+        Self { doubtful: Vec::new(), refused: Vec::new(), judge, is_bare, reasons: Reasons::default() }
     }
 
-    fn put(&mut self, data: &[u8], found: Doubtful) {
+    /// Judge a line of a piece that is UTF-8, or may not be.
+    fn put(&mut self, data: &[u8], is_utf8: bool, found: Doubtful) {
         let text = &data[found.bytes.clone()];
         let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let is_utf8 = std::str::from_utf8(text).is_ok();
         match self.judge.violations(text, self.is_bare) {
-            Ok(violations) if is_utf8 => {
-                let next = self.reasons.len();
-                let reasons = *self.reasons.entry(violations).or_insert(next);
+            Ok(violations) if is_utf8 || std::str::from_utf8(text).is_ok() => {
                 let bytes = found.bytes.start..found.bytes.start + text.len();
+                let reasons = self.reasons.number(violations);
                 self.refused.push(Refused { line: found.line, piece: found.piece, bytes, reasons });
             }
             _ => self.doubtful.push(found),
         }
     }
+}
 
-    /// Why records were refused, each once.
-    pub fn reasons(self) -> Vec<Vec<Violation>> {
-        let mut reasons: Vec<_> = self.reasons.into_iter().collect();
-        reasons.sort_unstable_by_key(|&(_, at)| at);
-        reasons.into_iter().map(|(violations, _)| violations).collect()
+/// Why records are refused, each once. Mostly a record is refused for what the one before it was.
+#[derive(Default)]
+pub struct Reasons {
+    pub all: Vec<Vec<Violation>>,
+    numbers: HashMap<Vec<Violation>, usize>,
+    last: usize,
+}
+
+impl Reasons {
+    fn number(&mut self, violations: &[Violation]) -> usize {
+        if self.all.get(self.last).is_none_or(|last| last != violations) {
+            self.last = self.numbers.get(violations).copied().unwrap_or_else(|| {
+                self.numbers.insert(violations.to_vec(), self.all.len());
+                self.all.push(violations.to_vec());
+                self.all.len() - 1
+            });
+        }
+        self.last
     }
 }

@@ -193,7 +193,7 @@ class Stream:
 
     @property
     def waits_for_commit(self) -> bool:
-        """Whether rows go into their table only at the commit, in the order of their lines."""
+        """Whether rows may have to wait for the commit, which takes them in the order of their lines; see Batch."""
         return self.is_merged or self.versioned
 
     @property
@@ -283,12 +283,22 @@ class Decoded:
 class Batch:
     """Sealed rows of one stream, on their way to be staged for the checkpoint of that number.
 
-    `rows` has the stream's Arrow schema (columns, then LINE in rising order) and at least one row.
+    `rows` has the stream's Arrow schema (columns, then LINE in rising order) and at least one row. `is_outdated` says
+    that some may be of an older version than one that was activated before them.
     """
 
     stream: Stream
     rows: pa.Table
     checkpoint: int
+    is_outdated: bool = False
+
+    @property
+    def waits_for_commit(self) -> bool:
+        """Whether rows go into their table only at the commit, in the order of their lines.
+
+        Others may be there before: no activation of their checkpoint takes rows that come after it.
+        """
+        return self.stream.is_merged or self.is_outdated
 
     @property
     def first_line(self) -> int:
