@@ -120,7 +120,7 @@ impl<'l> Judge<'l> {
     fn judge_members(&mut self, members: &Members, number: usize, depth: usize) -> Sure<()> {
         let object: &'l Object = &self.layout.objects[number];
         for member in members.all.iter().filter(|member| member.is_again) {
-            let got = format!("'{}' again", plain(&member.name)?);
+            let got = ["'", plain(&member.name)?, "' again"].concat();
             self.add("duplicate_key", path_of(object, &member.name)?, "each field once", got);
         }
         for (field, place) in object.fields.iter().zip(&members.of_fields) {

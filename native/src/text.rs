@@ -111,20 +111,24 @@ pub fn quote(text: &[u8], json: &mut Vec<u8>) {
         if special(word, 0) == word.len() {
             json.extend_from_slice(word);
         } else if word.iter().all(|&byte| byte >= b' ') {
-            escape_quotes(word, json);
+            escape_quotes(*word, json);
         } else {
-            word.iter().for_each(|&byte| escape(byte, json));
+            for &byte in word {
+                escape(byte, json);
+            }
         }
     }
-    rest.iter().for_each(|&byte| escape(byte, json));
+    for &byte in rest {
+        escape(byte, json);
+    }
     json.push(b'"');
 }
 
 /// Write a word without control characters; without branches, for nothing tells where its quotes are.
 #[inline]
-fn escape_quotes(word: &[u8; 8], json: &mut Vec<u8>) {
+fn escape_quotes(word: [u8; 8], json: &mut Vec<u8>) {
     let (mut escaped, mut length) = ([b'\\'; 16], 0);
-    for &byte in word {
+    for byte in word {
         length += usize::from(matches!(byte, b'"' | b'\\'));
         escaped[length] = byte;
         length += 1;

@@ -131,10 +131,18 @@ def an_activation_does_not_depend_on_the_batches(subject: Subject) -> None:
 
 def an_activation_does_not_reach_records_after_it(subject: Subject) -> None:
     """An old version's record that comes later is loaded, until the next activation; without a key too."""
-    sent = [*_version(1, 1), activate(2), *_version(2, 2), *_version(1, 3)]
-    appended = [message | {"stream": "appended"} for message in sent]
     schemas = schema(_ROW, ["id"]), schema(_ROW, stream="appended")
-    loaded(subject, *schemas, *sent, *appended, hard_delete=True, batch_rows=1)
+    sent = [
+        message
+        for stream in (THINGS, "appended")
+        for message in (
+            record({"id": 1}, stream, version=1),
+            activate(2, stream),
+            record({"id": 2}, stream, version=2),
+            record({"id": 3}, stream, version=1),
+        )
+    ]
+    loaded(subject, *schemas, *sent, hard_delete=True, batch_rows=1)
     assert things(subject, "id") == [(2,), (3,)]
     assert [row["id"] for row in by(subject.rows("appended"), "id")] == [2, 3]
 
