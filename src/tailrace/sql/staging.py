@@ -23,6 +23,14 @@ Make = Callable[[int], tuple[Staging, str]]
 """Gives the staging table of a number, and the CREATE TABLE that makes it."""
 
 
+def waits_for_commit(batch: Batch) -> bool:
+    """Whether rows go into their table only at the commit, in the order of their lines.
+
+    Others may be there before: an activation of their checkpoint takes none that come after it.
+    """
+    return batch.stream.is_merged or batch.is_outdated
+
+
 class Waiting(Protocol):
     """The rows of the checkpoint that is being loaded. Thread-safe; `arrive` and `drop` are the commit's.
 
@@ -141,7 +149,7 @@ class TransactionTables:
 
     def takes(self, batch: Batch) -> bool:
         """Whether rows go into their table only at the commit; see Waiting."""
-        return batch.waits_for_commit
+        return waits_for_commit(batch)
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table; see Waiting."""
@@ -227,7 +235,7 @@ class StagingTables:
     def takes(self, batch: Batch) -> bool:
         """Whether rows wait; see Waiting."""
         is_replaced = batch.stream.method is Method.REPLACE
-        return batch.waits_for_commit or is_replaced or not self._appends_directly
+        return waits_for_commit(batch) or is_replaced or not self._appends_directly
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table; see Waiting."""

@@ -25,14 +25,14 @@ NOW = datetime(2024, 1, 2, tzinfo=UTC)
 class Puts:
     """What is put into a drain, in its order: (revision, line) of a plan, (revision, lines) of a batch.
 
-    `waiting` are the lines of rows that go into their table only at the commit.
+    `outdated` are the lines of rows that an activation before them may be about.
     """
 
     next_number = 1
 
     def __init__(self):
         self.items = []
-        self.waiting = []
+        self.outdated = []
 
     def put(self, item):
         match item:
@@ -40,7 +40,7 @@ class Puts:
                 self.items.append((item.stream.revision, item.line))
             case Batch():
                 self.items.append((item.stream.revision, item.rows[LINE].to_pylist()))
-                self.waiting += item.rows[LINE].to_pylist() if item.waits_for_commit else []
+                self.outdated += item.rows[LINE].to_pylist() if item.is_outdated else []
 
 
 class Made:
@@ -121,14 +121,14 @@ def test_where_rows_are_merged_each_turn_of_a_plan_is_a_later_revision(made):
     assert batches == [(1, [2]), (2, [4]), (3, [6]), (4, [8])]
 
 
-def test_rows_wait_for_the_commit_that_are_older_than_what_was_activated_before_them_in_any_checkpoint(made):
+def test_rows_are_outdated_by_a_later_version_that_was_activated_before_them_in_any_checkpoint(made):
     going = made().schema(1).records(2, {"id": 1}, version=1).records(3, {"id": 2})
     going.sealed()
     going.pipeline.activate(2, 4, 0.0)
     going.pipeline.activate(1, 5, 0.0)
     for line, version in ((6, 2), (7, None), (8, 3), (9, 1)):
         going.records(line, {"id": line}, version=version).sealed()
-    assert going.drain.waiting == [9]
+    assert going.drain.outdated == [9]
 
 
 def test_a_plan_is_prepared_before_each_batch_that_follows_another_plans(made):
