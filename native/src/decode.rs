@@ -82,56 +82,102 @@ pub fn decode(
     let mut aside = Aside::new(layout, is_bare);
     for (piece, &data) in pieces.iter().enumerate() {
         let mut at = 0;
+        if run.must_grow() {
+            break;
+        }
         run.begin(data);
         while at < data.len()
+            && !run.must_grow()
             && let Some(line) = lines.next()
         {
-            let end = run.read_line(at, line).unwrap_or_else(|_| {
-                run.take_back();
-                let end = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |offset| at + offset + 1);
-                aside.put(data, Doubtful { line, piece, bytes: at..end });
+            at = if aside.expects_refusal()
+                && let Some(end) = aside.refuse(data, run.is_utf8, (line, piece, at))
+            {
                 end
-            });
-            at = end;
+            } else if let Ok(end) = run.read_line(at, line) {
+                aside.in_a_row = 0;
+                end
+            } else {
+                run.take_back();
+                aside.put(data, run.is_utf8, (line, piece, at))
+            };
         }
     }
     run.finish(aside)
 }
 
-/// Lines that become no rows: those that are certain to be refused, and those in doubt.
+/// Lines that become no rows: those that are certain to be refused, and those in doubt. `in_a_row` is how many lines
+/// were refused one behind the other.
 pub struct Aside<'l> {
     pub doubtful: Vec<Doubtful>,
     pub refused: Vec<Refused>,
     judge: Judge<'l>,
     is_bare: bool,
-    reasons: HashMap<Vec<Violation>, usize>,
+    in_a_row: usize,
+    pub reasons: Reasons,
 }
 
 impl<'l> Aside<'l> {
     fn new(layout: &'l RecordLayout, is_bare: bool) -> Self {
         let judge = Judge::new(layout);
-        Self { doubtful: Vec::new(), refused: Vec::new(), judge, is_bare, reasons: HashMap::new() }
+        Self { doubtful: Vec::new(), refused: Vec::new(), judge, is_bare, in_a_row: 0, reasons: Reasons::default() }
     }
 
-    fn put(&mut self, data: &[u8], found: Doubtful) {
-        let text = &data[found.bytes.clone()];
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let is_utf8 = std::str::from_utf8(text).is_ok();
+    /// Whether so many lines were refused one behind the other that the next one is best judged before it is read.
+    fn expects_refusal(&self) -> bool {
+        self.in_a_row > 1
+    }
+
+    /// Refuse the line that begins at a place of a piece, which is UTF-8 or may not be, where that is certain; gives the
+    /// place behind it.
+    fn refuse(&mut self, data: &[u8], is_utf8: bool, (line, piece, at): (i64, usize, usize)) -> Option<usize> {
+        let end = end_of_line(data, at);
+        let text = data[at..end].strip_suffix(b"\n").unwrap_or(&data[at..end]);
+        self.in_a_row += 1;
         match self.judge.violations(text, self.is_bare) {
-            Ok(violations) if is_utf8 => {
-                let next = self.reasons.len();
-                let reasons = *self.reasons.entry(violations).or_insert(next);
-                let bytes = found.bytes.start..found.bytes.start + text.len();
-                self.refused.push(Refused { line: found.line, piece: found.piece, bytes, reasons });
+            Ok(violations) if is_utf8 || std::str::from_utf8(text).is_ok() => {
+                let reasons = self.reasons.number(violations);
+                self.refused.push(Refused { line, piece, bytes: at..at + text.len(), reasons });
+                Some(end)
             }
-            _ => self.doubtful.push(found),
+            _ => {
+                self.in_a_row = 0;
+                None
+            }
         }
     }
 
-    /// Why records were refused, each once.
-    pub fn reasons(self) -> Vec<Vec<Violation>> {
-        let mut reasons: Vec<_> = self.reasons.into_iter().collect();
-        reasons.sort_unstable_by_key(|&(_, at)| at);
-        reasons.into_iter().map(|(violations, _)| violations).collect()
+    /// Refuse a line, or leave it to the reference; gives the place behind it.
+    fn put(&mut self, data: &[u8], is_utf8: bool, (line, piece, at): (i64, usize, usize)) -> usize {
+        self.refuse(data, is_utf8, (line, piece, at)).unwrap_or_else(|| {
+            let end = end_of_line(data, at);
+            self.doubtful.push(Doubtful { line, piece, bytes: at..end });
+            end
+        })
+    }
+}
+
+fn end_of_line(data: &[u8], at: usize) -> usize {
+    memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |offset| at + offset + 1)
+}
+
+/// Why records are refused, each once. Mostly a record is refused for what the one before it was.
+#[derive(Default)]
+pub struct Reasons {
+    pub all: Vec<Vec<Violation>>,
+    numbers: HashMap<Vec<Violation>, usize>,
+    last: usize,
+}
+
+impl Reasons {
+    fn number(&mut self, violations: &[Violation]) -> usize {
+        if self.all.get(self.last).is_none_or(|last| last != violations) {
+            self.last = self.numbers.get(violations).copied().unwrap_or_else(|| {
+                self.numbers.insert(violations.to_vec(), self.all.len());
+                self.all.push(violations.to_vec());
+                self.all.len() - 1
+            });
+        }
+        self.last
     }
 }

@@ -132,6 +132,8 @@ pub struct Object {
 }
 
 /// The layout of one stream; the record is the first of its objects.
+///
+/// `grows_by_version_alone` says that nothing but a version may have the stream grow first, and that it has none yet.
 #[derive(Clone, Debug)]
 pub struct RecordLayout {
     pub stream: String,
@@ -141,6 +143,7 @@ pub struct RecordLayout {
     pub unknown: Unknown,
     pub is_draft4: bool,
     pub is_versioned: bool,
+    pub grows_by_version_alone: bool,
     pub reads_extracted_at: bool,
     pub keywords: Option<Keywords>,
 }
@@ -153,6 +156,8 @@ struct Spec {
     unknown: Unknown,
     is_draft4: bool,
     is_versioned: bool,
+    #[serde(default)]
+    grows_by_version_alone: bool,
     reads_extracted_at: bool,
     keywords: Option<keywords::Spec>,
 }
@@ -194,6 +199,7 @@ impl RecordLayout {
             unknown: spec.unknown,
             is_draft4: spec.is_draft4,
             is_versioned: spec.is_versioned,
+            grows_by_version_alone: spec.grows_by_version_alone,
             reads_extracted_at: spec.reads_extracted_at,
             keywords: spec.keywords.as_ref().map(Keywords::new).transpose()?,
         };

@@ -30,12 +30,19 @@ pub struct Violation {
     pub got: String,
 }
 
-/// A member of an object, or the last of several with that name; `field` is which field of the layout it is.
+/// A member of an object, or the last of several with that name; `is_field` says that the layout names it.
 struct Member<'a> {
     name: Cow<'a, [u8]>,
-    field: Option<usize>,
+    is_field: bool,
     raw: &'a [u8],
     is_again: bool,
+}
+
+/// The members of an object, each name once, in the order in which these are there first; `of_fields` are the places
+/// of those that are fields.
+struct Members<'a> {
+    all: Vec<Member<'a>>,
+    of_fields: Vec<Option<usize>>,
 }
 
 /// Judges lines that aren't taken. `columns` is space to try values in.
@@ -54,20 +61,27 @@ impl<'l> Judge<'l> {
 
     /// Every violation of a line of UTF-8, of which there is one at least; or a doubt. `is_bare` says that it is a record
     /// alone.
-    pub fn violations(&mut self, line: &[u8], is_bare: bool) -> Sure<Vec<Violation>> {
+    pub fn violations(&mut self, line: &[u8], is_bare: bool) -> Sure<&[Violation]> {
         self.violations.clear();
         if self.layout.keywords.is_some() {
             return Err(Doubt);
         }
-        let record = if is_bare { bare(line)? } else { self.record_of(line)? };
-        self.judge_object(&mut Cursor::new(record, 0), 0, MESSAGE_DEPTH + 1)?;
-        if self.violations.is_empty() { Err(Doubt) } else { Ok(std::mem::take(&mut self.violations)) }
+        let record = if is_bare { self.bare(line)? } else { self.record_of(line)? };
+        self.judge_members(&record, 0, MESSAGE_DEPTH + 1)?;
+        if self.violations.is_empty() { Err(Doubt) } else { Ok(&self.violations) }
+    }
+
+    /// The record that a line is, which is JSON then, and not too deep.
+    fn bare<'a>(&self, line: &'a [u8]) -> Sure<Members<'a>> {
+        let mut cursor = Cursor::new(line, 0);
+        let record = members_of(&mut cursor, &self.layout.objects[0], MESSAGE_DEPTH + 1)?;
+        if cursor.is_at_end() { Ok(record) } else { Err(Doubt) }
     }
 
     /// The record of a message in which all else is as it must be; the whole line is JSON then, and not too deep.
-    fn record_of<'a>(&mut self, line: &'a [u8]) -> Sure<&'a [u8]> {
+    fn record_of<'a>(&self, line: &'a [u8]) -> Sure<Members<'a>> {
         let mut cursor = Cursor::new(line, 0);
-        let (mut seen, mut record): (Vec<&[u8]>, _) = (Vec::new(), None);
+        let (mut seen, mut record): (Vec<&[u8]>, _) = (Vec::with_capacity(4), None);
         cursor.skip_space();
         cursor.expect(b'{')?;
         cursor.skip_space();
@@ -86,8 +100,7 @@ impl<'l> Judge<'l> {
                         return Err(Doubt);
                     }
                 }
-                b"record" if cursor.peek() == b'{' => record = Some(cursor.value(MESSAGE_DEPTH)?),
-                b"record" => return Err(Doubt),
+                b"record" => record = Some(members_of(&mut cursor, &self.layout.objects[0], MESSAGE_DEPTH + 1)?),
                 b"version" if cursor.take(b"null") => {}
                 b"version" => int64_of(cursor.number()?, true).map(|_| ())?,
                 _ => cursor.value(MESSAGE_DEPTH).map(|_| ())?,
@@ -104,28 +117,21 @@ impl<'l> Judge<'l> {
     }
 
     /// Judge an object that is taken apart: names that repeat, its fields in the order of the layout, and other fields.
-    fn judge_object(&mut self, cursor: &mut Cursor, number: usize, depth: usize) -> Sure<()> {
+    fn judge_members(&mut self, members: &Members, number: usize, depth: usize) -> Sure<()> {
         let object: &'l Object = &self.layout.objects[number];
-        let members = members_of(cursor, object, depth)?;
-        for member in members.iter().filter(|member| member.is_again) {
-            let got = format!("'{}' again", plain(&member.name)?);
+        for member in members.all.iter().filter(|member| member.is_again) {
+            let got = ["'", plain(&member.name)?, "' again"].concat();
             self.add("duplicate_key", path_of(object, &member.name)?, "each field once", got);
         }
-        let mut sent = vec![None; object.fields.len()];
-        for member in &members {
-            if let Some(at) = member.field {
-                sent[at] = Some(member.raw);
-            }
-        }
-        for (field, raw) in object.fields.iter().zip(sent) {
-            match raw {
+        for (field, place) in object.fields.iter().zip(&members.of_fields) {
+            match place.map(|at| members.all[at].raw) {
                 None => self.judge_missing(field)?,
                 Some(b"null") => self.judge_null(field)?,
                 Some(raw) => self.judge_value(field, raw, depth)?,
             }
         }
         if self.layout.unknown == Unknown::Fail {
-            for member in members.iter().filter(|member| member.field.is_none()) {
+            for member in members.all.iter().filter(|member| !member.is_field) {
                 let path = path_of(object, &member.name)?;
                 self.add("unknown_field", path, "a field of the schema", shown(member.raw));
             }
@@ -167,7 +173,8 @@ impl<'l> Judge<'l> {
         match field.takes {
             Use::Nothing => Ok(()),
             Use::Object(inner) if raw.first() == Some(&b'{') => {
-                self.judge_object(&mut Cursor::new(raw, 0), inner, depth + 1)
+                let members = members_of(&mut Cursor::new(raw, 0), &self.layout.objects[inner], depth + 1)?;
+                self.judge_members(&members, inner, depth + 1)
             }
             Use::Object(_) if field.refuses_unfit => {
                 self.add("type", field.path.clone(), "an object", shown(raw));
@@ -200,6 +207,7 @@ impl<'l> Judge<'l> {
 }
 
 /// A name as it stands for.
+#[inline]
 fn unescaped(name: Text<'_>) -> Sure<Cow<'_, [u8]>> {
     if !name.has_escapes {
         return Ok(Cow::Borrowed(name.raw));
@@ -209,17 +217,10 @@ fn unescaped(name: Text<'_>) -> Sure<Cow<'_, [u8]>> {
     Ok(Cow::Owned(unescaped))
 }
 
-/// The object that a line is, which is JSON then, and not too deep.
-fn bare(line: &[u8]) -> Sure<&[u8]> {
-    let mut cursor = Cursor::new(line, 0);
-    let record = cursor.value(MESSAGE_DEPTH)?;
-    if cursor.is_at_end() && record.first() == Some(&b'{') { Ok(record) } else { Err(Doubt) }
-}
-
-/// The members of an object, each name once, in the order in which these are there first.
-fn members_of<'a>(cursor: &mut Cursor<'a>, object: &Object, depth: usize) -> Sure<Vec<Member<'a>>> {
+/// Take an object apart.
+fn members_of<'a>(cursor: &mut Cursor<'a>, object: &Object, depth: usize) -> Sure<Members<'a>> {
     let mut members: Vec<Member<'a>> = Vec::with_capacity(object.fields.len() + 1);
-    let mut places = vec![None; object.fields.len()];
+    let mut of_fields = vec![None; object.fields.len()];
     let mut others: HashMap<Cow<'a, [u8]>, usize> = HashMap::new();
     cursor.expect(b'{')?;
     cursor.skip_space();
@@ -238,18 +239,18 @@ fn members_of<'a>(cursor: &mut Cursor<'a>, object: &Object, depth: usize) -> Sur
         expected = field.map_or(expected, |at| at + 1);
         let next = members.len();
         let place = match field {
-            Some(at) => *places[at].get_or_insert(next),
+            Some(at) => *of_fields[at].get_or_insert(next),
             None => *others.entry(name.clone()).or_insert(next),
         };
         if place < next {
             members[place].raw = raw;
             members[place].is_again = true;
         } else {
-            members.push(Member { name, field, raw, is_again: false });
+            members.push(Member { name, is_field: field.is_some(), raw, is_again: false });
         }
         goes_on = cursor.goes_on(b'}')?;
     }
-    Ok(members)
+    Ok(Members { all: members, of_fields })
 }
 
 /// A name that Python writes as it is, in single quotes.

@@ -7,6 +7,7 @@ use pyo3::types::PyBytes;
 
 use crate::decode::Refused;
 use crate::refusals::Violation;
+use crate::text::quote;
 
 /// What is written at once, with the entry that passes it.
 const MAX_BYTES: usize = 1 << 16;
@@ -64,22 +65,23 @@ impl Refusals {
         rest: &str,
         first: usize,
     ) -> serde_json::Result<(Vec<u8>, usize)> {
-        let reasons = self.reasons.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let ends = self.reasons.iter().map(|violations| {
+            let reasons = serde_json::to_string(violations)?;
+            Ok(format!(",\"reasons\":{reasons},{rest}\n"))
+        });
+        let (start, ends) = (format!(",\"stream\":{stream},\"line\":"), ends.collect::<serde_json::Result<Vec<_>>>()?);
         let mut written = Vec::with_capacity(MAX_BYTES + MAX_BYTES / 4);
         let mut next = first;
         while written.len() < MAX_BYTES
             && let Some(found) = self.refused.get(next)
         {
             next += 1;
-            // Nothing that isn't UTF-8 is refused here.
-            let raw = String::from_utf8_lossy(&pieces[found.piece][found.bytes.clone()]);
             written.extend_from_slice(b"{\"record\":");
-            serde_json::to_writer(&mut written, &raw)?;
-            written.extend_from_slice(format!(",\"stream\":{stream},\"line\":{},\"reasons\":", found.line).as_bytes());
-            written.extend_from_slice(&reasons[found.reasons]);
-            written.push(b',');
-            written.extend_from_slice(rest.as_bytes());
-            written.push(b'\n');
+            // Nothing that isn't UTF-8 is refused here.
+            quote(&pieces[found.piece][found.bytes.clone()], &mut written);
+            written.extend_from_slice(start.as_bytes());
+            serde_json::to_writer(&mut written, &found.line)?;
+            written.extend_from_slice(ends[found.reasons].as_bytes());
         }
         Ok((written, next))
     }

@@ -28,7 +28,7 @@ pub struct Run<'a> {
     layout: &'a RecordLayout,
     is_bare: bool,
     data: &'a [u8],
-    is_utf8: bool,
+    pub is_utf8: bool,
     columns: Vec<Filling>,
     versions: Filling,
     extracted_at: Filling,
@@ -67,7 +67,7 @@ impl<'a> Run<'a> {
     /// Go on with a piece of lines that end in line feeds.
     pub fn begin(&mut self, data: &'a [u8]) {
         self.data = data;
-        let text = std::str::from_utf8(data);
+        let text = simdutf8::basic::from_utf8(data);
         self.is_utf8 = text.is_ok();
         if self.layout.keywords.is_some() {
             self.tape = Tape::new(text.unwrap_or_default());
@@ -96,6 +96,11 @@ impl<'a> Run<'a> {
         Ok(cursor.at() + 1)
     }
 
+    /// Whether the stream has to grow, and no line from here on makes a difference.
+    pub fn must_grow(&self) -> bool {
+        self.layout.grows_by_version_alone && self.versioned_line.is_some()
+    }
+
     /// Take back what a doubtful line has left.
     pub fn take_back(&mut self) {
         let rows = self.lines.len();
@@ -105,7 +110,7 @@ impl<'a> Run<'a> {
     }
 
     /// What the run has come to, with the lines that become no rows.
-    pub fn finish(self, mut aside: Aside) -> Result<Decoded, ArrowError> {
+    pub fn finish(self, aside: Aside) -> Result<Decoded, ArrowError> {
         let (mut inexact, mut coerced) = (Vec::new(), Vec::new());
         let odd = noted("time_extracted", &self.extracted_at.coerced, &self.lines).into_iter().collect();
         let mut columns = Vec::with_capacity(self.columns.len() + 3);
@@ -123,9 +128,9 @@ impl<'a> Run<'a> {
         columns.push(Arc::new(Int64Array::from(self.lines)));
         Ok(Decoded {
             columns,
-            doubtful: std::mem::take(&mut aside.doubtful),
-            refused: std::mem::take(&mut aside.refused),
-            reasons: aside.reasons(),
+            doubtful: aside.doubtful,
+            refused: aside.refused,
+            reasons: aside.reasons.all,
             versioned_line: self.versioned_line,
             unknown: self.unknown.counts(&self.layout.objects),
             new_fields: self.unknown.new_fields(),

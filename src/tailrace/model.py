@@ -193,7 +193,7 @@ class Stream:
 
     @property
     def waits_for_commit(self) -> bool:
-        """Whether rows go into their table only at the commit, in the order of their lines."""
+        """Whether rows may have to wait for the commit, which takes them in the order of their lines."""
         return self.is_merged or self.versioned
 
     @property
@@ -265,8 +265,7 @@ class Decoded:
     """A block as columns: rows in line order with the stream's Arrow schema, and what became of all else.
 
     rows + refused = the block's records. `unknown` counts dropped fields by name. `inexact` and `coerced`, values that
-    came as another type than the schema's, are by column name; `odd` are members of messages that weren't as they
-    must be.
+    came as another type than the schema's, are by column name; `odd` are members of messages, which weren't right.
     With `growth` set nothing is decoded: rows and refused are empty until the stream has grown.
     """
 
@@ -283,12 +282,14 @@ class Decoded:
 class Batch:
     """Sealed rows of one stream, on their way to be staged for the checkpoint of that number.
 
-    `rows` has the stream's Arrow schema (columns, then LINE in rising order) and at least one row.
+    `rows` has the stream's Arrow schema (columns, then LINE in rising order) and at least one row. `is_outdated` says
+    that some may be of an older version than one that was activated before them.
     """
 
     stream: Stream
     rows: pa.Table
     checkpoint: int
+    is_outdated: bool = False
 
     @property
     def first_line(self) -> int:
@@ -381,8 +382,7 @@ class Traits:
     case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
     tables and schemas match `own_tables` and `own_schemas`. `keeps_nested` says that columns with `nested` become
     structs and lists; `is_serial`, that nothing is gained by staging several at once; `rekey`, in the destination's
-    own words, how a table gets a stream's key (see `schema.keys`); `mage_words`, in lower case, are what `naming: mage`
-    puts a `_` before, if more than usual.
+    own words, how a table gets a stream's key (see `schema.keys`); `mage_words` have a `_` before by `naming: mage`.
     """
 
     name: str

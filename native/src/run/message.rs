@@ -114,7 +114,11 @@ impl<'a> Run<'a> {
     fn read_version(&mut self, cursor: &mut Cursor) -> Sure<bool> {
         let has_version = !cursor.take(b"null");
         if has_version {
-            self.versions.push_integer(int64_of(cursor.number()?, true)?);
+            let version = match cursor.short_integer() {
+                Some(version) => version,
+                None => int64_of(cursor.number()?, true)?,
+            };
+            self.versions.push_integer(version);
         } else {
             self.versions.push_null();
         }

@@ -161,6 +161,9 @@ def layout_json(layout: RecordLayout) -> str:
         "unknown": stream.unknown_fields,
         "is_draft4": layout.is_draft4,
         "is_versioned": stream.versioned,
+        "grows_by_version_alone": not (
+            stream.versioned or stream.unknown_fields == "evolve" or stream.evolved or layout.marks
+        ),
         "reads_extracted_at": stream.filled_with(Fill.EXTRACTED_AT) is not None,
         "keywords": keywords_of(layout) if stream.validation == "full" else None,
     }

@@ -138,7 +138,7 @@ class _Elsewhere:
         plan = replace(batch.stream, revision=0)
         lines = pc.add(batch.rows[LINE], self.base)
         rows = batch.rows.set_column(batch.rows.num_columns - 1, batch.rows.schema.field(LINE), lines)
-        placed = Batch(plan, rows, batch.checkpoint)
+        placed = replace(batch, stream=plan, rows=rows)
         before = self._used.get(plan)
         if before and any(r.first_line > before.last_line for r in self._used.values() if r.stream.name == plan.name):
             raise NotPlannedError(f"stream {plan.name!r} has several SCHEMAs in turns, which are taken in order")

@@ -293,7 +293,7 @@ class Drain:
 
     def _stage_part(self, batch: Batch, rows: pa.Table, staged: list[tuple[Batch, Receipt]]) -> None:
         if rows.num_rows:
-            self._stage_fit(Batch(batch.stream, rows, batch.checkpoint), staged)
+            self._stage_fit(replace(batch, rows=rows), staged)
 
     def _refuse(self, batch: Batch, line: int, reason: str) -> None:
         """Tell of a refused row, once: it may be tried again after another one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -22,13 +23,13 @@ def rows_parted(rows: pa.Table, until_line: int) -> tuple[pa.Table, pa.Table]:
 def batch_until(batch: Batch, until_line: int, checkpoint: int) -> Batch | None:
     """The batch's rows up to that input line, for that checkpoint; None where it has none."""
     rows, _ = rows_parted(batch.rows, until_line)
-    return Batch(batch.stream, rows, checkpoint) if rows.num_rows else None
+    return replace(batch, rows=rows, checkpoint=checkpoint) if rows.num_rows else None
 
 
 def batch_after(batch: Batch, line: int) -> Batch | None:
     """The batch's rows after that input line; None where it has none."""
     _, rows = rows_parted(batch.rows, line)
-    return Batch(batch.stream, rows, batch.checkpoint) if rows.num_rows else None
+    return replace(batch, rows=rows) if rows.num_rows else None
 
 
 class Copies:

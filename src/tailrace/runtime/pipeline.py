@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from tailrace import compute as pc
 from tailrace.config import Settings
 from tailrace.decode import Decoder, decoder
 from tailrace.errors import SchemaError, naming_line
-from tailrace.model import Batch, Clock, Growth, RecordBlock, Stream
+from tailrace.model import Batch, Clock, Fill, Growth, RecordBlock, Stream
 from tailrace.runtime.budget import Budget
 from tailrace.runtime.drain import Drain
 from tailrace.runtime.findings import Findings
@@ -54,6 +55,7 @@ class StreamPipeline:
         self._decoders: dict[Stream, Decoder] = {}
         self._announced: set[int] = set()
         self._prepared = 0
+        self._activated: int | None = None
         self._is_adopting: bool | None = None
         self._held_bytes = 0
         self._batches = 0
@@ -163,8 +165,9 @@ class StreamPipeline:
             self._sinks = [sink for sink in self._sinks if sink is self._open or not sink.is_empty]
         return sealed
 
-    def become_versioned(self, line: int, now_s: float) -> None:
-        """Have a column for versions from that line on."""
+    def activate(self, version: int, line: int, now_s: float) -> None:
+        """Have a column for versions from that line on, and rows of older ones wait for the commit."""
+        self._activated = max(version, self._activated or version)
         if not self.stream.versioned:
             self.decode(None, now_s)
         if not self.stream.versioned:
@@ -265,9 +268,17 @@ class StreamPipeline:
         self._prepared = stream.revision
         self._shared.drain.put(Preparation(stream, line))
 
+    def _is_outdated(self, stream: Stream, rows: pa.Table) -> bool:
+        """Whether rows are of an older version than one that was activated, in this checkpoint or an earlier one."""
+        column = stream.filled_with(Fill.TABLE_VERSION)
+        if column is None or self._activated is None:
+            return False
+        oldest = pc.min(rows[column.name]).as_py()
+        return oldest is not None and oldest < self._activated
+
     def _put(self, stream: Stream, rows: pa.Table) -> None:
         """Hand rows to the drain, behind a plan that is prepared again where another one was prepared since."""
-        batch = Batch(stream, rows, self._shared.drain.next_number)
+        batch = Batch(stream, rows, self._shared.drain.next_number, is_outdated=self._is_outdated(stream, rows))
         if self._prepared != stream.revision:
             self._prepare(stream, batch.first_line)
         self._shared.drain.put(batch)

@@ -68,7 +68,8 @@ class Quarantine:
         self._run = run
         self._lock = threading.Lock()
         self._file: LockedFile | None = None
-        self._waiting = bytearray()
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._schemas: dict[str, bytes] = {}
         self._has_entries = False
 
@@ -99,8 +100,8 @@ class Quarantine:
             else:
                 written = map(self._entry, refused)
             for some in written:
-                self._waiting += some
-                if len(self._waiting) >= _WAITING_BYTES:
+                self._wait(some)
+                if self._waiting_bytes >= _WAITING_BYTES:
                     self._flush(is_durable=False)
 
     def cover(self, checkpoint: int, until_line: int) -> None:
@@ -130,7 +131,11 @@ class Quarantine:
             raise ConfigError(str(error), key=_KEY, hint="name another file") from error
 
     def _put(self, entry: _Entry) -> None:
-        self._waiting += msgspec.json.encode(entry | {"pipeline": self._pipeline, "run": self._run}) + b"\n"
+        self._wait(msgspec.json.encode(entry | {"pipeline": self._pipeline, "run": self._run}) + b"\n")
+
+    def _wait(self, entries: bytes) -> None:
+        self._waiting.append(entries)
+        self._waiting_bytes += len(entries)
 
     def _entry(self, refused: Refused) -> bytes:
         entry: _Record | _Base64Record
@@ -144,7 +149,8 @@ class Quarantine:
         return _ENCODER.encode(entry) + b"\n"
 
     def _flush(self, *, is_durable: bool) -> None:
-        waiting, self._waiting = bytes(self._waiting), bytearray()
+        waiting = b"".join(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
         if waiting and self._file is not None:
             self._file.append(waiting)
             if is_durable:

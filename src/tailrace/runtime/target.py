@@ -319,7 +319,7 @@ class Target:
     def _activate(self, message: ActivateVersionMessage) -> None:
         pipeline = self._pipelines.of(message.stream)
         if pipeline is not None:
-            pipeline.become_versioned(message.line, self._monotonic_s())
+            pipeline.activate(message.version, message.line, self._monotonic_s())
             self._activations.add(pipeline.stream, message)
         elif self._streams.is_selected(message.stream):
             self._activations.add_early(message)

@@ -111,7 +111,7 @@ class SqlDestination:
         stream = batch.stream
         with self._lock, self._in_one_piece(), of_stream(stream.name):
             place = self._places.of(stream)
-            if not self._waiting.takes(stream):
+            if not self._waiting.takes(batch):
                 return self._loaded(batch, place)
             if self._waiting.is_serial:
                 return self._staged(batch, place)

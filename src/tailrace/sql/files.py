@@ -89,7 +89,7 @@ class StagedFiles:
         self._expected.clear()
         self._files.remove(folder)
 
-    def takes(self, stream: Stream) -> bool:  # noqa: ARG002 as others
+    def takes(self, batch: Batch) -> bool:  # noqa: ARG002 as others
         """Whether rows wait: all do; see Waiting."""
         return True
 

@@ -23,6 +23,14 @@ Make = Callable[[int], tuple[Staging, str]]
 """Gives the staging table of a number, and the CREATE TABLE that makes it."""
 
 
+def waits_for_commit(batch: Batch) -> bool:
+    """Whether rows go into their table only at the commit, in the order of their lines.
+
+    Others may be there before: an activation of their checkpoint takes none that come after it.
+    """
+    return batch.stream.is_merged or batch.is_outdated
+
+
 class Waiting(Protocol):
     """The rows of the checkpoint that is being loaded. Thread-safe; `arrive` and `drop` are the commit's.
 
@@ -40,8 +48,8 @@ class Waiting(Protocol):
     def begin(self, folder: str) -> None:
         """Drop what waits, and what is left in the folder by runs before this one."""
 
-    def takes(self, stream: Stream) -> bool:
-        """Whether the stream's rows wait; otherwise they go into their table, in the open transaction."""
+    def takes(self, batch: Batch) -> bool:
+        """Whether the batch's rows wait; otherwise they go into their table, in the open transaction."""
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's staging table; where there is none yet, the one of the next number."""
@@ -139,9 +147,9 @@ class TransactionTables:
     def begin(self, folder: str) -> None:
         """Nothing: what waits is undone with its transaction."""
 
-    def takes(self, stream: Stream) -> bool:
+    def takes(self, batch: Batch) -> bool:
         """Whether rows go into their table only at the commit; see Waiting."""
-        return stream.waits_for_commit
+        return waits_for_commit(batch)
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table; see Waiting."""
@@ -224,9 +232,10 @@ class StagingTables:
         with suppress(DestinationError):
             self.discard(None)
 
-    def takes(self, stream: Stream) -> bool:
+    def takes(self, batch: Batch) -> bool:
         """Whether rows wait; see Waiting."""
-        return stream.waits_for_commit or stream.method is Method.REPLACE or not self._appends_directly
+        is_replaced = batch.stream.method is Method.REPLACE
+        return waits_for_commit(batch) or is_replaced or not self._appends_directly
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table; see Waiting."""

@@ -130,10 +130,21 @@ def an_activation_does_not_depend_on_the_batches(subject: Subject) -> None:
 
 
 def an_activation_does_not_reach_records_after_it(subject: Subject) -> None:
-    """An old version's record that comes later is loaded, until the next activation."""
-    sent = [*_version(1, 1), activate(2), *_version(1, 2)]
-    loaded(subject, schema(_ROW, ["id"]), *sent, hard_delete=True)
-    assert things(subject, "id") == [(2,)]
+    """An old version's record that comes later is loaded, until the next activation; without a key too."""
+    schemas = schema(_ROW, ["id"]), schema(_ROW, stream="appended")
+    sent = [
+        message
+        for stream in (THINGS, "appended")
+        for message in (
+            record({"id": 1}, stream, version=1),
+            activate(2, stream),
+            record({"id": 2}, stream, version=2),
+            record({"id": 3}, stream, version=1),
+        )
+    ]
+    loaded(subject, *schemas, *sent, hard_delete=True, batch_rows=1)
+    assert things(subject, "id") == [(2,), (3,)]
+    assert [row["id"] for row in by(subject.rows("appended"), "id")] == [2, 3]
 
 
 def several_activations_of_one_checkpoint_come_in_their_order(subject: Subject) -> None:

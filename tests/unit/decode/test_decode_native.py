@@ -111,6 +111,24 @@ def test_a_stream_without_a_column_for_versions_has_to_grow_and_no_record_goes_t
     assert (found.growth, left) == (Growth({}, versioned=True, line=1), 0)
 
 
+@pytest.mark.parametrize(
+    ("options", "growth", "count"),
+    [
+        ({}, Growth({}, versioned=True, line=1), 0),
+        (
+            {"unknown_fields": "evolve"},
+            Growth({"z": {}, "_sdc_deleted_at": {"type": ["null", "string"]}}, versioned=True, line=1),
+            1,
+        ),
+        ({"hard_delete": True}, Growth({}, versioned=True, deletable=True, line=1), 1),
+    ],
+)
+def test_lines_behind_a_version_are_looked_at_where_they_may_have_the_stream_grow_too(options, growth, count):
+    records = [GOOD, "{,}", '{"id":1,"z":1,"_sdc_deleted_at":"2024-01-31T12:00:00Z"}', '{"id":1,"z":"x"}']
+    found, left = decoded_with_count(stream_of(SCHEMA, **options), *records, more=',"version":7')
+    assert (found.growth, left) == (growth, count)
+
+
 def test_new_fields_are_found_natively_in_the_order_of_the_records():
     records = ['{"id":1,"b":null,"a":null}', '{"id":"x","c":1}', '{"id":1,"a":1,"b":"x"}', '{"id":1,"b":1e3,"a":1.5}']
     found, left = decoded_with_count(stream_of(SCHEMA, unknown_fields="evolve"), *records)

@@ -1,5 +1,7 @@
 """Parting: rows up to a line and behind it, and copies of staged batches for as long as they are few."""
 
+from dataclasses import replace
+
 import pytest
 from drains import rows
 from hypothesis import given
@@ -22,10 +24,12 @@ def test_rows_are_parted_at_any_line(lines, until_line):
 
 
 def test_a_part_of_a_batch_is_one_of_the_same_stream_for_the_checkpoint_that_is_asked_for():
-    given_rows = rows(3, 4, 5, checkpoint=7)
+    given_rows = replace(rows(3, 4, 5, checkpoint=7), is_outdated=True)
     until, after = batch_until(given_rows, 4, 2), batch_after(given_rows, 4)
     assert (until.first_line, until.last_line, until.checkpoint, until.stream) == (3, 4, 2, given_rows.stream)
     assert (after.first_line, after.last_line, after.checkpoint) == (5, 5, 7)
+    assert until.is_outdated
+    assert after.is_outdated
 
 
 @pytest.mark.parametrize(("line", "has_until", "has_after"), [(2, False, True), (3, True, True), (5, True, False)])

@@ -23,12 +23,16 @@ NOW = datetime(2024, 1, 2, tzinfo=UTC)
 
 
 class Puts:
-    """What is put into a drain, in its order: (revision, line) of a plan, (revision, lines) of a batch."""
+    """What is put into a drain, in its order: (revision, line) of a plan, (revision, lines) of a batch.
+
+    `outdated` are the lines of rows that an activation before them may be about.
+    """
 
     next_number = 1
 
     def __init__(self):
         self.items = []
+        self.outdated = []
 
     def put(self, item):
         match item:
@@ -36,6 +40,7 @@ class Puts:
                 self.items.append((item.stream.revision, item.line))
             case Batch():
                 self.items.append((item.stream.revision, item.rows[LINE].to_pylist()))
+                self.outdated += item.rows[LINE].to_pylist() if item.is_outdated else []
 
 
 class Made:
@@ -66,8 +71,9 @@ class Made:
             self.pipeline.open(stream, line)
         return self
 
-    def records(self, first_line, *records, now_s=0.0):
-        lines = [json.dumps({"type": "RECORD", "stream": "s", "record": each}).encode() + b"\n" for each in records]
+    def records(self, first_line, *records, now_s=0.0, **more):
+        messages = [{"type": "RECORD", "stream": "s", "record": each, **more} for each in records]
+        lines = [json.dumps(each).encode() + b"\n" for each in messages]
         self.pipeline.add(RecordBlock.of("s", b"".join(lines), (first_line, len(lines))), now_s)
         return self
 
@@ -113,6 +119,16 @@ def test_where_rows_are_merged_each_turn_of_a_plan_is_a_later_revision(made):
     going.schema(5).records(6, {"id": 1}).schema(7, "a").records(8, {"id": 1})
     batches = [item for item in going.sealed() if isinstance(item[1], list)]
     assert batches == [(1, [2]), (2, [4]), (3, [6]), (4, [8])]
+
+
+def test_rows_are_outdated_by_a_later_version_that_was_activated_before_them_in_any_checkpoint(made):
+    going = made().schema(1).records(2, {"id": 1}, version=1).records(3, {"id": 2})
+    going.sealed()
+    going.pipeline.activate(2, 4, 0.0)
+    going.pipeline.activate(1, 5, 0.0)
+    for line, version in ((6, 2), (7, None), (8, 3), (9, 1)):
+        going.records(line, {"id": line}, version=version).sealed()
+    assert going.drain.outdated == [9]
 
 
 def test_a_plan_is_prepared_before_each_batch_that_follows_another_plans(made):

@@ -126,7 +126,9 @@ class TableReader:
         if sql.startswith(_MAKES_TABLE) and not _MAY_CONSTRAIN.search(sql):
             self._made[_begin_of(sql)] = sql
         elif not sql.startswith(_CHANGES_NO_TABLE) and not self._is_comment_on_made(sql):
-            self._comments = self._constraints = None
+            self._constraints = None
+            if not sql.startswith("ALTER TABLE ") or " RENAME " in sql:
+                self._comments = None
             self._made.clear()
             self._types.clear()
 
