@@ -17,7 +17,8 @@ from tailrace.destinations import NAMES, settings_model, traits_of
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOLDERS = ("bench", "docs", "examples", "native", "services", "tests")
-PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+FOUND = [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
+PAGES = sorted(page for page in FOUND if "target" not in page.relative_to(ROOT).parts)  # that is what cargo makes
 MODELS = {"run": Settings, "stream": StreamSettings, **{name: settings_model(name) for name in NAMES}}
 
 
