@@ -136,6 +136,9 @@ _FEW_ROWS = 2048
 
 _REFUSALS = Refusals(STATEMENTS, _ROWS)
 
+_SEARCHES = re.compile(r"(?:CREATE TEMPORARY TABLE \S+ AS|DELETE FROM) ", re.IGNORECASE)
+"""What looks for rows by their keys, in all of a table."""
+
 _VACUUM = "max_vacuum_tasks"
 _DELETES_ROWS = re.compile(rf"DELETE FROM (?!\S*{CHECKPOINTS}\b)", re.IGNORECASE)  # noqa: S608 no statement
 """What leaves row groups with so few rows that they are to be put together."""
@@ -270,6 +273,8 @@ class _DuckDBSession:
             changed = max(self._connection.execute(sql, list(parameters)).rowcount, 0)
             if sql.startswith("ALTER TABLE"):
                 self._memory.altered()
+            elif _SEARCHES.match(sql):
+                self._memory.searched()
         return changed
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
@@ -285,6 +290,7 @@ class _DuckDBSession:
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
         rows = without_doubtful_json(rows)
+        self._memory.loaded(rows)
         if self._memory.lacks_room(rows):
             self._end_streaming()
             with RULES.translated():
