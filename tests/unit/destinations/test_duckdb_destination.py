@@ -255,8 +255,8 @@ def test_what_a_merge_has_read_of_a_table_is_not_kept_beside_the_rows_that_are_m
         session.execute("CREATE TABLE things AS SELECT range * 7919 % 2000000 AS id FROM range(2000000)")
         session.execute("CHECKPOINT")
         session.execute("CREATE TEMPORARY TABLE new (id BIGINT)")
-        for waiting_bytes, is_kept in ((memory._WAITING_BYTES, True), (rows.nbytes, False)):
-            monkeypatch.setattr(memory, "_WAITING_BYTES", waiting_bytes)
+        for worth_bytes, is_kept in ((memory._CACHED_BYTES, True), (rows.nbytes, False)):
+            monkeypatch.setattr(memory, "_CACHED_BYTES", worth_bytes)
             session.release_memory()
             session.load(TableName("new"), ["id"], rows)
             session.execute("CREATE TEMPORARY TABLE won AS SELECT t.id FROM things AS t JOIN new AS n ON t.id = n.id")

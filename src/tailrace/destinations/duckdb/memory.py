@@ -19,8 +19,8 @@ _MUCH_BYTES = 96 * 2**20
 _WRITING_BYTES = 64 * 2**20
 """What it takes to write a file, and more: 16 MiB have been enough, and with 4 MiB the file had to be opened anew."""
 
-_WAITING_BYTES = 16 * 2**20
-"""From so many bytes of rows on that wait for their merge, it is worth its time to release what is read meanwhile."""
+_CACHED_BYTES = 16 * 2**20
+"""From so many bytes on it is worth its time to release what a merge has read, where as many wait to be merged."""
 
 _HELD = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()"
 _CACHED = f"{_HELD} WHERE tag = 'BASE_TABLE'"
@@ -57,9 +57,7 @@ class Memory:
 
         They grow with the table, up to the limit. What waits in temporary tables stays in memory.
         """
-        if self._waiting_bytes < _WAITING_BYTES:
-            return
-        if cached_bytes := self._bytes(_CACHED):
+        if self._waiting_bytes >= _CACHED_BYTES and (cached_bytes := self._bytes(_CACHED)) >= _CACHED_BYTES:
             with self._limited_to(f"{self._bytes(_HELD) - cached_bytes}B"):
                 pass
 
