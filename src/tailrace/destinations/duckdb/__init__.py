@@ -216,6 +216,7 @@ class DuckDBFile:
         ):
             if option not in self.config:
                 session.execute(f"SET {option} = ?", (value,))
+        session.query("SELECT 1 FROM duckdb_tables() LIMIT 1")  # it makes its own catalog then, which takes a while
         return session
 
     def exists(self) -> bool:
