@@ -143,6 +143,22 @@ _VACUUM = "max_vacuum_tasks"
 _DELETES_ROWS = re.compile(rf"DELETE FROM (?!\S*{CHECKPOINTS}\b)", re.IGNORECASE)  # noqa: S608 no statement
 """What leaves row groups with so few rows that they are to be put together."""
 
+_OPTIONS = {
+    "TimeZone": "'UTC'",
+    # Freed memory goes back to the system.
+    "allocator_flush_threshold": "'8MB'",
+    "allocator_bulk_deallocation_flush_threshold": "'8MB'",
+    # Row groups go to the file as soon as they are full, rather than five at a time.
+    "write_buffer_row_group_count": "1",
+    # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
+    "preserve_insertion_order": "false",
+    # Row groups that threads leave half full would be written again, which takes half as long as the load.
+    _VACUUM: "0",
+    # Else a name that isn't a table is looked up among Python's variables.
+    "python_enable_replacements": "false",
+}
+"""Options of DuckDB's that suit loads, unless the settings have others."""
+
 
 class Settings(BaseModel):
     """The settings of DuckDB."""
@@ -198,21 +214,12 @@ class DuckDBFile:
         session = _DuckDBSession(
             connection, None if is_limited else memory.LEAST_BYTES, has_own_vacuum=_VACUUM in self.config
         )
+        fixed = [f"SET {option} = {value}" for option, value in _OPTIONS.items() if option not in self.config]
+        if fixed:
+            session.execute("; ".join(fixed))
         for option, value in (
-            ("TimeZone", "UTC"),
             ("memory_limit", self.memory_limit or f"{memory.LEAST_BYTES}B"),
             ("threads", self.threads),
-            # Freed memory goes back to the system.
-            ("allocator_flush_threshold", "8MB"),
-            ("allocator_bulk_deallocation_flush_threshold", "8MB"),
-            # Row groups go to the file as soon as they are full, rather than five at a time.
-            ("write_buffer_row_group_count", 1),
-            # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
-            ("preserve_insertion_order", False),
-            # Row groups that threads leave half full would be written again, which takes half as long as the load.
-            (_VACUUM, 0),
-            # Else a name that isn't a table is looked up among Python's variables.
-            ("python_enable_replacements", False),
         ):
             if option not in self.config:
                 session.execute(f"SET {option} = ?", (value,))
