@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from threading import get_ident
+from importlib.machinery import PathFinder
+from threading import Thread, get_ident
 from typing import Any, ClassVar
 
 UNUSED = frozenset({"cloudpickle", "numpy", "pandas"})
@@ -23,17 +25,55 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
 _HEAPS = {_TRIM_THRESHOLD: 16 * 2**20, _TOP_PAD: 4 * 2**20, _MMAP_THRESHOLD: 2 * 2**20, _ARENA_MAX: 2}
 """Few heaps, since each keeps what threads have freed; and some of it kept, where the system would clear it anew."""
 
+_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+"""A variable of pydantic's, with which it doesn't read the metadata of every package for plugins."""
+
+_OURS: set[str] = set()
+"""The variables that settle() has set."""
+
 
 def settle() -> None:
     """Have Python look for garbage seldom, and glibc's allocator, if that is the process's, keep heaps that suit us.
 
-    Before there are threads.
+    Pydantic looks for no plugins. Before there are threads.
     """
     gc.set_threshold(_GARBAGE_AT)
+    if _PLUGINS not in os.environ:
+        os.environ[_PLUGINS] = "__all__"
+        _OURS.add(_PLUGINS)
     with suppress(AttributeError, OSError, TypeError):  # another library of C
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in _HEAPS.items():
             mallopt(parameter, value)
+
+
+def link_ahead(names: Collection[str]) -> None:
+    """Have the system link extension modules in a thread: their imports are quick then, and would hold Python's lock.
+
+    A module that isn't there is left to its import.
+    """
+    Thread(target=_link, args=(names,), name="tailrace-link", daemon=True).start()
+
+
+def _link(names: Collection[str]) -> None:
+    for name in names:
+        parent = name.rpartition(".")[0]
+        package = PathFinder.find_spec(parent) if parent else None
+        spec = PathFinder.find_spec(name, package.submodule_search_locations if package else None)
+        with suppress(OSError):
+            if spec and spec.origin:
+                ctypes.CDLL(spec.origin)
+
+
+def environ_of_others() -> dict[str, str]:
+    """The environment for other programs: without what settle() has set."""
+    return {name: value for name, value in os.environ.items() if name not in _OURS}
+
+
+def make_room_for_others() -> None:
+    """Give this process the environment of others, for code in it that isn't tailrace's."""
+    while _OURS:
+        os.environ.pop(_OURS.pop(), None)
 
 
 class _Missing:

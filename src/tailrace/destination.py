@@ -118,6 +118,14 @@ class Inspectable(Protocol):
 
 
 @runtime_checkable
+class Eager(Protocol):
+    """A destination that can connect while what loads is imported."""
+
+    def connect_ahead(self) -> None:
+        """Begin to connect in a thread; what that fails with is raised by the call that needs the connection first."""
+
+
+@runtime_checkable
 class Remembering(Protocol):
     """A destination that can be asked for a pipeline's checkpoint while a run is at work, for `tailrace state`."""
 

@@ -246,11 +246,12 @@ main()
 """
 
 
-def modules_of(folder, *words):
+def modules_of(folder, *words, sent=""):
     """All modules that a command has imported at its end, without those that would count its branches."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "COVERAGE_"))}
     environ["PYTHONPATH"] = str(SOURCE.parent)
-    subprocess.run([sys.executable, "-c", STARTED, *words], cwd=folder, env=environ, capture_output=True, check=True)
+    command = [sys.executable, "-c", STARTED, *words]
+    subprocess.run(command, cwd=folder, env=environ, input=sent.encode(), capture_output=True, check=True)
     return set(json.loads((folder / "modules").read_text(encoding="utf-8")))
 
 
@@ -263,6 +264,14 @@ def test_a_load_into_duckdb_imports_nothing_that_it_has_no_use_for(sent, tmp_pat
     assert {name for name in loaded if re.fullmatch(r"tailrace\.destinations\.\w+", name)} == {
         "tailrace.destinations.duckdb"
     }
+
+
+def test_a_load_of_stdin_imports_nothing_that_reads_files_nor_what_starts_taps(tmp_path):
+    loaded = modules_of(tmp_path, "load", "--to", "duckdb:///x.duckdb", sent=SMALL)
+    assert {name for name in loaded if name.startswith("tailrace.inputs.")} == {
+        f"tailrace.inputs.{name}" for name in ("batches", "formats", "loaded", "places", "roots")
+    }
+    assert not loaded & {"tailrace.parallel", "tailrace.singer.tap", "tailrace.cli.loading_files"}
 
 
 def test_a_load_into_files_of_this_machine_imports_nothing_of_aws_nor_of_databases(tmp_path):

@@ -12,13 +12,13 @@ from typing import NoReturn
 import typer
 
 from tailrace import __version__
-from tailrace.alone import import_arrow_alone, settle
+from tailrace.alone import import_arrow_alone, link_ahead, settle
 from tailrace.cli.exit_codes import exit_code_of, leave
 
 VERBS = {
     "load": ("load", "Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."),
-    "run": ("loading", "Start a tap from the state that the destination remembers, and load what it sends."),
-    "replay": ("loading", "Load the records of a quarantine file again, after you mended them or the settings."),
+    "run": ("load", "Start a tap from the state that the destination remembers, and load what it sends."),
+    "replay": ("load", "Load the records of a quarantine file again, after you mended them or the settings."),
     "recover": (
         "upkeep",
         "Finish a pipeline's last checkpoint as its next run would. This ends a run of it that is still at work.",
@@ -60,6 +60,8 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
     options = list(takewhile(lambda word: word.startswith("-"), words))
     verb = words[len(options)] if len(options) < len(words) else ""
     if verb in VERBS and not {"--help", "--version"} & {*options}:
+        link_ahead(["pyarrow.lib", *(["_duckdb"] if any("duckdb:" in word for word in words) else ())])
+        import_module("pydantic.main")
         import_arrow_alone()
         app.command()(getattr(import_module(f"tailrace.cli.{VERBS[verb][0]}"), verb))
         return app

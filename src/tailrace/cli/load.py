@@ -1,17 +1,29 @@
-"""The verb `load`: workers of this machine start before what loads is imported, which takes as long as they do."""
+"""The verbs `load`, `run` and `replay`. What loads is imported while workers start, or the destination connects."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, To, setup
+from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
+from tailrace.cli.report_file import require_writable
 from tailrace.config.settings import listed
+from tailrace.destination import Destination, Eager
 from tailrace.errors import ConfigError
 from tailrace.inputs.formats import Format
 from tailrace.inputs.loaded import require_named
-from tailrace.parallel.executors import workers_for
+
+FullRefresh = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--full-refresh",
+        metavar="STREAM",
+        help="A stream, or a glob of some, that the tap is to send anew: it gets the state without their bookmarks, "
+        "and their tables are replaced. May be repeated.",
+    ),
+]
 
 
 def load(
@@ -51,14 +63,77 @@ def load(
         if named == ["-"]:
             raise ConfigError("stdin isn't a file", key="--new-only", hint="name files, as in 'dir/*.csv'")
     may_be_messages = format_ in {None, Format.SINGER}
-    with workers_for(made.settings.parallel if may_be_messages and named != ["-"] else None) as workers:
-        from tailrace.cli.loading import load_files, load_kept, load_stdin  # noqa: PLC0415 workers start meanwhile
+    if may_be_messages and named == ["-"]:
+        require_writable(report)
+        destination = _connecting(made)
+        from tailrace.cli.loading import load_stdin  # noqa: PLC0415 the destination connects meanwhile
+
+        load_stdin(destination, made.settings, report)
+        return
+    from tailrace.parallel.executors import workers_for  # noqa: PLC0415 stdin isn't loaded by workers
+
+    with workers_for(made.settings.parallel if may_be_messages else None) as workers:
+        from tailrace.cli.loading_files import load_files, load_kept  # noqa: PLC0415 workers start meanwhile
         from tailrace.inputs.feed import Rows  # noqa: PLC0415 as above
 
         rows = Rows(stream, tuple(listed(",".join(key or ()))), format_)
-        if named != ["-"]:
-            load_files(named, rows, made, report, workers, new_only=new_only)
-        elif may_be_messages:
-            load_stdin(made, report)
-        else:
+        if named == ["-"]:
             load_kept(rows, made, report)
+        else:
+            load_files(named, rows, made, report, workers, new_only=new_only)
+
+
+def run(
+    tap: Annotated[str, typer.Option("--tap", help="The tap's command, as in 'tap-x --config x.json'.")],
+    to: To = None,
+    config: Config = None,
+    sets: Set = None,
+    pipeline: Pipeline = None,
+    full_refresh: FullRefresh = None,
+    report: ReportFile = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Start a tap from the state that the destination remembers, and load what it sends."""
+    made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
+    if made.settings.pipeline is None:
+        raise ConfigError(
+            "no pipeline given", key="--pipeline", hint="the destination remembers the tap's state under its name"
+        )
+    require_writable(report)
+    destination = _connecting(made)
+    from tailrace.cli.loading import load_tap  # noqa: PLC0415 the destination connects meanwhile
+
+    load_tap(tap, full_refresh or (), destination, made.settings, report)
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A quarantine file.")],
+    to: To = None,
+    config: Config = None,
+    sets: Set = None,
+    report: ReportFile = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Load the records of a quarantine file again, after you mended them or the settings."""
+    if not file.is_file():
+        raise ConfigError(f"there is no file {file}", key="FILE")
+    made = setup(to, config, sets, log_level=log_level, log_format=log_format)
+    aside = made.settings.quarantine
+    if made.settings.on_invalid == "quarantine" and (aside is None or aside.resolve() == file.resolve()):
+        aside = file.with_name(f"{file.stem}.again{file.suffix}")
+        made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
+    require_writable(report)
+    destination = _connecting(made)
+    from tailrace.cli.loading import load_again  # noqa: PLC0415 the destination connects meanwhile
+
+    load_again(file, destination, made.settings, report)
+
+
+def _connecting(made: Setup) -> Destination:
+    """The destination, which begins to connect unless other settings may have to be refused first."""
+    destination, settings = made.open(), made.settings
+    if isinstance(destination, Eager) and settings.on_invalid == "fail" and not settings.batch_roots:
+        destination.connect_ahead()
+    return destination

@@ -1,116 +1,61 @@
-"""The verbs `run` and `replay`, and what `load` does once it knows what to load."""
+"""What `load`, `run` and `replay` do once the settings are known: a run, its report, and what signals do to it."""
 
 from __future__ import annotations
 
 import gc
 import os
-import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from glob import escape
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
 
 import typer
 
 from tailrace import log
-from tailrace.cli.options import Config, LogFormat, LogLevel, Pipeline, ReportFile, Set, Setup, To, setup
-from tailrace.errors import ConfigError, TapError, advice_on_space
+from tailrace.cli.report_file import write_report
+from tailrace.config import Settings
+from tailrace.destination import Destination
+from tailrace.errors import ConfigError, TapError
 from tailrace.inputs.batches import Batches
-from tailrace.inputs.feed import InputFeed, Rows
-from tailrace.inputs.loaded import loaded_files, require_no_files, told_of
-from tailrace.inputs.places import files_of
-from tailrace.parallel.executors import Executor
+from tailrace.inputs.loaded import require_no_files, told_of
 from tailrace.runtime.feed import Parser, feed_chunks, feed_lines
 from tailrace.runtime.quarantine import quarantined_messages
 from tailrace.runtime.report import Report
 from tailrace.runtime.states import refresh
 from tailrace.runtime.summary import report_table
 from tailrace.runtime.target import Target
-from tailrace.scratch import ScratchFolder
 from tailrace.singer.reader import Reader
 from tailrace.singer.source import ChunkPump, open_source
 from tailrace.singer.state import StateWriter
-from tailrace.singer.tap import Tap
 
 _log = log.get_logger("target")
-
-FullRefresh = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--full-refresh",
-        metavar="STREAM",
-        help="A stream, or a glob of some, that the tap is to send anew: it gets the state without their bookmarks, "
-        "and their tables are replaced. May be repeated.",
-    ),
-]
 
 Feed = Callable[[Target, Parser, threading.Event, bytes | None], Report]
 
 
-def load_stdin(made: Setup, report: Path | None) -> None:
+def load_stdin(destination: Destination, settings: Settings, report: Path | None) -> None:
     """Load the messages that come by stdin."""
     if sys.stdin is not None and sys.stdin.isatty():
         _say("reading from the terminal: pipe a tap into it, as in `tap-x | tailrace load ...`, or name a file")
-    _load(made, _from_stdin, report)
-
-
-def load_kept(rows: Rows, made: Setup, report: Path | None) -> None:
-    """Load a file of rows that comes by stdin; it is kept on this machine meanwhile, since it is read twice."""
-    if rows.stream is None:
-        raise ConfigError("no stream given", key="--stream", hint="what comes by stdin has no file's name")
-    with ScratchFolder("stdin") as folder:
-        path = folder.path / "stdin"
-        with open_source("-") as source, path.open("wb") as kept:
-            shutil.copyfileobj(source, kept, 2**20)
-        load_files([str(path)], rows, made, report, None, new_only=False)
+    load_by(_from_stdin, destination, settings, report)
 
 
 def _from_stdin(target: Target, reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
     require_no_files(state)
-    with open_source("-") as stream, ChunkPump(stream) as pump, _view(target, lambda: pump.share):
+    with open_source("-") as stream, ChunkPump(stream) as pump, view(target, lambda: pump.share):
         return feed_chunks(target, reader, pump, stopping=stopping)
 
 
-def load_files(
-    sources: list[str], rows: Rows, made: Setup, report: Path | None, workers: Executor | None, *, new_only: bool
+def load_tap(
+    tap: str, full_refresh: Sequence[str], destination: Destination, settings: Settings, report: Path | None
 ) -> None:
-    """Load files, by these workers where there are any."""
-    inputs = files_of(sources, made.settings.input_store)
-
-    def feed(target: Target, _reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
-        loaded = loaded_files(state, new_only=new_only)
-        feeding = InputFeed(
-            target, made.settings, inputs, stopping=stopping, rows=rows, loaded=loaded, executor=workers
-        )
-        with _view(target, lambda: feeding.share):
-            return feeding.run()
-
-    _load(made, feed, report)
-
-
-def run(
-    tap: Annotated[str, typer.Option("--tap", help="The tap's command, as in 'tap-x --config x.json'.")],
-    to: To = None,
-    config: Config = None,
-    sets: Set = None,
-    pipeline: Pipeline = None,
-    full_refresh: FullRefresh = None,
-    report: ReportFile = None,
-    log_level: LogLevel = None,
-    log_format: LogFormat = None,
-) -> None:
-    """Start a tap from the state that the destination remembers, and load what it sends."""
-    made = setup(to, config, sets, pipeline=pipeline, log_level=log_level, log_format=log_format)
-    if made.settings.pipeline is None:
-        raise ConfigError(
-            "no pipeline given", key="--pipeline", hint="the destination remembers the tap's state under its name"
-        )
+    """Load what a tap sends that is started from the state that the destination remembers."""
+    from tailrace.singer.tap import Tap  # noqa: PLC0415 who loads stdin starts no tap
 
     def feed(target: Target, reader: Parser, stopping: threading.Event, state: bytes | None) -> Report:
         require_no_files(state)
@@ -118,43 +63,27 @@ def run(
             refreshed = refresh(state, full_refresh)
             target.replace_streams(full_refresh if refreshed.is_fresh else [*map(escape, refreshed.streams)])
             state = refreshed.state
-        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump, _view(target):
+        with Tap(tap, state) as running, ChunkPump(running.stdout) as pump, view(target):
             result = feed_chunks(target, reader, pump, stopping=stopping, is_whole=lambda: running.exit_code() == 0)
             if not stopping.is_set() and running.exit_code() != 0:
                 raise TapError(running.shown, running.exit_code(), _loaded(result))
             return result
 
-    _load(made, feed, report)
+    load_by(feed, destination, settings, report)
 
 
-def replay(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A quarantine file.")],
-    to: To = None,
-    config: Config = None,
-    sets: Set = None,
-    report: ReportFile = None,
-    log_level: LogLevel = None,
-    log_format: LogFormat = None,
-) -> None:
-    """Load the records of a quarantine file again, after you mended them or the settings."""
-    if not file.is_file():
-        raise ConfigError(f"there is no file {file}", key="FILE")
-    made = setup(to, config, sets, log_level=log_level, log_format=log_format)
-    aside = made.settings.quarantine
-    if made.settings.on_invalid == "quarantine" and (aside is None or aside.resolve() == file.resolve()):
-        aside = file.with_name(f"{file.stem}.again{file.suffix}")
-        made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
+def load_again(file: Path, destination: Destination, settings: Settings, report: Path | None) -> None:
+    """Load the records of a quarantine file."""
 
     def feed(target: Target, reader: Parser, _stopping: threading.Event, _state: bytes | None) -> Report:
-        with _view(target):
+        with view(target):
             return feed_lines(target, reader, quarantined_messages(file))
 
-    _load(made, feed, report)
+    load_by(feed, destination, settings, report)
 
 
-def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
+def load_by(feed: Feed, destination: Destination, settings: Settings, report_file: Path | None) -> None:
     """A run: connect, recover, feed, and report on stderr; raises typer.Exit after a signal."""
-    _try(report_file)
     stopping = threading.Event()
     writer = StateWriter(sys.stdout.buffer)
 
@@ -162,10 +91,10 @@ def _load(made: Setup, feed: Feed, report_file: Path | None) -> None:
         if (told := told_of(state)) is not None:
             writer.tell(told)
 
-    target = Target(made.open(), made.settings, tell=tell)
+    target = Target(destination, settings, tell=tell)
     try:
-        batches = Batches(target, made.settings)
-        reader = batches.reading(Reader(max_line_bytes=made.settings.max_line_bytes))
+        batches = Batches(target, settings)
+        reader = batches.reading(Reader(max_line_bytes=settings.max_line_bytes))
         with _signals(stopping) as received, batches.naming_origins():
             last = target.begin()
             gc.freeze()  # what is there now stays to the end: no search for garbage need look at it again
@@ -207,28 +136,12 @@ def _width() -> int:
     return os.get_terminal_size(sys.stderr.fileno()).columns or 80
 
 
-def _try(report_file: Path | None) -> None:
-    """Raise ConfigError before anything is loaded if the report can't be written."""
-    if report_file is None:
-        return
-    try:
-        with report_file.open("ab"):
-            pass
-    except OSError as error:
-        raise _unwritten(report_file, error) from error
-
-
-def _unwritten(report_file: Path, error: OSError) -> ConfigError:
-    hint = advice_on_space(error, report_file) or "name another file"
-    return ConfigError(f"{report_file} can't be written: {error.strerror}", key="--report", hint=hint)
-
-
-def _view(target: Target, share: Callable[[], float | None] = lambda: None) -> AbstractContextManager[object]:
+def view(target: Target, share: Callable[[], float | None] = lambda: None) -> AbstractContextManager[object]:
     """The live view on a terminal; elsewhere there is none, and what it takes isn't imported."""
     if not sys.stderr.isatty():
         return nullcontext()
-    view: AbstractContextManager[object] = import_module("tailrace.runtime.progress").live_view(target, share)
-    return view
+    live: AbstractContextManager[object] = import_module("tailrace.runtime.progress").live_view(target, share)
+    return live
 
 
 def _conclude(report: Report, report_file: Path | None) -> None:
@@ -242,10 +155,7 @@ def _conclude(report: Report, report_file: Path | None) -> None:
     if report.streams:
         sys.stderr.write(report_table(report, _width()))
     if report_file is not None:
-        try:
-            report.write(report_file)
-        except OSError as error:
-            raise _unwritten(report_file, error) from error
+        write_report(report, report_file)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 class ColumnSettings(BaseModel):
     """Overrides for one column, under `columns:` by its field name (dotted where objects are flattened)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     kind: str | None = Field(None, description="Kind to use instead of the schema's, as in `DECIMAL(38,9)`.")
     sql_type: str | None = Field(
@@ -39,7 +39,7 @@ class ColumnSettings(BaseModel):
 class StreamSettings(BaseModel):
     """What can be set for all streams, and again for some of them under `streams:`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
     select: bool = Field(True, description="False skips the stream; its records are counted as filtered.")
     method: Method | None = Field(
@@ -126,7 +126,7 @@ class StreamSettings(BaseModel):
 class ParallelSettings(BaseModel):
     """How many inputs are read at once, and by whom, under `parallel:`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     backend: Literal["threading", "loky", "dask", "ray"] = Field(
         "loky",

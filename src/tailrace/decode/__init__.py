@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tailrace.decode.layout import RecordLayout
-from tailrace.decode.reference import Reference
 from tailrace.model import Clock, Decoded, RecordBlock, Stream
+
+if TYPE_CHECKING:
+    from tailrace.decode.layout import RecordLayout
 
 IS_NATIVE = find_spec("tailrace_native") is not None
 """Whether this installation has the package tailrace-native."""
@@ -33,11 +34,15 @@ class Decoder(Protocol):
 
 def decoder(stream: Stream, clock: Clock) -> Decoder:
     """The decoder of a stream; SchemaError when `validation: full` can't follow the stream's schema."""
+    from tailrace.decode.layout import RecordLayout  # noqa: PLC0415 a load of no records decodes none
+
     return implementation(RecordLayout(stream), is_native=IS_NATIVE)(stream, clock)
 
 
 def implementation(layout: RecordLayout, *, is_native: bool) -> Callable[[Stream, Clock], Decoder]:
     """What decodes the records of that layout, where the package tailrace-native is there or isn't."""
+    from tailrace.decode.reference import Reference  # noqa: PLC0415 as above
+
     if not is_native:
         return Reference
     native = import_module("tailrace.decode.native")

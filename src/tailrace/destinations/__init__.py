@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from pydantic import BaseModel
 
+from tailrace.alone import make_room_for_others
 from tailrace.config.checking import checked
 from tailrace.config.sources import own_names
 from tailrace.destination import Destination
@@ -137,6 +138,7 @@ def _module(name: str) -> Module:
         # These are looked for in all packages that are installed, which takes longer than many a load.
         others = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
         if name in others:
+            make_room_for_others()
             return cast("Module", others[name].load())
     except ModuleNotFoundError as error:
         raise ConfigError(

@@ -12,10 +12,7 @@ import pyarrow as pa
 
 from tailrace.config import Settings
 from tailrace.errors import MessageError, TailraceError
-from tailrace.inputs.columnar import arrow_tables, parquet_tables
-from tailrace.inputs.jsonl import record_blocks
 from tailrace.inputs.roots import Roots
-from tailrace.inputs.rows import is_sure, record_blocks_of
 from tailrace.runtime.feed import Parser
 from tailrace.runtime.target import Target
 from tailrace.singer.messages import BatchMessage, Block
@@ -73,6 +70,9 @@ class Batches:
 
         Rows that are sure to be the stream's go to the target at once.
         """
+        from tailrace.inputs.columnar import arrow_tables, parquet_tables  # noqa: PLC0415 few taps send such messages
+        from tailrace.inputs.jsonl import record_blocks  # noqa: PLC0415 as above
+
         last = position
         for file in self._roots.files(batch.manifest, position):
             self._origins.append(_Origin(last + 1, 1, file.name))
@@ -92,6 +92,8 @@ class Batches:
 
     def _rows(self, batch: BatchMessage, position: int, table: pa.Table, before: int) -> Iterator[Block]:
         """The rows of a table that is counted from behind a position, but those that the target has taken at once."""
+        from tailrace.inputs.rows import is_sure, record_blocks_of  # noqa: PLC0415 as above
+
         plan = self._target.plan_of(batch.stream)
         if plan is not None and batch.version is None and is_sure(table, plan):
             self._target.count_from(before)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from tailrace.decode.records import record_line
 from tailrace.errors import Violation
 from tailrace.log import get_logger
 from tailrace.model import LINE, Batch, Decoded, Refused, Stream
@@ -53,6 +52,8 @@ class Findings:
 
     def refuse_row(self, batch: Batch, line: int, reason: str) -> None:
         """Refuse a row that the destination doesn't take; raises RecordError where that ends the run."""
+        from tailrace.decode.records import record_line  # noqa: PLC0415 few loads have such rows
+
         at = batch.rows[LINE].to_pylist().index(line)
         raw = record_line(batch.stream, batch.rows.slice(at, 1))
         violation = Violation("destination", "$", "a row that the destination takes", reason)

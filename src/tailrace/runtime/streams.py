@@ -16,11 +16,8 @@ from tailrace.log import get_logger
 from tailrace.model import Column, Growth, Method, Stream, Traits
 from tailrace.schema.described import schema_of_columns
 from tailrace.schema.drafts import unknown_draft
-from tailrace.schema.grown import grown_schema
-from tailrace.schema.jsonschema import chosen_columns
 from tailrace.schema.keys import refuse_new_key
 from tailrace.schema.owners import Owners
-from tailrace.schema.stream import planned_stream, stream_of_columns
 from tailrace.singer.messages import SchemaMessage
 
 _log = get_logger("streams")
@@ -108,6 +105,9 @@ class Streams:
 
     def accept_columns(self, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Stream:
         """The plan of a stream whose columns are known without a JSON Schema."""
+        from tailrace.schema.jsonschema import chosen_columns  # noqa: PLC0415 a load of no streams plans none
+        from tailrace.schema.stream import stream_of_columns  # noqa: PLC0415 as above
+
         known = self._of(name)
         stream = stream_of_columns(name, chosen_columns(columns, known.settings), key, known.settings, self._traits)
         message = SchemaMessage(0, name, schema_of_columns(columns), key, (), None, None)
@@ -204,6 +204,9 @@ class Streams:
 
     def _plan(self, message: SchemaMessage, known: _Known, before: Stream | None = None) -> Stream:
         """The plan of a message, by all that the stream has grown by so far; the one before, where it is the same."""
+        from tailrace.schema.grown import grown_schema  # noqa: PLC0415 as above
+        from tailrace.schema.stream import planned_stream  # noqa: PLC0415 as above
+
         with naming_line(message.line):
             json_schema, evolved = grown_schema(message.json_schema, known.grown, known.settings)
             stream = planned_stream(

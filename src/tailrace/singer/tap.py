@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from tailrace.alone import environ_of_others
 from tailrace.errors import ConfigError, advice_on_space
 from tailrace.scratch import ScratchFolder
 from tailrace.singer.processes import Group
@@ -170,6 +171,7 @@ def _started(words: list[str]) -> subprocess.Popen[bytes] | OSError:
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
+            env=environ_of_others(),
         )
     except OSError as error:
         return error

@@ -18,7 +18,7 @@ OptionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*
 class Design(BaseModel):
     """The layout of a table, in names of its columns. It counts when the table is made; one that is there stays."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     indexes: tuple[Names, ...] = Field((), description="The columns of each index.")
     sort_keys: Names = Field((), description="The columns that rows are sorted by.")
@@ -42,7 +42,7 @@ class Design(BaseModel):
         return {*indexed, *self.sort_keys, *self.cluster_by, self.dist_key, self.partition_by} - {""}
 
 
-PLAIN = Design()
+PLAIN = Design.model_construct()
 """The layout of our own tables, and of those that nothing is said about."""
 
 Designs = Annotated[

@@ -54,6 +54,7 @@ class SqlDestination:
         self.traits = traits
         self._made_from = (database, statements, traits, waits_in, options, label)
         self._label = label or Label()
+        self._is_labelled = label is not None
         self._database = database
         self._statements = statements
         self._dialect = statements.dialect
@@ -77,6 +78,11 @@ class SqlDestination:
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._made_from
+
+    def connect_ahead(self) -> None:
+        """Begin to connect; see Eager. A session that is named after its pipeline is opened once that is known."""
+        if not self._is_labelled:
+            self._work.open_ahead()
 
     def recover(self, pipeline: str) -> Checkpoint | None:
         """The pipeline's last committed checkpoint; see Destination."""

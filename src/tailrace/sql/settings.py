@@ -89,7 +89,7 @@ DEFAULT = Options()
 class TlsSettings(BaseModel):
     """Settings of a server to which connections are encrypted by files of certificates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
     tls_ca: str | None = Field(None, validation_alias=TLS_CA, description="File of the certificates that are trusted.")
     tls_cert: str | None = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -40,13 +41,21 @@ class UnitOfWork:
         self._begin = begin
         self._undoes_temporary = undoes_temporary
         self._session: Session | None = None
+        self._opening: Future[Session] | None = None
 
     @property
     def session(self) -> Session:
         """The session."""
         if self._session is None:
-            self._session = LoggedSession(self._database.open())
+            opening, self._opening = self._opening, None
+            self._session = LoggedSession(opening.result() if opening else self._database.open())
         return self._session
+
+    def open_ahead(self) -> None:
+        """Begin to open the session in a thread; what that fails with is raised where the session is needed first."""
+        threads = ThreadPoolExecutor(1, "tailrace-connect")
+        self._opening = threads.submit(self._database.open)
+        threads.shutdown(wait=False)
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; the number of rows it has changed."""
@@ -81,9 +90,12 @@ class UnitOfWork:
     def disconnect(self) -> None:
         """Close the session; what it has open is undone."""
         session, self._session = self._session, None
+        opening, self._opening = self._opening, None
         self.transaction = None
-        if session is not None:
-            with suppress(DestinationError):
+        with suppress(DestinationError):
+            if opening is not None:
+                session = opening.result()
+            if session is not None:
                 session.close()
 
     def is_transient(self, error: Exception) -> bool:

@@ -21,7 +21,7 @@ ABOUT_SSH = "An SSH server to reach the server through: its host, port, user, an
 class SshSettings(BaseModel):
     """An SSH server to go through, and how to log in there."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
     host: str = Field(description="The SSH server's name or address.")
     port: int = Field(22, gt=0, description="Its port.")

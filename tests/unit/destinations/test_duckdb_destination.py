@@ -7,11 +7,12 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from tailrace.destinations.duckdb import DIALECT, DuckDBFile, memory
 from tailrace.errors import DestinationError, RowsRefusedError, SchemaError
-from tailrace.model import Column, Kind
+from tailrace.model import Column, Kind, TableName
 from tailrace.testing.parts import ID, NAME, PIPELINE, batch, checkpoint, commit_rows, stream
 
 NAIVE = datetime(2024, 5, 6, 7, 8, 9, 123456)
@@ -245,6 +246,24 @@ def test_wide_tables_get_the_memory_that_their_columns_need(duckdb_file, monkeyp
     with closing(duckdb_file.open()) as destination:
         commit_rows(destination, wide, *rows)
     assert duckdb_file.rows("SELECT count(*) FROM things") == [(5000,)]
+
+
+def test_what_a_merge_has_read_of_a_table_is_not_kept_beside_the_rows_that_are_merged(duckdb_file, monkeypatch):
+    asked = f"SELECT memory_usage_bytes > {2**22} FROM duckdb_memory() WHERE tag = 'BASE_TABLE'"
+    rows = pa.table({"id": range(1000)})
+    with closing(DuckDBFile(str(duckdb_file.path), None, 1).open()) as session:
+        session.execute("CREATE TABLE things AS SELECT range * 7919 % 2000000 AS id FROM range(2000000)")
+        session.execute("CHECKPOINT")
+        session.execute("CREATE TEMPORARY TABLE new (id BIGINT)")
+        for worth_bytes, is_kept in ((memory._CACHED_BYTES, True), (rows.nbytes, False)):
+            monkeypatch.setattr(memory, "_CACHED_BYTES", worth_bytes)
+            session.release_memory()
+            session.load(TableName("new"), ["id"], rows)
+            session.execute("CREATE TEMPORARY TABLE won AS SELECT t.id FROM things AS t JOIN new AS n ON t.id = n.id")
+            assert session.query(asked) == [(is_kept,)]
+            session.execute("DROP TABLE won")
+            session.execute("DELETE FROM things AS t WHERE EXISTS (SELECT 1 FROM new AS n WHERE t.id = n.id + 2000000)")
+            assert session.query(asked) == [(is_kept,)]
 
 
 def test_a_new_column_of_a_table_is_no_longer_in_memory_once_it_is_committed(duckdb_file):

@@ -17,7 +17,6 @@ from pyarrow import parquet
 import tailrace
 from tailrace.destinations.memory import MemoryDestination
 from tailrace.errors import ConfigError, MessageError, RecordError, RecordsWithoutSchemaError
-from tailrace.inputs import batches as expanding
 from tailrace.inputs import rows as record_rows
 
 SCHEMA = {
@@ -325,7 +324,7 @@ def test_values_of_every_kind_are_exact(memory, columns, tmp_path):
     assert second == dict.fromkeys(TYPES) | {"id": 1}
 
 
-IS_SURE, IS_PLAIN = expanding.is_sure, record_rows._is_plain
+IS_SURE, IS_PLAIN = record_rows.is_sure, record_rows._is_plain
 
 
 def never(*_):
@@ -357,7 +356,7 @@ def loaded(table, is_sure, is_plain):
     memory = MemoryDestination(uuid.uuid4().hex)
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         taken = []
-        patch.setattr(expanding, "is_sure", lambda *given: taken.append(is_sure(*given)) or taken[-1])
+        patch.setattr(record_rows, "is_sure", lambda *given: taken.append(is_sure(*given)) or taken[-1])
         patch.setattr(record_rows, "_is_plain", is_plain)
         parquet.write_table(table, f"{folder}/a.parquet")
         load([TYPED, batch(f"{folder}/a.parquet", form="parquet")], memory, folder)

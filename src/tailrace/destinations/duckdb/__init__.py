@@ -136,9 +136,28 @@ _FEW_ROWS = 2048
 
 _REFUSALS = Refusals(STATEMENTS, _ROWS)
 
+_SEARCHES = re.compile(r"(?:CREATE TEMPORARY TABLE \S+ AS|DELETE FROM) ", re.IGNORECASE)
+"""What looks for rows by their keys, in all of a table."""
+
 _VACUUM = "max_vacuum_tasks"
 _DELETES_ROWS = re.compile(rf"DELETE FROM (?!\S*{CHECKPOINTS}\b)", re.IGNORECASE)  # noqa: S608 no statement
 """What leaves row groups with so few rows that they are to be put together."""
+
+_OPTIONS = {
+    "TimeZone": "'UTC'",
+    # Freed memory goes back to the system.
+    "allocator_flush_threshold": "'8MB'",
+    "allocator_bulk_deallocation_flush_threshold": "'8MB'",
+    # Row groups go to the file as soon as they are full, rather than five at a time.
+    "write_buffer_row_group_count": "1",
+    # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
+    "preserve_insertion_order": "false",
+    # Row groups that threads leave half full would be written again, which takes half as long as the load.
+    _VACUUM: "0",
+    # Else a name that isn't a table is looked up among Python's variables.
+    "python_enable_replacements": "false",
+}
+"""Options of DuckDB's that suit loads, unless the settings have others."""
 
 
 class Settings(BaseModel):
@@ -195,24 +214,16 @@ class DuckDBFile:
         session = _DuckDBSession(
             connection, None if is_limited else memory.LEAST_BYTES, has_own_vacuum=_VACUUM in self.config
         )
+        fixed = [f"SET {option} = {value}" for option, value in _OPTIONS.items() if option not in self.config]
+        if fixed:
+            session.execute("; ".join(fixed))
         for option, value in (
-            ("TimeZone", "UTC"),
             ("memory_limit", self.memory_limit or f"{memory.LEAST_BYTES}B"),
             ("threads", self.threads),
-            # Freed memory goes back to the system.
-            ("allocator_flush_threshold", "8MB"),
-            ("allocator_bulk_deallocation_flush_threshold", "8MB"),
-            # Row groups go to the file as soon as they are full, rather than five at a time.
-            ("write_buffer_row_group_count", 1),
-            # Threads insert at once only where rows need not keep their order; keeping it costs memory, too.
-            ("preserve_insertion_order", False),
-            # Row groups that threads leave half full would be written again, which takes half as long as the load.
-            (_VACUUM, 0),
-            # Else a name that isn't a table is looked up among Python's variables.
-            ("python_enable_replacements", False),
         ):
             if option not in self.config:
                 session.execute(f"SET {option} = ?", (value,))
+        session.query("SELECT 1 FROM duckdb_tables() LIMIT 1")  # it makes its own catalog then, which takes a while
         return session
 
     def exists(self) -> bool:
@@ -270,6 +281,8 @@ class _DuckDBSession:
             changed = max(self._connection.execute(sql, list(parameters)).rowcount, 0)
             if sql.startswith("ALTER TABLE"):
                 self._memory.altered()
+            elif _SEARCHES.match(sql):
+                self._memory.searched()
         return changed
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
@@ -285,6 +298,7 @@ class _DuckDBSession:
         What goes wrong with rows that a table doesn't refuse is told by the call behind it, the COMMIT at the latest.
         """
         rows = without_doubtful_json(rows)
+        self._memory.loaded(rows)
         if self._memory.lacks_room(rows):
             self._end_streaming()
             with RULES.translated():

@@ -19,7 +19,11 @@ _MUCH_BYTES = 96 * 2**20
 _WRITING_BYTES = 64 * 2**20
 """What it takes to write a file, and more: 16 MiB have been enough, and with 4 MiB the file had to be opened anew."""
 
+_CACHED_BYTES = 16 * 2**20
+"""From so many bytes on it is worth its time to release what a merge has read, where as many wait to be merged."""
+
 _HELD = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()"
+_CACHED = f"{_HELD} WHERE tag = 'BASE_TABLE'"
 
 
 class Memory:
@@ -33,6 +37,7 @@ class Memory:
         self._connection = connection
         self._limit_bytes = limit_bytes
         self._has_altered = False
+        self._waiting_bytes = 0
 
     def lacks_room(self, rows: pa.Table) -> bool:
         """Whether rows like these need more than the limit, where that may be raised."""
@@ -43,15 +48,29 @@ class Memory:
         self._limit_bytes = needed_bytes(rows)
         self._connection.execute("SET memory_limit = ?", (f"{self._limit_bytes}B",))
 
+    def loaded(self, rows: pa.Table) -> None:
+        """Note rows that wait until the next release."""
+        self._waiting_bytes += rows.nbytes
+
+    def searched(self) -> None:
+        """Release the blocks of tables that a statement has read, or they would add up to what the next one needs.
+
+        They grow with the table, up to the limit. What waits in temporary tables stays in memory.
+        """
+        if self._waiting_bytes >= _CACHED_BYTES and (cached_bytes := self._bytes(_CACHED)) >= _CACHED_BYTES:
+            with self._limited_to(f"{self._bytes(_HELD) - cached_bytes}B"):
+                pass
+
     def altered(self) -> None:
         """Release what an ALTER TABLE has left in memory, where that is much."""
         self._has_altered = True
-        if self._held_bytes() > _MUCH_BYTES:
+        if self._bytes(_HELD) > _MUCH_BYTES:
             self._evict()
 
     def release(self) -> None:
         """Keep nothing behind a commit: the cached blocks of tables would grow with the file up to the limit."""
         self._evict()
+        self._waiting_bytes = 0
         if self._has_altered:
             self._has_altered = False
             self._checkpoint()
@@ -61,7 +80,7 @@ class Memory:
         """Have the file take what was altered, with little more memory than that takes now, unless rows need more."""
         is_plain = self._limit_bytes == LEAST_BYTES
         with (
-            self._limited_to(f"{self._held_bytes() + _WRITING_BYTES}B") if is_plain else nullcontext(),
+            self._limited_to(f"{self._bytes(_HELD) + _WRITING_BYTES}B") if is_plain else nullcontext(),
             suppress(duckdb.Error),  # the rows are committed all the same
         ):
             self._connection.execute("CHECKPOINT")
@@ -83,5 +102,5 @@ class Memory:
             finally:
                 aside.execute("SET memory_limit = ?", (usual,))
 
-    def _held_bytes(self) -> int:
-        return int(self._connection.execute(_HELD).fetchall()[0][0])
+    def _bytes(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchall()[0][0])
