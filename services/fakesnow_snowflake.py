@@ -145,7 +145,11 @@ async def drop(request: Request) -> JSONResponse:
     """Drop a database with all that is known of it, and close the sessions that use it; whether that was possible."""
     name = request.query_params["database"]
     about = f"{GLOBAL_DATABASE_NAME}._fs_information_schema"
-    places = {"_fs_tables_ext": "ext_table_catalog", "_fs_columns_ext": "ext_table_catalog", "_fs_stages": "database_name"}
+    places = {
+        "_fs_tables_ext": "ext_table_catalog",
+        "_fs_columns_ext": "ext_table_catalog",
+        "_fs_stages": "database_name",
+    }
     try:
         for token in [token for token, session in fakesnow.server.sessions.items() if session.database == name]:
             del fakesnow.server.sessions[token]
@@ -153,11 +157,11 @@ async def drop(request: Request) -> JSONResponse:
         for table, place in places.items():
             fakesnow.server.shared_fs.duck_conn.execute(f"DELETE FROM {about}.{table} WHERE {place} = ?", [name])
     except duckdb.Error:
-        return JSONResponse(False)
+        return JSONResponse({"dropped": False})
     for file in _DATABASES.glob(f"{name}.db*"):
         file.unlink()
     shutil.rmtree(_STAGED / name, ignore_errors=True)
-    return JSONResponse(True)
+    return JSONResponse({"dropped": True})
 
 
 def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **named: Any) -> FakeSnowflakeCursor:
@@ -170,16 +174,17 @@ def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **named: Any)
         if cloning := _CLONE.fullmatch(command):
             command = cloned(cursor, parse_one(cloning[1]))
         _running.place = cursor._conn.database, cursor._conn.schema, command  # noqa: SLF001
-        if (tree := _translated.get(_running.place)) is None:
-            return _execute(cursor, command, *args, **named)
-        given = named.get("binding_params")
-        cursor._execute(tree, [*given] if given and tree.find(exp.Placeholder) else None)  # noqa: SLF001
-        return cursor
+        if (tree := _translated.get(_running.place)) is not None:
+            given = named.get("binding_params")
+            cursor._execute(tree, [*given] if given and tree.find(exp.Placeholder) else None)  # noqa: SLF001
+        else:
+            _execute(cursor, command, *args, **named)
     except Error:
         raise
     except Exception as error:
         number, sqlstate = _ERRORS.get(type(error), _UNKNOWN)
         raise ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=number, sqlstate=sqlstate) from error
+    return cursor
 
 
 def cloned(cursor: FakeSnowflakeCursor, create: exp.Create) -> str:

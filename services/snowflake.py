@@ -81,7 +81,7 @@ class SnowflakeServer(Server):
         """Drop the database, whoever uses it."""
         self.revive()
         name = urlsplit(url).path.split("/")[1]
-        if self._own(f"drop?database={name}"):
+        if self._own(f"drop?database={name}")["dropped"]:
             self._dropped.append(name)
 
     def end_sessions(self) -> int:
