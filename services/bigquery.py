@@ -45,6 +45,7 @@ class BigQueryServer(Server):
         self.endpoint = f"http://{self.host}:{self.port}"
         self.streams_endpoint = f"{self.host}:{self.streams_port}"
         self._made = 0
+        self._dropped: list[str] = []
         self.start()
 
     def command(self) -> list[str]:
@@ -59,14 +60,16 @@ class BigQueryServer(Server):
     def dataset(self) -> str:
         """The name of a new, empty dataset."""
         self.revive()
-        self._made += 1
-        name = f"dataset_{self._made}"
+        self._made += not self._dropped
+        # A name that was used before: what the server has made of statements is kept by it.
+        name = self._dropped.pop() if self._dropped else f"dataset_{self._made}"
         self._ask("POST", "datasets", {"datasetReference": {"projectId": self.project, "datasetId": name}})
         return name
 
     def drop(self, dataset: str) -> None:
         """Drop a dataset with all its tables."""
         self._ask("DELETE", f"datasets/{dataset}?deleteContents=true")
+        self._dropped.append(dataset)
 
     def rows(self, sql: str) -> list[tuple[str | None, ...]]:
         """The rows that a query gives, their values as text; RuntimeError where it fails."""

@@ -11,7 +11,7 @@ finds it there when it is started again, and gives the databases alone that were
 - knows no REMOVE, and no FILES of a stage;
 - makes of a clone a table without keys and NOT NULL, and of none that takes the place of another;
 - has 64 bits for NUMBER(38, 0), takes no decimals as parameters, and answers with 1970 for a timestamp that is NULL;
-- asks for the columns of its own sentences each time, which takes as long as most statements.
+- parses and translates each statement anew, runs it a second time to know its columns, and drops no database.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
+import threading
 import zlib
 from collections import deque
 from contextlib import suppress
@@ -47,6 +49,7 @@ from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show, stage
 from snowflake.connector.errors import Error, ProgrammingError
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -68,16 +71,28 @@ _IDLE_S = 3600
 """How long a connection may be idle: longer than a test."""
 _REMEMBERED = 1000
 """How many requests it still has answers of."""
-_known: dict[str, list[Any]] = {}
-_SENTENCE = re.compile(r"SELECT (?:'[^']*'|\d+) as (?P<columns>'?status'?|'number of rows .*)")
-"""What fakesnow answers with where there are no rows; it would ask DuckDB for the columns each time."""
+_kinds: dict[str, exp.Expression] = {}
+"""What statements are, by their texts: the server asks for no more than that."""
+_parsed: dict[str, exp.Expression] = {}
+"""The trees of statements that are about to be run."""
+_translated: dict[tuple[str | None, ...], exp.Expression] = {}
+"""Statements as DuckDB takes them, by database, schema and text; each as often as it is run."""
+_texts: dict[int, str] = {}
+"""The texts of these."""
+_TOLD_BY_TEXT = (exp.Select, exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Show)
+_TOLD_BY_TEXT += (exp.Transaction, exp.Commit, exp.Rollback)
+_OF_THE_MOMENT = (exp.Rand, exp.Anonymous, exp.DynamicIdentifier)
+"""What is in statements that are something else each time."""
+_running = threading.local()
+"""What is run by a thread."""
 _answers: dict[object, asyncio.Future[Response]] = {}
 _history: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
 """The statements of clients, each with its QUERY_TAG."""
 _CLONE = re.compile(r"(CREATE OR REPLACE TABLE .* CLONE .*) COPY GRANTS", re.DOTALL)
 _REMOVE = re.compile(r"\s*(?:REMOVE|RM)\s+@(?P<stage>[^/\s]+)(?:/(?P<path>\S*))?\s*;?\s*", re.IGNORECASE)
 _execute = FakeSnowflakeCursor.execute
-_described = FakeSnowflakeCursor._describe_last_sql  # noqa: SLF001
+_translate, _explode = FakeSnowflakeCursor._transform, FakeSnowflakeCursor._transform_explode  # noqa: SLF001
+_text_of = Dialect.generate
 _integers = transforms.integer_precision
 _named = fakesnow.copy_into._source_urls  # noqa: SLF001
 _timestamps = fakesnow.arrow.timestamp_to_sf_struct
@@ -126,22 +141,50 @@ async def end(_: Request) -> JSONResponse:
     return JSONResponse(len(fakesnow.server.sessions))
 
 
+async def drop(request: Request) -> JSONResponse:
+    """Drop a database with all that is known of it, and close the sessions that use it; whether that was possible."""
+    name = request.query_params["database"]
+    about = f"{GLOBAL_DATABASE_NAME}._fs_information_schema"
+    places = {
+        "_fs_tables_ext": "ext_table_catalog",
+        "_fs_columns_ext": "ext_table_catalog",
+        "_fs_stages": "database_name",
+    }
+    try:
+        for token in [token for token, session in fakesnow.server.sessions.items() if session.database == name]:
+            del fakesnow.server.sessions[token]
+        fakesnow.server.shared_fs.duck_conn.execute(f"DETACH {name}")
+        for table, place in places.items():
+            fakesnow.server.shared_fs.duck_conn.execute(f"DELETE FROM {about}.{table} WHERE {place} = ?", [name])
+    except duckdb.Error:
+        return JSONResponse({"dropped": False})
+    for file in _DATABASES.glob(f"{name}.db*"):
+        file.unlink()
+    shutil.rmtree(_STAGED / name, ignore_errors=True)
+    return JSONResponse({"dropped": True})
+
+
 def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **named: Any) -> FakeSnowflakeCursor:
     """Run a statement; whatever is wrong is an error of the statement."""
     try:
         if command.strip(" \n;").upper() == "COMMIT":
-            _execute(cursor, "SELECT 1")  # fails in a transaction that COMMIT would roll back
+            cursor._duck_conn.execute("SELECT 1")  # noqa: SLF001 fails in a transaction that COMMIT would roll back
         if removing := _REMOVE.fullmatch(command):
-            _execute(cursor, f"LIST @{removing['stage']}")  # fails where there is no such stage
             command = removed(cursor._conn, removing["stage"], removing["path"] or "")  # noqa: SLF001
         if cloning := _CLONE.fullmatch(command):
             command = cloned(cursor, parse_one(cloning[1]))
-        return _execute(cursor, command, *args, **named)
+        _running.place = cursor._conn.database, cursor._conn.schema, command  # noqa: SLF001
+        if (tree := _translated.get(_running.place)) is not None:
+            given = named.get("binding_params")
+            cursor._execute(tree, [*given] if given and tree.find(exp.Placeholder) else None)  # noqa: SLF001
+        else:
+            _execute(cursor, command, *args, **named)
     except Error:
         raise
     except Exception as error:
         number, sqlstate = _ERRORS.get(type(error), _UNKNOWN)
         raise ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=number, sqlstate=sqlstate) from error
+    return cursor
 
 
 def cloned(cursor: FakeSnowflakeCursor, create: exp.Create) -> str:
@@ -170,18 +213,52 @@ def cloned(cursor: FakeSnowflakeCursor, create: exp.Create) -> str:
     return f"SELECT 'Table {into.name} successfully created.' AS status"
 
 
+def kind_of(command: str) -> exp.Expression:
+    """A tree of that statement's class. It is parsed once, and whoever runs it first has the tree."""
+    if command not in _kinds:
+        _kinds[command] = _parsed[command] = parse_one(command)
+    return _kinds[command]
+
+
+def parsed(command: str) -> exp.Expression:
+    """The statement's tree, which is the caller's own."""
+    return _parsed.pop(command, None) or parse_one(command)
+
+
+def exploded(cursor: FakeSnowflakeCursor, expression: exp.Expression) -> list[exp.Expression]:
+    """The statements that a statement is; one that is several isn't kept."""
+    several = _explode(cursor, expression)
+    _running.is_one = len(several) == 1
+    return several
+
+
+def translated(cursor: FakeSnowflakeCursor, expression: exp.Expression, parameters: Any) -> exp.Expression:
+    """The statement as DuckDB takes it, kept where no more than its text, database and schema says what that is."""
+    is_made = not isinstance(expression, exp.Create) or (expression.kind == "TABLE" and not expression.expression)
+    is_kept = _running.is_one and is_made and isinstance(expression, _TOLD_BY_TEXT)
+    tree = _translate(cursor, expression, parameters)
+    if is_kept and not expression.find(*_OF_THE_MOMENT):
+        _translated[_running.place] = tree
+        _texts[id(tree)] = tree.sql("duckdb")
+    return tree
+
+
+def text_of(dialect: Dialect, expression: exp.Expression, **how: Any) -> str:
+    """The text of a tree, which is kept with the tree where that is."""
+    return _texts.get(id(expression)) or _text_of(dialect, expression, **how)
+
+
 def described(cursor: FakeSnowflakeCursor) -> list[Any]:
-    """The columns of the last result, which are known where it is one of fakesnow's own sentences."""
-    if not (said := _SENTENCE.fullmatch(str(cursor._last_sql))):  # noqa: SLF001
-        return _described(cursor)
-    if said["columns"] not in _known:
-        _known[said["columns"]] = _described(cursor)
-    return _known[said["columns"]]
+    """The columns of the last result, which DuckDB has told with it."""
+    return [(name, str(kind), "YES", None, None, None) for name, kind, *_ in cursor._duck_conn.description]  # noqa: SLF001
 
 
 def removed(session: FakeSnowflakeConnection, name: str, path: str) -> str:
     """Remove files of a stage whose names begin with a path; a query that says which."""
-    home = stage.internal_dir(".".join(stage.parts_from_var(name, session.database, session.schema)))
+    place = stage.parts_from_var(name, session.database, session.schema)
+    if not session._duck_conn.execute(stage.stage_lookup_sql(*place, session.table_stages)).fetchone():  # noqa: SLF001
+        raise stage.not_found_error(".".join(place))
+    home = stage.internal_dir(".".join(place))
     files = [file for file in Path(home).rglob("*") if file.is_file() and str(file).startswith(home + path)]
     for file in files:
         file.unlink()
@@ -238,6 +315,9 @@ def main(host: str, port: str) -> None:
     fakesnow.arrow.timestamp_to_sf_struct = timestamps
     FakeSnowflakeCursor.execute = execute
     FakeSnowflakeCursor._describe_last_sql = described  # noqa: SLF001
+    FakeSnowflakeCursor._transform, FakeSnowflakeCursor._transform_explode = translated, exploded  # noqa: SLF001
+    fakesnow.server.parse_one, fakesnow.cursor.parse_one = kind_of, parsed
+    Dialect.generate = text_of
     fakesnow.copy_into._source_urls = named  # noqa: SLF001
     transforms.integer_precision = integers
     for talkative in ("fakesnow", "fakesnow.server", "sqlglot"):
@@ -245,6 +325,7 @@ def main(host: str, port: str) -> None:
     ours = {
         "/session/v1/login-request": login,
         "/queries/v1/query-request": query,
+        "/drop": drop,
         "/end-sessions": end,
         "/history": history,
     }

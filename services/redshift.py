@@ -17,6 +17,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
@@ -52,6 +53,8 @@ _COPY = re.compile(
     re.DOTALL,
 )
 _SSL_REQUEST, _CANCEL_REQUEST = 80877103, 80877102
+_FOLLOWED = b"PBDEC"
+"""The kinds of messages that are parts of a statement, and answered when its last message comes."""
 _KNOWN_AT_START = {"user", "database", "application_name"}
 
 
@@ -133,10 +136,14 @@ class RedshiftServer:
             source = client.makefile("rb")
             server.sendall(_start(source, client))
             threading.Thread(target=_pass, args=(server, client), daemon=True).start()
+            waiting = b""
             try:
                 while True:
                     kind, content = _message(source)
-                    server.sendall(_framed(kind, self._spoken(kind, content)))
+                    waiting += _framed(kind, self._spoken(kind, content))
+                    if kind not in _FOLLOWED:
+                        server.sendall(waiting)
+                        waiting = b""
             finally:
                 with suppress(OSError):
                     server.shutdown(socket.SHUT_RDWR)
@@ -150,18 +157,8 @@ class RedshiftServer:
 
     def _said(self, sql: str) -> str:
         """A statement in PostgreSQL's words; one that raises an error when Redshift would."""
-        if copy := _COPY.fullmatch(sql):
-            return self._copy(copy)
-        parts = _QUOTED.split(sql)
-        unquoted = " ".join(parts[::2])
-        if "$1" in unquoted and (unquoted.startswith("CREATE") or unquoted.count("SELECT") > 1):
-            return _raising("Redshift takes no parameters in subqueries")
-        if sql.startswith("COPY") or (unknown := _UNKNOWN.search(unquoted)):
-            return _raising(f"Redshift has no {sql[:80] if sql.startswith('COPY') else unknown[0]}")
-        for place in range(0, len(parts), 2):
-            for spoken, meant in _SPOKEN.items():
-                parts[place] = re.sub(spoken, meant, parts[place], flags=re.IGNORECASE)
-        return "".join(parts)
+        copy = _COPY.fullmatch(sql)
+        return self._copy(copy) if copy else _said(sql)
 
     def _copy(self, copy: re.Match[str]) -> str:
         """COPY from a file of all rows that the manifest's files have."""
@@ -193,6 +190,21 @@ def redshift() -> Iterator[RedshiftServer]:
             yield made
         finally:
             made.close()
+
+
+@lru_cache(maxsize=1024)
+def _said(sql: str) -> str:
+    """A statement that copies nothing in PostgreSQL's words."""
+    parts = _QUOTED.split(sql)
+    unquoted = " ".join(parts[::2])
+    if "$1" in unquoted and (unquoted.startswith("CREATE") or unquoted.count("SELECT") > 1):
+        return _raising("Redshift takes no parameters in subqueries")
+    if sql.startswith("COPY") or (unknown := _UNKNOWN.search(unquoted)):
+        return _raising(f"Redshift has no {sql[:80] if sql.startswith('COPY') else unknown[0]}")
+    for place in range(0, len(parts), 2):
+        for spoken, meant in _SPOKEN.items():
+            parts[place] = re.sub(spoken, meant, parts[place], flags=re.IGNORECASE)
+    return "".join(parts)
 
 
 def _start(source: BinaryIO, client: socket.socket) -> bytes:

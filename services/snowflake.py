@@ -1,4 +1,4 @@
-"""What stands in for Snowflake: a server of one's own, and new databases on it, which can't be dropped."""
+"""What stands in for Snowflake: a server of one's own, and new databases on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from services.processes import LIMIT_S, MissingServiceError, Server
 
@@ -42,6 +42,7 @@ class SnowflakeServer(Server):
         self.version = version()
         super().__init__(folder)
         self._made = 0
+        self._dropped: list[str] = []
         self.start()
 
     def command(self) -> list[str]:
@@ -61,18 +62,27 @@ class SnowflakeServer(Server):
             "protocol": "http",
             "login_timeout": self.retries_s,
             "network_timeout": self.retries_s,
+            "platform_detection_timeout_seconds": 0.0,
             "session_parameters": {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
         }
 
     def database(self) -> str:
         """The address of a new database, which has the empty schema PUBLIC."""
         self.revive()
-        self._made += 1
-        name = f"TAILRACE_{self._made}"
+        self._made += not self._dropped
+        # A name that was used before: what the server has made of statements is kept by it.
+        name = self._dropped.pop() if self._dropped else f"TAILRACE_{self._made}"
         self.run(f"CREATE DATABASE {name}", f"CREATE SCHEMA {name}.PUBLIC")
         options = {"host": self.host, "port": self.port, "protocol": "http", "network_timeout_s": self.retries_s}
         who = f"{self.user}:{quote(self.password, safe='')}@{self.account}"
         return f"snowflake://{who}/{name}/PUBLIC?{urlencode(options)}"
+
+    def drop(self, url: str) -> None:
+        """Drop the database, whoever uses it."""
+        self.revive()
+        name = urlsplit(url).path.split("/")[1]
+        if self._own(f"drop?database={name}")["dropped"]:
+            self._dropped.append(name)
 
     def end_sessions(self) -> int:
         """Close the sessions of clients, which may be gone, as Snowflake does after minutes; how many are left."""

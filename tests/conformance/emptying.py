@@ -1,20 +1,41 @@
 """Databases made as new ones are, for the test that comes next: to make one takes longer than most tests."""
 
+from contextlib import contextmanager
+
 import mysql.connector
 import psycopg
 from mysql.connector.errorcode import ER_NO_SUCH_THREAD
 from psycopg import sql
+from psycopg.types.json import set_json_loads
 
 
-def empty_postgres(url, then=""):
-    """Drop all that is in the database, whoever uses it, and run `then` in its new schema `public`."""
-    with psycopg.connect(url) as connection:
-        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        connection.execute(f"SELECT pg_terminate_backend(pid) {others}")
-        schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'"
-        for (name,) in connection.execute(schemas).fetchall():
-            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
-        connection.execute(f"CREATE SCHEMA public; {then}")
+@contextmanager
+def reading_postgres(url):
+    """A session that reads what is there: to open one takes longer than to read."""
+    with psycopg.connect(url, options="-c TimeZone=UTC", autocommit=True) as connection:
+        set_json_loads(lambda text: text.decode() if isinstance(text, bytes) else text, connection)
+        yield connection
+
+
+def empty_postgres(connection):
+    """Drop all tables, views and other schemas of the session's database, whoever uses it.
+
+    What else its schema `public` has is left, as what is in every new one: no destination makes types and functions.
+    """
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    connection.execute(f"SELECT pg_terminate_backend(pid) {others}")
+    schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$|public$)'"
+    dropped = [
+        sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)) for (name,) in connection.execute(schemas)
+    ]
+    kinds = {"r": "TABLE", "p": "TABLE", "v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE", "S": "SEQUENCE"}
+    relations = (
+        "SELECT relkind, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = ANY(%s)"
+    )
+    for kind, name in connection.execute(relations, ([*kinds],)).fetchall():
+        drop = f"DROP {kinds[kind.decode() if isinstance(kind, bytes) else kind]} IF EXISTS public.{{}} CASCADE"
+        dropped.append(sql.SQL(drop).format(sql.Identifier(name)))
+    connection.execute(sql.SQL("; ").join(dropped))
 
 
 def empty_mysql(connection, name):

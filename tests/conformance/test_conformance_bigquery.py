@@ -40,6 +40,7 @@ def subject(bigquery_server):
 
     yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
     client.close()
+    bigquery_server.drop(dataset)
 
 
 def reader(server):

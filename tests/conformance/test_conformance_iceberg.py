@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from pyiceberg.avro import file
+from pyiceberg.avro.file import AvroFileHeader
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 
@@ -29,6 +31,30 @@ def addressed(request, tmp_path):
         f"iceberg+{uri}?warehouse={warehouse}&namespace=main&{server.query}",
         {"uri": uri, **server.iceberg_properties},
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_readers():
+    """Keep what pyiceberg reads manifests by: to make it takes longer than to read, and it is made for each file."""
+    schemas, readers = {}, {}
+    schema_of, resolve = AvroFileHeader.get_schema, file.resolve_reader
+
+    def get_schema(header):
+        text = header.meta["avro.schema"]
+        if text not in schemas:
+            schemas[text] = schema_of(header)
+        return schemas[text]
+
+    def resolve_reader(written, read, types, enums):
+        key = (id(written), id(read), *types.items(), *enums.items())
+        if key not in readers:
+            readers[key] = resolve(written, read, types, enums), written, read  # kept, for an id is given anew
+        return readers[key][0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AvroFileHeader, "get_schema", get_schema)
+        patch.setattr(file, "resolve_reader", resolve_reader)
+        yield
 
 
 @pytest.fixture

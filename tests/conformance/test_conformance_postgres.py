@@ -2,11 +2,9 @@
 
 from uuid import UUID
 
-import psycopg
 import pytest
-from emptying import empty_postgres
+from emptying import empty_postgres, reading_postgres
 from psycopg import sql
-from psycopg.types.json import set_json_loads
 
 from tailrace.destinations import open_destination
 from tailrace.testing import BEHAVIOURS, Subject
@@ -29,21 +27,26 @@ def url(request):
     server.drop(made)
 
 
+@pytest.fixture(scope="module")
+def connection(url):
+    """A session that reads it."""
+    with reading_postgres(url) as made:
+        yield made
+
+
 @pytest.fixture
-def subject(url):
+def subject(url, connection):
     def rows(table, schema=None):
-        with psycopg.connect(url, options="-c TimeZone=UTC") as connection:
-            set_json_loads(lambda text: text.decode() if isinstance(text, bytes) else text, connection)
-            name = sql.Identifier(schema or "public", table)
-            there = connection.execute("SELECT to_regclass(%s)", [name.as_string(connection)]).fetchone()
-            if there == (None,):
-                return []
-            cursor = connection.execute(sql.SQL("SELECT * FROM {}").format(name))
-            names = [column.name for column in cursor.description]
-            return [dict(zip(names, map(plain, row), strict=True)) for row in cursor]
+        name = sql.Identifier(schema or "public", table)
+        there = connection.execute("SELECT to_regclass(%s)", [name.as_string(connection)]).fetchone()
+        if there == (None,):
+            return []
+        cursor = connection.execute(sql.SQL("SELECT * FROM {}").format(name))
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, map(plain, row), strict=True)) for row in cursor]
 
     yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS)
-    empty_postgres(url)
+    empty_postgres(connection)
 
 
 def plain(value):

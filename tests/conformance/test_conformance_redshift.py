@@ -2,12 +2,9 @@
 
 from dataclasses import replace
 
-import psycopg
 import pytest
-from emptying import empty_postgres
+from emptying import empty_postgres, reading_postgres
 from psycopg import sql
-from psycopg.types.json import set_json_loads
-from services.redshift import TYPES
 
 from tailrace.destinations import open_destination, redshift
 from tailrace.testing import Subject, behaviours
@@ -35,36 +32,34 @@ CASES = [(verb, behaviour) for verb, varies in VARIES.items() for behaviour in b
 
 @pytest.fixture(scope="module")
 def database(request, redshift_server):
-    """By which verb rows are loaded, and the address of a database that each test empties when it ends."""
+    """By which verb rows are loaded, the address of a database that each test empties, and a session that reads it."""
     made = redshift_server.database(has_bucket=request.param == "copy")
-    yield request.param, made
+    with reading_postgres(redshift_server.behind(made)) as connection:
+        yield request.param, made, connection
     redshift_server.drop(made)
 
 
 @pytest.fixture
-def subject(database, redshift_server, monkeypatch):
-    verb, url = database
+def subject(database, monkeypatch):
+    verb, url, connection = database
     # PostgreSQL stands in for Redshift, and its names have 63 bytes instead of 127.
     monkeypatch.setattr(redshift, "TRAITS", replace(redshift.TRAITS, max_name_length=63))
-    behind = redshift_server.behind(url)
 
     def rows(table, schema=None):
-        with psycopg.connect(behind, options="-c TimeZone=UTC") as connection:
-            set_json_loads(lambda text: text.decode() if isinstance(text, bytes) else text, connection)
-            types = connection.execute(
-                "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped "
-                "AND attrelid = to_regclass(%s)",
-                [sql.Identifier(schema or "public", table).as_string(connection)],
-            ).fetchall()
-            if not types:
-                return []
-            kinds = dict(types)
-            cursor = connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema or "public", table)))
-            names = [column.name for column in cursor.description]
-            return [{n: plain(v, kinds[n]) for n, v in zip(names, row, strict=True)} for row in cursor]
+        types = connection.execute(
+            "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped "
+            "AND attrelid = to_regclass(%s)",
+            [sql.Identifier(schema or "public", table).as_string(connection)],
+        ).fetchall()
+        if not types:
+            return []
+        kinds = dict(types)
+        cursor = connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema or "public", table)))
+        names = [column.name for column in cursor.description]
+        return [{n: plain(v, kinds[n]) for n, v in zip(names, row, strict=True)} for row in cursor]
 
     yield Subject(open=lambda: open_destination(url, {}), rows=rows, lacks=LACKS, varies=VARIES[verb])
-    empty_postgres(behind, then=TYPES)
+    empty_postgres(connection)
 
 
 def plain(value, sql_type):

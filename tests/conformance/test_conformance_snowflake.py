@@ -35,6 +35,7 @@ def subject(snowflake_server):
             rows=lambda table, schema=None: of_snowflake.read(connection, table, schema or "PUBLIC"),
             lacks=LACKS,
         )
+    snowflake_server.drop(url)
 
 
 # What stands in takes its time: `make test` leaves to `make newest` what least depends on Snowflake.

@@ -267,6 +267,7 @@ def test_values_are_exact_on_the_wire_in_json_and_in_forms(server):
 
 
 def test_proxies_of_the_environment_are_not_used(server, monkeypatch):
+    monkeypatch.delenv("NO_PROXY")
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     load(server, PLAIN[:2])

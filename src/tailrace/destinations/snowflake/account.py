@@ -154,5 +154,6 @@ class Account:
             "autocommit": True,
             "paramstyle": "qmark",
             "login_timeout": given.connect_timeout_s,
+            "platform_detection_timeout_seconds": 0.0,  # else each login asks six services which cloud this is
             "session_parameters": parameters,
         }
