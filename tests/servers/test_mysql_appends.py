@@ -10,9 +10,11 @@ from tailrace import spool
 from tailrace.destinations import open_destination
 from tailrace.errors import DestinationError
 from tailrace.model import Column, Kind
+from tailrace.sql import appended as appended_rows
 from tailrace.testing.parts import ID, NAME, batch, checkpoint, stream
 
 SIZE = Column("size", ("size",), Kind.INT)
+KINDS = (Kind.INT, Kind.TEXT)
 THINGS = stream(key=())
 GROWN = stream(ID, NAME, SIZE, key=(), revision=1)
 OTHERS = stream(key=(), name="others")
@@ -65,15 +67,28 @@ def test_a_table_that_gains_a_column_has_the_rows_before_it_only_with_the_checkp
 
 def test_a_column_that_becomes_wider_just_before_the_commit_takes_the_rows_before_it(loading, query):
     destination, first = loading
-    wide = stream(Column("id", ("id",), Kind.TEXT), NAME, key=(), revision=1)
-    keyed = stream(name="keyed")
-    destination.prepare(keyed)
-    second = destination.stage(batch(keyed, (7, "k")))
-    destination.prepare(wide)
+    destination.prepare(stream(Column("id", ("id",), Kind.TEXT), NAME, key=(), revision=1))
     assert query("SELECT * FROM things") == []
-    commit(destination, first, second)
+    commit(destination, first)
     assert query("SELECT * FROM things") == [("1", "a")]
-    assert query("SELECT * FROM keyed") == [(7, "k")]
+
+
+def test_rows_that_wait_while_their_column_becomes_wider_commit_no_rows_of_another(any_mysql_url, query):
+    keyed = [stream(ID, Column("v", ("v",), kind), name="keyed", revision=n) for n, kind in enumerate(KINDS)]
+    with closing(open_destination(any_mysql_url, {"after_sql": "UPDATE nothing SET a = 1"})) as destination:
+        destination.recover("p")
+        for each in (THINGS, keyed[0]):
+            destination.prepare(each)
+        first = destination.stage(batch(THINGS, (1, "a")))
+        second = destination.stage(batch(keyed[0], (7, 5), first_line=2))
+        destination.prepare(keyed[1])
+        assert appended(any_mysql_url) == [(1, "a")]
+        with pytest.raises(DestinationError, match="nothing"):
+            commit(destination, first, second)
+        assert (query("SELECT * FROM things"), query("SELECT * FROM keyed")) == ([], [])
+        query("CREATE TABLE nothing (a int)")
+        commit(destination, first, second)
+    assert (query("SELECT * FROM things"), query("SELECT * FROM keyed")) == ([(1, "a")], [(7, "5")])
 
 
 def test_a_table_that_is_made_or_altered_commits_no_rows_of_another(any_mysql_url, loading, query):
@@ -128,6 +143,20 @@ def test_rows_wait_in_staging_where_the_disk_takes_no_copy_of_them(
     assert appended(any_mysql_url) == []
     commit(destination, *receipts)
     assert query("SELECT id FROM things ORDER BY id") == [(1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["committed", "lost"])
+def test_rows_wait_in_staging_behind_as_many_as_are_kept(any_mysql_url, loading, query, monkeypatch, is_lost):
+    destination, first = loading
+    monkeypatch.setattr(appended_rows, "_MAX_BYTES", 1)
+    second = destination.stage(batch(THINGS, (2, "b"), first_line=2))
+    assert appended(any_mysql_url) == [(1, "a")]
+    if is_lost:
+        query(f"KILL {min(session for (session,) in query(SESSIONS))}")
+        with pytest.raises(DestinationError):
+            commit(destination, first, second)
+    commit(destination, first, second)
+    assert query("SELECT id FROM things ORDER BY id") == [(1,), (2,)]
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,16 @@ from tailrace.sql.fitting import fitting_rows
 from tailrace.sql.tables import Place
 from tailrace.sql.unit_of_work import UnitOfWork
 
+_MAX_BYTES = 512 << 20
+"""So many bytes of rows are kept at most, which a checkpoint has only where STATEs are far apart."""
+
 
 class Appended:
     """The rows of the checkpoint that stand in their tables, within the open transaction.
 
-    Where there is a `spool` they are kept in it too, and staged when the transaction is undone: its connection was
-    lost, or a table that has such rows is altered, which would commit them. All later rows of the checkpoint are staged
-    then as well, so that this happens once.
+    Where there is a `spool` they are kept in it too, as long as they are few enough, and staged when the transaction is
+    undone: its connection was lost, or a table that has such rows is altered, which would commit them. All later rows
+    of the checkpoint are staged then as well, so that this happens once.
     """
 
     def __init__(self, work: UnitOfWork, dialect: Dialect, spool: Spool | None) -> None:
@@ -29,6 +32,7 @@ class Appended:
         self._dialect = dialect
         self._spool = spool
         self._is_full = False
+        self._bytes = 0
         self._token = ""
         self._checkpoint = 0
         self._restaged: set[tuple[Stream, int]] = set()
@@ -39,7 +43,8 @@ class Appended:
         """Whether rows may go straight into that table now."""
         if self._spool is None:
             return True
-        return not self._names and not self._is_full and not self._is_guarded(place.table)
+        is_open = not self._names and not self._is_full and self._bytes < _MAX_BYTES
+        return is_open and not self._is_guarded(place.table)
 
     def load(self, batch: Batch, place: Place) -> Receipt | None:
         """Load the rows into their table; None where they can't be kept besides, and the transaction is undone."""
@@ -55,6 +60,7 @@ class Appended:
                 self._work.undo(error)
                 return None
             self._token, self._checkpoint = transaction.token, batch.checkpoint
+            self._bytes += batch.rows.nbytes
         return batch.receipt(rows.num_rows, transaction.token)
 
     def restage(self, stage: Callable[[Batch], Receipt]) -> None:
@@ -82,7 +88,7 @@ class Appended:
 
     def forget(self) -> None:
         """Begin anew, with no rows."""
-        self._token = ""
+        self._token, self._bytes = "", 0
         self._restaged.clear()
         self._names.clear()
         self._guarded.clear()
