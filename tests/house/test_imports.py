@@ -48,7 +48,7 @@ ALLOWED = {
     "singer": BOTTOM,
     "schema": BOTTOM,
     "decode": BOTTOM | {"schema"},
-    "sql": BOTTOM | {"destination", "schema"},
+    "sql": BOTTOM | {"destination", "schema", "spool"},
     "objects": BOTTOM,
     "lake": BOTTOM | {"destination", "schema", "decode", "sql", "objects"},
     "documents": BOTTOM | {"destination", "schema", "spool"},

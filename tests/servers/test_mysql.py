@@ -315,6 +315,9 @@ def test_the_smallest_grants_are_enough(query, any_mysql_url):
         load(any_mysql_url, schema({"id": INT, "n": INT}, ["id"]), record({"id": 2, "n": 1}), **login)
         load(any_mysql_url, schema({"id": INT}), record({"id": 3}), **login, method="replace")
         assert query("SELECT id FROM things") == [(3,)]
+        log = [schema({"id": INT}, [], "log"), record({"id": 1}, "log"), schema({"id": INT, "n": INT}, [], "log")]
+        load(any_mysql_url, *log, schema({"id": INT}, [], "other"), record({"id": 2}, "log"), **login)
+        assert query("SELECT id FROM log ORDER BY id") == [(1,), (2,)]
     finally:
         query("DROP USER loader")
 

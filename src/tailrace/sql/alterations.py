@@ -26,8 +26,7 @@ class Alterations:
             case Ddl.WITHIN:
                 self._run_within(changed)
             case Ddl.OUTSIDE:
-                for sql in changed:
-                    self._work.run(sql)
+                self._run_outside(table, changed)
             case Ddl.APART if self._work.transaction and table in self._work.transaction.tables:
                 self._run_behind_rows(changed)
             case Ddl.APART:
@@ -47,6 +46,14 @@ class Alterations:
             with suppress(DestinationError):  # the connection may be what has failed
                 self._work.run("ROLLBACK TO SAVEPOINT tailrace_alter")
             raise
+
+    def _run_outside(self, table: TableName, changed: Sequence[str]) -> None:
+        """Run them so that they don't commit what is open; what has rows of the table, and locks it, is undone."""
+        if self._work.transaction and table in self._work.transaction.tables:
+            self._work.undo(None)
+        run = self._work.run_aside if self._work.transaction else self._work.run
+        for sql in changed:
+            run(sql)
 
     def _run_apart(self, changed: Sequence[str]) -> None:
         try:

@@ -33,6 +33,8 @@ class Catalog:
     `layout`: how a table is laid out, where that matters; its row is the column by whose values it is parted, so that
     statements should say which parts they are about (or null), and all of the layout as a text. Where two tables differ
     in it, one can't be replaced by a copy of the other.
+    `guards`: what may have a table refuse rows, or do more with them than to store them: constraints, triggers, parts.
+    Where it has any row, rows don't go straight into the table.
     """
 
     columns: str = ""
@@ -45,6 +47,7 @@ class Catalog:
     digits: str = ""
     problems: str = ""
     layout: str = ""
+    guards: str = ""
 
 
 def query_of(session: Session, sql: str, table: TableName) -> list[tuple[object, ...]]:

@@ -17,6 +17,7 @@ from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableN
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.names import digest
 from tailrace.schema.steps import lines_by_token, rows_by_token, steps_of
+from tailrace.sql.appended import Appended
 from tailrace.sql.checkpoints import Checkpoints, Row, prefix
 from tailrace.sql.dialect import Ddl
 from tailrace.sql.exchanges import Exchanges
@@ -63,6 +64,7 @@ class SqlDestination:
         self._lock = threading.RLock()
         self._work = UnitOfWork(database, self._dialect.begin, undoes_temporary=self._dialect.undoes_temporary)
         self._waiting = waits_in.made(self._work, database, statements)
+        self._appended = Appended(self._work, self._dialect, self._waiting.spool)
         self._tables = Tables(statements, traits, options.schema, options.design, stages_all=waits_in.stages_all)
         self._places = Places(self._work, database, statements, self._tables, traits)
         self._publisher = Publisher(statements)
@@ -88,6 +90,7 @@ class SqlDestination:
         """The pipeline's last committed checkpoint; see Destination."""
         with self._lock:
             self._undo(None)
+            self._appended.forget()
             self._places.begin()
             self._pipeline, fence = "", secrets.token_hex(8)
             self._label.pipeline, self._label.checkpoint = pipeline, None
@@ -116,9 +119,10 @@ class SqlDestination:
         """Have the batch's rows wait, or load them within the open transaction; see Destination."""
         stream = batch.stream
         with self._lock, self._in_one_piece(), of_stream(stream.name):
+            self._restage()
             place = self._places.of(stream)
-            if not self._waiting.takes(batch):
-                return self._loaded(batch, place)
+            if not self._waiting.takes(batch) and self._appended.takes(place):
+                return self._appended.load(batch, place) or self._staged(batch, place)
             if self._waiting.is_serial:
                 return self._staged(batch, place)
         try:
@@ -176,6 +180,7 @@ class SqlDestination:
         """Undo what isn't committed and close the sessions; repeatable."""
         with self._lock:
             self._undo(None)
+            self._appended.forget()
             if self._has_stagers or (is_unnamed(self._pipeline) and self._dialect.ddl is Ddl.APART):
                 with suppress(DestinationError):  # a later run may not look for what this one leaves
                     start = prefix(self._pipeline)
@@ -256,13 +261,9 @@ class SqlDestination:
             with suppress(DestinationError):  # an older run may hold it; the names of ours are others
                 self._work.run(self._statements.drop_table(table))
 
-    def _loaded(self, batch: Batch, place: Place) -> Receipt:
-        """Load the rows into their table, within the open transaction."""
-        transaction = self._work.begun()
-        rows = fitting_rows(self._dialect, batch, place.table, place.targets)
-        self._work.session.load(place.table, place.columns, rows)
-        transaction.add(batch.stream.name, place.table, rows.num_rows)
-        return batch.receipt(rows.num_rows, transaction.token)
+    def _restage(self) -> None:
+        """Stage the rows that stood in a transaction which is undone."""
+        self._appended.restage(lambda batch: self._staged(batch, self._places.of(batch.stream)))
 
     def _staged(self, batch: Batch, place: Place) -> Receipt:
         """Load the rows to where they wait."""
@@ -281,6 +282,11 @@ class SqlDestination:
 
     def _committed(self, checkpoint: Checkpoint) -> dict[str, Published]:
         """Commit the checkpoint; what it did to each stream's table."""
+        with self._in_one_piece():
+            for stream in (*(activation.stream for activation in checkpoint.activate), *checkpoint.replace):
+                self._places.of(stream)
+            self._restage()
+        checkpoint = self._appended.renamed(checkpoint)
         self._require_known(checkpoint)
         try:
             with of_rows(self._database.rules), self._in_one_piece():
@@ -298,6 +304,7 @@ class SqlDestination:
                     f"checkpoint {checkpoint.number} was committed by an attempt that seemed to have failed"
                 ) from error
             raise
+        self._appended.forget()
         with suppress(DestinationError):  # the checkpoint is committed, whatever becomes of the rest
             self._waiting.discard(self._work.session)
             self._work.session.release_memory()
@@ -317,8 +324,6 @@ class SqlDestination:
 
     def _published(self, checkpoint: Checkpoint) -> dict[str, Published]:
         """What the checkpoint did to each stream's table, within the open transaction."""
-        for stream in (*(activation.stream for activation in checkpoint.activate), *checkpoint.replace):
-            self._places.of(stream)
         self._waiting.expect(self._work.session)
         stagings = [self._places.recast(staging, self._waiting) for staging in self._waiting.tables]
         published = {name: Published(inserted=rows) for name, rows in self._work.begun().rows.items()}

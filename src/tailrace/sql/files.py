@@ -14,6 +14,7 @@ from tailrace.destination import Stager
 from tailrace.errors import DestinationError
 from tailrace.model import LINE, Batch, Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
+from tailrace.spool import Spool
 from tailrace.sql.publisher import Staging
 from tailrace.sql.session import Database, Session
 from tailrace.sql.stager import FileStager, names_of_token
@@ -65,6 +66,7 @@ class StagedFiles:
     def __init__(self, files: Files, statements: Statements, *, temporary: bool = True) -> None:
         self.kind: Mapping[str, bool] = {"temporary": True} if temporary else {"unlogged": True}
         self.is_serial = False
+        self.spool: Spool | None = None
         self._is_temporary = temporary
         self._files = files
         self._statements = statements

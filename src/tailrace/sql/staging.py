@@ -13,6 +13,7 @@ import pyarrow as pa
 from tailrace.destination import Stager
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import Batch, Method, Stream, TableName
+from tailrace.spool import Spool
 from tailrace.sql.publisher import Staging
 from tailrace.sql.session import Database, LoggedSession, Session
 from tailrace.sql.stager import TableStager
@@ -35,11 +36,12 @@ class Waiting(Protocol):
     """The rows of the checkpoint that is being loaded. Thread-safe; `arrive` and `drop` are the commit's.
 
     `kind` is what staging tables are, as Statements.create_table takes it. `is_serial` says that rows go through the
-    session of the commit.
+    session of the commit. `spool` is where those that don't wait are kept besides, since they may have to.
     """
 
     kind: Mapping[str, bool]
     is_serial: bool
+    spool: Spool | None
 
     @property
     def tables(self) -> list[Staging]:
@@ -86,11 +88,11 @@ class Waiting(Protocol):
 
 
 class WaitsIn(Protocol):
-    """Where rows wait, as a destination says it. Picklable. `stages_all` says that no rows go straight to a table."""
+    """Where rows wait, as a destination says it. Picklable."""
 
     @property
     def stages_all(self) -> bool:
-        """Whether the rows of every stream wait."""
+        """Whether the rows of every stream wait, or may have to."""
 
     def made(self, work: UnitOfWork, database: Database, statements: Statements) -> Waiting:
         """The rows that wait of one destination."""
@@ -112,20 +114,23 @@ class InTables:
     """Rows wait in staging tables, each batch committed by itself, over several sessions.
 
     `unlogged`: the tables have no log. `appends_directly`: rows that needn't wait go into their table within the
-    commit's own transaction, over its session; a lost connection then ends the run.
+    commit's own transaction, over its session; a lost connection then ends the run, unless the rows are `spooled`.
     """
 
     unlogged: bool = False
     appends_directly: bool = False
+    spooled: bool = False
 
     @property
     def stages_all(self) -> bool:
-        """Whether the rows of every stream wait; see WaitsIn."""
-        return not self.appends_directly
+        """Whether the rows of every stream wait, or may have to; see WaitsIn."""
+        return self.spooled or not self.appends_directly
 
     def made(self, work: UnitOfWork, database: Database, statements: Statements) -> Waiting:  # noqa: ARG002 as others
         """The rows that wait of one destination; see WaitsIn."""
-        return StagingTables(database, statements, unlogged=self.unlogged, appends_directly=self.appends_directly)
+        waiting = StagingTables(database, statements, unlogged=self.unlogged, appends_directly=self.appends_directly)
+        waiting.spool = Spool() if self.spooled else None
+        return waiting
 
 
 class TransactionTables:
@@ -134,6 +139,7 @@ class TransactionTables:
     def __init__(self, work: UnitOfWork, statements: Statements) -> None:
         self.kind: Mapping[str, bool] = {"temporary": True}
         self.is_serial = True
+        self.spool: Spool | None = None
         self._work = work
         self._statements = statements
         self._stagings: dict[Stream, Staging] = {}
@@ -212,6 +218,7 @@ class StagingTables:
     ) -> None:
         self.kind: Mapping[str, bool] = {"unlogged": unlogged}
         self.is_serial = False
+        self.spool: Spool | None = None
         self._appends_directly = appends_directly
         self._database = database
         self._statements = statements
@@ -277,9 +284,10 @@ class StagingTables:
         self._tried.discard(tried)
 
     def refit(self, session: Session, staging: Staging, create: str, wider: Sequence[str]) -> None:  # noqa: ARG002
-        """Alter the table; see Waiting."""
-        for sql in wider:
-            session.execute(sql)
+        """Alter the table over a session of its own, since it may end a transaction; see Waiting."""
+        with self._borrowed() as own:
+            for sql in wider:
+                own.execute(sql)
 
     def expect(self, session: Session) -> None:
         """Nothing: the tables are there."""

@@ -42,6 +42,7 @@ class UnitOfWork:
         self._undoes_temporary = undoes_temporary
         self._session: Session | None = None
         self._opening: Future[Session] | None = None
+        self._aside: Session | None = None
 
     @property
     def session(self) -> Session:
@@ -60,6 +61,12 @@ class UnitOfWork:
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; the number of rows it has changed."""
         return self.session.execute(sql, parameters)
+
+    def run_aside(self, sql: str) -> None:
+        """Run a statement over a session of its own, which leaves the open transaction as it is."""
+        if self._aside is None:
+            self._aside = LoggedSession(self._database.open())
+        self._aside.execute(sql)
 
     def begun(self) -> Transaction:
         """The open transaction, which is begun when there is none."""
@@ -88,15 +95,17 @@ class UnitOfWork:
             self.disconnect()
 
     def disconnect(self) -> None:
-        """Close the session; what it has open is undone."""
-        session, self._session = self._session, None
+        """Close the sessions; what is open is undone."""
+        sessions, self._session, self._aside = [self._session, self._aside], None, None
         opening, self._opening = self._opening, None
         self.transaction = None
-        with suppress(DestinationError):
-            if opening is not None:
-                session = opening.result()
+        if opening is not None:
+            with suppress(DestinationError):
+                sessions.append(opening.result())
+        for session in sessions:
             if session is not None:
-                session.close()
+                with suppress(DestinationError):
+                    session.close()
 
     def is_transient(self, error: Exception) -> bool:
         """Whether the call that raised this error may succeed when repeated."""

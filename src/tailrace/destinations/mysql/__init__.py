@@ -5,8 +5,9 @@
 *Load verb* LOAD DATA LOCAL INFILE from memory; INSERT of many rows where the server doesn't allow that.
 *Source* https://dev.mysql.com/doc/refman/8.4/en/load-data.html and https://mariadb.com/kb/en/load-data-infile/
 
-All rows wait in staging tables, since DDL ends a transaction. Times in UTC are DATETIME(6) with
-a comment that says so; text is compared byte by byte.
+Append-only rows go straight into their table within the open transaction, which DDL would end: they are kept besides,
+and staged where the transaction has to give way to it. Other rows wait in staging tables. Times in UTC are DATETIME(6)
+with a comment that says so; text is compared byte by byte.
 """
 
 from __future__ import annotations
@@ -137,8 +138,11 @@ SETTINGS = Settings
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     tunnel = Tunnel.of(settings.ssh, settings.host, settings.port, settings.connect_timeout_s)
+    # What `before_sql` does comes before all rows of the checkpoint.
+    appends_directly = settings.append_through == "transaction" and not settings.before_sql
+    waits_in = InTables(appends_directly=appends_directly, spooled=appends_directly)
     return SqlDestination(
-        MySQLServer(settings, tunnel), STATEMENTS, TRAITS, InTables(), Options.of(settings, settings.database)
+        MySQLServer(settings, tunnel), STATEMENTS, TRAITS, waits_in, Options.of(settings, settings.database)
     )
 
 

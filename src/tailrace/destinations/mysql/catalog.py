@@ -38,6 +38,27 @@ _DEPENDENTS = """
     WHERE k.referenced_table_schema = coalesce(?, database()) AND k.referenced_table_name = ?
 """
 
+# Galera may be set to commit each 10,000 rows of LOAD DATA by themselves.
+_GUARDS = """
+    SELECT 1 FROM information_schema.tables
+    WHERE table_schema = coalesce(?, database()) AND table_name = ?
+        AND (table_type <> 'BASE TABLE' OR create_options LIKE '%partitioned%')
+    UNION ALL
+    SELECT 1 FROM information_schema.table_constraints
+    WHERE table_schema = coalesce(?, database()) AND table_name = ? /*M!100600 AND constraint_type <> 'CHECK' */
+    UNION ALL
+    SELECT 1 FROM information_schema.check_constraints
+    WHERE constraint_schema = coalesce(?, database()) AND /*M!100600 table_name = */ ? /*!80000 IS NULL AND FALSE */
+        /*M!100600 AND (level = 'Table'
+            OR check_clause <> concat('json_valid(`', replace(constraint_name, '`', '``'), '`)')) */
+    UNION ALL
+    SELECT 1 FROM information_schema.triggers
+    WHERE event_object_schema = coalesce(?, database()) AND event_object_table = ?
+    UNION ALL
+    SELECT 1 FROM /*M!100600 information_schema.global_variables */ /*!80000 performance_schema.global_variables */
+    WHERE variable_name = 'wsrep_load_data_splitting' AND variable_value = 'ON'
+"""
+
 CATALOG = Catalog(
     # MariaDB looks at every table of the server for what it joins, unless that is DISTINCT and names the table itself.
     columns="""
@@ -75,4 +96,5 @@ CATALOG = Catalog(
     dependents=_DEPENDENTS,
     digits="SELECT 65, if(version() LIKE '%MariaDB%', 38, 30)",
     problems=TABLE_CHECKS,
+    guards=_GUARDS,
 )

@@ -56,6 +56,11 @@ class Settings(ServerSettings):
     lock_timeout_s: int = Field(
         60, gt=0, description="Seconds to wait for another session's lock before it is tried again."
     )
+    append_through: Literal["transaction", "staging"] = Field(
+        "transaction",
+        description="transaction: append-only rows go straight into their table, invisible until the commit; whoever "
+        "alters that table meanwhile waits for it. staging: they wait in a staging table, which takes longer.",
+    )
     driver_options: Annotated[dict[str, Any], PassedOn(_PASSED_ON)] = Field(
         default_factory=dict, description=f"Options of the driver's that are passed on to it: {_PASSED_ON}."
     )
