@@ -25,11 +25,11 @@ demo:                  ## load real data with a real tap into DuckDB, and show i
 	$(AT_ONCE) decoder tap
 	$(PYTHON) examples/demo.py
 
-# Both parts at once keep two cores busy to the end: one is seen while it runs (+), the other when it has ended. In that
-# one the longest tests begin first.
+# Both parts at once, and what needs no server beside them, keep two cores busy to the end. One part is seen while it
+# runs (+), all else when it has ended. In the other the longest tests begin first.
 test:                  ## everything: lint, types, all tests on real databases, branch coverage
 	$(AT_ONCE) --jobs=3 ready
-	$(AT_ONCE) counted uncounted
+	$(AT_ONCE) --jobs=3 counted uncounted types lint native
 
 counted:
 	$(PYTHON) -m coverage erase
@@ -39,8 +39,8 @@ counted:
 uncounted:
 	PYTHONPATH=.work/album $(WHOLE) -n 3 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
 
-# Each as soon as what it needs is there. What cargo does is done beside what pip does, which takes one core alone.
-ready: packages wheel programs types services tap album decoder native lint
+# Each as soon as what it needs is there; what cargo does takes longest.
+ready: wheel packages programs services tap album decoder
 
 check:                 ## what to run while working: lint, types, unit tests
 	$(AT_ONCE) decoder
