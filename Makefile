@@ -6,9 +6,9 @@ PYTEST := $(PYTHON) -m pytest -W error
 AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
 # These would take a third longer if branches were counted, and meet next to none that others don't.
-UNCOUNTED := $(filter-out $(patsubst %,tests/laws/test_%.py,inputs workers),$(wildcard tests/laws/test_*.py)) \
-	tests/conformance tests/attacks tests/runners tests/cli/test_real_tap.py \
-	tests/cli/test_standard_streams.py $(patsubst %,tests/servers/test_%.py,errors injection many_loads)
+UNCOUNTED := tests/runners tests/cli/test_real_tap.py \
+	$(filter-out $(patsubst %,tests/laws/test_%.py,inputs workers),$(wildcard tests/laws/test_*.py)) \
+	tests/conformance tests/attacks tests/cli/test_standard_streams.py $(patsubst %,tests/servers/test_%.py,errors injection many_loads)
 
 # What is compiled once is kept, instead of being compiled by each of the processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE

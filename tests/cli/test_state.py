@@ -173,8 +173,8 @@ def test_a_run_at_work_goes_on_when_its_state_is_shown_and_ends_when_another_is_
         load.stdin.write(sent)
         assert load.stdout.readline() == b'{"n": 1}\n'
         assert run("state", "export", *to, cwd=tmp_path).stdout == b'{"n": 1}\n'
-        load.stdin.write(b'{"type":"STATE","value":{"n":2}}\n' + json.dumps(records({"id": 2})[0]).encode() + b"\n")
         assert run("state", "set", '{"n":9}', *to, "--yes", cwd=tmp_path).returncode == 0
+        load.stdin.write(b'{"type":"STATE","value":{"n":2}}\n' + json.dumps(records({"id": 2})[0]).encode() + b"\n")
         load.communicate()
         assert load.returncode == 7
     assert run("state", "export", *to, cwd=tmp_path).stdout == b'{"n":9}\n'

@@ -11,8 +11,8 @@ from psycopg.types.json import set_json_loads
 
 @contextmanager
 def reading_postgres(url):
-    """A session that reads what is there: to open one takes longer than to read."""
-    with psycopg.connect(url, options="-c TimeZone=UTC", autocommit=True) as connection:
+    """A session that reads what is there: to open one takes longer than to read. Tables change, so no plan is kept."""
+    with psycopg.connect(url, options="-c TimeZone=UTC", autocommit=True, prepare_threshold=None) as connection:
         set_json_loads(lambda text: text.decode() if isinstance(text, bytes) else text, connection)
         yield connection
 

@@ -74,6 +74,13 @@ def test_statements_of_ones_own_run_in_the_transaction_of_each_checkpoint(place)
     assert asked("SELECT id, name FROM things ORDER BY id") == [(1, "was "), (2, "b"), (3, "100%?")]
 
 
+def test_statements_of_ones_own_come_before_rows_that_are_appended(place):
+    url, asked = place
+    load(url, pipeline="p", method="append")
+    load(url, pipeline="p", method="append", before_sql="DELETE FROM things")
+    assert asked("SELECT id, name FROM things ORDER BY id") == [(1, "a"), (2, "b")]
+
+
 def test_a_statement_that_fails_is_named_and_nothing_is_committed(place):
     url, asked = place
     load(url, pipeline="p")

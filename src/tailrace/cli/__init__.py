@@ -14,6 +14,7 @@ import typer
 from tailrace import __version__
 from tailrace.alone import import_arrow_alone, link_ahead, settle
 from tailrace.cli.exit_codes import exit_code_of, leave
+from tailrace.cli.streams import take_closed
 
 VERBS = {
     "load": ("load", "Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."),
@@ -94,5 +95,6 @@ def _common(
 
 def main() -> NoReturn:
     """Run the command line; errors go to stderr and become exit codes."""
+    take_closed()
     settle()
     leave(exit_code_of(command_line(sys.argv[1:])))

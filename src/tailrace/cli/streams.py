@@ -19,18 +19,25 @@ def open_streams() -> None:
 
     Raises ConfigError if stdout is closed, since the command could print nothing.
     """
-    for number in (STDIN, STDOUT, STDERR):
-        try:
-            os.fstat(number)
-        except OSError:
-            # Otherwise a file opened later, such as a database, would get this number and be written to.
-            os.open(os.devnull, os.O_RDWR)
+    take_closed()
     sys.stderr = _text(_Stderr(STDERR, "w", closefd=False), sys.stderr)
     if sys.stdout is None:
         raise ConfigError(
             "it is closed, so no state can be printed", key="stdout", hint="leave it open, at least as > /dev/null"
         )
     sys.stdout = _text(_Stdout(STDOUT, "w", closefd=False), sys.stdout)
+
+
+def take_closed() -> None:
+    """Take the numbers of closed streams, or a file opened later, such as a database, would get one and be written to.
+
+    Before there are threads.
+    """
+    for number in (STDIN, STDOUT, STDERR):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def close_stdout() -> None:

@@ -24,13 +24,15 @@ class Appended:
 
     Where there is a `spool` they are kept in it too, as long as they are few enough, and staged when the transaction is
     undone: its connection was lost, or a table that has such rows is altered, which would commit them. All later rows
-    of the checkpoint are staged then as well, so that this happens once.
+    of the checkpoint are staged then as well, so that this happens once. `is_off` says that no rows go straight into
+    their table, since statements of the user's come before all rows of a checkpoint.
     """
 
-    def __init__(self, work: UnitOfWork, dialect: Dialect, spool: Spool | None) -> None:
+    def __init__(self, work: UnitOfWork, dialect: Dialect, spool: Spool | None, *, is_off: bool = False) -> None:
         self._work = work
         self._dialect = dialect
         self._spool = spool
+        self._is_off = is_off
         self._is_full = False
         self._bytes = 0
         self._token = ""
@@ -41,8 +43,8 @@ class Appended:
 
     def takes(self, place: Place) -> bool:
         """Whether rows may go straight into that table now."""
-        if self._spool is None:
-            return True
+        if self._spool is None or self._is_off:
+            return not self._is_off
         is_open = not self._names and not self._is_full and self._bytes < _MAX_BYTES
         return is_open and not self._is_guarded(place.table)
 

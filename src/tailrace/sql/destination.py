@@ -16,7 +16,7 @@ from tailrace.errors import CommitUnknownError, DestinationError, FencedError, R
 from tailrace.model import Batch, Checkpoint, Published, Receipt, Stream, TableName, Traits
 from tailrace.pipelines import is_unnamed
 from tailrace.schema.names import digest
-from tailrace.schema.steps import lines_by_token, rows_by_token, steps_of
+from tailrace.schema.steps import rows_by_token, steps_of
 from tailrace.sql.appended import Appended
 from tailrace.sql.checkpoints import Checkpoints, Row, prefix
 from tailrace.sql.dialect import Ddl
@@ -64,8 +64,9 @@ class SqlDestination:
         self._lock = threading.RLock()
         self._work = UnitOfWork(database, self._dialect.begin, undoes_temporary=self._dialect.undoes_temporary)
         self._waiting = waits_in.made(self._work, database, statements)
-        self._appended = Appended(self._work, self._dialect, self._waiting.spool)
-        self._tables = Tables(statements, traits, options.schema, options.design, stages_all=waits_in.stages_all)
+        self._appended = Appended(self._work, self._dialect, self._waiting.spool, is_off=bool(options.before_sql))
+        stages_all = waits_in.stages_all or bool(options.before_sql)
+        self._tables = Tables(statements, traits, options.schema, options.design, stages_all=stages_all)
         self._places = Places(self._work, database, statements, self._tables, traits)
         self._publisher = Publisher(statements)
         self._checkpoints = Checkpoints(statements, self._own_schema)
@@ -328,7 +329,7 @@ class SqlDestination:
         stagings = [self._places.recast(staging, self._waiting) for staging in self._waiting.tables]
         published = {name: Published(inserted=rows) for name, rows in self._work.begun().rows.items()}
         self._waiting.arrive(self._work.session)
-        stagings = self._arrived(checkpoint, stagings)
+        stagings = self._publisher.arrived(self._work.session, checkpoint, stagings)
         run_own(self._work, "before_sql", self._options.before_sql)
         for steps in steps_of(stagings, checkpoint.activate):
             with of_stream(steps.name):
@@ -342,22 +343,6 @@ class SqlDestination:
             published[stream.name] = published.get(stream.name, Published()) + swapped
         run_own(self._work, "after_sql", self._options.after_sql)
         return published
-
-    def _arrived(self, checkpoint: Checkpoint, stagings: Sequence[Staging]) -> list[Staging]:
-        """The staging tables with their rows, counted: raises unless these are as many as the checkpoint publishes."""
-        promised = rows_by_token(checkpoint.publish)
-        lines = lines_by_token(checkpoint.publish)
-        for staging in stagings:
-            found = self._work.session.query(self._statements.count_rows(staging.table))[0][0]
-            if found != promised[staging.table.name]:
-                raise DestinationError(
-                    f"checkpoint {checkpoint.number} can't be committed: {found} rows are staged for "
-                    f"{staging.place.table}, and it publishes {promised[staging.table.name]}; run again"
-                )
-        return [
-            replace(each, rows=promised[each.table.name], lines=lines.get(each.table.name, each.lines))
-            for each in stagings
-        ]
 
     def _swapped(self, stream: Stream) -> Published:
         """Put the table that was built beside in the place of the stream's, or remember that this is to be done."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from tailrace.model import Activation, Fill, Kind, Method, Published, Stream, TableName
-from tailrace.schema.steps import LAST_LINE, Segment, TableSteps
+from tailrace.errors import DestinationError
+from tailrace.model import Activation, Checkpoint, Fill, Kind, Method, Published, Stream, TableName
+from tailrace.schema.steps import LAST_LINE, Segment, TableSteps, lines_by_token, rows_by_token
 from tailrace.sql.dialect import Merge
 from tailrace.sql.selections import Mark, Upsert, Winners, last_rows
 from tailrace.sql.session import Session
@@ -77,6 +78,22 @@ class Publisher:
             else:
                 done += self.activate(session, place_of(step.stream), step, at)
         return done
+
+    def arrived(self, session: Session, checkpoint: Checkpoint, stagings: Sequence[Staging]) -> list[Staging]:
+        """The staging tables with their rows, counted: raises unless these are as many as the checkpoint publishes."""
+        promised = rows_by_token(checkpoint.publish)
+        lines = lines_by_token(checkpoint.publish)
+        for staging in stagings:
+            found = self.count(session, staging.table)
+            if found != promised[staging.table.name]:
+                raise DestinationError(
+                    f"checkpoint {checkpoint.number} can't be committed: {found} rows are staged for "
+                    f"{staging.place.table}, and it publishes {promised[staging.table.name]}; run again"
+                )
+        return [
+            replace(each, rows=promised[each.table.name], lines=lines.get(each.table.name, each.lines))
+            for each in stagings
+        ]
 
     def merge(self, session: Session, staging: Staging, first: int, end: int) -> Published:
         """Bring the rows from line `first` to before line `end` into their table."""

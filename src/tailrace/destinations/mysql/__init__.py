@@ -138,8 +138,7 @@ SETTINGS = Settings
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     tunnel = Tunnel.of(settings.ssh, settings.host, settings.port, settings.connect_timeout_s)
-    # What `before_sql` does comes before all rows of the checkpoint.
-    appends_directly = settings.append_through == "transaction" and not settings.before_sql
+    appends_directly = settings.append_through == "transaction"
     waits_in = InTables(appends_directly=appends_directly, spooled=appends_directly)
     return SqlDestination(
         MySQLServer(settings, tunnel), STATEMENTS, TRAITS, waits_in, Options.of(settings, settings.database)
