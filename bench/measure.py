@@ -79,10 +79,14 @@ def _end_of(said: Path) -> str:
 
 
 def measured(command: list[str], stdin: Path | None, folder: Path, timeout_s: float = 1800) -> Measured:
-    """Run a command to its end in a folder, with a file as its input. What Python compiles is kept, as ever."""
+    """Run a command to its end in a folder, with a file as its input. What Python compiles is kept, as ever.
+
+    What others have written goes to the disk first, or it would have to when this one waits for what it commits.
+    """
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     said = folder / "stderr.txt"
     with (stdin or Path(os.devnull)).open("rb") as source, said.open("wb") as errors:
+        os.sync()
         started_s = time.monotonic()
         process = subprocess.Popen(
             command, stdin=source, stdout=subprocess.DEVNULL, stderr=errors, cwd=folder, env=environ
