@@ -19,25 +19,22 @@ define cargo
 	echo "cargo $(1) $(2)"; cd native; env -u MAKEFLAGS -u MFLAGS PYO3_PYTHON="$(CURDIR)/$(PYTHON)" cargo $(1) $(2); fi
 endef
 
-.PHONY: demo test counted uncounted ready check setup venv packages wheel decoder tap album programs servers hosted search services lint types unit native newest torture pictures bench clean
+.PHONY: demo test counted ready check setup venv packages wheel decoder tap album programs servers hosted search services lint types unit native newest torture pictures bench clean
 
 demo:                  ## load real data with a real tap into DuckDB, and show it
 	$(AT_ONCE) decoder tap
 	$(PYTHON) examples/demo.py
 
-# Both parts at once, and what needs no server beside them, keep two cores busy to the end. One part is seen while it
-# runs (+), all else when it has ended. In the other the longest tests begin first.
+# What needs no server is looked at beside the first part, which is seen while it runs (+). The longest tests begin first.
 test:                  ## everything: lint, types, all tests on real databases, branch coverage
 	$(AT_ONCE) --jobs=3 ready
-	$(AT_ONCE) --jobs=3 counted uncounted types lint native
+	$(AT_ONCE) counted types lint native
+	PYTHONPATH=.work/album $(WHOLE) -n 4 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
 
 counted:
 	$(PYTHON) -m coverage erase
-	+$(WHOLE) -n 2 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
+	+$(WHOLE) -n 3 --dist worksteal --cov=tailrace --cov-branch --cov-report=term \
 		$(addprefix --ignore ,$(UNCOUNTED)) tests
-
-uncounted:
-	PYTHONPATH=.work/album $(WHOLE) -n 3 --dist load --maxschedchunk 1 $(UNCOUNTED) examples/album
 
 # Each as soon as what it needs is there; what cargo does takes longest.
 ready: wheel packages programs services tap album decoder
