@@ -7,6 +7,8 @@ from tailrace.destinations import open_destination
 from tailrace.testing import BEHAVIOURS, DELETIONS, REPLACEMENTS, UPSERTS, Subject
 
 KEYED = (
+    "refuses_a_null_in_a_key",
+    "refuses_a_record_without_its_key",
     "a_key_in_another_order_is_the_same",
     "a_stream_without_records_has_its_table",
     "a_mark_keeps_the_time_of_the_first_activation",
