@@ -265,7 +265,7 @@ class Decoded:
     """A block as columns: rows in line order with the stream's Arrow schema, and what became of all else.
 
     rows + refused = the block's records. `unknown` counts dropped fields by name. `inexact` and `coerced`, values that
-    came as another type than the schema's, are by column name; `odd` are members of messages, which weren't right.
+    came as another type than the schema's, are by column name; `odd` are members of messages that are wrong.
     With `growth` set nothing is decoded: rows and refused are empty until the stream has grown.
     """
 
@@ -382,7 +382,7 @@ class Traits:
     case, that no column can have; a `_` is put behind them. Each match of `unusable` in a name becomes a `_`. Its own
     tables and schemas match `own_tables` and `own_schemas`. `keeps_nested` says that columns with `nested` become
     structs and lists; `is_serial`, that nothing is gained by staging several at once; `rekey`, in the destination's
-    own words, how a table gets a stream's key (see `schema.keys`); `mage_words` have a `_` before by `naming: mage`.
+    own words, how a table gets a stream's key (see `schema.keys`); `mage_words` (lower case) get `_` by `naming: mage`.
     """
 
     name: str

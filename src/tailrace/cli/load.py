@@ -64,8 +64,7 @@ def load(
             raise ConfigError("stdin isn't a file", key="--new-only", hint="name files, as in 'dir/*.csv'")
     may_be_messages = format_ in {None, Format.SINGER}
     if may_be_messages and named == ["-"]:
-        require_writable(report)
-        destination = _connecting(made)
+        destination = _connecting(made, report)
         from tailrace.cli.loading import load_stdin  # noqa: PLC0415 the destination connects meanwhile
 
         load_stdin(destination, made.settings, report)
@@ -100,8 +99,7 @@ def run(
         raise ConfigError(
             "no pipeline given", key="--pipeline", hint="the destination remembers the tap's state under its name"
         )
-    require_writable(report)
-    destination = _connecting(made)
+    destination = _connecting(made, report)
     from tailrace.cli.loading import load_tap  # noqa: PLC0415 the destination connects meanwhile
 
     load_tap(tap, full_refresh or (), destination, made.settings, report)
@@ -124,15 +122,15 @@ def replay(
     if made.settings.on_invalid == "quarantine" and (aside is None or aside.resolve() == file.resolve()):
         aside = file.with_name(f"{file.stem}.again{file.suffix}")
         made = Setup(made.to, made.settings.model_copy(update={"quarantine": aside}), made.destination)
-    require_writable(report)
-    destination = _connecting(made)
+    destination = _connecting(made, report)
     from tailrace.cli.loading import load_again  # noqa: PLC0415 the destination connects meanwhile
 
     load_again(file, destination, made.settings, report)
 
 
-def _connecting(made: Setup) -> Destination:
-    """The destination, which begins to connect unless other settings may have to be refused first."""
+def _connecting(made: Setup, report: Path | None) -> Destination:
+    """The destination, which begins to connect unless other settings may have to be refused first, as the report is."""
+    require_writable(report)
     destination, settings = made.open(), made.settings
     if isinstance(destination, Eager) and settings.on_invalid == "fail" and not settings.batch_roots:
         destination.connect_ahead()

@@ -43,8 +43,10 @@ class Appended:
 
     def takes(self, place: Place) -> bool:
         """Whether rows may go straight into that table now."""
-        if self._spool is None or self._is_off:
-            return not self._is_off
+        if self._is_off:
+            return False
+        if self._spool is None:
+            return True
         is_open = not self._names and not self._is_full and self._bytes < _MAX_BYTES
         return is_open and not self._is_guarded(place.table)
 

@@ -136,8 +136,8 @@ _FEW_ROWS = 2048
 
 _REFUSALS = Refusals(STATEMENTS, _ROWS)
 
-_SEARCHES = re.compile(r"(?:CREATE TEMPORARY TABLE \S+ AS|DELETE FROM) ", re.IGNORECASE)
-"""What looks for rows by their keys, in all of a table."""
+_COPIES_ROWS = re.compile(r"CREATE TEMPORARY TABLE \S+ AS ", re.IGNORECASE)
+"""What looks for rows by their keys in all of a table, as what deletes them does."""
 
 _VACUUM = "max_vacuum_tasks"
 _DELETES_ROWS = re.compile(rf"DELETE FROM (?!\S*{CHECKPOINTS}\b)", re.IGNORECASE)  # noqa: S608 no statement
@@ -281,7 +281,7 @@ class _DuckDBSession:
             changed = max(self._connection.execute(sql, list(parameters)).rowcount, 0)
             if sql.startswith("ALTER TABLE"):
                 self._memory.altered()
-            elif _SEARCHES.match(sql):
+            elif _COPIES_ROWS.match(sql) or _DELETES_ROWS.match(sql):
                 self._memory.searched()
         return changed
 
