@@ -129,13 +129,24 @@ def test_rows_are_inserted_from_parameters_a_source_or_a_segment_of_lines():
 
 
 def test_winners_are_the_last_line_of_each_key_beside_what_the_table_keeps():
-    assert DUCKDB.create_winners(WINNERS, STAGING, USERS, key=["a", "b"], kept=["note"]) == (
+    assert SQLITE.create_winners(WINNERS, STAGING, PLAIN, key=["a", "b"], kept=["note"]) == (
         'CREATE TEMPORARY TABLE "winners" AS '
         'SELECT "s"."_tailrace_line", "t"."a" AS "_tailrace_match", "t"."note" FROM "staging" AS "s" '
         'INNER JOIN (SELECT MAX("f"."_tailrace_line") AS "_tailrace_line" FROM "staging" AS "f" '
         'WHERE "f"."_tailrace_line" >= ? AND "f"."_tailrace_line" < ? GROUP BY "f"."a", "f"."b") AS "k" '
         'ON "s"."_tailrace_line" = "k"."_tailrace_line" '
-        'LEFT JOIN "main"."users" AS "t" ON "t"."a" = "s"."a" AND "t"."b" = "s"."b"'
+        'LEFT JOIN "users" AS "t" ON "t"."a" = "s"."a" AND "t"."b" = "s"."b"'
+    )
+
+
+def test_in_duckdb_winners_are_the_lines_to_which_staged_rows_are_grouped_by_key():
+    assert DUCKDB.create_winners(WINNERS, STAGING, USERS, key=["a", "b"], kept=["note"], within="b") == (
+        'CREATE TEMPORARY TABLE "winners" AS '
+        'SELECT "k"."_tailrace_line", "t"."a" AS "_tailrace_match", "t"."note" '
+        'FROM (SELECT MAX("f"."_tailrace_line") AS "_tailrace_line", "f"."a", "f"."b" FROM "staging" AS "f" '
+        'WHERE "f"."_tailrace_line" >= ? AND "f"."_tailrace_line" < ? GROUP BY "f"."a", "f"."b") AS "k" '
+        'LEFT JOIN "main"."users" AS "t" '
+        'ON ("t"."a" = "k"."a" AND "t"."b" = "k"."b") AND ("t"."b" >= ? AND "t"."b" <= ?)'
     )
 
 

@@ -92,6 +92,15 @@ def last_rows(
     return rows.where(*(_is_unset(mark, "s") for mark in without), copy=False)
 
 
+def last_lines(
+    staging: TableName, table: TableName, key: Sequence[str], kept: Sequence[str] = (), within: str = ""
+) -> exp.Select:
+    """What last_rows selects, where no two keys are equal but the same: each staged row is read once."""
+    values = [column_of(LINE, "k"), _named(column_of(key[0], "t"), MATCH), *(column_of(name, "t") for name in kept)]
+    rows = exp.select(*values, copy=False).from_(lines_by_key(staging, key, exp.Max, with_key=True), copy=False)
+    return joined(rows, table_of(table, "t"), matching(key, "k", within), keeps_all=True)
+
+
 def matching(key: Sequence[str], other: str, within: str) -> exp.Condition:
     """That a row of the table, `t`, has the key of another one, and stands within the values of that column."""
     is_same = keys_equal(key, "t", other)
@@ -99,10 +108,16 @@ def matching(key: Sequence[str], other: str, within: str) -> exp.Condition:
 
 
 def lines_by_key(
-    staging: TableName, key: Sequence[str], pick: type[exp.AggFunc], marks: Sequence[Mark] = ()
+    staging: TableName,
+    key: Sequence[str],
+    pick: type[exp.AggFunc],
+    marks: Sequence[Mark] = (),
+    *,
+    with_key: bool = False,
 ) -> exp.Subquery:
     """One line of the segment for each key, as `k`; with `marks` of those behind the key's last deletion."""
-    lines = rows_of(staging, _named(pick(this=column_of(LINE, "f")), LINE), alias="f").where(segment("f"), copy=False)
+    values = [_named(pick(this=column_of(LINE, "f")), LINE), *(column_of(name, "f") for name in key if with_key)]
+    lines = rows_of(staging, *values, alias="f").where(segment("f"), copy=False)
     lines = lines.group_by(*(column_of(name, "f") for name in key), copy=False)
     if marks:
         values = [*map(column_of, key), _named(exp.Max(this=column_of(LINE)), LINE)]

@@ -132,10 +132,16 @@ class Statements(PlainStatements):
 
         Beside the line stand the MATCH in the table and the `kept` columns that the table has there; see last_rows.
         """
-        rows = last_rows(staging, table, key, kept, within=within)
+        rows = self.winning_lines(staging, table, key, kept, within)
         properties = exp.Properties(expressions=[exp.TemporaryProperty()])
         create = exp.Create(this=self.winners_table(winners), kind="TABLE", expression=rows, properties=properties)
         return self.written(create)
+
+    def winning_lines(
+        self, staging: TableName, table: TableName, key: Sequence[str], kept: Sequence[str], within: str
+    ) -> exp.Select:
+        """The rows of a table of winners; see create_winners."""
+        return last_rows(staging, table, key, kept, within=within)
 
     def winners_table(self, winners: TableName) -> exp.Expression:
         """The table of winners, as CREATE TABLE ... AS names it."""

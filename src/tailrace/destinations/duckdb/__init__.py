@@ -31,6 +31,7 @@ from tailrace.destinations.duckdb.catalog import CATALOG, TableReader
 from tailrace.destinations.duckdb.json_texts import known_json, without_doubtful_json
 from tailrace.destinations.duckdb.refusals import Check, Refusals
 from tailrace.destinations.duckdb.remedies import DUCKDB
+from tailrace.destinations.duckdb.statements import DuckDBStatements
 from tailrace.destinations.duckdb.streaming_insert import StreamingInsert
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import Kind, TableName, Traits
@@ -43,7 +44,6 @@ from tailrace.sql.error_rules import ErrorRules
 from tailrace.sql.keys import ByComment
 from tailrace.sql.settings import AfterSql, BeforeSql, Options, SchemaName, WithLoads
 from tailrace.sql.staging import InTransaction
-from tailrace.sql.statements import Statements
 from tailrace.sql.url import file_settings
 
 from_url = file_settings
@@ -104,14 +104,6 @@ DIALECT = Dialect(
     knows_arrow_json=True,
     designs=frozenset({"indexes"}),
 )
-
-
-class DuckDBStatements(Statements):
-    """The texts of DuckDB."""
-
-    def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:
-        """INSERT of the staged rows from line ? to before line ?: to sort them costs more than to insert them."""
-        return self.insert_from(table, columns, staging) + self.within_lines
 
 
 STATEMENTS = DuckDBStatements(DIALECT)
