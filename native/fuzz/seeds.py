@@ -19,7 +19,7 @@ SPANS = (b"\x00", b"\x01\x05\xff", b"\x02\x00\x01\x03\xff")
 def runs() -> Iterator[bytes]:
     """The lines of each case, and those of all cases of a theme together."""
     for _, of_theme in groupby(cases(), key=lambda case: case.name.partition(":")[0]):
-        lines = [case.run.data for case in of_theme]
+        lines = [case.block.data for case in of_theme]
         yield from lines
         yield b"".join(lines)
 

@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from itertools import takewhile
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -69,3 +70,9 @@ def test_crates_are_had_at_exact_versions(path):
 def test_no_lock_file_of_crates_is_kept():
     git = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "*Cargo.lock"]
     assert subprocess.run(git, cwd=ROOT, capture_output=True, check=True, text=True).stdout == ""
+
+
+def test_cases_of_the_decoders_are_seeds_of_both_fuzz_targets():
+    seeds = list(run_path(str(NATIVE / "fuzz" / "seeds.py"))["seeds"]())
+    assert {target for target, _ in seeds} == {"decoder", "reader"}
+    assert all(seed.endswith(b"\n") for _, seed in seeds)
