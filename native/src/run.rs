@@ -23,6 +23,7 @@ const MESSAGE_DEPTH: usize = 1;
 
 /// A run while it is read. `prefix` is how lines begin, up to their record, once a line has shown it.
 ///
+/// The source of the `tape` begins at `text_start` of the piece.
 /// `followers` has, for each object's start and each of its fields, the field that came next when it was read last.
 pub struct Run<'a> {
     layout: &'a RecordLayout,
@@ -39,6 +40,7 @@ pub struct Run<'a> {
     unknown: UnknownFields,
     versioned_line: Option<i64>,
     tape: Tape<'a>,
+    text_start: usize,
     scratch: Vec<u8>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> Run<'a> {
             unknown: UnknownFields::new(layout.objects.len()),
             versioned_line: None,
             tape: Tape::default(),
+            text_start: 0,
             scratch: Vec::new(),
         }
     }
@@ -69,8 +72,14 @@ impl<'a> Run<'a> {
         self.data = data;
         let text = simdutf8::basic::from_utf8(data);
         self.is_utf8 = text.is_ok();
+        self.take_text(text.unwrap_or_default(), 0);
+    }
+
+    /// Have keywords look at records in a text that begins at a place of the piece.
+    fn take_text(&mut self, text: &'a str, start: usize) {
         if self.layout.keywords.is_some() {
-            self.tape = Tape::new(text.unwrap_or_default());
+            self.tape = Tape::new(text);
+            self.text_start = start;
         }
     }
 
@@ -79,7 +88,8 @@ impl<'a> Run<'a> {
         self.unknown.begin_row();
         if !self.is_utf8 {
             let end = memchr::memchr(b'\n', &self.data[start..]).ok_or(Doubt)?;
-            std::str::from_utf8(&self.data[start..start + end]).map_err(|_| Doubt)?;
+            let text = std::str::from_utf8(&self.data[start..start + end]).map_err(|_| Doubt)?;
+            self.take_text(text, start);
         }
         let mut cursor = Cursor::new(self.data, start);
         let has_version =
@@ -146,10 +156,7 @@ impl<'a> Run<'a> {
         self.read_object(cursor, 0, MESSAGE_DEPTH + 1)?;
         match &self.layout.keywords {
             // Until the stream has grown, nothing is known of a new field.
-            Some(keywords) if !self.unknown.is_row_new() => {
-                // Of a piece that isn't UTF-8 there is no text.
-                if self.is_utf8 { keywords.check(&mut self.tape, start) } else { Err(Doubt) }
-            }
+            Some(keywords) if !self.unknown.is_row_new() => keywords.check(&mut self.tape, start - self.text_start),
             _ => Ok(()),
         }
     }

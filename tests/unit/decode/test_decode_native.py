@@ -66,7 +66,7 @@ GOOD = '{"id":1,"at":"2024-01-01T00:00:00Z","ok":true,"o":{"n":0.5}}'
 def decoded_with_count(stream, *records, more=""):
     """What the native decoder answers, which must be the reference's answer, and how many records it left to that."""
     lines = [f'{{"type":"RECORD","stream":"s","record":{record}{more}}}\n' for record in records]
-    run = RecordBlock.of("s", "".join(lines).encode(), (1, len(lines)))
+    run = RecordBlock.of("s", "".join(lines).encode(errors="surrogateescape"), (1, len(lines)))
     native = Native(stream, CLOCK)
     native._reference = CountingReference(stream, CLOCK)
     found, expected = native.decode(run), Reference(stream, CLOCK).decode(run)
@@ -149,6 +149,13 @@ def test_records_that_keep_every_keyword_do_not_go_to_the_reference():
     found, left = decoded_with_count(stream, GOOD, GOOD.replace("1,", "-1,", 1), '{"id":9007199254740993,"o":{}}')
     assert [(each.line, each.violations[0].path) for each in found.refused] == [(2, "$.id")]
     assert (found.rows["id"].to_pylist(), left) == ([1, 9007199254740993], 1)
+
+
+@pytest.mark.parametrize("validation", ["types", "full"])
+def test_a_line_that_is_not_utf8_leaves_those_beside_it_with_the_native_decoder(validation):
+    stream = stream_of(SCHEMA | {"minProperties": 1}, validation=validation)
+    found, left = decoded_with_count(stream, GOOD, '{"id":2,"at":"\udcff"}', GOOD, '{"id":3,"o":{"x":"é"}}')
+    assert ([each.line for each in found.refused], found.rows["id"].to_pylist()[-1], left) == ([2], 3, 1)
 
 
 def test_refused_records_are_a_sequence_and_are_written_as_entries():
