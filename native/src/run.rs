@@ -23,8 +23,8 @@ const MESSAGE_DEPTH: usize = 1;
 
 /// A run while it is read. `prefix` is how lines begin, up to their record, once a line has shown it.
 ///
-/// The source of the `tape` begins at `text_start` of the piece.
 /// `followers` has, for each object's start and each of its fields, the field that came next when it was read last.
+/// The `tape` reads a text that begins at `text_start` of the piece.
 pub struct Run<'a> {
     layout: &'a RecordLayout,
     is_bare: bool,
