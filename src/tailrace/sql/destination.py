@@ -64,9 +64,9 @@ class SqlDestination:
         self._lock = threading.RLock()
         self._work = UnitOfWork(database, self._dialect.begin, undoes_temporary=self._dialect.undoes_temporary)
         self._waiting = waits_in.made(self._work, database, statements)
-        is_first = bool(options.before_sql)
-        self._appended = Appended(self._work, self._dialect, self._waiting.spool, is_off=is_first)
-        stages_all = waits_in.stages_all or is_first
+        has_before_sql = bool(options.before_sql)
+        self._appended = Appended(self._work, self._dialect, self._waiting.spool, is_off=has_before_sql)
+        stages_all = waits_in.stages_all or has_before_sql
         self._tables = Tables(statements, traits, options.schema, options.design, stages_all=stages_all)
         self._places = Places(self._work, database, statements, self._tables, traits)
         self._publisher = Publisher(statements)

@@ -86,9 +86,8 @@ def last_rows(
 
     Without those that ask for deletion in one of the columns `without`; `within` is as in Upsert, its marks come last.
     """
-    values = [column_of(LINE, "s"), _named(column_of(key[0], "t"), MATCH), *(column_of(name, "t") for name in kept)]
-    rows = joined(rows_of(staging, *values, alias="s"), lines_by_key(staging, key, exp.Max), lines_equal("s", "k"))
-    rows = joined(rows, table_of(table, "t"), matching(key, "s", within), keeps_all=True)
+    rows = joined(rows_of(staging, alias="s"), lines_by_key(staging, key, exp.Max), lines_equal("s", "k"))
+    rows = _looked_up(rows, "s", table, key, kept, within)
     return rows.where(*(_is_unset(mark, "s") for mark in without), copy=False)
 
 
@@ -96,9 +95,8 @@ def last_lines(
     staging: TableName, table: TableName, key: Sequence[str], kept: Sequence[str] = (), within: str = ""
 ) -> exp.Select:
     """What last_rows selects, where no two keys are equal but the same: each staged row is read once."""
-    values = [column_of(LINE, "k"), _named(column_of(key[0], "t"), MATCH), *(column_of(name, "t") for name in kept)]
-    rows = exp.select(*values, copy=False).from_(lines_by_key(staging, key, exp.Max, with_key=True), copy=False)
-    return joined(rows, table_of(table, "t"), matching(key, "k", within), keeps_all=True)
+    rows = exp.select(copy=False).from_(lines_by_key(staging, key, exp.Max, with_key=True), copy=False)
+    return _looked_up(rows, "k", table, key, kept, within)
 
 
 def matching(key: Sequence[str], other: str, within: str) -> exp.Condition:
@@ -147,6 +145,15 @@ def below(version: str) -> exp.Expression:
 def distinct_count(value: exp.Expression) -> exp.Expression:
     """How many different values there are."""
     return exp.Count(this=exp.Distinct(expressions=[value]))
+
+
+def _looked_up(
+    rows: exp.Select, alias: str, table: TableName, key: Sequence[str], kept: Sequence[str], within: str
+) -> exp.Select:
+    """The lines of the rows that have that alias, with MATCH and the `kept` columns of the table."""
+    values = [column_of(LINE, alias), _named(column_of(key[0], "t"), MATCH), *(column_of(name, "t") for name in kept)]
+    rows = rows.select(*values, copy=False)
+    return joined(rows, table_of(table, "t"), matching(key, alias, within), keeps_all=True)
 
 
 def _named(value: exp.Expr, name: str) -> exp.Alias:

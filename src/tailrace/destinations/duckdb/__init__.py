@@ -267,13 +267,14 @@ class _DuckDBSession:
         self._end_streaming()
         self._tables.note(sql)
         with RULES.translated():
-            if not self._may_vacuum and _DELETES_ROWS.match(sql):
+            deletes_rows = _DELETES_ROWS.match(sql)
+            if deletes_rows and not self._may_vacuum:
                 self._connection.execute(f"RESET {_VACUUM}")
                 self._may_vacuum = True
             changed = max(self._connection.execute(sql, list(parameters)).rowcount, 0)
             if sql.startswith("ALTER TABLE"):
                 self._memory.altered()
-            elif _COPIES_ROWS.match(sql) or _DELETES_ROWS.match(sql):
+            elif deletes_rows or _COPIES_ROWS.match(sql):
                 self._memory.searched()
         return changed
 
