@@ -3,6 +3,8 @@
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest -W error
+# The wheel takes longest, so that its compiler has the processors first.
+BESIDE := $(if $(filter Windows_NT,$(OS)),,nice)
 AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
 # These would take a third longer if branches were counted, and meet next to none that others don't.
@@ -50,7 +52,7 @@ venv:
 	bash scripts/setup-venv
 
 packages: venv
-	bash scripts/setup-packages
+	$(BESIDE) bash scripts/setup-packages
 
 wheel: venv
 	env -u MAKEFLAGS -u MFLAGS bash scripts/build-native
@@ -59,25 +61,25 @@ decoder: packages wheel
 	env -u MAKEFLAGS -u MFLAGS bash scripts/setup-decoder
 
 tap: venv
-	scripts/setup-tap
+	$(BESIDE) scripts/setup-tap
 
 album: venv
-	scripts/setup-album
+	$(BESIDE) scripts/setup-album
 
 programs: venv
-	scripts/setup-programs
+	$(BESIDE) scripts/setup-programs
 
 servers: packages
-	scripts/setup-services
+	$(BESIDE) scripts/setup-services
 
 hosted: packages
-	scripts/setup-hosted
+	$(BESIDE) scripts/setup-hosted
 
 search: servers
-	scripts/setup-search
+	$(BESIDE) scripts/setup-search
 
 services: programs hosted search
-	scripts/setup-suite
+	$(BESIDE) scripts/setup-suite
 
 lint: packages wheel    # cargo has one of its commands wait for another, and takes what the other has compiled
 	$(BIN)/ruff check .
