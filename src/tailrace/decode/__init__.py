@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from tailrace.model import Clock, Decoded, RecordBlock, Stream
+from tailrace.native import is_installed
 
 if TYPE_CHECKING:
     from tailrace.decode.layout import RecordLayout
 
-IS_NATIVE = find_spec("tailrace_native") is not None
+IS_NATIVE = is_installed()
 """Whether this installation has the package tailrace-native."""
 
 IMPLEMENTATION = "native" if IS_NATIVE else "reference"

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
+from functools import partial
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from tailrace.errors import ConfigError
 from tailrace.inputs.places import InputFile
+from tailrace.native import native
 from tailrace.singer.source import decompressed
 
 _READ_BYTES = 2**20
@@ -77,8 +77,9 @@ def csv_blocks(
     with decompressed(given.open(), given.name) as source, _as_config_error(given.name, failures):
         _skip(source, header.bytes)
         pieces, rows = _pieces(source), 0
-        if find_spec("tailrace_native"):
-            reading = _Reading(header, pieces, forms, threads)
+        if columns := native("csv_columns"):
+            of_header = partial(columns, delimiter=ord(header.delimiter), names=header.names)
+            reading = _Reading(pieces, of_header, forms, threads)
             for block in reading.blocks():
                 rows += block.num_rows
                 yield block
@@ -116,10 +117,11 @@ def _pieces(source: BinaryIO) -> Iterator[_Piece]:
 class _Reading:
     """Reads pieces natively, several at once, as long as that can be; the others are `left` then."""
 
-    def __init__(self, header: Header, pieces: Iterator[_Piece], forms: Callable[[], bytes], threads: Executor) -> None:
+    def __init__(
+        self, pieces: Iterator[_Piece], columns: Callable[..., Any], forms: Callable[[], bytes], threads: Executor
+    ) -> None:
         self.left = pieces
-        self._read = import_module("tailrace_native").csv_columns
-        self._header = header
+        self._columns = columns
         self._forms = forms
         self._threads = threads
 
@@ -141,7 +143,7 @@ class _Reading:
         """The rows of a piece; None where Arrow's reader is to say what they are."""
         if not piece.is_whole:
             return None
-        found = self._read(piece.data, ord(self._header.delimiter), self._header.names, forms)
+        found = self._columns(piece.data, forms=forms)
         return None if found is None else pa.record_batch(found)
 
 

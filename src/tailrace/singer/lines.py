@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import merge
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Protocol
 
 from tailrace.errors import MessageError
 from tailrace.model import RecordBlock
+from tailrace.native import is_installed
 from tailrace.singer.envelope import RECORD_PREFIX, log_line, message_of, stream_of
 from tailrace.singer.messages import ActivateVersionMessage, BatchMessage, Block, Message, SchemaMessage, StateMessage
 from tailrace.singer.states import PassedState, StateMessages
@@ -43,7 +43,7 @@ class Splitter(Protocol):
 
 def splitter() -> Splitter:
     """The splitter of this installation: tailrace-native's where it is installed."""
-    return PythonSplitter() if find_spec("tailrace_native") is None else NativeSplitter()
+    return NativeSplitter() if is_installed() else PythonSplitter()
 
 
 class NativeSplitter:

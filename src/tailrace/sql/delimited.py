@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 
 import pyarrow as pa
 
 from tailrace import compute as pc
 from tailrace.model import Kind
+from tailrace.native import native
 from tailrace.schema.texts import TEXTS
 
 _STRING = pa.large_string()
@@ -19,9 +18,7 @@ _ROWS_AT_ONCE = 10_000
 
 def delimited(rows: pa.Table) -> Iterator[bytes]:
     """The rows as text, some at a time; see delimited_lines. It is tailrace-native that writes what it is sure of."""
-    write: Callable[[pa.RecordBatch], bytes | None] | None = None
-    if find_spec("tailrace_native"):
-        write = import_module("tailrace_native").delimited_lines
+    write: Callable[[pa.RecordBatch], bytes | None] | None = native("delimited_lines")
     for part in rows.to_batches(_ROWS_AT_ONCE):
         text = write(part) if write else None
         yield b"".join(contents(delimited_lines(pa.table(part).columns))) if text is None else text

@@ -24,7 +24,7 @@ Make = Callable[[int], tuple[Staging, str]]
 """Gives the staging table of a number, and the CREATE TABLE that makes it."""
 
 
-def waits_for_commit(batch: Batch) -> bool:
+def is_taken_at_commit(batch: Batch) -> bool:
     """Whether rows go into their table only at the commit, in the order of their lines.
 
     Others may be there before: an activation of their checkpoint takes none that come after it.
@@ -155,7 +155,7 @@ class TransactionTables:
 
     def takes(self, batch: Batch) -> bool:
         """Whether rows go into their table only at the commit; see Waiting."""
-        return waits_for_commit(batch)
+        return is_taken_at_commit(batch)
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table; see Waiting."""
@@ -242,7 +242,7 @@ class StagingTables:
     def takes(self, batch: Batch) -> bool:
         """Whether rows wait; see Waiting."""
         is_replaced = batch.stream.method is Method.REPLACE
-        return waits_for_commit(batch) or is_replaced or not self._appends_directly
+        return is_taken_at_commit(batch) or is_replaced or not self._appends_directly
 
     def of(self, stream: Stream, make: Make) -> Staging:
         """The stream's table; see Waiting."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from importlib import import_module
-from importlib.util import find_spec
 
 import pyarrow as pa
 
 from tailrace import compute as pc
+from tailrace.native import native
 
 _SURROGATE = r"\\u[dD][89a-fA-F]"
 """An escape of a surrogate. One that is half a character isn't JSON to DuckDB."""
@@ -30,7 +29,7 @@ def without_doubtful_json(rows: pa.Table) -> pa.Table:
 
 
 def _has_surrogates(texts: pa.ChunkedArray) -> bool:
-    if find_spec("tailrace_native") is None:
+    found = native("has_surrogates")
+    if found is None:
         return bool(pc.any(pc.match_substring_regex(texts, _SURROGATE)).as_py())
-    found = import_module("tailrace_native").has_surrogates
     return any(found(pa.record_batch([chunk], names=["texts"])) for chunk in texts.chunks)

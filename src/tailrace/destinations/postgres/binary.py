@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -12,6 +10,7 @@ import pyarrow as pa
 
 from tailrace.destinations.postgres.copying import ROWS_AT_ONCE
 from tailrace.model import TableName
+from tailrace.native import native
 from tailrace.sql.catalogs import query_of
 from tailrace.sql.session import Session
 
@@ -43,7 +42,7 @@ def types_of(session: Session, table: TableName, columns: Sequence[str]) -> list
 
 def takes(schema: pa.Schema, types: Sequence[int]) -> bool:
     """Whether rows of such columns are written for columns of these types."""
-    write = _writer()
+    write: Write | None = native("pg_copy")
     return write is not None and write(pa.RecordBatch.from_pylist([], schema), types) is not None
 
 
@@ -51,7 +50,7 @@ def copy_binary(
     connection: psycopg.Connection[tuple[object, ...]], copy: bytes, rows: pa.Table, types: Sequence[int]
 ) -> None:
     """Copy the rows, some at a time, into columns that take them; raises DoubtError where they are to come as text."""
-    write = _writer()
+    write: Write | None = native("pg_copy")
     with connection.cursor() as cursor, cursor.copy(copy) as stream:
         stream.write(_HEADER)
         for part in rows.to_batches(ROWS_AT_ONCE):
@@ -60,8 +59,3 @@ def copy_binary(
                 raise DoubtError
             stream.write(piece)
         stream.write(_TRAILER)
-
-
-def _writer() -> Write | None:
-    """What writes rows in the format, or says that it doesn't, by giving None; None where it isn't installed."""
-    return import_module("tailrace_native").pg_copy if find_spec("tailrace_native") else None
