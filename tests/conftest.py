@@ -23,6 +23,7 @@ from telling import hear_deaths, said_of_deaths, said_of_mysql, tell_deaths
 from trusting import trust_one_authority
 
 gc.disable()  # until everything is collected: next to nothing of it is garbage
+gc.set_threshold(10_000)  # at Python's own 700, looking for garbage takes a thirtieth of the tests' time
 
 # Machines that run tests are busy, and no law is about time. Examples are the same in every run unless more are wanted.
 hypothesis.settings.register_profile(
