@@ -6,6 +6,7 @@ import base64
 import gzip
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import IO, Protocol, cast
 
 import pyarrow as pa
@@ -18,6 +19,9 @@ from tailrace.lake.tables import Layout
 from tailrace.model import Kind
 from tailrace.schema.texts import JSON_TEXTS
 from tailrace.sql.delimited import contents, delimited_lines
+
+_BUFFER_BYTES = 256 * 2**10
+"""What is written to a file at once: each write waits for the interpreter, and a row group takes several a column."""
 
 _ZSTD_LEVEL = 3
 _LARGE = pa.large_string()
@@ -35,7 +39,7 @@ class RowsFile(Protocol):
         """Write the rows, which have the file's columns."""
 
     def close(self) -> None:
-        """Write the end of the file; nothing can be written after that."""
+        """Write the end of the file; nothing can be written after that. Repeatable."""
 
 
 def suffix(layout: Layout) -> str:
@@ -56,15 +60,15 @@ class ParquetFile:
     """RowsFile as Parquet; each write is a row group."""
 
     def __init__(self, file: IO[bytes], layout: Layout) -> None:
-        self._file = file
+        self._sink = pa.BufferedOutputStream(pa.PythonFile(file, mode="w"), _BUFFER_BYTES)
         self._writer = pa.parquet.ParquetWriter(
-            self._file, _file_schema(layout), compression=layout.compression, store_schema=False
+            self._sink, _file_schema(layout), compression=layout.compression, store_schema=False
         )
 
     @property
     def size(self) -> int:
         """The bytes so far; see RowsFile."""
-        return self._file.tell()
+        return int(self._sink.tell())
 
     def write(self, rows: pa.Table) -> None:
         """Write a row group; see RowsFile."""
@@ -72,7 +76,20 @@ class ParquetFile:
 
     def close(self) -> None:
         """Write the footer; see RowsFile."""
-        self._writer.close()
+        if not self._writer.is_open:
+            return
+        try:
+            self._writer.close()
+            self._sink.detach()
+        except OSError:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """Have neither the writer nor the buffer try again when it goes: they would say on stderr that they can't."""
+        self._writer.is_open = False
+        with suppress(OSError):
+            self._sink.close()
 
 
 class CsvFile:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -46,6 +46,12 @@ class _Open:
     file: IO[bytes] | None = None
     writer: RowsFile | None = None
     rows: int = 0
+
+    def close(self) -> None:
+        """Close the file, which takes the end of its rows first."""
+        with closing(self.file) if self.file else nullcontext():
+            if self.writer:
+                self.writer.close()
 
 
 class Parts:
@@ -107,8 +113,10 @@ class Parts:
     def close(self) -> None:
         """Remove the local files; uploaded ones stay."""
         with self._lock:
-            files = (*(one.file for one in self._open.values()), *(file for _, file in self._sealed))
-            for file in filter(None, files):
+            for one in self._open.values():
+                with suppress(OSError):
+                    one.close()
+            for _, file in self._sealed:
                 file.close()
             self._open.clear()
             self._sealed.clear()

@@ -1,6 +1,7 @@
 """Files that rows are gathered into: sealed by size, told apart by partition, uploaded again after a failure."""
 
 import errno
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -162,6 +163,29 @@ def test_a_full_disk_is_an_error_that_names_the_folder(folder, monkeypatch):
     with pytest.raises(DestinationError, match="couldn't be written before"):
         parts.seal()
     parts.close()
+
+
+@pytest.mark.parametrize("layout", [{}, {"format": "csv", "compression": "gzip"}], ids=str)
+def test_files_that_are_given_up_half_written_are_gone_without_a_word(folder, monkeypatch, capfd, layout):
+    monkeypatch.setattr(module, "_GROUP_BYTES", 1)
+    parts = Parts(Layout(folder, "", SCHEMA, **layout), str)
+    parts.add(rows(1))
+    parts.close()
+    del parts
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full here")
+def test_a_disk_that_gets_full_is_told_once(folder, monkeypatch, capfd):
+    monkeypatch.setattr(module, "_GROUP_BYTES", 1)
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", partial(Path("/dev/full").open, "w+b", buffering=0))
+    parts = Parts(Layout(folder, "", SCHEMA), str)
+    parts.add(rows(1))
+    with pytest.raises(DestinationError, match="No space left on device"):
+        parts.seal()
+    parts.close()
+    del parts
+    assert capfd.readouterr().err == ""
 
 
 def test_too_many_partitions_are_refused(folder, monkeypatch):
