@@ -29,7 +29,7 @@ _MAX_FILES = 100
 
 _UPLOADS_AT_ONCE = 4
 
-_GROUP_BYTES = 16 * 2**20
+_GROUP_BYTES = 10 * 2**20
 """How many bytes of columns of one partition are written at once."""
 
 
@@ -47,6 +47,16 @@ class _Open:
     writer: RowsFile | None = None
     rows: int = 0
 
+    def take(self, rows: pa.Table) -> None:
+        """Have these rows wait, too."""
+        self.waiting.append(rows)
+        self.waiting_bytes += rows.nbytes
+
+    def give(self) -> list[pa.Table]:
+        """The rows that wait, which don't from now on."""
+        waiting, self.waiting, self.waiting_bytes = self.waiting, [], 0
+        return waiting
+
     def close(self) -> None:
         """Close the file, which takes the end of its rows first."""
         with closing(self.file) if self.file else nullcontext():
@@ -58,14 +68,18 @@ class Parts:
     """Rows of one layout, written into files.
 
     A file is written on this machine first. Once sealed, it is uploaded whole, so that an upload can be repeated.
-    `name` makes a file's name, without ending, from its number. Thread-safe.
+    `name` makes a file's name, without ending, from its number. Thread-safe: one thread writes and uploads, while rows
+    of others wait for the next time that this is done, unless too much waits.
     """
 
     def __init__(self, layout: Layout, name: Callable[[int], str]) -> None:
         self._layout = layout
         self._name = name
         self._group_bytes = min(_GROUP_BYTES, layout.max_bytes)
+        self._writing = threading.Lock()
+        """For files, sealed and uploaded ones; taken before the other one."""
         self._lock = threading.Lock()
+        """For partitions, and rows that wait."""
         self._open: dict[Partition, _Open] = {}
         self._sealed: list[tuple[Part, IO[bytes]]] = []
         self._is_broken = False
@@ -80,39 +94,43 @@ class Parts:
     def add(self, rows: pa.Table) -> None:
         """Add rows with the layout's columns. A failed upload is repeated by seal()."""
         parts = [*partitioned(rows, self._layout.partition_by)]
-        with self._lock, self._translated_errors():
+        with self._lock:
             for partition, part in parts:
-                one = self._of(partition)
-                one.waiting.append(part)
-                one.waiting_bytes += part.nbytes
-            self._write_what_is_much()
-        with self._lock, suppress(DestinationError):
-            self._upload()
+                self._of(partition).take(part)
+            is_too_much = sum(one.waiting_bytes for one in self._open.values()) >= _HELD_BYTES
+        if self._writing.acquire(blocking=is_too_much):
+            try:
+                with self._translated_errors():
+                    self._write_what_is_much()
+                with suppress(DestinationError):
+                    self._upload()
+            finally:
+                self._writing.release()
 
     def seal(self) -> list[Part]:
         """Upload all rows added so far; the parts that hold them. Repeatable after a failure."""
-        with self._lock:
+        with self._writing:
             with self._translated_errors():
-                for partition in [*self._open]:
+                for partition in self._partitions():
                     self._close(partition)
             self._upload()
             return [*self._uploaded]
 
     def adopt(self, parts: Iterable[Part]) -> None:
         """Take files that were written and uploaded elsewhere for files of these."""
-        with self._lock:
+        with self._writing:
             self._uploaded += parts
 
     def discard(self) -> None:
         """Remove all files, here and in the store."""
         self.close()
-        with self._lock:
+        with self._writing:
             uploaded, self._uploaded = self._uploaded, []
         self._layout.store.remove(part.path for part in uploaded)
 
     def close(self) -> None:
         """Remove the local files; uploaded ones stay."""
-        with self._lock:
+        with self._writing, self._lock:
             for one in self._open.values():
                 with suppress(OSError):
                     one.close()
@@ -127,26 +145,34 @@ class Parts:
             self._open[partition] = _Open(self._made)
         return self._open[partition]
 
+    def _partitions(self) -> dict[Partition, _Open]:
+        """All that are open now."""
+        with self._lock:
+            return {**self._open}
+
     def _write_what_is_much(self) -> None:
         """Write full partitions, and the fullest ones while too much waits in all; seal files that are large."""
-        sizes = {partition: one.waiting_bytes for partition, one in self._open.items()}
+        opened = self._partitions()
+        sizes = {partition: one.waiting_bytes for partition, one in opened.items()}
         held = sum(sizes.values())
         for partition in sorted(sizes, key=sizes.__getitem__, reverse=True):
             if sizes[partition] < self._group_bytes and held < _HELD_BYTES:
                 break
             held -= sizes[partition]
-            self._write(self._open[partition])
-            if self._size(self._open[partition]) >= self._layout.max_bytes:
+            self._write(opened[partition])
+            if self._size(opened[partition]) >= self._layout.max_bytes:
                 self._close(partition)
-        begun = [partition for partition, one in self._open.items() if one.file]
+        begun = [partition for partition, one in self._partitions().items() if one.file]
         if len(begun) > _MAX_FILES:
             for partition in begun:
                 self._close(partition)
 
     def _write(self, one: _Open) -> None:
-        if not one.waiting:
+        with self._lock:
+            waiting = one.give()
+        if not waiting:
             return
-        rows, one.waiting, one.waiting_bytes = pa.concat_tables(one.waiting), [], 0
+        rows = pa.concat_tables(waiting)
         if one.writer is None:
             one.file = tempfile.TemporaryFile()  # noqa: SIM115 closed after the upload
             one.writer = written_to(one.file, self._layout)
@@ -174,7 +200,10 @@ class Parts:
         column_statistics = statistics(pa.parquet.read_metadata(one.file)) if layout.format == "parquet" else {}
         path = f"{folder}/{name}" if folder else name
         self._sealed.append((Part(path, one.rows, size, dict(partition), column_statistics), one.file))
-        del self._open[partition]
+        with self._lock:
+            del self._open[partition]
+            for rows in one.give():  # they have come meanwhile
+                self._of(partition).take(rows)
 
     def _upload(self) -> None:
         """Upload sealed files, several at once; those that fail stay, to be uploaded again."""

@@ -1,6 +1,7 @@
 """Files that rows are gathered into: sealed by size, told apart by partition, uploaded again after a failure."""
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tailrace.errors import ConfigError, DestinationError
 from tailrace.lake import parts as module
+from tailrace.lake.formats import ParquetFile
 from tailrace.lake.parts import Parts
 from tailrace.lake.tables import Layout
 from tailrace.objects import Folder, StoreSettings
@@ -141,6 +143,38 @@ def test_sealing_can_be_repeated_after_a_failure(tmp_path):
         with pytest.raises(DestinationError, match="away"):
             parts.seal()
     assert written(folder, parts.seal()) == [[{"id": 1, "day": "a"}]]
+
+
+def test_rows_that_come_while_their_file_is_closed_are_in_the_next_one(folder, monkeypatch):
+    parts = Parts(Layout(folder, "t", SCHEMA), str)
+    parts.add(rows(1))
+    close = ParquetFile.close
+
+    def closing(file):
+        monkeypatch.setattr(ParquetFile, "close", close)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(parts.add, rows(2)).result()  # it doesn't wait
+        close(file)
+
+    monkeypatch.setattr(ParquetFile, "close", closing)
+    assert written(folder, parts.seal()) == [[{"id": 1, "day": "a"}]]
+    assert written(folder, parts.seal()) == [[{"id": 1, "day": "a"}], [{"id": 2, "day": "a"}]]
+
+
+def test_rows_of_several_threads_are_all_there_once_and_in_the_order_of_each(folder, monkeypatch):
+    monkeypatch.setattr(module, "_GROUP_BYTES", 200)
+    parts = Parts(Layout(folder, "t", SCHEMA, max_bytes=1500), str)
+
+    def add(first):
+        for n in range(first, first + 100):
+            parts.add(rows(n))
+
+    with ThreadPoolExecutor(4) as threads:
+        [*threads.map(add, range(0, 400, 100))]
+    ids = [row["id"] for part in written(folder, parts.seal()) for row in part]
+    assert sorted(ids) == [*range(400)]
+    for first in range(0, 400, 100):
+        assert [n for n in ids if first <= n < first + 100] == [*range(first, first + 100)]
 
 
 def test_what_is_discarded_is_gone_here_and_there(folder):
