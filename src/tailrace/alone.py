@@ -47,22 +47,29 @@ def settle() -> None:
             mallopt(parameter, value)
 
 
-def link_ahead(names: Collection[str]) -> None:
+def link_ahead(names: Collection[str], small: Collection[str] = ()) -> None:
     """Have the system link extension modules in a thread: their imports are quick then, and would hold Python's lock.
 
-    A module that isn't there is left to its import.
+    It links one at a time, so that those which are needed meanwhile, the `small` ones, are imported before. A module
+    that isn't there is left to its import.
     """
+    for name in small:
+        with suppress(ImportError):
+            import_module(name)
     Thread(target=_link, args=(names,), name="tailrace-link", daemon=True).start()
 
 
 def _link(names: Collection[str]) -> None:
-    for name in names:
-        parent = name.rpartition(".")[0]
-        package = PathFinder.find_spec(parent) if parent else None
-        spec = PathFinder.find_spec(name, package.submodule_search_locations if package else None)
-        with suppress(OSError):
+    """Call the system's own function, since that of ctypes holds Python's lock, too."""
+    with suppress(AttributeError, OSError, TypeError):  # another system
+        dlopen = ctypes.CDLL(None).dlopen
+        dlopen.argtypes, dlopen.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
+        for name in names:
+            parent = name.rpartition(".")[0]
+            package = PathFinder.find_spec(parent) if parent else None
+            spec = PathFinder.find_spec(name, package.submodule_search_locations if package else None)
             if spec and spec.origin:
-                ctypes.CDLL(spec.origin)
+                dlopen(os.fsencode(spec.origin), os.RTLD_NOW)
 
 
 def environ_of_others() -> dict[str, str]:

@@ -16,6 +16,9 @@ from tailrace.alone import import_arrow_alone, link_ahead, settle
 from tailrace.cli.exit_codes import exit_code_of, leave
 from tailrace.cli.streams import take_closed
 
+_OF_PYDANTIC = ("_contextvars", "_decimal", "_socket", "_zoneinfo", "pydantic_core")
+"""Extension modules that are imported with pydantic."""
+
 VERBS = {
     "load": ("load", "Load Singer streams, CSV, JSON Lines, Parquet or Arrow files."),
     "run": ("load", "Start a tap from the state that the destination remembers, and load what it sends."),
@@ -61,7 +64,8 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
     options = list(takewhile(lambda word: word.startswith("-"), words))
     verb = words[len(options)] if len(options) < len(words) else ""
     if verb in VERBS and not {"--help", "--version"} & {*options}:
-        link_ahead(["pyarrow.lib", *(["_duckdb"] if any("duckdb:" in word for word in words) else ())])
+        large = ["pyarrow.lib", *(["_duckdb"] if any("duckdb:" in word for word in words) else ())]
+        link_ahead(large, _OF_PYDANTIC)
         import_module("pydantic.main")
         import_arrow_alone()
         app.command()(getattr(import_module(f"tailrace.cli.{VERBS[verb][0]}"), verb))
