@@ -13,7 +13,7 @@ from pathlib import Path
 
 from decoding import shortened
 from loaders import RIVALS, ROOT, TAILRACE, WORK, Command, Input, dlt_into, make, read_json_into, right, target_jsonl
-from measure import QUICK_S, ROUNDS, Outcome, in_rounds, measured
+from measure import QUICK, Outcome, in_rounds, measured
 from results import aloud, table
 from servers import DECODING, STARTING, decode, schema_of
 
@@ -203,10 +203,10 @@ def load_partitioned(kind: Kind, of: Input) -> Outcome:
 def tables(most: int, skip: set[str]) -> list[str]:
     """All tables of this part, for inputs of at most that many records."""
     about = (
-        f"On this machine's disk. What takes less than {QUICK_S:.0f} seconds is the median of {ROUNDS} rounds. A ready "
-        "table is in memory when the clock starts, and what is written of it isn't synced to the disk, as tailrace's "
-        "files are. Of PyPI's other Singer targets for local Parquet files, target-universal-file 0.0.1 and "
-        "dataspoc-pipe 0.2.0 fail on the flights: the one on types that may be null, the other on times with a zone."
+        f"On this machine's disk. {QUICK}. A ready table is in memory when the clock starts, and what is written of it "
+        "isn't synced to the disk, as tailrace's files are. Of PyPI's other Singer targets for local Parquet files, "
+        "target-universal-file 0.0.1 and dataspoc-pipe 0.2.0 fail on the flights: the one on types that may be null, "
+        "the other on times with a zone."
     )
     lines = ["## Into files and Delta Lake", "", about, ""]
     for of in shortened(INPUTS, most):

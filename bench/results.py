@@ -22,17 +22,17 @@ COLUMNS = [
 ]
 
 
-def told(name: str, of: Input, outcome: Outcome) -> Outcome:
-    """Print an outcome; gives it back."""
-    took, wrong = outcome.measured, "" if outcome.is_right else f"  ! {_wrong(outcome)}"
-    speed = f"{took.seconds:7.2f} s {of.records / took.seconds:11,.0f} records/s"
-    print(f"  {name:38} {speed} {took.peak_mib:6.0f} MiB{wrong}", flush=True)
-    return outcome
-
-
 def aloud(name: str, of: Input, measure: Callable[[], Outcome]) -> Callable[[], Outcome]:
     """A measure that prints its outcome."""
-    return lambda: told(name, of, measure())
+
+    def told() -> Outcome:
+        outcome = measure()
+        took, wrong = outcome.measured, "" if outcome.is_right else f"  ! {_wrong(outcome)}"
+        speed = f"{took.seconds:7.2f} s {of.records / took.seconds:11,.0f} records/s"
+        print(f"  {name:38} {speed} {took.peak_mib:6.0f} MiB{wrong}", flush=True)
+        return outcome
+
+    return told
 
 
 def table(of: Input, outcomes: dict[str, Outcome]) -> list[str]:

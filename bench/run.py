@@ -21,7 +21,7 @@ import servers
 import shapes
 import warehouses
 from loaders import LOADERS, WORK, Input, right, rows_in
-from measure import QUICK_S, ROUNDS, Outcome, in_rounds, measured
+from measure import QUICK, Outcome, in_rounds, measured
 from results import RESULTS, aloud, machine, table, write
 
 FILE_INPUTS = [
@@ -29,7 +29,6 @@ FILE_INPUTS = [
     Input("events", "nested, append-only", 200_000),
     Input("accounts", "upsert over 100,000 keys", 500_000, "id"),
 ]
-QUICK = f"What takes less than {QUICK_S:.0f} seconds is the median of {ROUNDS} rounds, by turns"
 MEMORY_RECORDS = (100_000, 1_000_000, 3_000_000)
 
 

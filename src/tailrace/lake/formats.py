@@ -81,14 +81,14 @@ class ParquetFile:
         try:
             self._writer.close()
             self._sink.detach()
-        except OSError:
+        except Exception:
             self._give_up()
             raise
 
     def _give_up(self) -> None:
         """Have neither the writer nor the buffer try again when it goes: they would say on stderr that they can't."""
         self._writer.is_open = False
-        with suppress(OSError):
+        with suppress(OSError, pa.ArrowException):
             self._sink.close()
 
 

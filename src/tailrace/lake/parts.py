@@ -132,7 +132,7 @@ class Parts:
         """Remove the local files; uploaded ones stay."""
         with self._writing, self._lock:
             for one in self._open.values():
-                with suppress(OSError):
+                with suppress(OSError, pa.ArrowException):  # it may be what has failed before
                     one.close()
             for _, file in self._sealed:
                 file.close()

@@ -7,12 +7,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import merge
-from importlib import import_module
 from typing import Protocol
 
 from tailrace.errors import MessageError
 from tailrace.model import RecordBlock
-from tailrace.native import is_installed
+from tailrace.native import is_installed, native
 from tailrace.singer.envelope import RECORD_PREFIX, log_line, message_of, stream_of
 from tailrace.singer.messages import ActivateVersionMessage, BatchMessage, Block, Message, SchemaMessage, StateMessage
 from tailrace.singer.states import PassedState, StateMessages
@@ -50,7 +49,7 @@ class NativeSplitter:
     """The splitter of tailrace-native, which leaves lines that aren't certain to be read here."""
 
     def __init__(self) -> None:
-        self._native = import_module("tailrace_native").Splitter()
+        self._native = native("Splitter")()
         self._schemas: dict[bytes, SchemaMessage] = {}
         self._schema_bytes = 0
 
