@@ -3,8 +3,8 @@
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest -W error
-# The wheel takes longest, so that its compiler has the processors first.
-BESIDE := $(if $(filter Windows_NT,$(OS)),,nice -n 19)
+# The wheel takes longest, so that its compiler goes first; the others aren't starved where something else is at work.
+BESIDE := $(if $(filter Windows_NT,$(OS)),,nice -n 5)
 AT_ONCE := $(MAKE) --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 WHOLE := SERVICES_REQUIRED=1 scripts/in-memory $(PYTEST) -m "not newest"
 # These would take a third longer if branches were counted, and meet next to none that others don't.
