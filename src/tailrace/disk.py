@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
+
+_AT_ONCE = 8
+"""Files that are synced at once: the disk writes out all that it has for each of them, or once for several."""
+
+_COPIED_BYTES = 256 * 2**10
 
 
 def sync(path: Path) -> None:
@@ -15,6 +24,29 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_all(paths: Collection[Path]) -> None:
+    """Sync several files and folders; see sync()."""
+    with ThreadPoolExecutor(min(len(paths), _AT_ONCE)) as threads:
+        for synced in [threads.submit(sync, path) for path in paths]:
+            synced.result()
+
+
+def write_whole(path: Path, content: IO[bytes]) -> None:
+    """Write an open file from its position on, so that the path is never a part of it; raises OSError.
+
+    Until it is whole, its name ends with `#1`, as those do that object stores don't list. Folders are made as need be.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}#1")
+    try:
+        with beside.open("wb") as file:
+            shutil.copyfileobj(content, file, _COPIED_BYTES)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def try_lock(number: int, *, shared: bool = False) -> bool | None:

@@ -7,7 +7,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 __all__ = [
     "CommitUnknownError",
@@ -112,8 +113,7 @@ def json_path(steps: Iterable[str | int]) -> str:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """One way in which a record breaks its schema.
 
     `code` is the class of reason, one of: not_json, invalid_utf8, duplicate_key, nesting, missing, null, key,

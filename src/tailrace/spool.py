@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from tailrace.errors import DestinationError
 from tailrace.model import Batch, Stream
@@ -18,8 +18,7 @@ _IN_MEMORY_BYTES = 8 << 20
 """Up to so many bytes of rows wait in memory; most runs are small."""
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(Struct):
     """A batch's rows, in memory or in a file."""
 
     first_line: int
@@ -34,8 +33,7 @@ class _Waiting:
             return pa.ipc.open_file(source).read_all()
 
 
-@dataclass(slots=True)
-class Spool:
+class Spool(Struct):
     """Batches by the stream's revision. Thread-safe, but for `clear`."""
 
     _batches: dict[Stream, list[_Waiting]] = field(default_factory=dict)

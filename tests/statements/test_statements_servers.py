@@ -1,10 +1,10 @@
 """The SQL of database servers, to the letter: what only Redshift and MySQL have, and no server here can try."""
 
 import json
-from dataclasses import replace
 
 import pyarrow as pa
 import pytest
+from msgspec import structs
 
 from tailrace.destinations import mysql, redshift
 from tailrace.model import LINE, Kind, TableName
@@ -67,7 +67,7 @@ def test_copy_by_a_role(monkeypatch, role, clause):
 
 def test_redshift_spells_each_kind_and_reads_its_own_names_of_them():
     columns = [TableColumn(kind.lower(), kind, *((20, 4) if kind is Kind.DECIMAL else (0, 0))) for kind in Kind]
-    assert REDSHIFT.create_table(USERS, [replace(columns[1], nullable=False), *columns[2:]], ["int"]) == (
+    assert REDSHIFT.create_table(USERS, [structs.replace(columns[1], nullable=False), *columns[2:]], ["int"]) == (
         'CREATE TABLE "raw"."users" ("int" bigint NOT NULL, "float" double precision, "decimal" numeric(20,4), '
         '"text" varchar(65535), "json" super, "binary" varbyte(1024000), "date" date, "time" time without time zone, '
         '"timestamp" timestamp without time zone, "timestamptz" timestamp with time zone, "uuid" varchar(36), '

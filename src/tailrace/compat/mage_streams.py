@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from tailrace.errors import ConfigError, MessageError
 from tailrace.model import RecordBlock
@@ -133,9 +134,9 @@ class MageReader:
 
     def _taken(self, message: SchemaMessage) -> SchemaMessage:
         is_unchecked = message.disable_column_type_check
-        taken = replace(message, disable_column_type_check=True if is_unchecked is None else is_unchecked)
+        taken = structs.replace(message, disable_column_type_check=True if is_unchecked is None else is_unchecked)
         if self._appends and not (message.unique_constraints and message.unique_conflict_method):
-            return replace(taken, key_properties=(), unique_constraints=None, unique_conflict_method=None)
+            return structs.replace(taken, key_properties=(), unique_constraints=None, unique_conflict_method=None)
         return taken
 
     def _merged(self, value: bytes) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.config.meanings import Given, Meaning
 
@@ -14,8 +15,7 @@ BY_KEY = "streams with keys are upserted, others appended; `method: append` appe
 """What a way of loading comes to that isn't told apart here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(Struct, frozen=True):
     """A name of other targets: whose it is, and in words what it means here, why nothing is needed, or what to do.
 
     `settings` are what its value comes to, by their own names, where a value of None is the default; None when nothing

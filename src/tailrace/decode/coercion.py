@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.decode.lines import is_too_deep
 from tailrace.decode.numbers import is_number
@@ -17,8 +17,7 @@ _BLANKS = " \t\r\n"
 _BOOLEANS = {b"true": True, b"false": False, b'"true"': True, b'"false"': False, b"1": True, b"0": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Coerced:
+class Coerced(Struct, frozen=True):
     """A value that came as another type than the schema's."""
 
     value: object

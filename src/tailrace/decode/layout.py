@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.model import DELETED_AT, Column, Fill, Kind, Stream
 from tailrace.schema.drafts import Draft, draft_of
@@ -25,8 +25,7 @@ _STRING = frozenset({"string"})
 _SCHEMA = msgspec.json.Decoder(float_hook=Decimal)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """A field that is taken whole: the column that it fills, if any, and the JSON types that the schema allows.
 
     `slot` is the column's place among those that the record fills. A field without a column is one that the schema
@@ -42,8 +41,7 @@ class Value:
     is_document: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(Struct, frozen=True):
     """An object that is taken apart: the record itself, or a flattened field of it."""
 
     path: tuple[str, ...]

@@ -6,11 +6,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.decode.refusal import UnreadableError, json_path, shown
 from tailrace.errors import Violation
@@ -125,8 +125,7 @@ def _not_json(line: bytes, error: Exception) -> Violation:
     return Violation("not_json", "$", "JSON", f"{shown(line)} ({reason})")
 
 
-@dataclass(frozen=True, slots=True)
-class _NoNumber:
+class _NoNumber(Struct, frozen=True):
     """NaN or an infinity, which Python writes and JSON doesn't have."""
 
     name: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace import compute as pc
 from tailrace.model import Clock, Column, Fill, Stream
@@ -15,8 +15,7 @@ _INT64 = pa.int64()
 _LINES_PER_MS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What metadata columns are filled from: the time of decoding, and each row's line, version, time of extraction."""
 
     now: datetime

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+from msgspec import Struct, field
 
 from tailrace.decode.coercion import Coerced, document_of
 from tailrace.decode.deletions import with_marks
@@ -38,8 +38,7 @@ _NULL = b"null"
 _INT64_START, _INT64_END = -(2**63), 2**63
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     """One record on its way into columns, and all that is wrong with it."""
 
     values: list[Any]
@@ -55,8 +54,7 @@ class _Row:
 _Step = tuple[str, Convert | None, Value | Object]
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What a block has come to so far: rows in the order of their lines, and what is to be told."""
 
     lines: list[int] = field(default_factory=list)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
+from msgspec import Struct, field
 
 from tailrace.model import Stream, TableName
 from tailrace.schema.evolve import TableColumn
@@ -24,16 +24,14 @@ VERSIONS = 2**20
 """How many versions a commit has for itself: each of its steps, and each document that it undoes, takes a next one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """A collection: its columns, and its key, None where nobody has said what that is."""
 
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A document as its collection has it. `version` is the one that it was written with, 0 for others' documents."""
 
     id: Id
@@ -55,8 +53,7 @@ class Action(Enum):
     DELETE = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """One document to write, for the row in that input line.
 
     `kept` are fields that SET gives a new document alone. `before` is the document as it was read before, if it was.
@@ -80,8 +77,7 @@ class Outcome(Enum):
     """The document has a later version than this write: that of another run, which is to stay."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """What documents say of where they come from: pipeline, checkpoint, and the version of what is written."""
 
     pipeline: str
@@ -113,8 +109,7 @@ class Pipeline(msgspec.Struct, frozen=True, omit_defaults=True):
     swaps: tuple[Swap, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Undo:
+class Undo(Struct, frozen=True):
     """Documents as they were before a run wrote them for a checkpoint that isn't committed.
 
     `order` counts a run's records; `version` is the first of the commit's VERSIONS. `content` is `packed` documents.

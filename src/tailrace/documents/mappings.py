@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct, structs
 
 from tailrace.documents.database import Description, DocumentDatabase
 from tailrace.model import Column, Kind, Method, Stream, Traits
@@ -14,8 +16,7 @@ from tailrace.schema.plans import ByPlan
 from tailrace.schema.steps import as_replaced
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentMapping:
+class DocumentMapping(Struct, frozen=True):
     """Where a stream's rows go.
 
     `targets` gives the collection's column that takes each column of the stream. `key` are the fields that make the
@@ -137,5 +138,5 @@ def _columns(have: Description, fit: Fit) -> tuple[TableColumn, ...]:
     """The columns that the collection has once it fits."""
     wider = {widening.have.name: widening.want for widening in fit.widen}
     kept = [wider.get(column.name, column) for column in have.columns]
-    relaxed = [replace(column, nullable=True) if column.name in fit.relax else column for column in kept]
+    relaxed = [structs.replace(column, nullable=True) if column.name in fit.relax else column for column in kept]
     return (*relaxed, *map(TableColumn.of, fit.add))

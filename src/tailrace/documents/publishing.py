@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace import compute as pc
 from tailrace.documents.database import Action, DocumentDatabase, Fields, Stored, Write
@@ -21,8 +21,7 @@ _BYTES_AT_ONCE = 8 << 20
 """Of rows that are written with one call, about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """The rows of one revision of a stream that wait, and where they go. `read` gives them a batch at a time."""
 
     stream: Stream

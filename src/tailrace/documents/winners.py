@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace import compute as pc
 from tailrace.model import LINE
@@ -35,8 +35,7 @@ class Lines:
         return slice(bisect_left(self._values, first), bisect_right(self._values, last))
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(Struct, frozen=True):
     """What becomes of some rows; as Winners say it."""
 
     writes: dict[int, int]
@@ -44,8 +43,7 @@ class Some:
     removes: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Winners:
+class Winners(Struct, frozen=True):
     """What becomes of the keys of a segment's rows.
 
     `writes` are the lines of rows that are written, `firsts` those whose values new documents keep instead, in the same

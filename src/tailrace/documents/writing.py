@@ -9,11 +9,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TypeVar
 
 import zstandard
+from msgspec import Struct, field, structs
 
 from tailrace.documents.database import (
     VERSIONS,
@@ -38,8 +38,7 @@ _WAITS_S = (0.05, 0.5, 2.0)
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A collection that is written. `reads` says that it may have documents of the ids that are written.
 
     `is_undone` says that what is written must be undone unless the checkpoint is committed.
@@ -50,8 +49,7 @@ class Place:
     is_undone: bool = True
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(Struct):
     """What was written for one checkpoint so far. Its numbers belong to it alone."""
 
     number: int
@@ -108,7 +106,7 @@ class Writer:
         name = place.collection
         if place.reads:
             before = self._again(lambda: self._database.read(name, [write.id for write in writes]))
-            writes = [replace(write, before=stored) for write, stored in zip(writes, before, strict=True)]
+            writes = [structs.replace(write, before=stored) for write, stored in zip(writes, before, strict=True)]
         if place.is_undone:
             for deletes, documents in _before(writes):
                 self._keep(documents, attempt, name, deletes=deletes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace.config import Settings
 from tailrace.errors import MessageError, TailraceError
@@ -22,8 +22,7 @@ _REMEMBERED = 10_000
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(Struct, frozen=True):
     """Where the lines from the first one on come from: a file's records, or lines of the input, counted from there."""
 
     first: int

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace.errors import ConfigError
 from tailrace.inputs.places import InputFile
@@ -31,8 +31,7 @@ Refuse = Callable[["RaggedRow"], None]
 """Takes a row that hasn't as many cells as there are columns; raises to end the reading."""
 
 
-@dataclass(frozen=True, slots=True)
-class RaggedRow:
+class RaggedRow(Struct, frozen=True):
     """A row of other cells than columns: its number behind the header, None where that isn't known, and its text."""
 
     given: InputFile
@@ -55,8 +54,7 @@ class RaggedRow:
         return next((line for line, _ in islice(rows, self.number, None)), 0) if self.number else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """How a file begins: its columns, what parts its cells, and the bytes that this takes."""
 
     names: tuple[str, ...]
@@ -89,8 +87,7 @@ def csv_blocks(
             yield from _by_arrow(given, header, bytes_, _refusing(given, header, refuse, rows, failures))
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """Bytes of a file; `is_whole` says that they end where a line does, unless that is within quotes."""
 
     data: bytes

@@ -6,11 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
+from msgspec import Struct, structs
 
 from tailrace.config import Settings
 from tailrace.errors import ConfigError, RecordError, TailraceError, Violation
@@ -47,8 +47,7 @@ _ROWS_AT_ONCE = 50_000
 _SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """What files of rows are: the stream (else the file's own name), its key, and their format (else what they say)."""
 
     stream: str | None = None
@@ -73,7 +72,7 @@ class _Messages:
     def _seen(self, block: Block) -> Block:
         if len(block.states):
             self.last_state = block.states[-1].value
-        return block if self._has_states else replace(block, states=NO_STATES)
+        return block if self._has_states else structs.replace(block, states=NO_STATES)
 
 
 class InputFeed:
@@ -92,7 +91,7 @@ class InputFeed:
         inputs: Sequence[InputFile],
         *,
         stopping: threading.Event,
-        rows: Rows = Rows(),
+        rows: Rows | None = None,
         loaded: LoadedFiles | None = None,
         executor: Executor | None = None,
     ) -> None:
@@ -100,7 +99,7 @@ class InputFeed:
         self._settings = settings
         self._inputs = [each for each in inputs if loaded is None or not loaded.has(each)]
         self._stopping = stopping
-        self._rows = rows
+        self._rows = rows or Rows()
         self._loaded = loaded
         self._executor = executor
         self._pump: ChunkPump | None = None
@@ -177,7 +176,7 @@ class InputFeed:
 
     def _remembering(self, given: InputFile, staged: StagedInput) -> StagedInput:
         """A staged input, whose end makes true that it is loaded where that is remembered."""
-        return replace(staged, state=self._loaded.add(given, staged.state)) if self._loaded else staged
+        return structs.replace(staged, state=self._loaded.add(given, staged.state)) if self._loaded else staged
 
     def _read_messages(self, given: InputFile, before: int) -> bool:
         parser = self._batches.reading(Reader(max_line_bytes=self._settings.max_line_bytes, before=before))
@@ -191,7 +190,7 @@ class InputFeed:
     def _read_records(self, given: InputFile, before: int) -> bool:
         stream = self._stream_of(given)
         found = inferred_schema(given, stream, before, self._settings, self._target.destination.traits)
-        schema = replace(found, line=before, key_properties=self._rows.key)
+        schema = structs.replace(found, line=before, key_properties=self._rows.key)
         self._target.accept(Block([schema], NO_STATES))
         for block in record_blocks(given, stream, before, self._settings.max_line_bytes):
             if self._stopping.is_set():

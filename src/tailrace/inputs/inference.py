@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace import compute as pc
 
@@ -32,8 +32,7 @@ _MOMENT = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}[T ]" + _CLOCK
 _BOOLS = pa.array(["true", "false", "True", "False", "TRUE", "FALSE"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Class:
+class _Class(Struct, frozen=True):
     """Texts of one form, and the type that they become."""
 
     pattern: str
@@ -59,8 +58,7 @@ _CLASSES = (
 )
 
 
-@dataclass(slots=True)
-class _Digits:
+class _Digits(Struct):
     """Numbers of a column: the most digits before the point, behind it and in all.
 
     `is_short` says that all are integers of 64 bits, `has_power` that some have a power of ten.

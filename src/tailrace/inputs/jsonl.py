@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import structs
 
 from tailrace.config import Settings
 from tailrace.decode import decoder
@@ -69,7 +69,7 @@ def inferred_schema(given: InputFile, stream: str, before: int, settings: Settin
         refused = refused or next(iter(decoded.refused), None)
     if refused and not plan.columns:
         raise RecordError(stream, refused.line, refused.violations)
-    return replace(message, json_schema=plan.json_schema)
+    return structs.replace(message, json_schema=plan.json_schema)
 
 
 def _whole_lines(given: InputFile, max_line_bytes: int) -> Iterator[bytes]:

@@ -7,11 +7,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from tailrace.errors import ConfigError, DestinationError
@@ -43,8 +43,7 @@ class InputFile(Protocol):
         """Its bytes as they are stored; raises ConfigError where they can't be had."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFile:
+class LocalFile(Struct, frozen=True):
     """A file of this machine; `tag` is when it was written, in nanoseconds."""
 
     name: str
@@ -74,8 +73,7 @@ class LocalFile:
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True):
     """A file of an object store: `path` within the bucket or container at `root`; `tag` is its e-tag."""
 
     root: str

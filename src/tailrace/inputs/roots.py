@@ -7,10 +7,11 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from tailrace.errors import ConfigError, MessageError
 from tailrace.inputs.places import InputFile, stored_file
@@ -27,8 +28,7 @@ _FOLDER = _NO_LINK | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", os.O_
 _FILE = _NO_LINK | os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """An address taken apart: the scheme, the bucket or container, and the names on the way from there."""
 
     scheme: str
@@ -36,8 +36,7 @@ class _Place:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Root:
+class _Root(Struct, frozen=True):
     """A root as addresses name it, and the folder of this machine that it is, without links."""
 
     place: _Place
@@ -50,8 +49,7 @@ class _Root:
         return place.names[length:] if begin == self.place else ()
 
 
-@dataclass(frozen=True, slots=True)
-class RootedFile:
+class RootedFile(Struct, frozen=True):
     """A file of this machine, to which no link leads. An InputFile."""
 
     names: tuple[str, ...]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
+from msgspec import Struct, field
 
 from tailrace import compute as pc
 from tailrace.errors import CommitUnknownError, ConfigError, DestinationError, SchemaError, TailraceError
@@ -21,8 +21,7 @@ from tailrace.pipelines import is_unnamed
 _PIECE_BYTES = 8 * 2**20
 
 
-@dataclass(slots=True)
-class Followed:
+class Followed(Struct):
     """What applying an entry did, by stream, and the errors of the tables that it couldn't be applied to."""
 
     entry: Entry
@@ -63,8 +62,7 @@ def follow(entry: Entry, changes: Sequence[Change], apply: Callable[[Entry, Chan
     return done
 
 
-@dataclass(frozen=True, slots=True)
-class Lacking:
+class Lacking(Struct, frozen=True):
     """What a table lacks once its part of an entry is given up.
 
     `lines` are the first and the last input line of the rows, if the files hold them. `files` are the saved rows.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import Change, Entry, Part, decoded
@@ -17,8 +18,7 @@ _READ_AT_ONCE = 16
 _TRIES = 20
 
 
-@dataclass(slots=True)
-class Listed:
+class Listed(Struct):
     """A table: its columns, its key if known, and its files by path.
 
     `gone` are the paths of listed files that no longer belong to the table.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet
+from msgspec import Struct, field
 
 from tailrace.lake.entries import MAINTENANCE, Change, Entry, Part, part_name, sequence_of
 from tailrace.lake.journal import FOLDER, ObjectJournal
@@ -27,8 +27,7 @@ _LEASE = timedelta(hours=1)
 _Since = dict[str, datetime]
 
 
-@dataclass(slots=True)
-class Upkeep:
+class Upkeep(Struct):
     """Maintenance of a lake of plain files. Only one is at work at a time, by a lease of an hour.
 
     Readers of manifests see the same rows throughout. One entry puts files together. A base, which says the same as the

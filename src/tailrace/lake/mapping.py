@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace.errors import SchemaError
 from tailrace.lake.tables import ExistingTable, Layout, Tables
@@ -20,8 +20,7 @@ _ALTERABLE = frozenset({(Kind.JSON, Kind.JSON)})
 """What is altered in place: structs, which gain fields."""
 
 
-@dataclass(frozen=True, slots=True)
-class LakeMapping:
+class LakeMapping(Struct, frozen=True):
     """Where a stream's rows go, and how.
 
     `targets` gives the column of the table that takes each column of the stream; `columns` are all that the table has.

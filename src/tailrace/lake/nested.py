@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Protocol, TypeVar
 
 import msgspec
 import pyarrow as pa
+from msgspec import Struct, field
 
 from tailrace import compute as pc
 from tailrace.decode.bare import BareObjects
@@ -26,8 +27,7 @@ _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _N = TypeVar("_N", bound=Noted)
 
 
-@dataclass(slots=True)
-class Read:
+class Read(Struct):
     """Rows whose JSON text has become structs and lists, which is for nothing while some are refused.
 
     `refused` are the reasons by input line. By JSON path, with `[]` for items of arrays, `inexact` are numbers that a
@@ -72,8 +72,7 @@ def _of_lines(found: Mapping[str, _N], lines: pa.ChunkedArray) -> dict[str, _N]:
     return {name: replace(noted, first_line=lines[noted.first_line].as_py()) for name, noted in found.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
+class _Spot(Struct, frozen=True):
     """Where an array of values stands: a column, the members of one name in objects above, or the items of arrays.
 
     A column's `path` is where it stands in the record, and `start` its first row. `bounds` of items say where those of
@@ -103,8 +102,7 @@ class _Spot:
         return above + (json_path(self.path)[1:] if self.path else "[]")
 
 
-@dataclass(slots=True)
-class _Notes:
+class _Notes(Struct):
     """What is wrong with rows, and notes about values by their path; a note's first line is a row here."""
 
     violations: dict[int, list[Violation]] = field(default_factory=dict)

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet
+from msgspec import Struct, field
 
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import ESCAPE, Part
@@ -33,8 +33,7 @@ _GROUP_BYTES = 10 * 2**20
 """How many bytes of columns of one partition are written at once."""
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """The open local file of one partition, and rows that wait to be written to it.
 
     The file has no name, so that nothing is left of it however the process ends.

@@ -6,11 +6,12 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.parquet
+from msgspec import Struct, field
 
 from tailrace import compute as pc
 from tailrace.errors import DestinationError
@@ -154,8 +155,7 @@ def _merged(table: LakeTable, waiting: Store, entry: Entry, change: Change, left
     return done + Published(inserted=sum(part.rows for part in change.files), deleted=merging.deleted)
 
 
-@dataclass(slots=True)
-class _Merging:
+class _Merging(Struct):
     """The merge in an engine's tables: staged rows, and the rows of the table that have the same keys."""
 
     memory: Engine

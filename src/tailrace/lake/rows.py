@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pyarrow as pa
+from msgspec import structs
 
 from tailrace.errors import RowsRefusedError
 from tailrace.lake.mapping import LakeMapping
@@ -25,7 +24,7 @@ def read_rows(batch: Batch, mapping: LakeMapping, schema: pa.Schema) -> Read:
             f"stream {batch.stream.name!r}: the table {mapping.table} doesn't take {len(refused)} rows unchanged",
             refused,
         )
-    return replace(read, rows=_physical(read.rows, mapping.table, schema))
+    return structs.replace(read, rows=_physical(read.rows, mapping.table, schema))
 
 
 def _physical(rows: pa.Table, table: TableName, schema: pa.Schema) -> pa.Table:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import IO, BinaryIO, Protocol
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from tailrace.errors import DestinationError
 from tailrace.lake.entries import ESCAPE, Change, Entry, Part
@@ -60,8 +60,7 @@ class Journal(Protocol):
         """Remove everything, as no later run will have the pipeline's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How to write rows into files: where, with which columns and partitions, and how large.
 
     `schema` has the columns in the file's order and types, with the fields' metadata. `partition_by` are columns whose
@@ -82,8 +81,7 @@ class Layout:
     escape: str = ESCAPE
 
 
-@dataclass(frozen=True, slots=True)
-class LiveFile:
+class LiveFile(Struct, frozen=True):
     """A file of a table's rows; `handle` identifies it for the lake, `size` is its bytes.
 
     `bounds` maps some columns to their least and greatest values. Files of one partition have the same `partition`.
@@ -96,8 +94,7 @@ class LiveFile:
     partition: Hashable = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExistingTable:
+class ExistingTable(Struct, frozen=True):
     """A table that exists: its columns, and its key, None if unknown."""
 
     columns: tuple[TableColumn, ...]

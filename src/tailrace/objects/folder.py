@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 import obstore
+from msgspec import Struct
 from obstore.exceptions import AlreadyExistsError, GenericError
 from obstore.store import LocalStore, ObjectStore
 
-from tailrace.disk import sync
+from tailrace.disk import sync_all, write_whole
 from tailrace.objects.answers import is_missing_bucket
 from tailrace.objects.errors import is_passing, translated_errors
 from tailrace.objects.reading import python_file
@@ -31,8 +31,7 @@ _PARTS_AT_ONCE = 4
 """Parts of one file that are uploaded at once, each of 5 MiB, which are in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A file of a store: its path, its bytes, and what changes whenever the file does."""
 
     path: str
@@ -75,7 +74,10 @@ class Folder:
     def put_file(self, name: str, file: IO[bytes]) -> None:
         """Upload an open file from its position on, replacing one of that name."""
         with translated_errors(self.url):
-            obstore.put(self._opened(), name, file, max_concurrency=_PARTS_AT_ONCE)
+            if isinstance(self._opened(), LocalStore):
+                write_whole(self._path(name), file)
+            else:
+                obstore.put(self._opened(), name, file, max_concurrency=_PARTS_AT_ONCE)
         self.sync(name)
 
     def get(self, name: str) -> bytes:
@@ -138,11 +140,11 @@ class Folder:
         """Remove all files of a folder, and on this machine the folder itself."""
         self.remove([*self.names(folder)])
         if isinstance(self._opened(), LocalStore):
-            shutil.rmtree(local_path(self.url) / folder, ignore_errors=True)
+            shutil.rmtree(self._path(folder), ignore_errors=True)
 
     def address(self, name: str) -> str:
         """A file's local path, or its address in the store."""
-        return str(local_path(self.url) / name) if urlsplit(self.url).scheme == "file" else f"{self.url}/{name}"
+        return str(self._path(name)) if urlsplit(self.url).scheme == "file" else f"{self.url}/{name}"
 
     def within(self, folder: str) -> Folder:
         """A folder in it."""
@@ -153,17 +155,21 @@ class Folder:
             self._store = opened_store(self._settings, self.url)
         return self._store
 
-    def sync(self, name: str) -> None:
-        """Sync a local file and its name to the disk; nothing to do on object stores."""
-        if isinstance(self._opened(), LocalStore):
-            root = local_path(self.url)
-            path = root / name
-            folders = path.parents[: len(path.parts) - len(root.parts)]
-            new = [folder for folder in folders[1:] if folder not in self._synced]
-            for each in (path, path.parent, *new):
-                sync(each)
-            if path.parent not in self._synced:
-                self._synced = self._synced | {*folders}
+    def _path(self, name: str) -> Path:
+        """The local path of a file or folder; raises ValueError for one that is elsewhere."""
+        if ".." in name.split("/"):
+            raise ValueError(f"{name!r} isn't within the folder")
+        return local_path(self.url) / name
+
+    def sync(self, *names: str) -> None:
+        """Sync local files and their names to the disk; nothing to do on object stores."""
+        if names and isinstance(self._opened(), LocalStore):
+            depth = len(local_path(self.url).parts)
+            with translated_errors(self.url):
+                paths = [*map(self._path, names)]
+                folders = {folder for path in paths for folder in path.parents[: len(path.parts) - depth]}
+                sync_all({*paths, *(path.parent for path in paths), *(folders - self._synced)})
+            self._synced |= folders
 
 
 def _listed(file: ObjectMeta) -> Listed:

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace.config import ParallelSettings, Settings
 from tailrace.destination import Distributed, Stager
@@ -42,8 +43,7 @@ class WorkerLostError(TailraceError):
         )
 
 
-@dataclass(slots=True)
-class _Submitted:
+class _Submitted(Struct):
     """An input that a worker has; `number` counts inputs from 1, `losses` the workers that were lost over it."""
 
     number: int

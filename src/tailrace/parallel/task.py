@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import BinaryIO
+
+from msgspec import Struct, field
 
 from tailrace import compute as pc
 from tailrace.config import Settings
@@ -30,8 +32,7 @@ class NotPlannedError(DestinationError):
     """Rows come under a plan that the driver hasn't prepared."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """What a worker needs to stage one input; picklable.
 
     `open` opens the input, `base` is added to its lines. `stagers` are by the plans that the driver has prepared, with
@@ -46,8 +47,7 @@ class Task:
     stagers: Mapping[Stream, Stager]
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """An input that the driver has to load by itself, for a reason that the log tells; nothing of it is staged."""
 
     reason: str
@@ -113,8 +113,7 @@ def _alone(settings: Settings) -> Settings:
     return settings.model_copy(update=changed)
 
 
-@dataclass(slots=True)
-class _Elsewhere:
+class _Elsewhere(Struct):
     """A Destination that only stages, by what the driver has given; its commit is the driver's."""
 
     traits: Traits

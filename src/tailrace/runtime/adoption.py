@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from tailrace.model import Method, Receipt
 from tailrace.runtime.drain import Drain
@@ -15,8 +17,7 @@ from tailrace.runtime.report import StreamReport
 from tailrace.runtime.streams import Streams
 
 
-@dataclass(frozen=True, slots=True)
-class StagedInput:
+class StagedInput(Struct, frozen=True):
     """What a worker has staged of an input: receipts by plans with revision 0, and what became of its records.
 
     Lines are positions among those of all inputs, and `last_line` is the last. `state` is the input's last STATE value,

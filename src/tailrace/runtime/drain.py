@@ -6,10 +6,11 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from tailrace.destination import Destination, Distributed, RefusedAtCommitError
 from tailrace.errors import RecordError, RowsRefusedError, SchemaError, naming_line
@@ -25,8 +26,7 @@ LINE_ERRORS = (RecordError, SchemaError, RowsRefusedError)
 """The errors that are about lines of the input: what comes before may be loaded all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observer:
+class Observer(Struct, frozen=True):
     """Whom the drain tells what it does; every function is called from the drain's thread.
 
     `refused` takes a batch whose row in that line the destination refuses, and the reason; it raises to end the run.
@@ -38,8 +38,7 @@ class Observer:
     told: Callable[[Checkpoint, CheckpointRequest, Mapping[str, Published]], None]
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(Struct):
     """What became of a batch that was to be staged: its parts that are, and why the rest isn't."""
 
     batch: Batch

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.model import Activation, Batch, Receipt, Stream
 from tailrace.runtime.parting import batch_until
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(Struct, frozen=True):
     """A stream to prepare, and the input line that makes it so. Without columns for records it has no table yet."""
 
     stream: Stream
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointRequest:
+class CheckpointRequest(Struct, frozen=True):
     """The end of a checkpoint, as the reader sees it; the drain adds the receipts and the number.
 
     `state` is None when the checkpoint makes no new state true; the destination then keeps the one that it has.
@@ -31,8 +30,7 @@ class CheckpointRequest:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
+class Adoption(Struct, frozen=True):
     """Rows of one stream that a stager of the destination's has staged elsewhere; the receipt has its token."""
 
     receipt: Receipt

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import count
+
+from msgspec import Struct
 
 from tailrace.log import printable
 from tailrace.runtime.texttable import GAP, NAME_WIDTH, folded, in_time, in_units, lines_of, width_of
@@ -12,8 +13,7 @@ from tailrace.runtime.texttable import GAP, NAME_WIDTH, folded, in_time, in_unit
 DOT = " · "
 
 
-@dataclass(frozen=True, slots=True)
-class StreamProgress:
+class StreamProgress(Struct, frozen=True):
     """How far a stream is: records read, and a second of late; their bytes; rows that wait for a commit; rows loaded.
 
     `left` are records that aren't accounted for yet. `is_current`: some came in the last seconds.
@@ -34,8 +34,7 @@ class StreamProgress:
         return self.read > 0 and self.left <= 0 and not self.is_current
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A run at one moment; streams in the order of their first message. `share` of the input is read, if that is known.
 
     `held` are bytes of records in memory; `checkpoint` is the last one's number, None before the run's first.

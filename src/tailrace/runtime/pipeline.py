@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace import compute as pc
 from tailrace.config import Settings
@@ -27,8 +28,7 @@ _FIRST_ROWS, _FIRST_BYTES = 10_000, 2 * 2**20
 """What the first batch of a stream has at most, and each later one more, so that the destination begins early."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What the pipelines of a run share."""
 
     settings: Settings

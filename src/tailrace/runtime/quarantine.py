@@ -14,11 +14,11 @@ import base64
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.decode.refused import RefusedLines
 from tailrace.errors import ConfigError, MessageError, Violation
@@ -207,8 +207,7 @@ def _entries(file: BinaryIO, path: Path) -> Iterator[_Entry]:
         yield entry
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """What a quarantine file says of a run, by lines of its input; `void` is None before another run has settled it."""
 
     last: int = 0

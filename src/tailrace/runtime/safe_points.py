@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.singer.states import PassedState, StateMessages
 
 _POINT_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class SafePoint:
+class SafePoint(Struct, frozen=True):
     """A STATE message that has passed: a checkpoint can end there as long as nothing later is staged for it.
 
     `state` is its value as JSON; None is the end of a checkpoint without a STATE. `records` and `record_bytes` are
@@ -25,8 +25,7 @@ class SafePoint:
     record_bytes: int = 0
 
 
-@dataclass(slots=True)
-class _Passed:
+class _Passed(Struct):
     """The states of one block from `start` to before `end`, and what the run had read before that block."""
 
     states: StateMessages

@@ -7,11 +7,11 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import reduce
 from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace import compute as pc
 from tailrace.decode import Decoder
@@ -33,8 +33,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Ahead:
+class _Ahead(Struct, frozen=True):
     """A block that is being decoded, or has been."""
 
     block: RecordBlock

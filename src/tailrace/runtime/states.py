@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.config import Settings
 from tailrace.destination import Destination, Remembering
@@ -73,8 +73,7 @@ def given_state(text: bytes) -> bytes:
     return line
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Struct, frozen=True):
     """What a tap gets so that it sends streams anew: `state`, and the names of those that lost their bookmarks.
 
     `is_fresh` says that no stream has a bookmark, so that a tap sends all of every one.

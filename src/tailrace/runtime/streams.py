@@ -6,9 +6,11 @@ import difflib
 import fnmatch
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.config import Settings, StreamSettings
 from tailrace.errors import ConfigError, SchemaError, naming_line
@@ -25,8 +27,7 @@ _log = get_logger("streams")
 _Content = tuple[object, ...]
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     """What is known of a stream: its present message and plan, by what it has grown, and the plans that it had."""
 
     settings: StreamSettings

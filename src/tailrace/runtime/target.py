@@ -6,10 +6,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
+from msgspec import structs
 
 from tailrace.config import Settings
 from tailrace.decode.columns import rows_of
@@ -314,7 +314,7 @@ class Target:
         self._pipelines.open(stream, message.line)
         early = self._activations.early(message.stream)
         if early is not None:
-            self._activate(replace(early, line=message.line))
+            self._activate(structs.replace(early, line=message.line))
 
     def _activate(self, message: ActivateVersionMessage) -> None:
         pipeline = self._pipelines.of(message.stream)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pyarrow as pa
+from msgspec import Struct, field, structs
 
 from tailrace.errors import SchemaError
 from tailrace.model import ARROW, Column, Fill, Kind, Method, Stream, Traits
@@ -17,8 +18,7 @@ from tailrace.schema.nested import NestedConflictError, grown, nested_of, nested
 _KEYED = frozenset({Method.UPSERT, Method.INSERT_IGNORE})
 
 
-@dataclass(frozen=True, slots=True)
-class TableColumn:
+class TableColumn(Struct, frozen=True):
     """A column that a destination's table has.
 
     `kind` is None for a type that tailrace doesn't know. A DECIMAL of `precision` 0 has no limit. `sql_type` is the
@@ -64,16 +64,14 @@ class TableColumn:
         return ARROW[self.kind] if self.kind else None
 
 
-@dataclass(frozen=True, slots=True)
-class Widening:
+class Widening(Struct, frozen=True):
     """A column of the table that gets a wider type in place."""
 
     have: TableColumn
     want: TableColumn
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """How to alter a table for a stream, and where the stream's columns go then.
 
     `add` are new columns under their names in the table. `relax` are columns of the table that must lose NOT NULL.
@@ -95,8 +93,7 @@ class Fit:
         return bool(self.add or self.widen or self.relax)
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class _Choice(Struct, frozen=True):
     """The column of the table for one column of the stream, and what that takes."""
 
     target: TableColumn
@@ -105,8 +102,7 @@ class _Choice:
     widening: Widening | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(Struct, frozen=True):
     """The table's columns for one stream, and what may be done to them."""
 
     have: Mapping[str, TableColumn]
@@ -169,7 +165,7 @@ class _Table:
                 have=have,
                 want=want,
             ) from conflict
-        return replace(there, nested=nested_text(nested))
+        return structs.replace(there, nested=nested_text(nested))
 
     def _refusal(self, column: Column, there: TableColumn, reason: str) -> SchemaError:
         return SchemaError(
@@ -223,7 +219,7 @@ def changes(
         widen=tuple(choice.widening for choice in chosen.values() if choice.widening),
         relax=relax,
         targets={
-            name: replace(choice.target, nullable=True) if choice.target.name in relax else choice.target
+            name: structs.replace(choice.target, nullable=True) if choice.target.name in relax else choice.target
             for name, choice in chosen.items()
         },
         dropped=tuple(dropped),
@@ -293,7 +289,7 @@ def _widened(column: Column, there: TableColumn) -> TableColumn | None:
         precision = max(column.precision - column.scale, before) + scale
         if precision > MAX_DIGITS:
             return None
-    return replace(there, kind=column.kind, precision=precision, scale=scale, sql_type="")
+    return structs.replace(there, kind=column.kind, precision=precision, scale=scale, sql_type="")
 
 
 def _refuse_new_key(table: _Table, key: Sequence[str] | None, constraint: str) -> None:

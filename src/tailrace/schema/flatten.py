@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.errors import SchemaError
 from tailrace.schema.shapes import Alternative, Document
@@ -16,8 +17,7 @@ MAX_LEVEL = 100
 """The most levels of objects that are flattened, whatever the settings say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A property that becomes a column: its path in the record, and the alternatives for its value."""
 
     path: tuple[str, ...]
@@ -26,8 +26,7 @@ class Leaf:
     required: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Walk:
+class _Walk(Struct, frozen=True):
     document: Document
     max_level: int
     whole: Collection[str]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.config import ColumnSettings, StreamSettings
 from tailrace.errors import ConfigError
@@ -40,16 +42,14 @@ _NUMERIC = frozenset({Kind.INT, Kind.FLOAT, Kind.DECIMAL})
 _INT64_END = Decimal(2**63)
 
 
-@dataclass(frozen=True, slots=True)
-class _Type:
+class _Type(Struct, frozen=True):
     kind: Kind
     precision: int = 0
     scale: int = 0
     encoding: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
+class _Bound(Struct, frozen=True):
     value: Decimal
     is_exclusive: bool
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.schema.flatten import Leaf, one_of, properties_of
 from tailrace.schema.nested import Nested, are_fields
@@ -16,8 +17,7 @@ MAX_NODES = 1000
 _TEXT = Nested()
 
 
-@dataclass(frozen=True, slots=True)
-class Nesting:
+class Nesting(Struct, frozen=True):
     """Reads the schemas of one stream. `leaf` gives the kind of whatever isn't taken apart, by the settings.
 
     `max_level` is how many levels of objects become structs; deeper ones are JSON text. Fields in `whole` (dotted

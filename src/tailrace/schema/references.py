@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urljoin
+
+from msgspec import Struct, field
 
 from tailrace.schema.drafts import Draft, draft_of, schemas_in
 
@@ -15,8 +16,7 @@ class ReferenceProblemError(Exception):
     """A reference that can't be resolved; the text says why."""
 
 
-@dataclass(slots=True)
-class _Resource:
+class _Resource(Struct):
     """A schema with an identifier, or the whole schema: what `#` means for the references in it."""
 
     uri: str
@@ -26,8 +26,7 @@ class _Resource:
     dynamic: set[str] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class _Registered:
+class _Registered(Struct):
     """The whole schema, the resources by identifier, and for the id() of each schema its resource and steps."""
 
     whole: _Resource

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct, field
 
 from tailrace.errors import SchemaError
 from tailrace.schema.references import ReferenceProblemError, References
@@ -22,15 +23,13 @@ _MAX_WORK = 50_000_000
 """The most keywords and properties combined for one stream; schemas that people write need thousands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(Struct, frozen=True):
     """Several schemas of one property; a value must be valid under all of them."""
 
     parts: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(Struct, frozen=True):
     """One way for a value to be valid: the JSON types it may have, and the keywords about them.
 
     `sources` are the schemas, by their id(), that say what is in the object or array.
@@ -54,21 +53,18 @@ class Alternative:
         return found if isinstance(found, Mapping) else {}
 
 
-@dataclass(slots=True)
 class Document:
     """A stream's whole JSON Schema, in which references are resolved.
 
     Each schema in it is worked out once. What isn't sound in one says nothing here: any value is valid.
     """
 
-    root: Mapping[str, Any]
-    stream: str
-    references: References = field(init=False)
-    _known: dict[int, tuple[Any, tuple[Alternative, ...]]] = field(default_factory=dict)
-    _work: int = 0
-
-    def __post_init__(self) -> None:
-        self.references = References(self.root)
+    def __init__(self, root: Mapping[str, Any], stream: str) -> None:
+        self.root = root
+        self.stream = stream
+        self.references = References(root)
+        self._known: dict[int, tuple[Any, tuple[Alternative, ...]]] = {}
+        self._work = 0
 
     def alternatives(self, schema: Any) -> tuple[Alternative, ...]:
         """The alternatives under a schema of this document; none if no value is valid.

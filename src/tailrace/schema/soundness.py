@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.errors import SchemaError, json_path
 from tailrace.schema.references import ReferenceProblemError
@@ -20,8 +21,7 @@ _MAX_SHOWN = 60
 Steps = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(Struct, frozen=True):
     """A flaw: the steps to it and to its schema, the field, and what is wrong."""
 
     steps: Steps

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from tailrace.model import Activation, Column, Fill, Receipt, Stream
 
@@ -24,8 +26,7 @@ class Staged(Protocol):
 S = TypeVar("S", bound=Staged)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment(Generic[S]):
+class Segment(Struct, Generic[S], frozen=True):
     """Staged rows that go into the table: those from line `first` to before line `end`."""
 
     staged: S
@@ -33,8 +34,7 @@ class Segment(Generic[S]):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class TableSteps(Generic[S]):
+class TableSteps(Struct, Generic[S], frozen=True):
     """What happens to the table of the stream of that name: merges and activations, in the order of lines.
 
     An activation is left out where a later one does to all rows what it would have done to some.

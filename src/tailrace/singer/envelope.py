@@ -6,9 +6,9 @@ import difflib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.errors import MessageError
 from tailrace.model import RecordBlock
@@ -123,8 +123,7 @@ def _record_stream(data: bytes) -> str | None:
     return head.stream if _in_capitals(head.type) == "RECORD" else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
+class _Envelope(Struct, frozen=True):
     """A message's own fields as JSON texts, read with errors that name the line, the message and the field."""
 
     line: int

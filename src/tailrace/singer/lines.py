@@ -5,9 +5,10 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from heapq import merge
 from typing import Protocol
+
+from msgspec import Struct, structs
 
 from tailrace.errors import MessageError
 from tailrace.model import RecordBlock
@@ -21,8 +22,7 @@ _MAX_KNOWN = 10_000
 _MAX_SCHEMA_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What a block of lines comes to, and how many it has; with an `error`, what comes before the line of that."""
 
     block: Block
@@ -88,7 +88,7 @@ class NativeSplitter:
         """The message of a line; schemas that take turns are read once each."""
         known = self._schemas.get(data)
         if known is not None:
-            return replace(known, line=line)
+            return structs.replace(known, line=line)
         message = message_of(data, line)
         if isinstance(message, SchemaMessage):
             self._schema_bytes += len(data)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct, structs
 
 from tailrace.model import RecordBlock
 from tailrace.singer.states import StateMessages
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaMessage:
+class SchemaMessage(Struct, frozen=True):
     """How a stream's next records look; `json_schema` is the JSON text of the schema, as sent.
 
     `key_properties` is None when the message has none or null, which differs from an empty list.
@@ -30,16 +30,14 @@ class SchemaMessage:
     disable_column_type_check: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StateMessage:
+class StateMessage(Struct, frozen=True):
     """Where the tap can go on from, once all before it is loaded; `value` is its JSON text, as sent."""
 
     line: int
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ActivateVersionMessage:
+class ActivateVersionMessage(Struct, frozen=True):
     """Rows of the stream with another version are gone at the source."""
 
     line: int
@@ -47,8 +45,7 @@ class ActivateVersionMessage:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """A line of the tap's log that came among the messages; `level` is as the tap writes it."""
 
     line: int
@@ -56,8 +53,7 @@ class LogLine:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class BatchMessage:
+class BatchMessage(Struct, frozen=True):
     """Records of the stream stand in files, the `manifest`: addresses as the tap wrote them, which nobody has checked.
 
     `format` is jsonl, parquet or arrow, `compression` none, gzip, zstd, or another one of Parquet's; `version` is that
@@ -75,8 +71,7 @@ class BatchMessage:
 Message = RecordBlock | SchemaMessage | ActivateVersionMessage | BatchMessage | LogLine
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """What lines that were read together come to.
 
     `messages` are in the order of their lines within each stream: a block of all its RECORD lines, parted only by its
@@ -104,7 +99,9 @@ class Block:
         if not by:
             return self
         messages = [
-            message.shifted(by) if isinstance(message, RecordBlock) else replace(message, line=message.line + by)
+            message.shifted(by)
+            if isinstance(message, RecordBlock)
+            else structs.replace(message, line=message.line + by)
             for message in self.messages
         ]
         return Block(messages, self.states.shifted(by))

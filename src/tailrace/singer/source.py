@@ -14,10 +14,11 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, Self, cast
+
+from msgspec import Struct
 
 from tailrace.errors import ConfigError, TailraceError
 
@@ -135,8 +136,7 @@ class _Frame(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Codec:
+class _Codec(Struct, frozen=True):
     name: str
     suffix: str
     magic: re.Pattern[bytes]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from tailrace.blocks import packed
 
@@ -24,8 +25,7 @@ class PassedState(NamedTuple):
     record_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StateMessages:
+class StateMessages(Struct, frozen=True):
     """STATE messages in the order of their lines.
 
     `values` are their values, one behind the other. `index` has for each its line, the end of its value, the records

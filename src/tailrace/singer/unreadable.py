@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.errors import json_path
 from tailrace.log import printable
@@ -91,8 +91,7 @@ def excerpt(data: bytes) -> str:
     return f"{text}..." if len(data) > EXCERPT_BYTES else text
 
 
-@dataclass(frozen=True, slots=True)
-class _Constant:
+class _Constant(Struct, frozen=True):
     """A number that Python's writers of JSON write, and JSON doesn't have: NaN, Infinity or -Infinity."""
 
     name: str

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tailrace.model import TableName
 from tailrace.sql.placeholders import count_marks
 from tailrace.sql.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """The queries of one database. All but `tables`, `schemas` and `digits` are asked by `query_of`.
 
     A database that tells these things by requests of its own has names for them here, which its session answers.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from tailrace.errors import FencedError
 from tailrace.model import Checkpoint, Kind, TableName
@@ -31,8 +32,7 @@ _COLUMNS = (
 _EXPECTED = ("pipeline", "number", "fence")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """What the table says of a pipeline; `at` is None before its first commit."""
 
     number: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from tailrace.model import Column, Kind
 from tailrace.schema.evolve import TableColumn
@@ -39,8 +40,7 @@ class Ddl(StrEnum):
     OUTSIDE = "outside"
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """One SQL database, as data.
 
     `sqlglot` is sqlglot's name for it. `types` spells each kind; DECIMAL is a template with {precision} and {scale}, or

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.errors import DestinationError
 from tailrace.sql.remedies import Remedy, advised
@@ -14,8 +15,7 @@ NEVER = r"(?!)"
 """The regular expression that nothing matches."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorRules:
+class ErrorRules(Struct, frozen=True):
     """The errors of one driver, as data.
 
     `raised` are its classes. `state_of` gives an error's SQLSTATE, number or name, which remedies go by, and behind a

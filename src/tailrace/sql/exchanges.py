@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.errors import DestinationError
 from tailrace.model import Kind, TableName
@@ -20,8 +21,7 @@ _NAMES = ("pipeline", "new_schema", "new_name", "schema", "name")
 _KEY = ("pipeline", "new_name")
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """A commit of the pipeline has decided that the new table takes the place of the table."""
 
     pipeline: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace.destination import Stager
 from tailrace.errors import DestinationError
@@ -43,8 +43,7 @@ class Files(Protocol):
         """Close connections; repeatable, and more may be put after it."""
 
 
-@dataclass(frozen=True, slots=True)
-class InFiles:
+class InFiles(Struct, frozen=True):
     """Rows wait in files, which the commit copies into its transaction.
 
     `temporary`: it copies them into temporary tables, which it makes and drops; otherwise into tables of their own,

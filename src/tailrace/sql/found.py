@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tailrace.schema.evolve import TableColumn
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What is wrong with a column, or with the table where that is empty; `cure` is its type or the table's option.
 
     `matters` says when: `always`, or when the column is `loaded`, part of the `key`, or `altered`. What is `altered`
@@ -22,8 +22,7 @@ class Problem:
     cure: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A table that exists: its columns, and its key, None where that isn't known.
 
     The `constraint` of that name has the database hold rows apart by the key; without one the key is just noted.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.model import Stream
 from tailrace.schema.keys import anew, by, read_key, written_key
@@ -25,8 +26,7 @@ def noted(text: object) -> tuple[str, ...] | None:
     return read_key(str(text).removeprefix(NOTE)) if is_note else None
 
 
-@dataclass(frozen=True, slots=True)
-class ByConstraint:
+class ByConstraint(Struct, frozen=True):
     """Changes a PRIMARY KEY by one ALTER TABLE; without one the key is the table's comment."""
 
     sqlglot: str
@@ -40,8 +40,7 @@ class ByConstraint:
         return by(change, stream)
 
 
-@dataclass(frozen=True, slots=True)
-class ByComment:
+class ByComment(Struct, frozen=True):
     """Changes the key that is the table's comment. `drops` says whether a PRIMARY KEY can be dropped."""
 
     sqlglot: str
@@ -58,8 +57,7 @@ class ByComment:
         return by(f"{drop}; {comment}", stream)
 
 
-@dataclass(frozen=True, slots=True)
-class ByAnotherTable:
+class ByAnotherTable(Struct, frozen=True):
     """No statement changes a key: the table is made anew, by tailrace or with its rows put aside."""
 
     sqlglot: str

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(slots=True)
-class Label:
+class Label(Struct):
     """The pipeline that is loaded, and the number of its next checkpoint, None as long as it isn't known.
 
     A destination has one, which changes as it goes on; whoever makes statements of it shares the object.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace import compute as pc
 
@@ -14,8 +14,7 @@ Beyond = Callable[[pa.ChunkedArray, "re.Match[str]"], pa.ChunkedArray]
 """Which values a type doesn't hold as they are; the match is that of the type's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A type, by a regular expression for all of its name in any case, and what it doesn't hold."""
 
     sql_type: str

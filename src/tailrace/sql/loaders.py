@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace.errors import DestinationError, RowsRefusedError
 from tailrace.model import TableName
@@ -19,8 +19,7 @@ def _plain(values: pa.ChunkedArray) -> list[object]:
     return list(values.to_pylist())
 
 
-@dataclass(frozen=True, slots=True)
-class InsertRows:
+class InsertRows(Struct, frozen=True):
     """INSERT of many rows at once. Of rows that the database refuses it isn't said which they are.
 
     `values` gives a column's values as the driver takes them. A statement has at most `at_once` rows, `max_parameters`

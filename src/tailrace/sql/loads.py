@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from tailrace.model import Checkpoint, Kind, Published, TableName
 from tailrace.pipelines import is_unnamed
@@ -30,8 +31,7 @@ _ROWS_AT_ONCE = 500
 """So that a statement has fewer values than any database takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Whoever commits: the fence, a random text that a run has alone, and when it recovered its pipeline."""
 
     fence: str

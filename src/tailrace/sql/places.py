@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from tailrace.errors import DestinationError
 from tailrace.model import Method, Published, Stream, TableName, Traits
@@ -93,7 +94,7 @@ class Places:
         if wider:
             create = self._tables.staging(place, staging.table, **waiting.kind)
             waiting.refit(self._work.session, staging, create, wider)
-        return replace(staging, place=place)
+        return structs.replace(staging, place=place)
 
     def exchange_rows(self, place: Place, table: TableName) -> Published | None:
         """Put the rows of a place in the place of those of a table that stays; None where it doesn't stay."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar
+
+from msgspec import Struct, structs
 
 from tailrace.model import LINE, TableName
 from tailrace.schema.evolve import TableColumn
@@ -14,8 +15,7 @@ from tailrace.sql.keys import note
 from tailrace.sql.quoting import literal, quoted
 
 
-@dataclass(frozen=True)
-class PlainStatements:
+class PlainStatements(Struct, frozen=True):
     """Texts of one dialect: identifiers are always quoted, and values are parameters, `?`."""
 
     dialect: Dialect
@@ -97,7 +97,7 @@ class PlainStatements:
         """The columns, with the types that they have in a key."""
         columns, of = list(columns), self.dialect.key_types
         keyed = {c.name: of[c.kind] for c in columns if c.name in key and c.kind and c.kind in of and not c.sql_type}
-        return [replace(c, sql_type=keyed[c.name](len(keyed))) if c.name in keyed else c for c in columns]
+        return [structs.replace(c, sql_type=keyed[c.name](len(keyed))) if c.name in keyed else c for c in columns]
 
     def count_rows(self, table: TableName) -> str:
         """The number of the table's rows."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct, structs
 
 from tailrace.errors import DestinationError
 from tailrace.model import Activation, Checkpoint, Fill, Kind, Method, Published, Stream, TableName
@@ -18,8 +19,7 @@ from tailrace.sql.tables import Place
 _WINNERS = TableName("_tailrace_winners")
 
 
-@dataclass(frozen=True, slots=True)
-class Staging:
+class Staging(Struct, frozen=True):
     """The table in which rows of one revision of a stream wait, and where they go.
 
     Once they are counted: how many they are, and the first and the last of their `lines`.
@@ -38,8 +38,7 @@ class Staging:
         return self.rows if first <= self.lines[0] and self.lines[1] < end else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Merge:
+class _Merge(Struct, frozen=True):
     """Rows to be merged: those of a segment of lines, which leave the columns `keep` of the table's rows as they are.
 
     `bounds` are the least and the greatest value of the column that the table is parted by, where they are known.
@@ -61,8 +60,7 @@ class _Merge:
         return self.staging.place.partition if self.bounds else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Publisher:
+class Publisher(Struct, frozen=True):
     """Takes the steps of a checkpoint, in the words of one database."""
 
     statements: Statements
@@ -91,7 +89,7 @@ class Publisher:
                     f"{staging.place.table}, and it publishes {promised[staging.table.name]}; run again"
                 )
         return [
-            replace(each, rows=promised[each.table.name], lines=lines.get(each.table.name, each.lines))
+            structs.replace(each, rows=promised[each.table.name], lines=lines.get(each.table.name, each.lines))
             for each in stagings
         ]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 IN_ADDRESSES = "in an address, @ in a password is written %40"
 """What to look at where a password is refused."""
@@ -12,8 +13,7 @@ IN_ADDRESSES = "in an address, @ in a password is written %40"
 _UNKNOWN = "`--log-level debug` shows the statement"
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(Struct, frozen=True):
     """A sentence for errors whose code and words match.
 
     `do` may have names in braces, which come quoted: groups of `said`, and what is known besides (`{user}`,

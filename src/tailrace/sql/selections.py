@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from tailrace.model import LINE, TableName
 from tailrace.sql.expressions import (
@@ -33,16 +34,14 @@ Winners: TypeAlias = "TableName | exp.Select"
 """Where winners stand: in a table, or in the query that selects them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A column in which rows ask for their deletion: where it isn't null nor, if it is text, empty."""
 
     name: str
     is_text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(Struct, frozen=True):
     """Winners that go into a table, in these columns, of which the `key` tells rows apart.
 
     Rows that the table has get their values in the columns `to`, and null in those to `clear`. Only rows are looked at

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from msgspec import Struct, field
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tailrace.sql.design import Design
@@ -63,8 +63,7 @@ class PassedOn(AfterValidator):
         super().__init__(known)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What a destination's settings say of where its tables stand, how they are laid out, and what runs beside them."""
 
     schema: str | None = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace.destination import Stager
 from tailrace.errors import DestinationError, RowsRefusedError
@@ -98,8 +98,7 @@ class WaitsIn(Protocol):
         """The rows that wait of one destination."""
 
 
-@dataclass(frozen=True, slots=True)
-class InTransaction:
+class InTransaction(Struct, frozen=True):
     """Rows wait in the open transaction: those that have to be merged in temporary tables, the others in their own."""
 
     stages_all: ClassVar[bool] = False
@@ -109,8 +108,7 @@ class InTransaction:
         return TransactionTables(work, statements)
 
 
-@dataclass(frozen=True, slots=True)
-class InTables:
+class InTables(Struct, frozen=True):
     """Rows wait in staging tables, each batch committed by itself, over several sessions.
 
     `unlogged`: the tables have no log. `appends_directly`: rows that needn't wait go into their table within the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from tailrace.model import LINE, TableName
 from tailrace.schema.evolve import TableColumn
@@ -44,8 +43,7 @@ from tailrace.sql.selections import (
 )
 
 
-@dataclass(frozen=True)
-class Statements(PlainStatements):
+class Statements(PlainStatements, frozen=True):
     """The texts of one dialect. A destination's subclass says what its database says differently."""
 
     def written(self, expression: exp.Expr) -> str:

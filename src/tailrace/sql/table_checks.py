@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from tailrace.errors import SchemaError
 from tailrace.model import Method, Stream, TableName, Traits
@@ -33,7 +33,7 @@ def refuse_long_key(statements: Statements, found: Found, fit: Fit, stream: Stre
     for want in (widening.want for widening in fit.widen if widening.want.name in key):
         of = statements.dialect.key_types.get(want.kind) if want.kind else None
         if of:
-            change = statements.alter_type(table, replace(want, sql_type=of(len(key))))
+            change = statements.alter_type(table, structs.replace(want, sql_type=of(len(key))))
             raise SchemaError(
                 f"the column {want.name!r} is part of the key of the table {table}, and has to become "
                 f"{want.spelling}; run `{change}`, or with another length",
@@ -60,14 +60,14 @@ def _message(statements: Statements, problem: Problem, column: TableColumn | Non
         name = statements.written(table_of(table))
         return f"the table {table} {problem.what}; run `ALTER TABLE {name} {problem.cure}`"
     if problem.matters != "altered":
-        cure = statements.alter_type(table, replace(column, sql_type=problem.cure))
+        cure = statements.alter_type(table, structs.replace(column, sql_type=problem.cure))
         other = ", or leave it out with `select: false` under `columns:`" if problem.matters == "loaded" else ""
         return (
             f"the table {table} has the column {column.name!r} {problem.what}; run `{cure}`, with what else "
             f"SHOW CREATE TABLE says of the column{other}"
         )
     wanted = next((widening.want for widening in fit.widen if widening.have is column), column)
-    change = statements.alter_type(table, replace(wanted, nullable=column.name in fit.relax or wanted.nullable))
+    change = statements.alter_type(table, structs.replace(wanted, nullable=column.name in fit.relax or wanted.nullable))
     return (
         f"the column {column.name!r} of the table {table} has to be altered, and would lose its "
         f"{problem.what}; run `{change}` with that added"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct, structs
 
 from tailrace.errors import SchemaError
 from tailrace.model import LINE, Column, Kind, Method, Stream, TableName, Traits
@@ -24,8 +25,7 @@ _SHOWN_COLUMN = 4
 """Where SHOW PRIMARY KEYS has the name of the column."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a stream's rows go: the table, its column for each loaded one of the stream's, and its other columns.
 
     `cleared` are columns that have no value in rows that get new ones; see Fit. They aren't among the `others`.
@@ -164,7 +164,7 @@ class Tables:
                     column=name,
                 )
         decimals = {widening.have.name for widening in fit.widen if widening.want.kind is Kind.DECIMAL}
-        return replace(found, columns=tuple(_pinned(column, pins, decimals) for column in found.columns))
+        return structs.replace(found, columns=tuple(_pinned(column, pins, decimals) for column in found.columns))
 
     def require_room(self, session: Session, stream: Stream, table: TableName, found: Found | None = None) -> None:
         """Raise SchemaError where no table of that name can take the stream: see `others` and `max_columns`."""
@@ -270,7 +270,7 @@ class Tables:
         ]
         taken = {*place.cleared, *(target.name for target in targets.values())}
         others = tuple(name for name in have if name not in taken)
-        return replace(place, targets=targets, others=others), wider
+        return structs.replace(place, targets=targets, others=others), wider
 
     def _are_indexed_later(self, stream: Stream) -> bool:
         return stream.method is Method.REPLACE and self._dialect.ddl is not Ddl.OUTSIDE
@@ -309,7 +309,7 @@ def _pinned(column: TableColumn, pins: Iterable[tuple[object, str, str]], decima
     """The column, with what keeps it from being altered; `decimals` are those that become decimals."""
     of = [what for name, what, matters in pins if name in (None, column.name) and matters != "text"]
     texts = [what for name, what, matters in pins if name in (None, column.name) and matters == "text"]
-    return replace(column, pinned=", ".join(of if column.name in decimals else of + texts))
+    return structs.replace(column, pinned=", ".join(of if column.name in decimals else of + texts))
 
 
 def _table_column(column: Column, *, nullable: bool = True) -> TableColumn:

@@ -6,15 +6,15 @@ import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tailrace.errors import DestinationError
 from tailrace.model import TableName
 from tailrace.sql.session import Database, LoggedSession, Session
 
 
-@dataclass(slots=True)
-class Transaction:
+class Transaction(Struct):
     """An open transaction: `rows` that are in their tables already, by stream, and the `tables` that they are in."""
 
     token: str = field(default_factory=lambda: secrets.token_hex(8))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tailrace.errors import SchemaError
 from tailrace.model import Column, Fill, Kind, Method, Stream, TableName, Traits
@@ -273,7 +274,7 @@ def applied(have, fit):
     widened = {w.have.name: w.want for w in fit.widen}
     added = [TableColumn(c.name, c.kind, c.precision, c.scale) for c in fit.add]
     kept = [widened.get(c.name, c) for c in have]
-    return [replace(c, nullable=True) if c.name in fit.relax else c for c in kept] + added
+    return [structs.replace(c, nullable=True) if c.name in fit.relax else c for c in kept] + added
 
 
 @given(columns_of(has), columns_of(column), st.sampled_from([NOTHING, EVERYTHING]))

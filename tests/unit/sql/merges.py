@@ -1,10 +1,11 @@
 """The same rows merged into a table by SQL, in a database in memory, and by the reference."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
+from msgspec import structs
 
 from tailrace.destinations.memory.tables import MemoryTable, Part, merged
 from tailrace.destinations.sqlite import DIALECT, STATEMENTS, SQLiteFile
@@ -84,7 +85,7 @@ def session():
 def by_sql(given, merge=Merge.UPDATE, into=None, *, has_temporary=True):
     """The table's rows afterwards, sorted, and what was done to them."""
     sql, database = (
-        replace(STATEMENTS, dialect=replace(DIALECT, merge=merge, has_temporary=has_temporary)),
+        structs.replace(STATEMENTS, dialect=structs.replace(DIALECT, merge=merge, has_temporary=has_temporary)),
         into or session(),
     )
     key = given.of.key if given.is_unique else ()

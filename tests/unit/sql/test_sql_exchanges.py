@@ -1,9 +1,9 @@
 """Exchanges: what a commit has decided is done, wherever a crash leaves it."""
 
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from sessions import LostError, Recorded
 
 from tailrace.destinations.mysql.statements import MySQLStatements

@@ -1,8 +1,7 @@
 """Tables that are replaced and have to stay: which those are, and how their rows are exchanged."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 from sessions import Recorded
 
 from tailrace.destinations.sqlite import DIALECT, STATEMENTS, TRAITS
@@ -24,13 +23,13 @@ def depending(*dependents):
     rows = " UNION ALL ".join(f"SELECT '{what}', '{matters}'" for what, matters in dependents) or "SELECT 1, 2"
     end = "" if dependents else " LIMIT 0"
     query = f"SELECT * FROM ({rows}{end}) WHERE ?1 IS NULL AND ?2 = 'things'"
-    return replace(DIALECT, catalog=replace(DIALECT.catalog, dependents=query))
+    return structs.replace(DIALECT, catalog=structs.replace(DIALECT.catalog, dependents=query))
 
 
 def kept(dialect, key=("id",), of=REPLACED):
     session = Recorded()
     session.execute(STATEMENTS.create_table(THINGS, [ID, NAME], key))
-    return is_kept(session, dialect, Tables(replace(STATEMENTS, dialect=dialect), TRAITS, None), of, THINGS)
+    return is_kept(session, dialect, Tables(structs.replace(STATEMENTS, dialect=dialect), TRAITS, None), of, THINGS)
 
 
 def test_a_table_that_nothing_stands_on_is_replaced():
@@ -40,7 +39,7 @@ def test_a_table_that_nothing_stands_on_is_replaced():
 def test_a_table_that_is_not_there_has_nothing_to_stay_for():
     dialect = depending(("the view v", "broken"))
     assert not is_kept(
-        Recorded(), dialect, Tables(replace(STATEMENTS, dialect=dialect), TRAITS, None), REPLACED, THINGS
+        Recorded(), dialect, Tables(structs.replace(STATEMENTS, dialect=dialect), TRAITS, None), REPLACED, THINGS
     )
 
 

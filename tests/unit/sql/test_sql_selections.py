@@ -1,8 +1,7 @@
 """Statements that merge, in the forms of databases that aren't at hand: what they set, and what they leave alone."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tailrace.destinations import mysql, redshift
 from tailrace.destinations.sqlite import DIALECT

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from sessions import Recorded
 
 from tailrace.destinations.mysql.statements import MySQLStatements
@@ -13,7 +14,7 @@ from tailrace.schema.evolve import TableColumn
 from tailrace.sql.tables import Tables
 from tailrace.testing.parts import ID, NAME, stream
 
-MYSQL = replace(
+MYSQL = structs.replace(
     DIALECT,
     sqlglot="mysql",
     quote="`",
@@ -32,8 +33,8 @@ def tables(*obstacles):
     if not rows:
         rows = "SELECT 1, 2, 3, 4 LIMIT 0"
     of_things = "? IS NULL AND ? = 'things'"
-    catalog = replace(MYSQL.catalog, problems=f"SELECT * FROM ({rows}) WHERE {of_things} AND {of_things}")
-    return Tables(MySQLStatements(replace(MYSQL, catalog=catalog)), TRAITS, None)
+    catalog = structs.replace(MYSQL.catalog, problems=f"SELECT * FROM ({rows}) WHERE {of_things} AND {of_things}")
+    return Tables(MySQLStatements(structs.replace(MYSQL, catalog=catalog)), TRAITS, None)
 
 
 def asked(of, *obstacles, columns=(("id", Kind.INT), ("name", Kind.TEXT), ("amount", Kind.INT)), key=("id",)):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from sessions import Recorded
 
 from tailrace.destinations.sqlite import DIALECT, STATEMENTS, TRAITS
@@ -15,23 +16,25 @@ from tailrace.testing.parts import ID, NAME, stream
 
 THINGS, STAGED = TableName("things"), TableName("staged")
 AMOUNT = Column("amount", ("amount",), Kind.INT)
-WIDENING = replace(DIALECT, relaxes=True, alterable=frozenset({(Kind.INT, Kind.TEXT), (Kind.INT, Kind.DECIMAL)}))
+WIDENING = structs.replace(
+    DIALECT, relaxes=True, alterable=frozenset({(Kind.INT, Kind.TEXT), (Kind.INT, Kind.DECIMAL)})
+)
 
-ALTERING = replace(STATEMENTS, dialect=WIDENING)
+ALTERING = structs.replace(STATEMENTS, dialect=WIDENING)
 
 
 def pinning(*pins):
     """A dialect in which these keep columns from being altered: the column, what it is, and when that matters."""
     rows = " UNION ALL ".join(f"SELECT {column}, '{what}', '{matters}'" for column, what, matters in pins)
     query = f"SELECT * FROM ({rows}) WHERE ?1 IS NULL AND ?2 = 'things'"
-    return replace(WIDENING, catalog=replace(WIDENING.catalog, pins=query))
+    return structs.replace(WIDENING, catalog=structs.replace(WIDENING.catalog, pins=query))
 
 
 def examined(dialect, of, key=("id",)):
     session = Recorded()
     columns = [TableColumn("id", Kind.INT), TableColumn("name", Kind.TEXT), TableColumn("amount", Kind.INT)]
     session.execute(STATEMENTS.create_table(THINGS, columns, key))
-    found = Tables(replace(STATEMENTS, dialect=dialect), TRAITS, None).examined(session, THINGS, of)
+    found = Tables(structs.replace(STATEMENTS, dialect=dialect), TRAITS, None).examined(session, THINGS, of)
     return {column.name: column.pinned for column in found.columns}
 
 
@@ -74,13 +77,13 @@ def test_a_column_does_not_lose_not_null_while_something_is_in_the_way():
     columns = [TableColumn("id", Kind.INT), TableColumn("amount", Kind.INT, nullable=False)]
     session.execute(STATEMENTS.create_table(THINGS, columns, ("id",)))
     with pytest.raises(SchemaError) as failed:
-        Tables(replace(STATEMENTS, dialect=dialect), TRAITS, None).examined(session, THINGS, stream(ID, AMOUNT))
+        Tables(structs.replace(STATEMENTS, dialect=dialect), TRAITS, None).examined(session, THINGS, stream(ID, AMOUNT))
     assert failed.value.column == "amount"
     assert "and the index i is in the way" in str(failed.value)
 
 
 def test_more_columns_than_a_table_can_have_are_refused_with_what_is_taken_to_load_it():
-    few = replace(STATEMENTS, dialect=replace(DIALECT, max_columns=3))
+    few = structs.replace(STATEMENTS, dialect=structs.replace(DIALECT, max_columns=3))
     of = stream(ID, NAME, AMOUNT)
     with pytest.raises(SchemaError, match=r"would have 3 columns, and SQLite has tables of 3, one of which"):
         Tables(few, TRAITS, None).require_room(Recorded(), of, THINGS)
@@ -89,8 +92,8 @@ def test_more_columns_than_a_table_can_have_are_refused_with_what_is_taken_to_lo
 
 
 def test_a_table_stands_in_the_default_schema_unless_it_has_its_own():
-    catalog = replace(DIALECT.catalog, schemas="SELECT 1 WHERE ?1 = 'there'")
-    tables = Tables(replace(STATEMENTS, dialect=replace(DIALECT, catalog=catalog)), TRAITS, "main")
+    catalog = structs.replace(DIALECT.catalog, schemas="SELECT 1 WHERE ?1 = 'there'")
+    tables = Tables(structs.replace(STATEMENTS, dialect=structs.replace(DIALECT, catalog=catalog)), TRAITS, "main")
     assert tables.named(stream()) == TableName("things", "main")
     assert tables.named(replace(stream(), table=TableName("t", "own"))) == TableName("t", "own")
     assert tables.schemas(Recorded(), "own") == ['CREATE SCHEMA IF NOT EXISTS "own"']

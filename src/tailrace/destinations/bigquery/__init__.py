@@ -12,8 +12,9 @@ Keys are noted as a table's description, and not enforced by BigQuery.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from msgspec import structs
 
 from tailrace.destination import Destination
 from tailrace.destinations.bigquery.catalog import CATALOG
@@ -109,7 +110,7 @@ def from_url(url: str) -> dict[str, object]:
 def build(settings: Settings) -> Destination:
     """The destination of these settings."""
     project, dataset = Project(settings), settings.dataset
-    dialect = replace(DIALECT, alterable=frozenset()) if settings.disable_update_column_types else DIALECT
+    dialect = structs.replace(DIALECT, alterable=frozenset()) if settings.disable_update_column_types else DIALECT
     statements = BigQueryStatements(dialect, settings.location)
     loads: Loads = WriteStreams(project)
     if not settings.use_storage_write_api:

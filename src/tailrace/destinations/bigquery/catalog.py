@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Client, SchemaField, Table
+from msgspec import Struct
 
 from tailrace.destinations.bigquery.retrying import asking
 from tailrace.sql.catalogs import Catalog
@@ -27,8 +27,7 @@ CATALOG = Catalog(
 """The names of the requests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Requests:
+class Requests(Struct, frozen=True):
     """What answers them. Tables are looked for by their beginning in the `datasets`; raises the driver's errors."""
 
     client: Client

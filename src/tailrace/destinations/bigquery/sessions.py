@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from google.api_core.exceptions import BadRequest, Forbidden, NotFound
 from google.cloud.bigquery import Client, QueryJobConfig, ScalarQueryParameter, SchemaField, Table
+from msgspec import Struct
 
 from tailrace.destinations.bigquery.retrying import asking
 from tailrace.model import TableName
@@ -18,8 +18,7 @@ TABLE = "_tailrace_sessions"
 _SCHEMA = [SchemaField("pipeline", "STRING", "REQUIRED"), SchemaField("session", "STRING", "REQUIRED")]
 
 
-@dataclass(frozen=True, slots=True)
-class Sessions:
+class Sessions(Struct, frozen=True):
     """The table of sessions of a dataset. What is asked of it is part of no session; raises the driver's errors.
 
     A transaction that nobody ends is there for a day, and meanwhile nobody else can change rows of its tables.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import structs
 
 from tailrace.model import LINE, Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
@@ -16,8 +17,7 @@ from tailrace.sql.selections import Upsert
 from tailrace.sql.statements import Statements
 
 
-@dataclass(frozen=True)
-class BigQueryStatements(Statements):
+class BigQueryStatements(Statements, frozen=True):
     """The texts of BigQuery. `location` is where a dataset is made."""
 
     location: str | None = None
@@ -77,7 +77,7 @@ class BigQueryStatements(Statements):
         """UPDATE ... FROM, of no row by two: a key that the table has twice would match two winners of one line."""
         if isinstance(upsert.winners, TableName):
             lines = rows_of(upsert.winners, column_of(LINE)).distinct(copy=False)
-            upsert = replace(upsert, winners=lines)
+            upsert = structs.replace(upsert, winners=lines)
         return super().updating(upsert)
 
     def parsed_json(self, value: exp.Expression) -> str:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable
+from msgspec import Struct
 
 _KNOWN = frozenset(
     {"appendOnly", "invariants", "checkConstraints", "changeDataFeed", "generatedColumns", "timestampNtz"}
@@ -36,8 +36,7 @@ _UNOPENED = ("Kernel error: Unsupported", "Invalid protocol action", "catalog ve
 """What deltalake says of tables that it can't open."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why a table can't be written: what it has, in which column, and how to mend that.
 
     `appends` says that rows can be appended nevertheless.
@@ -49,8 +48,7 @@ class Problem:
     appends: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """What a checkpoint does to a table: merges rows with its own, and changes or removes rows of its own."""
 
     merges: bool

@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +15,7 @@ import pyarrow.parquet
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
+from msgspec import Struct
 
 from tailrace import compute as pc
 from tailrace.destinations.delta.bounds import bounds
@@ -37,8 +37,7 @@ _ESCAPE = "$"
 """In paths of files: deltalake's Z-ORDER doesn't find those that have a tilde."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeltaView:
+class DeltaView(Struct, frozen=True):
     """A LakeTable: one version of a Delta table. `wanted` are the partition columns that overwrite() gives it."""
 
     version: DeltaTable
@@ -179,8 +178,7 @@ class DeltaView:
                 writer_properties=WriterProperties(compression="ZSTD"),
                 commit_properties=_properties(entry),
             )
-        for path in self.paths():
-            self.folder.sync(path)
+        self.folder.sync(*self.paths())
         self._sync()
 
     def _takes_local_times(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tailrace.model import LINE, Kind, TableName
 from tailrace.sql.glot import exp, sqlglot
@@ -13,8 +14,7 @@ _OURS_TAKE_ALL = frozenset(Kind) - {Kind.JSON, Kind.UUID}
 """Kinds whose own type takes every value that a batch can have; JSON and UUID are read from text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """What is true of a row that the table refuses, and the reason for people."""
 
     condition: exp.Condition

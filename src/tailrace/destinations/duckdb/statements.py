@@ -10,7 +10,7 @@ from tailrace.sql.selections import last_lines
 from tailrace.sql.statements import Statements
 
 
-class DuckDBStatements(Statements):
+class DuckDBStatements(Statements, frozen=True):
     """The texts of DuckDB."""
 
     def insert_segment(self, table: TableName, columns: Sequence[str], staging: TableName) -> str:

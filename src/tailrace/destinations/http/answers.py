@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from tailrace.destinations.http.rows import Row
 from tailrace.destinations.http.settings import Results, Settings
@@ -22,8 +22,7 @@ class PassingError(DestinationError):
     """A failure that may pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A server's answer; `is_cut` says that its body is longer than what was read of it."""
 
     status: int
@@ -32,8 +31,7 @@ class Answer:
     location: str = ""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What became of a request's rows. `created` are those known to be new, or to be deleted.
 
     `is_whole` says that none was taken, and it isn't known which is to blame.

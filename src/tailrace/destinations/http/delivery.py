@@ -7,12 +7,12 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from heapq import merge
 from itertools import chain
 from operator import attrgetter
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from tailrace import compute as pc
 from tailrace.destinations.http.answers import PassingError, outcome
@@ -29,8 +29,7 @@ def _lines() -> array[int]:
     return array("q")
 
 
-@dataclass(slots=True)
-class Ledger:
+class Ledger(Struct):
     """What the endpoint has said of a checkpoint's rows in this run, by input line; filled from several threads.
 
     A commit that is repeated leaves out what it has `taken`, `deleted` and `refused`; rows that are `dropped` were
@@ -135,8 +134,7 @@ class Delivery:
             raise PassingError(f"the endpoint puts off rows of stream {part.stream.name!r} again and again")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Struct, frozen=True):
     """The rows of one revision, without those that were dropped, as often as they are asked for."""
 
     staged: Staged
@@ -149,8 +147,7 @@ class _Rows:
             yield table if is_dropped is None else table.filter(pc.invert(is_dropped))
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """What is sent of a stream: its rows by revision, and the choice among them where they have a key."""
 
     stream: Stream

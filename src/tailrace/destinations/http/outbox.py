@@ -8,13 +8,13 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace.checkpoint_files import file_name, write_durably
 from tailrace.destinations.http.rows import ENCODED
@@ -41,8 +41,7 @@ class Staged(Protocol):
         """The rows of a revision, in the order of their lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class SavedRows:
+class SavedRows(Struct, frozen=True):
     """The rows in files, each of one revision."""
 
     files: Mapping[Stream, Path]
@@ -59,8 +58,7 @@ class SavedRows:
                 yield pa.Table.from_batches([batch])
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """A checkpoint whose requests are under way; `dropped` are the lines that were refused, and set aside."""
 
     checkpoint: Checkpoint

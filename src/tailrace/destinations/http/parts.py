@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import Struct, structs
 
 from tailrace.destinations.http.rows import Row, url_of
 from tailrace.destinations.http.settings import Settings
@@ -19,8 +19,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What goes over the wire, without what logs in."""
 
     method: str
@@ -29,8 +28,7 @@ class Request:
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Rows of one stream that are one request; `place` is where they stand in the checkpoint, as in `12` or `12.1`."""
 
     stream: Stream
@@ -42,11 +40,13 @@ class Part:
         """Its rows as two parts."""
         middle = len(self.rows) // 2
         first, second = self.rows[:middle], self.rows[middle:]
-        return replace(self, rows=first, place=f"{self.place}.0"), replace(self, rows=second, place=f"{self.place}.1")
+        return structs.replace(self, rows=first, place=f"{self.place}.0"), structs.replace(
+            self, rows=second, place=f"{self.place}.1"
+        )
 
     def again(self, rows: Sequence[Row], times: int) -> Part:
         """The part with those of its rows that are left once rows of it were put off so many times."""
-        return replace(self, rows=tuple(rows), place=f"{self.place}+{times}" if times else self.place)
+        return structs.replace(self, rows=tuple(rows), place=f"{self.place}+{times}" if times else self.place)
 
 
 def cut(stream: Stream, rows: Iterable[Row], settings: Settings, *, deletes: bool = False) -> Iterator[Part]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pyarrow as pa
+from msgspec import Struct
 
 from tailrace import compute as pc
 from tailrace.destinations.http.settings import PLACEHOLDER, Settings
@@ -151,8 +151,7 @@ def _without(rows: pa.Table, lines: Iterable[int]) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows[LINE], value_set=refused))) if len(refused) else rows
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """Which rows of a stream with a key a checkpoint sends, by line: deletions first, then the last of each key."""
 
     deletions: pa.Array

@@ -15,11 +15,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pyarrow as pa
+from msgspec import structs
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
@@ -234,7 +234,7 @@ class IcebergTables:
         def look() -> IcebergView:
             if change.replace and self._look(change.name) is None:
                 self._create(change.name, change.columns, change.key, wanted)
-            return replace(self.table(change.name), partition_by=wanted)
+            return structs.replace(self.table(change.name), partition_by=wanted)
 
         waiting, _ = self.staging(entry.pipeline)
         left = self._left.setdefault(change.name, [])

@@ -6,12 +6,12 @@ import io
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet
+from msgspec import Struct
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
@@ -59,8 +59,7 @@ _DATA = "data/"
 _TRIES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """A snapshot of the journal: its table, the last entry, and the file of that entry."""
 
     table: Table | None = None

@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
+from msgspec import Struct
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -57,8 +58,7 @@ _NO_METRICS = match_metrics_mode("none")
 _EPOCH = date(1970, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class IcebergView:
+class IcebergView(Struct, frozen=True):
     """A LakeTable: one state of an Iceberg table; `look` gives the present one.
 
     `partition_by` are the columns that overwrite() partitions the table by, if it has some of them.

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from pyiceberg.manifest import DataFileContent, ManifestContent
 from pyiceberg.table import Table, TableProperties
 
@@ -26,8 +26,7 @@ _ENCRYPTION = "encryption.key-id"
 _EQUALITY_DELETES = "total-equality-deletes"
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
+class _Problem(Struct, frozen=True):
     """What the table has, how to mend that, and in which column; `appends` says that rows can still be appended."""
 
     has: str

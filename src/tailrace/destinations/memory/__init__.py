@@ -15,9 +15,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from tailrace.destination import Destination
@@ -60,16 +60,14 @@ class TransientError(DestinationError):
     """A failure that may pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A failure on request: the error, and whether it comes after the call has taken effect."""
 
     error: Exception
     after: bool = False
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(Struct):
     """What all destinations of one name share.
 
     A table's name is preceded by the pipeline that builds it to replace another; that is empty for visible ones.

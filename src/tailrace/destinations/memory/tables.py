@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from tailrace.model import LINE, Activation, Column, Fill, Kind, Method, Published, Stream
 from tailrace.schema.cast import converted
@@ -18,8 +18,7 @@ Row = dict[str, Any]
 Key = tuple[object, ...]
 
 
-@dataclass(slots=True)
-class MemoryTable:
+class MemoryTable(Struct):
     """A table: its columns, its key, which may be empty, and its rows."""
 
     columns: list[TableColumn]
@@ -27,8 +26,7 @@ class MemoryTable:
     rows: list[Row] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Rows of one revision of a stream, by the table's column names and with LINE; see Fit for the others."""
 
     stream: Stream

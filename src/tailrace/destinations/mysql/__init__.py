@@ -13,11 +13,12 @@ with a comment that says so; text is compared byte by byte.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import mysql.connector
+from msgspec import structs
 from mysql.connector.constants import ClientFlag
 
 from tailrace.destination import Destination
@@ -182,7 +183,7 @@ class MySQLServer:
                 **given.driver_options,
             )
         except mysql.connector.Error as error:
-            words = replace(RULES, words_of=words_of).said(error, user=given.user, database=given.database)
+            words = structs.replace(RULES, words_of=words_of).said(error, user=given.user, database=given.database)
             raise DestinationError(f"the server at {given.host}:{given.port} can't be reached: {words}") from error
         except (AttributeError, TypeError, ValueError) as error:
             if not given.driver_options:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import pyarrow as pa
+from msgspec import Struct, structs
 
 from tailrace.model import Kind, Stream, TableName
 from tailrace.schema.evolve import TableColumn
@@ -24,7 +24,7 @@ _LONGEST_COMMENT = 2048
 """The characters that a table's comment may have."""
 
 
-class MySQLStatements(Statements):
+class MySQLStatements(Statements, frozen=True):
     """The texts of MySQL and MariaDB."""
 
     def create_noted(
@@ -48,7 +48,7 @@ class MySQLStatements(Statements):
 
     def drop_not_null(self, table: TableName, column: TableColumn) -> str:
         """ALTER TABLE ... MODIFY without NOT NULL."""
-        return self.alter_type(table, replace(column, nullable=True))
+        return self.alter_type(table, structs.replace(column, nullable=True))
 
     def rename_table(self, table: TableName, name: str) -> str:
         """RENAME TABLE, where a name without schema is one of the session's database."""
@@ -116,8 +116,7 @@ class MySQLStatements(Statements):
         return "RENAME TABLE " + ", ".join(f"{self.table(have)} TO {self.table(want)}" for have, want in pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class ByPrimaryKey:
+class ByPrimaryKey(Struct, frozen=True):
     """Changes a PRIMARY KEY that has no name. `types` are the kinds that need another type in a key."""
 
     types: Mapping[Kind, Callable[[int], str]]

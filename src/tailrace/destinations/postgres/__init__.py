@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import psycopg
 import pyarrow as pa
+from msgspec import Struct, structs
 from pydantic import Field, SecretStr
 
 from tailrace.destination import Destination
@@ -136,7 +137,7 @@ RULES = ErrorRules(
     # Who logs in, keys and certificates, names that nobody has.
     lasting=r"FATAL|certificate|private key|SSL (is|was)|support SSL|Name or service not known|nodename nor|invalid",
 )
-_IN_BINARY = replace(RULES, about_rows=f"{RULES.about_rows}|08P01")
+_IN_BINARY = structs.replace(RULES, about_rows=f"{RULES.about_rows}|08P01")
 """A value that hasn't the length of its type's is told as if the client had broken the protocol."""
 
 
@@ -278,8 +279,7 @@ def _execute(cursor: psycopg.Cursor[tuple[object, ...]], sql: str, parameters: S
         cursor.execute(sql.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+class _Copy(Struct, frozen=True):
     """The bulk verb: COPY, by which all rows come or none."""
 
     strips_nul: bool

@@ -14,7 +14,7 @@ from tailrace.sql.statements import Statements
 _LAST, _DONE = TableName("_tailrace_last"), TableName("_tailrace_done")
 
 
-class PostgresStatements(Statements):
+class PostgresStatements(Statements, frozen=True):
     """The texts of PostgreSQL."""
 
     def layout_of(self, design: Design) -> str:

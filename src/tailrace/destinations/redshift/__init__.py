@@ -18,11 +18,12 @@ import secrets
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pyarrow as pa
 import redshift_connector
+from msgspec import Struct, structs
 from redshift_connector.core import Connection
 from redshift_connector.cursor import Cursor
 
@@ -107,6 +108,9 @@ _SESSION = (
     "SET DateStyle TO 'ISO'",
     "SET statement_timeout TO 0",
 )
+_LOGIN_RULES = structs.replace(RULES, remedies=LOGIN)
+"""What to do about errors of a login."""
+
 _KNOWN = {"user": "the user", "database": "the database"}
 """What errors call whom they are about: the driver doesn't say."""
 _VALUES = {Kind.JSON: "JSON_PARSE", Kind.BINARY: "FROM_HEX"}
@@ -158,7 +162,7 @@ class RedshiftServer:
         host, port = (LOCAL, self.tunnel.port()) if self.tunnel else (given.host, given.port)
         login |= {"host": host, "port": port, "database": given.database, "application_name": "tailrace"}
         try:
-            with translated_errors(), replace(RULES, remedies=LOGIN).translated(**_KNOWN), _closed_when_refused():
+            with translated_errors(), _LOGIN_RULES.translated(**_KNOWN), _closed_when_refused():
                 connection = redshift_connector.connect(**login, **tls, max_prepared_statements=0)
         except DestinationError as error:
             words = str(error).removeprefix("Redshift: ")
@@ -210,8 +214,7 @@ def _execute(cursor: Cursor, sql: str, parameters: Sequence[object]) -> None:
     cursor.execute(sql, tuple(parameters) or None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Inserts:
+class _Inserts(Struct, frozen=True):
     """The bulk verb where there is no bucket: INSERT of many rows."""
 
     strips_nul: bool

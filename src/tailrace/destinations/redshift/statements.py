@@ -13,7 +13,7 @@ from tailrace.sql.keys import names_of
 from tailrace.sql.statements import Statements
 
 
-class RedshiftStatements(Statements):
+class RedshiftStatements(Statements, frozen=True):
     """The texts of Redshift."""
 
     mark: ClassVar[str] = "%s"

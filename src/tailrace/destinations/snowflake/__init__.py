@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from msgspec import structs
+
 from tailrace.destination import Destination
 from tailrace.destinations.snowflake.account import Account
 from tailrace.destinations.snowflake.numbers import long_numbers_within
@@ -99,7 +101,7 @@ DIALECT = Dialect(
 )
 
 STATEMENTS = SnowflakeStatements(DIALECT)
-IN_CAPITALS = SnowflakeStatements(replace(DIALECT, catalog=_catalog("upper(?)")), is_upper=True)
+IN_CAPITALS = SnowflakeStatements(structs.replace(DIALECT, catalog=_catalog("upper(?)")), is_upper=True)
 
 SETTINGS = Settings
 

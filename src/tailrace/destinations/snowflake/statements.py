@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from tailrace.model import Stream, TableName
@@ -16,8 +15,7 @@ from tailrace.sql.keys import alter_of, names_of, note
 from tailrace.sql.statements import Statements
 
 
-@dataclass(frozen=True)
-class SnowflakeStatements(Statements):
+class SnowflakeStatements(Statements, frozen=True):
     """The texts of Snowflake. `is_upper`: all names are in capitals, as they are where nobody quotes them."""
 
     is_upper: bool = False

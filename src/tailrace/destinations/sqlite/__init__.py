@@ -16,12 +16,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
+from msgspec import Struct
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from tailrace import compute as pc
@@ -96,7 +96,7 @@ DIALECT = Dialect(
 )
 
 
-class SQLiteStatements(Statements):
+class SQLiteStatements(Statements, frozen=True):
     """The texts of SQLite."""
 
     def create_noted(
@@ -150,8 +150,7 @@ def build(settings: Settings) -> Destination:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SQLiteFile:
+class SQLiteFile(Struct, frozen=True):
     """A database file."""
 
     path: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from tailrace.documents.search.cluster import (
     BUSY,
@@ -40,8 +40,7 @@ class _Answer(msgspec.Struct, frozen=True):
     errors: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A document to write: its line of what to do, and that of its fields."""
 
     action: str

@@ -6,11 +6,11 @@ import random
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec import Struct, field
 
 from tailrace.errors import DestinationError
 
@@ -25,8 +25,7 @@ PATIENCE_S = 60.0
 _MAX_SHOWN = 600
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a cluster answers to a request, whatever its status."""
 
     status: int
@@ -82,8 +81,7 @@ class _Failed(msgspec.Struct, frozen=True):
     error: Reason | str | None = None
 
 
-@dataclass(slots=True)
-class Patience:
+class Patience(Struct):
     """How long a busy cluster is waited for: each time longer, until it does something again."""
 
     limit_s: float = field(default_factory=lambda: PATIENCE_S)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+from msgspec import structs
 
 from tailrace.documents.database import (
     VERSIONS,
@@ -221,7 +221,9 @@ class SearchDatabase:
         """Write documents; see DocumentDatabase."""
         is_stream = self._streams.has(collection)
         if is_stream:
-            writes = [replace(write, fields=self._streams.stamped(collection, write.fields)) for write in writes]
+            writes = [
+                structs.replace(write, fields=self._streams.stamped(collection, write.fields)) for write in writes
+            ]
         read = self._streams.read if is_stream else self._documents.read
         written = Written(writes, mark, creates=is_stream)
         for _ in range(_AGAIN):

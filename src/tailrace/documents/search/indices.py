@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tailrace.documents.database import Description, Swap
 from tailrace.documents.search.cluster import NOT_FOUND, Cluster, path_of
@@ -24,8 +25,7 @@ _OF_ITSELF = frozenset({"creation_date", "provided_name", "uuid", "version", "re
 """Settings of an index that another one can't have too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """What new indices are made with, besides what their streams say; `lacks` are types that the engine hasn't."""
 
     shards: int | None
