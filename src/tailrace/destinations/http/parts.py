@@ -40,8 +40,9 @@ class Part(Struct, frozen=True):
         """Its rows as two parts."""
         middle = len(self.rows) // 2
         first, second = self.rows[:middle], self.rows[middle:]
-        return structs.replace(self, rows=first, place=f"{self.place}.0"), structs.replace(
-            self, rows=second, place=f"{self.place}.1"
+        return (
+            structs.replace(self, rows=first, place=f"{self.place}.0"),
+            structs.replace(self, rows=second, place=f"{self.place}.1"),
         )
 
     def again(self, rows: Sequence[Row], times: int) -> Part:
