@@ -23,7 +23,7 @@ from results import write
 from shaped import SHAPES
 
 RECORDS = 300_000
-ROUNDS, START_ROUNDS = 5, 21
+ROUNDS, START_ROUNDS = 9, 21
 CLI = [sys.executable, "-c", "from tailrace.cli import main; main()"]
 IMPORTS = "import sys, pyarrow, duckdb, msgspec; duckdb.connect(sys.argv[1])"
 

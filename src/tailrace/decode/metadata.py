@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import pyarrow as pa
 from msgspec import Struct
@@ -41,12 +42,19 @@ def _filled(column: Column, clock: Clock, facts: Facts) -> pa.Array:
         return facts.versions
     if column.fill is Fill.SEQUENCE:
         return pc.add_checked(facts.lines, pa.scalar(_epoch_ms(clock.started_at) * _LINES_PER_MS, _INT64))
-    return pa.repeat(_same_in_all(column, clock, facts), len(facts.lines))
+    count = len(facts.lines)
+    if column.fill is Fill.DELETED_AT:
+        return _nulls(column.arrow, 1 << count.bit_length())[:count]
+    return pa.repeat(_same_in_all(column, clock, facts), count)
+
+
+@lru_cache(4)
+def _nulls(of: pa.DataType, count: int) -> pa.Array:
+    """Nulls that all batches share, since memory for each one's own would have to be cleared."""
+    return pa.nulls(count, of)
 
 
 def _same_in_all(column: Column, clock: Clock, facts: Facts) -> pa.Scalar:
-    if column.fill is Fill.DELETED_AT:
-        return pa.scalar(None, column.arrow)
     if column.fill is Fill.SYNC_STARTED_AT:
         return pa.scalar(_epoch_ms(clock.started_at), _INT64)
     if column.fill is Fill.CONSTANT:
