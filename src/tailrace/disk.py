@@ -1,4 +1,4 @@
-"""Files and folders of this machine: what the disk has taken in of them, and whose they are for a while."""
+"""Files and folders of this machine: written whole, taken in by the disk, and locked for a while."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def sync(path: Path) -> None:
 
 
 def sync_all(paths: Collection[Path]) -> None:
-    """Sync several files and folders; see sync()."""
+    """Sync several files and folders, one at least; see sync()."""
     with ThreadPoolExecutor(min(len(paths), _AT_ONCE)) as threads:
-        for synced in [threads.submit(sync, path) for path in paths]:
-            synced.result()
+        for _ in threads.map(sync, paths):
+            pass
 
 
 def write_whole(path: Path, content: IO[bytes]) -> None:

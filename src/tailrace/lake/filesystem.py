@@ -15,7 +15,7 @@ from typing import IO, BinaryIO
 import pyarrow as pa
 import pyarrow.fs
 
-from tailrace.disk import sync
+from tailrace.disk import sync, sync_all
 from tailrace.objects.errors import translated_errors
 from tailrace.objects.reading import python_file
 
@@ -97,8 +97,8 @@ class LocalDisk(pyarrow.fs.LocalFileSystem):  # type: ignore[misc]  # Arrow has 
         folder = Path(path).parent
         made = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
-        for each in made:
-            sync(each.parent)
+        if made:
+            sync_all([each.parent for each in made])
         return pa.PythonFile(io.BufferedWriter(_Synced(path, "wb")), mode="w")
 
 
